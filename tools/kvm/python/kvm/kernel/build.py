@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build a kernel image once per id and keep it: source + config + toolchain → artifact."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import BuildError, UserError
+from kvm.kernel import config as kconfig
+from kvm.kernel import headers, identity
+from kvm.kernel.config import ConfigSpec
+from kvm.kernel.identity import SourceId
+from kvm.kernel.toolchain import Toolchain
+from kvm.kernel.tree import Tree
+from kvm.project import Project
+
+Say = Callable[[str], None]
+
+_KEPT_ARTIFACTS = 24
+_STEP = re.compile(r"^\s+(CC|AS|LD|AR|LDS|OBJCOPY|NM|BTF|KSYMS|HOSTCC|GEN|SORTTAB|UPD)\s+(\S+)")
+_COMPILER_ERROR = re.compile(
+    r"(error:|undefined reference|No rule to make target|multiple definition)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A built kernel: its id, its release, and the folder that holds the image.
+
+    The folder has ``vmlinux`` (without debug sections), ``System.map`` and ``config``.
+    """
+
+    id: str
+    release: str
+    source: str
+    config_name: str
+    folder: Path
+    seconds: float
+    built: bool
+
+    @property
+    def vmlinux(self) -> Path:
+        return self.folder / "vmlinux"
+
+    @property
+    def system_map(self) -> Path:
+        return self.folder / "System.map"
+
+    @property
+    def label(self) -> str:
+        """What a report shows, such as ``6.12.117+g1a2b3c4d5e6f``."""
+        return f"{self.release}+g{self.source[:12]}"
+
+
+def output_folder(project: Project, config_name: str) -> Path:
+    """``O=``/``KBUILD_OUTPUT`` when given, else ``build/kernel/CONFIG``."""
+    chosen = os.environ.get("O") or os.environ.get("KBUILD_OUTPUT")
+    return Path(chosen).resolve() if chosen else project.build / "kernel" / config_name
+
+
+def build(
+    project: Project,
+    tree: Tree,
+    spec: ConfigSpec,
+    say: Say,
+    *,
+    source: SourceId | None = None,
+    bzimage: bool = False,
+) -> Kernel:
+    """The image of this tree and config, from the cache or built now."""
+    start = time.monotonic()
+    source = source or identity.source_id(tree)
+    toolchain = Toolchain.from_environment()
+    out = output_folder(project, spec.name)
+    out.mkdir(parents=True, exist_ok=True)
+    text = kconfig.resolve(tree, spec, source, toolchain, out, say)
+    kernel_id = identity.kernel_id(source, text, toolchain.identity())
+    artifact = project.cache / "kernels" / kernel_id
+    wanted = "arch/x86/boot/bzImage" if bzimage else "vmlinux"
+    built = False
+    if not (artifact / Path(wanted).name).exists():
+        _make(project, tree, toolchain, out, wanted, say)
+        if identity.source_id(tree).tree != source.tree:
+            say("the tree changed during the build; building what it is now")
+            return build(project, tree, spec, say, bzimage=bzimage)
+        _keep(out, wanted, artifact, source, kernel_id)
+        built = True
+    os.utime(artifact)
+    meta = json.loads((artifact / "meta.json").read_text())
+    seconds = time.monotonic() - start
+    return Kernel(kernel_id, meta["release"], source.tree, spec.name, artifact, seconds, built)
+
+
+def _make(
+    project: Project, tree: Tree, toolchain: Toolchain, out: Path, target: str, say: Say
+) -> None:
+    """Run make, showing each step; on failure raise with the compiler's words."""
+    free = shutil.disk_usage(out).free >> 20
+    if free < 1500:
+        raise UserError(f"{out} has {free} MiB free, a kernel build needs 1500", "make room")
+    history = out / ".tools-kvm.steps"
+    expected = int(history.read_text()) if history.exists() else 0
+    words: list[str] = []
+    steps = 0
+
+    def watch(line: str) -> None:
+        nonlocal steps
+        if matched := _STEP.match(line):
+            steps += 1
+            of = f"/{expected}" if steps <= expected else ""
+            say(f"{matched.group(1)} {matched.group(2)} ({steps}{of})")
+        else:
+            words.append(line)
+
+    goal = Path(target).name
+    argv: tuple[str | Path, ...] = (
+        "make",
+        "-C",
+        tree.path,
+        f"O={out}",
+        f"-j{os.cpu_count() or 1}",
+        *toolchain.arguments(),
+        goal,
+    )
+    environment = toolchain.environment(project.cache / "ccache")
+    done = process.run(argv, env=environment, on_line=watch, check=False, timeout_s=4 * 3600)
+    (out / "build.log").write_text(done.output)
+    if not done.ok:
+        raise BuildError(
+            f"the kernel does not build ({out / 'build.log'} has all of make's output)",
+            _telling(words),
+            "mend the lines above and run the same command again",
+        )
+    if steps > expected:
+        history.write_text(str(steps))
+
+
+def _telling(words: list[str]) -> tuple[str, ...]:
+    """The compiler's errors with the source lines under them, without make's own noise."""
+    kept: list[str] = []
+    follow = 0
+    for line in words:
+        if _COMPILER_ERROR.search(line):
+            follow = 4
+        elif line.startswith("make") or "Error 2" in line:
+            follow = 0
+        if follow > 0:
+            kept.append(line)
+            follow -= 1
+    return tuple(kept[:60] or [w for w in words if w.strip()][-20:])
+
+
+def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: str) -> None:
+    """Copy the image into the cache, whole or not at all."""
+    artifact.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix="new-") as scratch:
+        new = Path(scratch) / "artifact"
+        new.mkdir()
+        if artifact.exists():
+            shutil.copytree(artifact, new, dirs_exist_ok=True)
+        # Relocations and symbols are for debuggers; both boot paths read every byte of the file.
+        process.run(("objcopy", "--strip-all", out / "vmlinux", new / "vmlinux"))
+        if target != "vmlinux":
+            shutil.copyfile(out / target, new / Path(target).name)
+        shutil.copyfile(out / "System.map", new / "System.map")
+        shutil.copyfile(out / ".config", new / "config")
+        release = (out / "include/config/kernel.release").read_text().strip()
+        meta = {"release": release, "source": source.tree, "id": kernel_id}
+        (new / "meta.json").write_text(json.dumps(meta))
+        shutil.rmtree(artifact, ignore_errors=True)
+        os.replace(new, artifact)
+    _prune(artifact.parent)
+
+
+def _prune(kernels: Path) -> None:
+    """Keep the artifacts used last."""
+    present = [p for p in kernels.iterdir() if not p.name.startswith("new-")]
+    present.sort(key=lambda path: path.stat().st_mtime, reverse=True)
+    for old in present[_KEPT_ARTIFACTS:]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def uapi(project: Project, tree: Tree, source: SourceId, say: Say) -> Path:
+    """The include folder of this tree's UAPI headers, installed when out of date."""
+    return headers.install(project, tree, source, Toolchain.from_environment(), say)

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The tree's own UAPI headers, which the VMM is compiled against.
+
+They live at one path and only files that changed are rewritten, so a new
+kernel commit recompiles just those VMM sources whose headers it touched.
+"""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from kvm import process
+from kvm.kernel.identity import SourceId
+from kvm.kernel.toolchain import Toolchain
+from kvm.kernel.tree import Tree
+from kvm.project import Project
+
+
+def folder(project: Project) -> Path:
+    """Where the headers are installed, whether or not they are yet."""
+    return project.build / "uapi" / "include"
+
+
+def installed(project: Project) -> Path | None:
+    """The include folder, or None before the first ``install``."""
+    return folder(project) if _stamp(project).exists() else None
+
+
+def install(
+    project: Project,
+    tree: Tree,
+    source: SourceId,
+    toolchain: Toolchain,
+    say: Callable[[str], None],
+) -> Path:
+    """Make the installed headers those of ``source``; the include folder."""
+    stamp = _stamp(project)
+    target = folder(project)
+    if stamp.exists() and stamp.read_text() == source.uapi:
+        return target
+    say("installing the UAPI headers")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as scratch:
+        process.run(
+            (
+                "make",
+                "-s",
+                "-C",
+                tree.path,
+                f"O={project.build}/uapi/work",
+                *toolchain.arguments(),
+                f"INSTALL_HDR_PATH={scratch}",
+                "headers_install",
+            )
+        )
+        _mirror(Path(scratch) / "include", target)
+    stamp.write_text(source.uapi)
+    return target
+
+
+def _stamp(project: Project) -> Path:
+    return project.build / "uapi" / "source-id"
+
+
+def _mirror(new: Path, old: Path) -> None:
+    """Make ``old`` equal ``new``, leaving files alone whose content is the same."""
+    wanted = {path.relative_to(new) for path in new.rglob("*") if path.is_file()}
+    for path in old.rglob("*") if old.exists() else ():
+        if path.is_file() and path.relative_to(old) not in wanted:
+            path.unlink()
+    for relative in wanted:
+        target = old / relative
+        if target.exists() and filecmp.cmp(new / relative, target, shallow=False):
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = target.with_suffix(".part")
+        shutil.copyfile(new / relative, part)
+        os.replace(part, target)

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The patch series in ``linux/patches``: read it, commit it onto a base, write it from commits.
+
+Nothing here touches a work tree: patches are applied to an index of our own and
+become commits by ``commit-tree``, so one that fails leaves all as it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import UserError
+from kvm.kernel.git import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The patches in order, and a digest of their order and content."""
+
+    folder: Path
+    names: tuple[str, ...]
+    digest: str
+
+    @classmethod
+    def load(cls, folder: Path) -> Series:
+        """Read ``series`` (one file name a line, # starts a comment)."""
+        listing = folder / "series"
+        lines = listing.read_text().splitlines() if listing.exists() else []
+        digest = hashlib.sha256()
+        names = []
+        for number, line in enumerate(lines, 1):
+            name = line.split("#")[0].strip()
+            if not name:
+                continue
+            patch = folder / name
+            if not patch.is_file():
+                raise UserError(
+                    f"{listing}:{number}: {name} does not exist", "restore it or drop the line"
+                )
+            digest.update(name.encode() + b"\0" + patch.read_bytes() + b"\0")
+            names.append(name)
+        return cls(folder, tuple(names), digest.hexdigest()[:16])
+
+
+def commit_series(
+    repository: Repository, base: str, series: Series, say: Callable[[str], None]
+) -> str:
+    """Commit each patch on top of ``base`` without touching the work tree; the tip's id.
+
+    Raises ``UserError`` naming the patch, the file and the hunk that does not apply.
+    """
+    tip = base
+    with repository.scratch_index(base) as env:
+        for number, name in enumerate(series.names, 1):
+            say(f"applying {name} ({number}/{len(series.names)})")
+            patch = series.folder / name
+            done = repository.run("apply", "--cached", "--verbose", patch, env=env, check=False)
+            if not done.ok:
+                raise UserError(
+                    f"{patch} does not apply:\n{_rejection(done.output, patch)}",
+                    "the kernel tree is unchanged; mend the patch or its place in the series file",
+                )
+            tree = repository.call("write-tree", env=env)
+            tip = _commit(repository, tree, tip, patch)
+    return tip
+
+
+def _rejection(output: str, patch: Path) -> str:
+    """git's words, each failed place with the hunk header it stands under."""
+    text = patch.read_text(errors="replace").splitlines()
+    words = []
+    for line in output.splitlines():
+        if not line.startswith("error:"):
+            continue
+        words.append("  " + line)
+        place = re.search(r"patch failed: (\S+):(\d+)", line)
+        if place:
+            hunks = [t for t in text if re.match(rf"@@ -{place.group(2)}(,|\s)", t)]
+            words += [f"    hunk {hunk}" for hunk in hunks]
+    return "\n".join(words) or output.strip()
+
+
+def _commit(repository: Repository, tree: str, parent: str, patch: Path) -> str:
+    """Commit ``tree`` with the author, date and message of the mail in ``patch``."""
+    header, message = _mail(patch)
+    author = re.fullmatch(r"(.*?)\s*<(.*)>", header.get("from", "")) or re.fullmatch(
+        r"(.*)()", header.get("from", "tools-kvm")
+    )
+    assert author is not None
+    env = {
+        "GIT_AUTHOR_NAME": author.group(1).strip('"') or "unknown",
+        "GIT_AUTHOR_EMAIL": author.group(2),
+        "GIT_AUTHOR_DATE": header.get("date", "2000-01-01T00:00:00Z"),
+    }
+    done = process.run(
+        ("git", "commit-tree", tree, "-p", parent),
+        cwd=repository.path,
+        env={
+            **env,
+            "GIT_COMMITTER_NAME": "tools-kvm",
+            "GIT_COMMITTER_EMAIL": "tools-kvm@localhost",
+            "GIT_COMMITTER_DATE": env["GIT_AUTHOR_DATE"],
+        },
+        stdin=message.encode(),
+    )
+    return done.output.strip()
+
+
+def _mail(patch: Path) -> tuple[dict[str, str], str]:
+    """The headers (lower-case names) and the commit message of a format-patch file."""
+    lines = patch.read_text(errors="surrogateescape").splitlines()
+    headers: dict[str, str] = {}
+    last = ""
+    body_at = len(lines)
+    for number, line in enumerate(lines):
+        if number == 0 and line.startswith("From "):
+            continue
+        if not line:
+            body_at = number + 1
+            break
+        if line[0] in " \t" and last:
+            headers[last] += " " + line.strip()
+            continue
+        name, _, value = line.partition(":")
+        last = name.lower()
+        headers[last] = value.strip()
+    body = []
+    for line in lines[body_at:]:
+        if line == "---" or line.startswith("diff --git "):
+            break
+        body.append(line)
+    subject = re.sub(r"^\[PATCH[^\]]*\]\s*", "", headers.get("subject", patch.stem))
+    return headers, (subject + "\n\n" + "\n".join(body)).strip() + "\n"
+
+
+def write_series(repository: Repository, base: str, tip: str, folder: Path) -> tuple[str, ...]:
+    """Turn ``base..tip`` into ``folder``: one file a commit and ``series``; the names."""
+    merges = repository.call("rev-list", "--min-parents=2", f"{base}..{tip}")
+    if merges:
+        raise UserError(
+            f"{merges.splitlines()[0][:12]} is a merge, which a patch series can't hold",
+            f"linearise it: git -C linux/tree rebase {base[:12]}",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {}
+    argv = ("rev-list", "--reverse", f"{base}..{tip}")
+    for number, commit in enumerate(repository.call(*argv).split(), 1):
+        subject = repository.call("show", "-s", "--format=%f", commit)
+        kept[f"{number:04d}-{subject[:52].rstrip('-')}.patch"] = repository.output(
+            "format-patch",
+            "-1",
+            "--stdout",
+            "--zero-commit",
+            "--no-signature",
+            "--no-stat",
+            "--full-index",
+            "--no-renames",
+            "-N",
+            commit,
+        )
+    for old in folder.glob("*.patch"):
+        if old.name not in kept:
+            old.unlink()
+    for name, content in kept.items():
+        if not (folder / name).exists() or (folder / name).read_bytes() != content:
+            (folder / name).write_bytes(content)
+    (folder / "series").write_text("".join(f"{name}\n" for name in kept))
+    return tuple(kept)

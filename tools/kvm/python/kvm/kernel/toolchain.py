@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The make variables a kernel developer has in hand, and the compiler they select."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+
+# Variables of the environment that kbuild reads and that change what is built.
+_PASSED_ON = ("ARCH", "LLVM", "CROSS_COMPILE", "KCFLAGS", "KAFLAGS", "LOCALVERSION")
+
+# A fixed stamp, so that equal sources make equal images and nothing relinks for the date's sake.
+_REPRODUCIBLE = {
+    "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
+    "KBUILD_BUILD_USER": "tools-kvm",
+    "KBUILD_BUILD_HOST": "tools-kvm",
+    "KBUILD_BUILD_VERSION": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """How make is called: ``CC`` (behind ccache when it is there) and passed-on variables."""
+
+    compiler: str
+    ccache: str
+    variables: tuple[tuple[str, str], ...]
+    verbose: str = ""
+
+    @classmethod
+    def from_environment(cls) -> Toolchain:
+        variables = tuple((n, os.environ[n]) for n in _PASSED_ON if os.environ.get(n))
+        llvm = os.environ.get("LLVM", "")
+        suffix = llvm if llvm.startswith("-") else ""
+        default = f"clang{suffix}" if llvm else os.environ.get("CROSS_COMPILE", "") + "gcc"
+        compiler = os.environ.get("CC") or default
+        ccache = "" if compiler.startswith("ccache") else shutil.which("ccache") or ""
+        return cls(compiler, ccache, variables, os.environ.get("V", ""))
+
+    @property
+    def arch(self) -> str:
+        return dict(self.variables).get("ARCH", "x86")
+
+    def arguments(self) -> tuple[str, ...]:
+        """``NAME=VALUE`` arguments for every make call on the kernel."""
+        cc = f"{self.ccache} {self.compiler}" if self.ccache else self.compiler
+        given = dict(self.variables)
+        given.setdefault("LOCALVERSION", "")
+        named = tuple(f"{name}={value}" for name, value in given.items())
+        return (f"CC={cc}", *named, *((f"V={self.verbose}",) if self.verbose else ()))
+
+    def environment(self, ccache_dir: Path) -> dict[str, str]:
+        """Environment for make: reproducible stamps, and a ccache that reads no file twice."""
+        return {
+            **_REPRODUCIBLE,
+            "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(ccache_dir)),
+            "CCACHE_DEPEND": "1",
+            "CCACHE_MAXSIZE": os.environ.get("CCACHE_MAXSIZE", "5G"),
+            "CCACHE_SLOPPINESS": "time_macros",
+            "LC_ALL": "C",
+        }
+
+    def identity(self) -> str:
+        """Text that differs whenever the compiler or a passed-on variable does."""
+        compiler = self.compiler.split()[-1]
+        version = process.capture((compiler, "--version")).decode(errors="replace").splitlines()[0]
+        return f"{version} {sorted(self.variables)}"

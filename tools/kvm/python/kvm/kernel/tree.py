@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel's git work tree, in its three modes.
+
+pinned    ``linux/tree``: the pin's source as one commit, then one commit per patch.
+tracked   ``linux/Makefile`` is tracked by the surrounding repository: that is the tree.
+external  ``KERNEL_TREE=PATH``: somebody's clone, used as it is.
+
+Only a pinned tree is ever written to, and never over anything that
+``linux/patches`` does not hold.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from enum import Enum
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import UserError
+from kvm.kernel import fetch, patches
+from kvm.kernel.git import Repository
+from kvm.kernel.patches import Series
+from kvm.kernel.pin import Pin
+from kvm.kernel.pin import load as load_pin
+from kvm.project import Project
+
+Say = Callable[[str], None]
+_BASE = "refs/tags/tools-kvm-base"
+
+
+class Mode(Enum):
+    """Whose kernel tree is built."""
+
+    PINNED = "pinned"
+    TRACKED = "tracked"
+    EXTERNAL = "external"
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A kernel source tree that is ready to build."""
+
+    path: Path
+    mode: Mode
+
+    @property
+    def repository(self) -> Repository:
+        return Repository(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a pinned tree was made from; kept in its git folder.
+
+    ``moving_to`` is set while the work tree is switched from one series to
+    another, so that an interrupted switch is finished by the next command.
+    """
+
+    pin: str
+    series: str
+    tip: str
+    moving_to: str = ""
+
+
+def locate(project: Project) -> Tree:
+    """Which tree this checkout builds, without touching anything."""
+    chosen = os.environ.get("KERNEL_TREE")
+    if chosen:
+        path = Path(chosen).expanduser().resolve()
+        if not (path / "Kbuild").is_file() or not (path / "Makefile").is_file():
+            raise UserError(f"KERNEL_TREE={chosen} is no kernel tree", "point it at a kernel clone")
+        return Tree(path, Mode.EXTERNAL)
+    if (project.linux / "Makefile").is_file():
+        return Tree(project.linux, Mode.TRACKED)
+    return Tree(project.linux / "tree", Mode.PINNED)
+
+
+def prepare(project: Project, say: Say, *, pinned_only: bool = False) -> Tree:
+    """Make the tree ready: fetch and import it on first use, follow pin and patches later."""
+    tree = locate(project)
+    if tree.mode is not Mode.PINNED:
+        return tree
+    pin = load_pin(project.linux / "pin.toml")
+    series = Series.load(project.linux / "patches")
+    if not (tree.path / ".git").exists():
+        _import(project, pin, tree, say, pinned_only)
+    state = _read_state(tree)
+    if state is None or state.pin != pin.id:
+        _repin(project, pin, tree, say, pinned_only)
+        state = _read_state(tree)
+    assert state is not None
+    if state.moving_to:
+        state = _finish_move(tree, state, say)
+    if state.series != series.digest:
+        _follow_series(tree, state, series, say)
+    return tree
+
+
+def _follow_series(tree: Tree, state: _State, series: Series, say: Say) -> None:
+    """Move the tree to what ``linux/patches`` says now; only changed files are rewritten."""
+    repository = tree.repository
+    refuse_unsaved(tree, "linux/patches has changed")
+    tip = patches.commit_series(repository, _base(repository), series, say)
+    _write_state(tree, replace(state, moving_to=tip))
+    repository.call("read-tree", "-m", "-u", "HEAD", tip)
+    repository.call("update-ref", "-m", "tools-kvm: follow linux/patches", "HEAD", tip)
+    _write_state(tree, replace(state, series=series.digest, tip=tip))
+
+
+def _finish_move(tree: Tree, state: _State, say: Say) -> _State:
+    """Complete a switch that was killed half-way; files it did not concern stay as they are."""
+    say("finishing an interrupted switch of the kernel tree")
+    repository = tree.repository
+    (repository.git_dir / "index.lock").unlink(missing_ok=True)
+    paths = repository.call("diff", "--name-only", "--no-renames", state.tip, state.moving_to)
+    repository.call("reset", "--quiet", "--soft", state.moving_to)
+    for path in paths.splitlines():
+        repository.call(
+            "restore", f"--source={state.moving_to}", "--staged", "--worktree", "--", path
+        )
+    # The series digest is left stale on purpose: the next step re-applies, to the same tip.
+    done = replace(state, tip=state.moving_to, moving_to="")
+    _write_state(tree, done)
+    return done
+
+
+def unsaved(tree: Tree) -> str | None:
+    """What the tree holds that ``linux/patches`` does not, in words; None when nothing."""
+    repository = tree.repository
+    state = _read_state(tree)
+    expected = state.tip if state is not None else _base(repository)
+    if repository.commit_of("HEAD") != expected:
+        return f"commits since {expected[:12]}"
+    if repository.is_dirty():
+        changed = repository.call("status", "--porcelain").splitlines()
+        more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        return f"edits ({changed[0][3:]}{more})"
+    return None
+
+
+def refuse_unsaved(tree: Tree, because: str) -> None:
+    """Raise unless everything in the tree is in ``linux/patches`` already."""
+    what = unsaved(tree)
+    if what is not None:
+        raise UserError(
+            f"{because}, but {tree.path} has unsaved {what}",
+            "./invoke kernel.save keeps them as patches (git stash first if linux/patches moved "
+            "under you), or git -C linux/tree stash puts them aside",
+        )
+
+
+def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
+    """Turn the tree's commits and edits into ``linux/patches``; the patch names.
+
+    Edits are committed first, under ``message`` (default: named after their files).
+    """
+    tree = locate(project)
+    if tree.mode is not Mode.PINNED:
+        raise UserError(
+            f"the kernel tree is {tree.mode.value}: its changes are its own commits",
+            "kernel.save is for the pinned tree in linux/tree",
+        )
+    if not (tree.path / ".git").exists():
+        return Series.load(project.linux / "patches").names
+    pin = load_pin(project.linux / "pin.toml")
+    state = _read_state(tree)
+    folder = project.linux / "patches"
+    series = Series.load(folder)
+    if state is not None and state.series != series.digest and unsaved(tree) is not None:
+        raise UserError(
+            "linux/patches and linux/tree have both changed since they last agreed",
+            "put one aside: git stash in this repository, or git -C linux/tree stash",
+        )
+    repository = tree.repository
+    if repository.is_dirty():
+        _commit_edits(repository, message, say)
+    tip = repository.commit_of("HEAD")
+    assert tip is not None
+    if state is not None and state.tip == tip:
+        return series.names
+    names = patches.write_series(repository, _base(repository), tip, folder)
+    _write_state(tree, _State(pin.id, Series.load(folder).digest, tip))
+    say(f"saved {len(names)} patch(es) to {folder.relative_to(project.root)}")
+    return names
+
+
+def _commit_edits(repository: Repository, message: str, say: Say) -> None:
+    repository.call("add", "--all")
+    files = repository.call("diff", "--cached", "--name-only").splitlines()
+    subject = message or f"Edit {', '.join(files[:3])}" + (" …" if len(files) > 3 else "")
+    say(f"committing edits to {len(files)} file(s) in the kernel tree: {subject}")
+    identity = {
+        key: value
+        for key, name in (("GIT_AUTHOR_NAME", "user.name"), ("GIT_AUTHOR_EMAIL", "user.email"))
+        if (value := repository.run("config", name, check=False).output.strip())
+    }
+    repository.call("commit", "--quiet", "--no-verify", "-m", subject, env=identity)
+
+
+def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
+    """First use: unpack the source and make it a repository, in a folder renamed when whole."""
+    fetched = fetch.fetch(pin, project.cache, say=say, pinned_only=pinned_only)
+    work = tree.path.with_name("tree.import")
+    if work.exists():
+        say("clearing an interrupted import")
+        shutil.rmtree(work)
+    _need_space(work.parent, gib=4)
+    work.mkdir(parents=True)
+    repository = Repository(work)
+    repository.call("init", "--quiet", "--initial-branch=tools-kvm")
+    for key, value in (
+        ("feature.manyFiles", "true"),
+        ("core.looseCompression", "1"),
+        ("gc.auto", "0"),
+        ("core.fsync", "none"),
+        ("core.commentChar", ";"),
+    ):
+        repository.call("config", key, value)
+    if fetched.tarball is not None:
+        _unpack(fetched.tarball, work, say)
+        say("importing the source into git")
+        repository.call("add", "--all", "--force")
+        _commit_base(repository, fetched)
+    else:
+        assert fetched.repository is not None
+        say("checking the source out")
+        repository.run("fetch", "--quiet", "--depth=1", fetched.repository, fetched.commit)
+        repository.run("reset", "--quiet", "--hard", fetched.commit)
+    repository.call("update-ref", _BASE, "HEAD")
+    head = repository.call("rev-parse", "HEAD")
+    _write_state(Tree(work, Mode.PINNED), _State(pin.id, "", head))
+    os.replace(work, tree.path)
+
+
+def _unpack(tarball: Path, work: Path, say: Say) -> None:
+    say(f"unpacking {tarball.name[:12]}… ({tarball.stat().st_size >> 20} MiB)")
+    process.run(
+        (
+            "tar",
+            "--extract",
+            "--strip-components=1",
+            "--no-same-owner",
+            "--file",
+            tarball,
+            "--directory",
+            work,
+        )
+    )
+    if not (work / "Kbuild").is_file():
+        raise UserError(f"{tarball} holds no kernel tree", "correct the source in linux/pin.toml")
+
+
+def _commit_base(repository: Repository, fetched: fetch.Fetched) -> None:
+    message = f"Linux {fetched.version}\n\nFrom: {fetched.source.describe()}"
+    env = {"GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z"}
+    repository.call("commit", "--quiet", "--no-verify", "-m", message, env=env)
+
+
+def _repin(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
+    """The pin moved: import the new source beside the old tree, then swap them."""
+    refuse_unsaved(tree, "linux/pin.toml has changed")
+    say(f"the pin is now {pin.version}: importing it")
+    old = tree.path.with_name("tree.old")
+    shutil.rmtree(old, ignore_errors=True)
+    staged = Tree(tree.path.with_name("tree.new"), Mode.PINNED)
+    shutil.rmtree(staged.path, ignore_errors=True)
+    _import(project, pin, staged, say, pinned_only)
+    os.replace(tree.path, old)
+    os.replace(staged.path, tree.path)
+    shutil.rmtree(old)
+
+
+def _need_space(folder: Path, gib: int) -> None:
+    free = shutil.disk_usage(folder).free >> 30
+    if free < gib:
+        raise UserError(
+            f"{folder} has {free} GiB free, the kernel tree needs {gib}",
+            "make room, then try again",
+        )
+
+
+def _base(repository: Repository) -> str:
+    base = repository.commit_of(_BASE)
+    if base is None:
+        raise UserError(
+            f"{repository.path} has lost its base commit ({_BASE})",
+            "move the folder aside and run ./invoke kernel.tree to import it anew",
+        )
+    return base
+
+
+def _state_file(tree: Tree) -> Path:
+    return tree.path / ".git" / "tools-kvm.json"
+
+
+def _read_state(tree: Tree) -> _State | None:
+    try:
+        return _State(**json.loads(_state_file(tree).read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _write_state(tree: Tree, state: _State) -> None:
+    file = _state_file(tree)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(asdict(state)))
+    os.replace(part, file)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build the VMM half once per id: C++ sources + UAPI headers + toolchain → artifact.
+
+An artifact is a folder with what a VMM process needs and no more: the compiled
+core and the Python modules that drive it. It never changes once made, so a lab
+host may cache it, and a bisect finds it again by its id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import BuildError, UserError
+from kvm.project import Project
+
+Say = Callable[[str], None]
+
+_KEPT_ARTIFACTS = 32
+_COMPILED = (
+    "meson.build",
+    "meson.options",
+    "tools/kvm/meson.build",
+    "tools/kvm/src",
+    "tools/kvm/python/meson.build",
+    "tools/kvm/python/bindings",
+)
+# The modules that run beside the core; the rest of the package stays with the harness.
+_PYTHON = ("__init__.py", "errors.py", "vm", "host", "guest/__init__.py", "guest/protocol.py")
+_PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Vmm:
+    """A built VMM: its id and the folder to put first on ``sys.path``."""
+
+    id: str
+    folder: Path
+    seconds: float
+    built: bool
+
+
+def vmm_id(project: Project, uapi: Path, options: tuple[str, ...] = ()) -> str:
+    """hash(sources, UAPI headers, build options, toolchain), 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    for path in _sources(project):
+        digest.update(str(path.relative_to(project.root)).encode() + b"\0" + path.read_bytes())
+    digest.update((uapi.parent / "source-id").read_bytes())
+    digest.update(f"{options} {sys.implementation.cache_tag} {_compiler()}".encode())
+    return digest.hexdigest()[:16]
+
+
+def build(project: Project, uapi: Path, say: Say) -> Vmm:
+    """The VMM of this checkout, from the cache or compiled now."""
+    start = time.monotonic()
+    identity = vmm_id(project, uapi)
+    artifact = project.cache / "vmm" / identity
+    built = False
+    if not artifact.exists():
+        _compile(project, uapi, say)
+        if vmm_id(project, uapi) != identity:
+            say("the sources changed during the build; building what they are now")
+            return build(project, uapi, say)
+        _keep(project, artifact)
+        built = True
+    os.utime(artifact)
+    return Vmm(identity, artifact, time.monotonic() - start, built)
+
+
+def _sources(project: Project) -> Iterator[Path]:
+    package = project.root / "tools" / "kvm" / "python" / "kvm"
+    for start in (*(project.root / name for name in _COMPILED), *(package / n for n in _PYTHON)):
+        if start.is_file():
+            yield start
+        for path in sorted(start.rglob("*")) if start.is_dir() else ():
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
+
+
+def _compiler() -> str:
+    compiler = os.environ.get("CXX", "c++").split()
+    words = process.capture((*compiler, "--version")).decode(errors="replace")
+    return words.splitlines()[0] + os.environ.get("CXXFLAGS", "")
+
+
+def _compile(project: Project, uapi: Path, say: Say) -> None:
+    """Configure for this tree's headers when needed, then compile, showing progress."""
+    build_dir = project.vmm_build
+    options = {"core": "enabled", "uapi_headers": str(uapi)}
+    say("configuring the VMM")
+    _configure(project, build_dir, options)
+
+    def watch(line: str) -> None:
+        if matched := _PROGRESS.match(line):
+            say(f"{Path(matched.group(3)).name} ({matched.group(1)}/{matched.group(2)})")
+
+    done = process.run(
+        (_tool("ninja"), "-C", build_dir),
+        on_line=watch,
+        check=False,
+        timeout_s=1800,
+        env={"LC_ALL": "C", "NINJA_STATUS": "[%f/%t] "},
+    )
+    if not done.ok:
+        raise BuildError(
+            "the VMM does not compile",
+            _telling(done.output),
+            "mend the lines above and run the same command again",
+        )
+
+
+def _configure(project: Project, build_dir: Path, options: dict[str, str]) -> None:
+    arguments = tuple(f"-D{name}={value}" for name, value in options.items())
+    known = build_dir / "meson-info" / "intro-buildoptions.json"
+    if known.exists():
+        current = {option["name"]: option["value"] for option in json.loads(known.read_text())}
+        if all(current.get(name) == value for name, value in options.items()):
+            return
+        argv: tuple[str | Path, ...] = (
+            _tool("meson"),
+            "setup",
+            "--reconfigure",
+            *arguments,
+            build_dir,
+            project.root,
+        )
+    else:
+        shutil.rmtree(build_dir, ignore_errors=True)
+        argv = (_tool("meson"), "setup", "-Dbuildtype=release", *arguments, build_dir, project.root)
+    done = process.run(argv, check=False)
+    if not done.ok:
+        raise BuildError("meson could not configure the VMM", tuple(done.output.splitlines()[-15:]))
+
+
+def _tool(name: str) -> Path:
+    """A build tool of the environment this runs in."""
+    beside = Path(sys.executable).parent / name
+    found = str(beside) if beside.exists() else shutil.which(name)
+    if found is None:
+        raise UserError(f"{name} was not found", "run ./invoke, which installs it into .venv")
+    return Path(found)
+
+
+def _telling(output: str) -> tuple[str, ...]:
+    lines = [
+        line
+        for line in output.splitlines()
+        if not line.startswith(("[", "FAILED:", "ninja:", "c++ ", "g++ ", "ccache "))
+    ]
+    first = next((n for n, line in enumerate(lines) if "error" in line), max(0, len(lines) - 30))
+    return tuple(lines[max(0, first - 3) : first + 50])
+
+
+def _keep(project: Project, artifact: Path) -> None:
+    """Copy the core and its modules into the cache, whole or not at all."""
+    package = project.root / "tools" / "kvm" / "python" / "kvm"
+    cores = list((project.vmm_build / "tools" / "kvm" / "python").rglob("_core*.so"))
+    if len(cores) != 1:
+        raise BuildError(f"expected one compiled core in {project.vmm_build}, found {len(cores)}")
+    artifact.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix="new-") as scratch:
+        new = Path(scratch) / "artifact" / "kvm"
+        for name in _PYTHON:
+            source, target = package / name, new / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copyfile(source, target)
+        shutil.copyfile(cores[0], new / cores[0].name)
+        # Byte code beside the sources: a lab host can't write any and would compile each time.
+        process.run(
+            (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", new)
+        )
+        os.replace(new.parent, artifact)
+    present = sorted(artifact.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in present[_KEPT_ARTIFACTS:]:
+        shutil.rmtree(old, ignore_errors=True)
