@@ -30,6 +30,13 @@ from kvm.project import Project
 
 Say = Callable[[str], None]
 _BASE = "refs/tags/tools-kvm-base"
+_HOOK = """#!/bin/sh
+# Keeps linux/patches in step with linux/tree, so that a commit carries both halves.
+root=$(git rev-parse --show-toplevel) || exit 1
+[ -d "$root/linux/tree/.git" ] || exit 0
+"$root/invoke" kernel.save >&2 || exit 1
+git -C "$root" add --all linux/patches
+"""
 
 
 class Mode(Enum):
@@ -88,6 +95,7 @@ def prepare(project: Project, say: Say, *, pinned_only: bool = False) -> Tree:
     series = Series.load(project.linux / "patches")
     if not (tree.path / ".git").exists():
         _import(project, pin, tree, say, pinned_only)
+        install_hook(project)
     state = _read_state(tree)
     if state is None or state.pin != pin.id:
         _repin(project, pin, tree, say, pinned_only)
@@ -199,6 +207,22 @@ def _commit_edits(repository: Repository, message: str, say: Say) -> None:
         if (value := repository.run("config", name, check=False).output.strip())
     }
     repository.call("commit", "--quiet", "--no-verify", "-m", subject, env=identity)
+
+
+def install_hook(project: Project) -> None:
+    """Have each commit of the surrounding repository save the kernel tree's changes first.
+
+    A hook of the user's own is left alone.
+    """
+    repository = Repository(project.root)
+    if not (project.root / ".git").exists():
+        return
+    hook = project.root / repository.call("rev-parse", "--git-path", "hooks/pre-commit")
+    if hook.exists():
+        return
+    hook.parent.mkdir(parents=True, exist_ok=True)
+    hook.write_text(_HOOK)
+    hook.chmod(0o755)
 
 
 def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:

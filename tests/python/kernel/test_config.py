@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fragments resolve on the real tree, and a symbol that gets lost is explained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kvm.errors import UserError
+from kvm.kernel import config, identity, tree
+from kvm.kernel.config import ConfigSpec
+from kvm.kernel.toolchain import Toolchain
+from kvm.kernel.tree import Tree
+from kvm.project import Project
+
+
+@pytest.fixture(scope="module")
+def linux() -> Tree:
+    found = tree.locate(Project.find())
+    if not (found.path / "Makefile").exists():
+        pytest.skip("there is no kernel tree yet: run ./invoke kernel.tree")
+    return found
+
+
+def resolve(linux: Tree, out: Path, *items: str, name: str = "default") -> str:
+    spec = ConfigSpec.named(name, Project.find().linux / "configs", items)
+    source = identity.source_id(linux)
+    return config.resolve(linux, spec, source, Toolchain.from_environment(), out, lambda text: None)
+
+
+@pytest.mark.parametrize("name", ["default", "debug", "kunit"])
+def test_every_config_of_ours_resolves(linux: Tree, tmp_path: Path, name: str) -> None:
+    text = resolve(linux, tmp_path, name=name)
+    assert "CONFIG_KVM_AMD=y" in text
+    assert "CONFIG_VIRTIO_MMIO=y" in text
+
+
+def test_an_unchanged_request_does_not_touch_the_config(linux: Tree, tmp_path: Path) -> None:
+    resolve(linux, tmp_path)
+    before = (tmp_path / ".config").stat().st_mtime_ns
+    resolve(linux, tmp_path)
+    assert (tmp_path / ".config").stat().st_mtime_ns == before
+
+
+def test_a_lost_symbol_names_what_it_depends_on(linux: Tree, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as lost:
+        resolve(linux, tmp_path, "CONFIG_VHOST_NET=y")
+    assert "--configitem CONFIG_VHOST_NET=y" in lost.value.message
+    assert "drivers/vhost/Kconfig" in lost.value.message
+    assert "depends on NET && EVENTFD" in lost.value.message
+
+
+def test_an_unknown_symbol_offers_the_nearest(linux: Tree, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="did you mean CONFIG_KVM_AMD"):
+        resolve(linux, tmp_path, "CONFIG_KVM_AMDD=y")
+
+
+def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:
+    fragment = tmp_path / "mine.config"
+    fragment.write_text("CONFIG_A=y\nCONFIG B=y\n")
+    spec = ConfigSpec.named(str(fragment), Project.find().linux / "configs")
+    with pytest.raises(UserError, match=r"mine\.config:2: 'CONFIG B=y'"):
+        spec.requests()
+
+
+def test_an_unknown_config_lists_the_known(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no kernel config 'debgu'") as unknown:
+        ConfigSpec.named("debgu", Project.find().linux / "configs")
+    assert "did you mean debug?" in unknown.value.mend

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ``kernel.*`` commands: one stage each, for those who want just that; they return words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from kvm.kernel import build, config, fetch, identity, pin, tree
+from kvm.kernel.toolchain import Toolchain
+from kvm.lock import locked
+from kvm.project import Project
+
+Say = Callable[[str], None]
+
+
+def fetch_source(project: Project, say: Say, *, pinned_only: bool = False) -> str:
+    """Fetch and verify the pinned source; where it is."""
+    wanted = pin.load(project.linux / "pin.toml")
+    fetched = fetch.fetch(wanted, project.cache, say=say, pinned_only=pinned_only)
+    place = fetched.tarball or f"{fetched.repository} {fetched.commit[:12]}"
+    return f"{fetched.version} from {fetched.source.describe()}: {place}"
+
+
+def tree_state(project: Project, say: Say, *, pinned_only: bool = False) -> str:
+    """Make the tree ready; what it is and what it holds unsaved."""
+    with _exclusive(project, "kernel.tree", say):
+        ready = tree.prepare(project, say, pinned_only=pinned_only)
+    text = f"{ready.mode.value} tree {ready.path}"
+    if ready.mode is tree.Mode.PINNED:
+        tree.install_hook(project)
+        unsaved = tree.unsaved(ready)
+        text += f", unsaved {unsaved} (./invoke kernel.save)" if unsaved else ", nothing unsaved"
+    return text
+
+
+def save(project: Project, say: Say, message: str = "") -> str:
+    """Save the tree's changes as patches; the series."""
+    with _exclusive(project, "kernel.save", say):
+        names = tree.save(project, say, message=message)
+    return "\n".join(f"linux/patches/{name}" for name in names) or "no patches"
+
+
+def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]) -> str:
+    """Resolve and check a config; the path of the ``.config``."""
+    with _exclusive(project, "kernel.config", say):
+        ready = tree.prepare(project, say)
+        out = build.output_folder(project, name)
+        out.mkdir(parents=True, exist_ok=True)
+        spec = config.ConfigSpec.named(name, project.linux / "configs", items)
+        toolchain = Toolchain.from_environment()
+        config.resolve(ready, spec, identity.source_id(ready), toolchain, out, say)
+    return str(out / ".config")
+
+
+def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False) -> str:
+    """Build one config; the kernel's label, id and folder."""
+    with _exclusive(project, "kernel.build", say):
+        ready = tree.prepare(project, say)
+        spec = config.ConfigSpec.named(name, project.linux / "configs")
+        kernel = build.build(project, ready, spec, say, bzimage=bzimage)
+    return f"{kernel.label} id={kernel.id} {kernel.folder}"
+
+
+def _exclusive(project: Project, purpose: str, say: Say) -> AbstractContextManager[None]:
+    return locked(project.build / "build.lock", purpose, say=say)
