@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from kvm.project import Project
 from support.checkout import FILES, Checkout
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from kvm.errors import UserError
 from kvm.kernel import config, identity, tree
 from kvm.kernel.config import ConfigSpec
@@ -22,6 +23,12 @@ def linux() -> Tree:
     return found
 
 
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One build folder for all: kbuild compiles its config tools there once."""
+    return tmp_path_factory.mktemp("out")
+
+
 def resolve(linux: Tree, out: Path, *items: str, name: str = "default") -> str:
     spec = ConfigSpec.named(name, Project.find().linux / "configs", items)
     source = identity.source_id(linux)
@@ -29,30 +36,30 @@ def resolve(linux: Tree, out: Path, *items: str, name: str = "default") -> str:
 
 
 @pytest.mark.parametrize("name", ["default", "debug", "kunit"])
-def test_every_config_of_ours_resolves(linux: Tree, tmp_path: Path, name: str) -> None:
-    text = resolve(linux, tmp_path, name=name)
+def test_every_config_of_ours_resolves(linux: Tree, out: Path, name: str) -> None:
+    text = resolve(linux, out, name=name)
     assert "CONFIG_KVM_AMD=y" in text
     assert "CONFIG_VIRTIO_MMIO=y" in text
 
 
-def test_an_unchanged_request_does_not_touch_the_config(linux: Tree, tmp_path: Path) -> None:
-    resolve(linux, tmp_path)
-    before = (tmp_path / ".config").stat().st_mtime_ns
-    resolve(linux, tmp_path)
-    assert (tmp_path / ".config").stat().st_mtime_ns == before
+def test_an_unchanged_request_does_not_touch_the_config(linux: Tree, out: Path) -> None:
+    resolve(linux, out)
+    before = (out / ".config").stat().st_mtime_ns
+    resolve(linux, out)
+    assert (out / ".config").stat().st_mtime_ns == before
 
 
-def test_a_lost_symbol_names_what_it_depends_on(linux: Tree, tmp_path: Path) -> None:
+def test_a_lost_symbol_names_what_it_depends_on(linux: Tree, out: Path) -> None:
     with pytest.raises(UserError) as lost:
-        resolve(linux, tmp_path, "CONFIG_VHOST_NET=y")
+        resolve(linux, out, "CONFIG_VHOST_NET=y")
     assert "--configitem CONFIG_VHOST_NET=y" in lost.value.message
     assert "drivers/vhost/Kconfig" in lost.value.message
     assert "depends on NET && EVENTFD" in lost.value.message
 
 
-def test_an_unknown_symbol_offers_the_nearest(linux: Tree, tmp_path: Path) -> None:
+def test_an_unknown_symbol_offers_the_nearest(linux: Tree, out: Path) -> None:
     with pytest.raises(UserError, match="did you mean CONFIG_KVM_AMD"):
-        resolve(linux, tmp_path, "CONFIG_KVM_AMDD=y")
+        resolve(linux, out, "CONFIG_KVM_AMDD=y")
 
 
 def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:

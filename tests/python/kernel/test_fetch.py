@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from kvm.errors import UserError
 from kvm.kernel import fetch
 from kvm.kernel.pin import Pin, Source, SourceKind

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from kvm.errors import UserError
 from kvm.kernel import pin
 from kvm.project import Project

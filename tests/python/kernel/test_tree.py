@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from kvm.errors import UserError
 from kvm.kernel import identity, tree
 from support.checkout import FILES, Checkout, git

@@ -22,9 +22,13 @@ class UserError(Exception):
 
 
 class BuildError(UserError):
-    """A compile failed. ``errors`` holds the compiler's own lines (file:line first)."""
+    """A compile failed. ``errors`` holds the compiler's own lines (file:line first).
 
-    exit_code = 1
+    A revision that does not compile can't show whether it has the bug being
+    hunted: 125, "cannot tell".
+    """
+
+    exit_code = 125
 
     def __init__(self, message: str, errors: tuple[str, ...] = (), mend: str = "") -> None:
         super().__init__(message, mend)

@@ -128,14 +128,16 @@ def _digest(path: Path) -> str:
 
 
 def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, out: Path) -> str:
-    """tinyconfig + requests + olddefconfig, in a folder beside the real build."""
+    """tinyconfig + requests + olddefconfig, away from the ``.config`` that make compares with."""
     work = out / "config.work"
     work.mkdir(parents=True, exist_ok=True)
+    target = work / ".config"
+    environment = {"KCONFIG_CONFIG": str(target)}
     make: tuple[str | Path, ...] = (
-        *("make", "-s", "-C", tree.path, f"O={work}"),
+        *("make", "-s", "-C", tree.path, f"O={out}"),
         *toolchain.arguments(),
     )
-    process.run((*make, "tinyconfig"))
+    process.run((*make, "tinyconfig"), env=environment)
     merged = work / "requests.config"
     merged.write_text(
         "".join(
@@ -144,9 +146,9 @@ def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, o
         )
     )
     script = tree.path / "scripts" / "kconfig" / "merge_config.sh"
-    process.run((script, "-m", "-O", work, work / ".config", merged), cwd=tree.path)
-    process.run((*make, "olddefconfig"))
-    return (work / ".config").read_text()
+    process.run((script, "-m", "-O", work, target, merged), cwd=tree.path)
+    process.run((*make, "olddefconfig"), env=environment)
+    return target.read_text()
 
 
 def _check(tree: Tree, requests: tuple[Request, ...], text: str) -> None:
@@ -187,8 +189,9 @@ class _Symbol:
 def _symbols(tree: Tree) -> dict[str, _Symbol]:
     """Every kconfig symbol with where it is defined and its ``depends on`` and ``if`` lines."""
     symbols: dict[str, _Symbol] = {}
-    for path in tree.path.rglob("Kconfig*"):
-        relative = path.relative_to(tree.path)
+    for name in tree.repository.call("ls-files", "--", "*Kconfig*").splitlines():
+        relative = Path(name)
+        path = tree.path / relative
         other_arch = relative.parts[0] == "arch" and relative.parts[1:2] not in ((), ("x86",))
         if not path.is_file() or other_arch or relative.parts[:2] == ("arch", "um"):
             continue

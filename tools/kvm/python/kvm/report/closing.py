@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The last words of a run: on trouble its evidence, and always one closing line."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from kvm.report.record import RunRecord
+from kvm.verdict.vocabulary import Evidence, Verdict
+
+_COLOURS = {
+    Verdict.PASS: "\x1b[32m",
+    Verdict.FAIL: "\x1b[31m",
+    Verdict.SKIP: "\x1b[33m",
+    Verdict.ERROR: "\x1b[35m",
+}
+_PLAIN = "\x1b[0m"
+
+
+def closing(record: RunRecord, *, colour: bool = False, base: Path | None = None) -> str:
+    """The evidence block (unless the run passed) and the closing line, newline-terminated.
+
+    Paths below ``base`` (default: the working directory) are shown relative to it.
+    """
+    lines = [] if record.outcome.ok else evidence_block(record, base=base)
+    return "\n".join([*lines, closing_line(record, colour=colour, base=base)]) + "\n"
+
+
+def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None = None) -> str:
+    """``PASS 6.12.117 host=lab vcpus=1 build=4.8s boot=0.9s total=7.1s run=build/runs/...``"""
+    outcome = record.outcome
+    head = outcome.verdict.value
+    if colour:
+        head = f"{_COLOURS[outcome.verdict]}{head}{_PLAIN}"
+    words = [head]
+    if not outcome.ok:
+        words.append(outcome.reason.value)
+    if record.kernel.release:
+        words.append(record.kernel.release)
+    words += [f"host={record.host}", f"vcpus={record.guest.cpus}"]
+    for name, seconds in (
+        ("build", record.timings.build_s),
+        ("boot", record.timings.boot_s),
+        ("total", record.timings.total),
+    ):
+        if seconds is not None:
+            words.append(f"{name}={seconds:.1f}s")
+    if record.run_dir is not None:
+        words.append(f"run={_shown(record.run_dir, base)}")
+    return " ".join(words)
+
+
+def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:
+    """Summary, proof, where to look further, and how to do it again."""
+    lines = [f"{record.outcome.reason.value}: {record.outcome.summary}"]
+    for item in record.outcome.evidence:
+        lines += _section(item)
+    if record.run_dir is not None:
+        lines.append(f"  console log: {_shown(record.run_dir / 'console.log', base)}")
+    if record.repeat:
+        lines.append(f"  repeat: {record.repeat}")
+    return lines
+
+
+def _section(item: Evidence) -> list[str]:
+    return [f"  {item.kind}:", *(f"    {line}".rstrip() for line in item.lines)]
+
+
+def _shown(path: Path, base: Path | None) -> str:
+    # Compared as written: a run folder behind a symbolic link is shown as the user knows it.
+    root = base if base is not None else Path.cwd()
+    return os.fspath(path.relative_to(root)) if path.is_relative_to(root) else os.fspath(path)

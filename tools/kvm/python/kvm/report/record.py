@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The record of a run: one JSON object with everything a script would ask for."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.verdict.vocabulary import Outcome
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class KernelFacts:
+    release: str = ""
+    id: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GuestFacts:
+    """The machine, and how its command ended (None: it did not, or there was none).
+
+    ``stdout`` and ``stderr`` are the beginning of what the command wrote.
+    """
+
+    cpus: int = 1
+    memory_mib: int = 0
+    transport: str = ""
+    exit_code: int | None = None
+    signal: int | None = None
+    stdout: str = ""
+    stderr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds per stage; None for a stage that did not take place."""
+
+    kernel_build: float | None = None
+    vmm_build: float | None = None
+    host_boot: float | None = None
+    vmm_start: float | None = None
+    guest_init: float | None = None
+    command: float | None = None
+    total: float | None = None
+
+    @property
+    def build_s(self) -> float | None:
+        return _sum(self.kernel_build, self.vmm_build)
+
+    @property
+    def boot_s(self) -> float | None:
+        """From the decision to start a machine to its init's hello."""
+        return _sum(self.vmm_start, self.guest_init)
+
+    def to_json(self) -> dict[str, float | None]:
+        values = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: None if v is None else round(v, 6) for k, v in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ExitCounts:
+    """KVM exits that reached the VMM: by reason, I/O port, and device."""
+
+    reasons: Mapping[str, int] = field(default_factory=dict)
+    ports: Mapping[str, int] = field(default_factory=dict)
+    devices: Mapping[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def from_result(cls, exits: Mapping[str, Mapping[str, int]] | None) -> ExitCounts:
+        """From the worker's result event."""
+        exits = exits or {}
+        return cls(exits.get("reasons", {}), exits.get("ports", {}), exits.get("devices", {}))
+
+    @property
+    def total(self) -> int:
+        return sum(self.reasons.values())
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "total": self.total,
+            "reasons": dict(self.reasons),
+            "ports": {str(port): count for port, count in self.ports.items()},
+            "devices": dict(self.devices),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """``command`` is what runs in the guest; ``repeat`` the command line to do it all again.
+
+    ``exit_code`` is the exit code of this tool's process, the guest command's own is
+    in ``guest``.
+    """
+
+    outcome: Outcome
+    host: str
+    exit_code: int
+    kernel: KernelFacts = KernelFacts()
+    vmm_id: str = ""
+    guest: GuestFacts = GuestFacts()
+    timings: Timings = Timings()
+    exits: ExitCounts = ExitCounts()
+    run_dir: Path | None = None
+    command: tuple[str, ...] = ()
+    repeat: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        guest = {f.name: getattr(self.guest, f.name) for f in fields(self.guest)}
+        kernel = {f.name: getattr(self.kernel, f.name) for f in fields(self.kernel)}
+        return {
+            "schema": SCHEMA_VERSION,
+            **self.outcome.to_json(),
+            "host": self.host,
+            "kernel": kernel,
+            "vmm": {"id": self.vmm_id},
+            "timings_s": self.timings.to_json(),
+            "exits": self.exits.to_json(),
+            "guest": guest,
+            "run_dir": None if self.run_dir is None else str(self.run_dir),
+            "exit_code": self.exit_code,
+            "command": list(self.command),
+            "repeat": self.repeat,
+        }
+
+    def write(self, target: str | Path) -> None:
+        """To a file, whole or not at all; to stdout for ``-``."""
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        if str(target) == "-":
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        _write_whole(Path(target), text)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Beside the target and renamed over it: a reader never sees half a record."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    temporary = Path(name)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as out:
+            out.write(text)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"the record cannot be written to {path}: {error.strerror}",
+        "name another file, or - for stdout",
+    )
+
+
+def _sum(*seconds: float | None) -> float | None:
+    known = [s for s in seconds if s is not None]
+    return sum(known) if known else None

@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The rules: what was observed of a run → its verdict. Pure, and the only place that decides.
+
+``RULES`` is read from the top; the first rule with an answer wins. The order is
+by how much a fact explains: a dead host explains a dead VMM, a kernel's own words
+explain a triple fault, a triple fault explains silence. A PASS is proved (init said
+hello, the command ended with 0, the guest reset itself), never the absence of trouble.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from dataclasses import replace
+
+from kvm.errors import BuildError, UserError
+from kvm.verdict import evidence
+from kvm.verdict.console import parse_console
+from kvm.verdict.finding import Finding, normalise
+from kvm.verdict.logbuf import printk_text
+from kvm.verdict.observation import Deadline, Observation, WorkerError
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+
+__all__ = ["RULES", "Deadline", "Observation", "WorkerError", "judge", "judge_error"]
+
+_DEATH = (Reason.KERNEL_PANIC, Reason.KERNEL_OOPS)
+_SENT_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+Rule = Callable[[Observation], Outcome | None]
+
+
+def judge(obs: Observation) -> Outcome:
+    """The verdict on one run."""
+    if not obs.findings and obs.log_buf:
+        obs = replace(obs, findings=parse_console(printk_text(obs.log_buf)))
+    answers = (rule(obs) for rule in RULES)
+    outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
+    return _against_expected(obs, outcome)
+
+
+def judge_error(error: UserError) -> Outcome:
+    """The verdict when a run ended before its machine started."""
+    summary, _, rest = error.message.partition("\n")
+    lines = tuple(rest.splitlines())
+    if isinstance(error, BuildError):
+        lines = (*error.errors, *lines)
+        items = (Evidence("compiler", lines),) if lines else ()
+        named = normalise(error.errors[0]) if error.errors else summary
+        return _fail(Reason.BUILD_FAILURE, summary, *items, signature=f"build: {named}")
+    lines = (*lines, f"→ {error.mend}") if error.mend else lines
+    items = (Evidence("message", lines),) if lines else ()
+    return _error(Reason.INFRASTRUCTURE, summary, *items)
+
+
+def _interrupted(obs: Observation) -> Outcome | None:
+    if not obs.interrupted:
+        return None
+    return _error(Reason.INFRASTRUCTURE, "interrupted", *_reports(obs, obs.findings))
+
+
+def _host_panic(obs: Observation) -> Outcome | None:
+    """A panic or oops of the lab host: KVM's own half of the tree failed."""
+    first = _first(obs.host_findings, _DEATH)
+    if first is None:
+        return None
+    return _fail(
+        Reason.HOST_PANIC,
+        f"host kernel: {first.title}",
+        *_reports(obs, obs.host_findings, first, source="host console"),
+        *evidence.machine(obs),
+        signature=f"host {first.signature}",
+    )
+
+
+def _host_lost(obs: Observation) -> Outcome | None:
+    """The emulator under the lab host died without the kernel in it saying why."""
+    if not obs.host_lost:
+        return None
+    return _error(Reason.INFRASTRUCTURE, f"lost the lab host: {obs.host_lost}")
+
+
+def _setup_failed(obs: Observation) -> Outcome | None:
+    """The VMM refused: a bad image or setting, or no usable KVM. The guest never ran."""
+    if obs.worker_error is None:
+        return None
+    message, _, rest = obs.worker_error.message.partition("\n")
+    lines = tuple(rest.splitlines())
+    more = (Evidence("VMM message", lines),) if lines else ()
+    return _error(Reason.VMM_ERROR, message, *more, *evidence.worker(obs))
+
+
+def _vmm_crash(obs: Observation) -> Outcome | None:
+    """Killed by a signal, unless that was our own doing after a deadline."""
+    if obs.worker_status is None or obs.worker_status >= 0:
+        return None
+    number = -obs.worker_status
+    if obs.deadline is not None and number in (signal.SIGKILL, signal.SIGTERM):
+        return None
+    name = _signal_name(number)
+    hint = " (sent by another process or the OOM killer)" if number in _SENT_FROM_OUTSIDE else ""
+    return _fail(
+        Reason.VMM_CRASH,
+        f"the VMM was killed by {name}{hint} {obs.phase}",
+        *evidence.worker(obs),
+        *evidence.machine(obs),
+        *_reports(obs, obs.findings),
+        *evidence.tail(obs),
+        signature=f"VMM {name}",
+    )
+
+
+def _guest_died(obs: Observation) -> Outcome | None:
+    """The first panic, oops or lockup the guest reported; what followed is a consequence."""
+    first = _first(obs.findings, (*_DEATH, Reason.HANG))
+    if first is None:
+        return None
+    panic = _first(obs.findings, (Reason.KERNEL_PANIC,))
+    then = f", then {panic.title}" if panic and panic is not first else ""
+    machine = evidence.machine(obs) if first.reason is Reason.HANG or obs.deadline else ()
+    return _fail(
+        first.reason,
+        f"{first.title}{then}",
+        *_reports(obs, obs.findings, first),
+        *machine,
+        signature=first.signature,
+    )
+
+
+def _vmm_stop(obs: Observation) -> Outcome | None:
+    """KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, or the VMM gave up on the machine."""
+    if obs.stop not in ("internal_error", "fail_entry", "vmm_error"):
+        return None
+    what = {
+        "internal_error": "KVM internal error",
+        "fail_entry": "KVM could not enter the guest",
+        "vmm_error": "the VMM gave up",
+    }[obs.stop]
+    detail = f": {obs.stop_detail}" if obs.stop_detail else ""
+    return _fail(
+        Reason.VMM_ERROR,
+        f"{what}{detail}{evidence.where(obs)}",
+        *evidence.machine(obs),
+        *evidence.worker(obs),
+        *evidence.tail(obs),
+        signature=f"{what} in {evidence.function(obs)}".removesuffix(" in "),
+    )
+
+
+def _triple_fault(obs: Observation) -> Outcome | None:
+    """KVM_EXIT_SHUTDOWN. Never clean: the guest is told to reset through port 0xcf9."""
+    if obs.stop != "shutdown":
+        return None
+    return _fail(
+        Reason.KERNEL_PANIC,
+        f"triple fault{evidence.where(obs)} {obs.phase}",
+        *evidence.machine(obs),
+        *evidence.tail(obs),
+        signature=f"triple fault in {evidence.function(obs)}".removesuffix(" in "),
+    )
+
+
+def _silence(obs: Observation) -> Outcome | None:
+    if obs.deadline is not Deadline.SILENCE:
+        return None
+    return _fail(
+        Reason.HANG,
+        f"silent for {obs.deadline_s:g} s {obs.phase}{evidence.where(obs)}",
+        *evidence.machine(obs),
+        *_reports(obs, obs.findings),
+        *evidence.tail(obs),
+        signature=f"silent {obs.phase}",
+    )
+
+
+def _too_long(obs: Observation) -> Outcome | None:
+    if obs.deadline is not Deadline.TOTAL:
+        return None
+    return _fail(
+        Reason.TIMEOUT,
+        f"not done after {obs.deadline_s:g} s, stopped {obs.phase}{evidence.where(obs)}",
+        *evidence.machine(obs),
+        *_reports(obs, obs.findings),
+        *evidence.tail(obs),
+        signature=f"timeout {obs.phase}",
+    )
+
+
+def _init_failed(obs: Observation) -> Outcome | None:
+    """Our init could not do its work, which says nothing about the command."""
+    if not obs.guest_error:
+        return None
+    return _error(Reason.INFRASTRUCTURE, f"guest init: {obs.guest_error}", *evidence.tail(obs))
+
+
+def _worker_gone(obs: Observation) -> Outcome | None:
+    """The worker ended by itself with an error: a Python traceback, say."""
+    if not obs.worker_status:
+        return None
+    return _error(
+        Reason.VMM_ERROR,
+        f"the VMM worker exited with status {obs.worker_status} {obs.phase}",
+        *evidence.worker(obs),
+    )
+
+
+def _command_failed(obs: Observation) -> Outcome | None:
+    if not obs.exit_code and not obs.exit_signal:
+        return None
+    how = (
+        f"was killed by {_signal_name(obs.exit_signal)}"
+        if obs.exit_signal
+        else f"exited with {obs.exit_code}"
+    )
+    name = " ".join(obs.command) or "the command"
+    return _fail(
+        Reason.GUEST_EXIT,
+        f"`{name}` {how}",
+        *_reports(obs, obs.findings),
+        signature=f"command {how}",
+    )
+
+
+def _reset_early(obs: Observation) -> Outcome | None:
+    """The guest left on its own before it had done what it was asked."""
+    ended = obs.stop in ("reset", "system_event", "debug_exit")
+    if not ended or _done(obs):
+        return None
+    what = (
+        "guest reset" if obs.stop == "reset" else f"guest stopped ({obs.stop_detail or obs.stop})"
+    )
+    when = "before the command ended" if obs.hello and obs.command else obs.phase
+    return _fail(
+        Reason.GUEST_EXIT,
+        f"{what} {when}",
+        *_reports(obs, obs.findings),
+        *evidence.machine(obs),
+        *evidence.tail(obs),
+        signature=f"{what} {when}",
+    )
+
+
+def _host_stalled(obs: Observation) -> Outcome | None:
+    """A stall of the host matters only where the guest did not get through."""
+    first = _first(obs.host_findings, (Reason.HANG,))
+    if first is None or _proved(obs):
+        return None
+    return _fail(
+        Reason.HANG,
+        f"host kernel: {first.title}",
+        *_reports(obs, obs.host_findings, first, source="host console"),
+        signature=f"host {first.signature}",
+    )
+
+
+def _warned(obs: Observation) -> Outcome | None:
+    """A WARN or a debugging report, in the guest or the host, spoils a good exit code."""
+    if obs.allow_warnings:
+        return None
+    for findings, who, source in (
+        (obs.findings, "", "console"),
+        (obs.host_findings, "host kernel: ", "host console"),
+    ):
+        first = _first(findings, (Reason.KERNEL_WARNING,))
+        if first:
+            return _fail(
+                Reason.KERNEL_WARNING,
+                f"{who}{first.title}",
+                *_reports(obs, findings, first, source=source),
+                signature=f"{'host ' if who else ''}{first.signature}",
+            )
+    return None
+
+
+def _passed(obs: Observation) -> Outcome | None:
+    if not _proved(obs):
+        return None
+    what = f"`{' '.join(obs.command)}` exited with 0" if obs.command else "booted to init"
+    return Outcome(Verdict.PASS, Reason.OK, what)
+
+
+RULES: tuple[Rule, ...] = (
+    _interrupted,
+    _host_panic,
+    _host_lost,
+    _setup_failed,
+    _vmm_crash,
+    _guest_died,
+    _vmm_stop,
+    _triple_fault,
+    _host_stalled,
+    _silence,
+    _too_long,
+    _init_failed,
+    _worker_gone,
+    _command_failed,
+    _reset_early,
+    _warned,
+    _passed,
+)
+
+
+def _no_proof(obs: Observation) -> Outcome:
+    """Nothing went visibly wrong, and nothing proves that it went right."""
+    lacking = []
+    if not obs.hello:
+        lacking.append("no hello from init")
+    if obs.command and obs.exit_code is None:
+        lacking.append("no exit code of the command")
+    if obs.stop != "reset":
+        lacking.append(f"stop was {obs.stop or 'not reported'}, not reset")
+    return _error(
+        Reason.INFRASTRUCTURE,
+        f"no proof of success: {', '.join(lacking)}",
+        *evidence.machine(obs),
+        *evidence.worker(obs),
+        *evidence.tail(obs),
+    )
+
+
+def _against_expected(obs: Observation, outcome: Outcome) -> Outcome:
+    if obs.expected is None or outcome.verdict is Verdict.ERROR:
+        return outcome
+    if outcome.reason is obs.expected:
+        summary = f"as expected: {outcome.summary}"
+        return replace(outcome, verdict=Verdict.PASS, reason=Reason.OK, summary=summary)
+    if outcome.verdict is Verdict.PASS:
+        return _fail(Reason.GUEST_EXIT, f"{obs.expected.value} was expected: {outcome.summary}")
+    return outcome
+
+
+def _done(obs: Observation) -> bool:
+    return obs.hello and (obs.exit_code is not None or not obs.command)
+
+
+def _proved(obs: Observation) -> bool:
+    return _done(obs) and not obs.exit_code and not obs.exit_signal and obs.stop == "reset"
+
+
+def _first(findings: tuple[Finding, ...], reasons: tuple[Reason, ...]) -> Finding | None:
+    return next((f for f in findings if f.reason in reasons), None)
+
+
+def _reports(
+    obs: Observation,
+    findings: tuple[Finding, ...],
+    chosen: Finding | None = None,
+    *,
+    source: str = "console",
+) -> tuple[Evidence, ...]:
+    """One report in full (the first, unless chosen), the others by title."""
+    chosen = chosen or next(iter(findings), None)
+    if chosen is None:
+        return ()
+    others = tuple(f for f in findings if f is not chosen)
+    return (evidence.report(chosen, source=source), *evidence.also(others, source=source))
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _fail(reason: Reason, summary: str, *items: Evidence, signature: str = "") -> Outcome:
+    return Outcome(Verdict.FAIL, reason, summary, items, signature)
+
+
+def _error(reason: Reason, summary: str, *items: Evidence) -> Outcome:
+    return Outcome(Verdict.ERROR, reason, summary, items)

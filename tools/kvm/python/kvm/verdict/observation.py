@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Everything that is known about one run of a machine when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from kvm.verdict.finding import Finding
+from kvm.verdict.symbols import SystemMap
+from kvm.verdict.vocabulary import Reason
+
+
+class Deadline(Enum):
+    """Which limit ended the run."""
+
+    SILENCE = "silence"  # no sign of life from the guest for that long
+    TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerError:
+    """The worker's ``error`` event: it could not set the machine up."""
+
+    kind: str  # config, load or kvm
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """Facts only; an absent fact keeps its default, so that none is made up.
+
+    ``worker_status`` is the VMM process's exit status, negative for a signal.
+    ``host_lost`` says how the lab host went away ("" = it did not). ``log_buf`` is
+    the guest's raw printk buffer, looked at when its console shows nothing.
+    ``expected`` is a reason the run was meant to end with (a panic test, say).
+    """
+
+    command: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    console_tail: tuple[str, ...] = ()
+    log_buf: bytes | None = None
+    hello: bool = False
+    exit_code: int | None = None
+    exit_signal: int = 0
+    guest_error: str = ""
+    stop: str | None = None
+    stop_detail: str = ""
+    registers: tuple[Mapping[str, int], ...] = ()
+    last_exits: tuple[str, ...] = ()
+    worker_status: int | None = None
+    worker_error: WorkerError | None = None
+    worker_stderr: tuple[str, ...] = ()
+    host_findings: tuple[Finding, ...] = ()
+    host_lost: str = ""
+    deadline: Deadline | None = None
+    deadline_s: float = 0.0
+    interrupted: bool = False
+    allow_warnings: bool = False
+    expected: Reason | None = None
+    symbols: SystemMap | None = None
+
+    @property
+    def phase(self) -> str:
+        """Where in the guest's life the run ended."""
+        if not self.hello:
+            return "before init said hello"
+        if self.exit_code is not None:
+            return "after the command ended"
+        return "while the command ran" if self.command else "after init said hello"

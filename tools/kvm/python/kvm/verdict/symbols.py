@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Addresses to names and back, from a kernel's System.map.
+
+Nothing is read until it is asked for: finding one name scans the bytes, and only
+an address look-up pays for parsing the file (some 30 ms for 100,000 symbols).
+Valid for a kernel that was not moved by KASLR (``nokaslr`` or no RANDOMIZE_BASE).
+"""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+# arch/x86 __START_KERNEL_map: kernel text and data are mapped from here, address 0 first.
+START_KERNEL_MAP = 0xFFFFFFFF80000000
+_KERNEL_MAP_SIZE = 1 << 30
+_USER_LIMIT = 1 << 47
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    name: str
+    address: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    addresses: list[int]
+    names: list[str]
+
+
+class SystemMap:
+    """One System.map."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def address_of(self, name: str) -> int | None:
+        data = self._data
+        needle = b" " + name.encode() + b"\n"
+        at = data.find(needle)
+        if at < 0:
+            return None
+        start = data.rfind(b"\n", 0, at) + 1
+        return _address(data[start:at].split(b" ", 1)[0])
+
+    def lookup(self, address: int) -> Symbol | None:
+        """The kernel symbol that covers an address."""
+        table = self._table
+        index = bisect.bisect_right(table.addresses, address) - 1
+        if index < 0 or index + 1 >= len(table.addresses):
+            return None  # before the first symbol, or at and after the last (_end)
+        start = table.addresses[index]
+        return Symbol(table.names[index], start, table.addresses[index + 1] - start)
+
+    def symbolize(self, address: int) -> str:
+        """``func+0x12/0x80``; a plain hexadecimal number when no symbol covers it.
+
+        Before the kernel has its page tables, code runs at physical addresses,
+        which are marked as such.
+        """
+        symbol = self.lookup(address)
+        if symbol:
+            return _format(symbol, address)
+        if address < _KERNEL_MAP_SIZE:
+            symbol = self.lookup(address + START_KERNEL_MAP)
+            if symbol:
+                return f"{_format(symbol, address + START_KERNEL_MAP)} (physical)"
+        return f"{address:#x} (user)" if 0 < address < _USER_LIMIT else f"{address:#x}"
+
+    def log_buf(self) -> tuple[int, int] | None:
+        """Guest-physical address and length of ``__log_buf``.
+
+        Its length is a power of two (1 << CONFIG_LOG_BUF_SHIFT), so it is what fits
+        before the next symbol.
+        """
+        address = self.address_of("__log_buf")
+        symbol = self.lookup(address) if address is not None else None
+        if symbol is None or symbol.size < 1:
+            return None
+        return symbol.address - START_KERNEL_MAP, 1 << (symbol.size.bit_length() - 1)
+
+    @cached_property
+    def _data(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except OSError:
+            return b""  # names are a comfort: a run is judged without them
+
+    @cached_property
+    def _table(self) -> _Table:
+        """Sorted addresses of the kernel map (per-CPU offsets left out), one name each."""
+        pairs: dict[int, str] = {}
+        for line in self._data.decode(errors="replace").splitlines():
+            fields = line.split()
+            if len(fields) >= 3 and fields[0].startswith("ffffffff"):
+                address = _address(fields[0].encode())
+                if address is not None:
+                    pairs.setdefault(address, fields[2])
+        addresses = sorted(pairs)
+        return _Table(addresses, [pairs[address] for address in addresses])
+
+
+def _address(digits: bytes) -> int | None:
+    try:
+        return int(digits, 16)
+    except ValueError:
+        return None
+
+
+def _format(symbol: Symbol, address: int) -> str:
+    return f"{symbol.name}+{address - symbol.address:#x}/{symbol.size:#x}"
