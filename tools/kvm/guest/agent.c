@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "agent.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/sysinfo.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "command.h"
+#include "frames.h"
+#include "pump.h"
+#include "say.h"
+
+enum {
+	RUN_WAIT_MS = 60 * 1000,
+	/* How long the host has to answer EXIT with POWEROFF; many don't. */
+	ACKNOWLEDGE_MS = 50,
+	/* ... and when it goes on sending input instead. */
+	ACKNOWLEDGE_MAX_MS = 500,
+	CONNECT_STEP_US = 500,
+};
+
+static struct frame_writer writer;
+static struct frame_reader reader;
+
+/* The host's clock knows when it started us; this says how long the kernel had. */
+static unsigned long long uptime_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (unsigned long long)now.tv_sec * 1000000000ULL + (unsigned long long)now.tv_nsec;
+}
+
+static void put_hello(enum transport transport)
+{
+	struct utsname kernel;
+	struct sysinfo memory;
+	char text[400];
+	int length;
+
+	uname(&kernel);
+	sysinfo(&memory);
+	length = snprintf(text, sizeof(text),
+			  "protocol=1\nrelease=%s\ncpus=%ld\nmem_kib=%llu\nuptime_ns=%llu\n"
+			  "transport=%s\n",
+			  kernel.release, sysconf(_SC_NPROCESSORS_ONLN),
+			  (unsigned long long)memory.totalram * memory.mem_unit / 1024,
+			  uptime_ns(), transport == TRANSPORT_VIRTIO ? "virtio" : "serial");
+	frame_put_magic(&writer);
+	frame_put(&writer, FRAME_HELLO, text, (size_t)length);
+}
+
+/* Until everything queued has left, however long the host takes: it has the deadlines. */
+static enum stream_state flush_all(void)
+{
+	for (;;) {
+		struct pollfd port = { .fd = writer.fd, .events = POLLOUT };
+		enum stream_state state = frame_flush(&writer);
+
+		if (state != STREAM_AGAIN)
+			return state;
+		if (poll(&port, 1, -1) > 0 && !(port.revents & POLLOUT))
+			return STREAM_GONE;
+	}
+}
+
+/* A virtio port hangs up while no host has opened it: before HELLO that means "wait". */
+static void await_connection(int fd)
+{
+	for (int waited = 0; waited < RUN_WAIT_MS * 1000; waited += CONNECT_STEP_US) {
+		struct pollfd port = { .fd = fd, .events = POLLOUT };
+
+		if (poll(&port, 1, 0) < 0 || !(port.revents & POLLHUP))
+			return;
+		usleep(CONNECT_STEP_US);
+	}
+}
+
+/*
+ * The next frame from the host, in the reader until popped; STREAM_AGAIN when none
+ * comes in time. Frames are small here, so the deadline may count from each poll.
+ */
+static enum stream_state next_frame(struct frame *frame, int wait_ms)
+{
+	for (;;) {
+		struct pollfd port = { .fd = reader.fd, .events = POLLIN };
+		enum stream_state state = frame_peek(&reader, frame);
+
+		if (state != STREAM_AGAIN)
+			return state;
+		if (poll(&port, 1, wait_ms) == 0)
+			return STREAM_AGAIN;
+		if (frame_fill(&reader) == STREAM_GONE)
+			return STREAM_GONE;
+	}
+}
+
+static void put_exit(int code, int number)
+{
+	uint8_t payload[8];
+
+	put_le32(payload, (uint32_t)code);
+	put_le32(payload + 4, (uint32_t)number);
+	frame_put(&writer, FRAME_EXIT, payload, sizeof(payload));
+}
+
+static void put_error(const char *message)
+{
+	frame_put(&writer, FRAME_ERROR, message, strlen(message));
+}
+
+/*
+ * A write to a virtio port returns once the buffer is queued, and a reset may overtake
+ * it, so give the host a moment to say that it has EXIT. A serial line can be asked.
+ */
+static void deliver(const struct port *port)
+{
+	struct frame frame;
+	int64_t end;
+
+	if (flush_all() != STREAM_OK)
+		return;
+	if (port->transport == TRANSPORT_SERIAL)
+		tcdrain(port->fd);
+	end = now_ms() + ACKNOWLEDGE_MAX_MS;
+	while (now_ms() < end && next_frame(&frame, ACKNOWLEDGE_MS) == STREAM_OK &&
+	       frame.type != FRAME_POWEROFF)
+		frame_pop(&reader, &frame);
+}
+
+static void refuse(const struct request *request, int error)
+{
+	char line[4500];
+
+	if (request->tty && access("/dev/ptmx", R_OK | W_OK) != 0) {
+		put_error("no terminal: the guest kernel has no ptys (CONFIG_UNIX98_PTYS)");
+		put_exit(126, 0);
+		return;
+	}
+	command_explain(line, sizeof(line), request, error);
+	frame_put(&writer, FRAME_STDERR, line, strlen(line));
+	put_exit(command_refusal_code(error), 0);
+}
+
+static int run(const struct port *port, const struct request *request, int children)
+{
+	struct command command;
+	enum pump_end end;
+	int error = command_start(&command, request);
+	int status;
+
+	if (error) {
+		refuse(request, error);
+		deliver(port);
+		return 0;
+	}
+	end = pump(&command, &reader, &writer, children,
+		   port->transport == TRANSPORT_SERIAL, &status);
+	if (end != PUMP_EXITED) {
+		kill(-command.pid, SIGKILL);
+		return end == PUMP_HOST_GONE;
+	}
+	/* The pump may leave the writer full of frames; EXIT needs room. */
+	flush_all();
+	if (WIFSIGNALED(status))
+		put_exit(128 + WTERMSIG(status), WTERMSIG(status));
+	else
+		put_exit(WEXITSTATUS(status), 0);
+	deliver(port);
+	return 0;
+}
+
+static int watch_children(void)
+{
+	sigset_t ended;
+
+	sigemptyset(&ended);
+	sigaddset(&ended, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &ended, NULL);
+	return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_requested(const struct port *port, const struct frame *frame, int children)
+{
+	struct request request;
+	bool valid = request_parse(&request, frame);
+	int result;
+
+	frame_pop(&reader, frame);
+	if (!valid) {
+		put_error("the RUN frame is malformed: the worker and this init differ in version");
+		deliver(port);
+		return 1;
+	}
+	result = run(port, &request, children);
+	request_free(&request);
+	return result;
+}
+
+int agent_serve(const struct port *port)
+{
+	int children = watch_children();
+	struct frame frame;
+
+	signal(SIGPIPE, SIG_IGN);
+	writer.fd = reader.fd = port->fd;
+	if (port->transport == TRANSPORT_VIRTIO)
+		await_connection(port->fd);
+	put_hello(port->transport);
+	if (flush_all() != STREAM_OK)
+		return 1;
+	while (next_frame(&frame, RUN_WAIT_MS) == STREAM_OK) {
+		if (frame.type == FRAME_POWEROFF)
+			return 0;
+		if (frame.type == FRAME_RUN)
+			return run_requested(port, &frame, children);
+		frame_pop(&reader, &frame);
+	}
+	say("the host sent no command");
+	return 1;
+}

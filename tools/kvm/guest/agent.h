@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The guest's side of one session: HELLO, one RUN, its streams, EXIT. init calls it
+ * once, on its only thread; when it returns the machine ends.
+ */
+#ifndef TOOLSKVM_AGENT_H
+#define TOOLSKVM_AGENT_H
+
+#include "port.h"
+
+/* 0 when the command's EXIT was sent or the host said POWEROFF, 1 when the host is gone. */
+int agent_serve(const struct port *port);
+
+#endif

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The command a host asked for: its argv and environment, and the process once it
+ * runs. The agent (agent.c) parses one from a RUN frame and starts it; the pump
+ * (pump.c) moves its bytes. Owned by the agent, used from init's only thread.
+ */
+#ifndef TOOLSKVM_COMMAND_H
+#define TOOLSKVM_COMMAND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "frames.h"
+
+struct request {
+	bool tty;
+	uint16_t rows, cols;
+	char **argv;	/* NULL-terminated */
+	char **env;	/* "K=V", NULL-terminated */
+	char *storage;	/* what argv and env point into */
+};
+
+struct command {
+	pid_t pid;
+	bool tty;
+	/* Our ends, non-blocking; -1 once closed. On a tty `in` and `out` are its master. */
+	int in, out, err;
+};
+
+/* False when the payload of the RUN frame is malformed. */
+bool request_parse(struct request *request, const struct frame *frame);
+void request_free(struct request *request);
+
+/*
+ * Start it in a session of its own. 0, or the errno that kept it from starting (from
+ * a pipe, a pty, fork or execve). PATH comes from the request's environment.
+ */
+int command_start(struct command *command, const struct request *request);
+
+/* As a shell would: 127 not found, 126 found and not executable. */
+int command_refusal_code(int error);
+void command_explain(char *line, size_t size, const struct request *request, int error);
+
+void command_signal(const struct command *command, int number);
+void command_resize(const struct command *command, uint16_t rows, uint16_t cols);
+void command_close_input(struct command *command);
+
+#endif

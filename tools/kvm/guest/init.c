@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /init of guests and lab hosts: one static program, the kernel's first process.
+ *
+ *   toolskvm.role=guest    (default) run one command for the host, then reset
+ *   toolskvm.role=labhost  run the resident agent on the developer's own files
+ *
+ * Whatever happens, the machine ends by a reset: the host waits for that and no panic
+ * of a dying init hides what went before. It writes to the console only when
+ * something failed.
+ *
+ * `init --agent-fd N` serves one session on an inherited stream socket as an ordinary
+ * process: no mounts, no reset. It is the door for tests and debuggers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "agent.h"
+#include "labhost.h"
+#include "mounts.h"
+#include "options.h"
+#include "port.h"
+#include "say.h"
+
+#define PORT_NAME "org.toolskvm.agent"
+
+/*
+ * The kernel opens none of these when there is no console, or not yet: a virtio
+ * console appears when a worker thread has had the device's answer.
+ */
+static void guard_standard_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+static void bring_up_loopback(void)
+{
+	struct ifreq loopback = { .ifr_name = "lo" };
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;	/* a kernel without INET */
+	if (ioctl(fd, SIOCGIFFLAGS, &loopback) == 0) {
+		loopback.ifr_flags |= IFF_UP | IFF_RUNNING;
+		ioctl(fd, SIOCSIFFLAGS, &loopback);
+	}
+	close(fd);
+}
+
+static void __attribute__((noreturn)) reset_machine(void)
+{
+	sync();
+	reboot(RB_AUTOBOOT);
+	/* Only a kernel that can't reset gets here; ending would panic it. */
+	for (;;)
+		pause();
+}
+
+static void serve_guest(void)
+{
+	struct port port;
+
+	mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
+	make_folder("/root");
+	if (chdir("/root") < 0)
+		say_errno("cannot enter /root");
+	if (port_open(&port, PORT_NAME))
+		agent_serve(&port);
+	else
+		say("no way to the host: neither a virtio port named " PORT_NAME
+		    " nor a second serial line (ttyS1)");
+}
+
+static int serve_descriptor(const char *number)
+{
+	struct port port = { .fd = atoi(number), .transport = TRANSPORT_VIRTIO };
+
+	if (fcntl(port.fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(port.fd, F_SETFD, FD_CLOEXEC) < 0) {
+		say_errno("--agent-fd %s", number);
+		return 2;
+	}
+	return agent_serve(&port);
+}
+
+int main(int argc, char **argv)
+{
+	char role[32] = "guest";
+
+	if (argc == 3 && strcmp(argv[1], "--agent-fd") == 0)
+		return serve_descriptor(argv[2]);
+	if (getpid() != 1) {
+		say("this is the first process of a test machine; outside one: init --agent-fd N");
+		return 2;
+	}
+	guard_standard_streams();
+	umask(022);
+	mount_system("");
+	bring_up_loopback();
+	boot_option("toolskvm.role", role, sizeof(role));
+	sethostname(role, strlen(role));
+	if (strcmp(role, "guest") == 0)
+		serve_guest();
+	else if (strcmp(role, "labhost") == 0)
+		labhost_serve();
+	else
+		say("toolskvm.role=%s is neither guest nor labhost", role);
+	reset_machine();
+}

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "labhost.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "mounts.h"
+#include "options.h"
+#include "port.h"
+#include "say.h"
+
+#define NEW_ROOT "/newroot"
+#define ARGV_FILE "/agent.argv"
+#define PORT_NAME "org.toolskvm.lab"
+
+/*
+ * cache=loose assumes that nobody else writes: true enough for a root that only ever
+ * grows new files while a lab host runs, and several times as fast as no cache. The
+ * share is where both sides write, so it is not cached.
+ */
+#define NINE_P "trans=virtio,version=9p2000.L,msize=512000"
+
+enum { CONSOLE_WAIT_MS = 500, CONSOLE_STEP_MS = 2 };
+enum { ARGV_BYTES = 16 * 1024, ARGV_WORDS = 256 };
+
+static char argv_bytes[ARGV_BYTES];
+static char *agent_argv[ARGV_WORDS + 1];
+
+static bool read_argv(void)
+{
+	int fd = open(ARGV_FILE, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, argv_bytes, sizeof(argv_bytes) - 1);
+	int words = 0;
+
+	if (fd >= 0)
+		close(fd);
+	for (ssize_t at = 0; at < size && words < ARGV_WORDS; words++) {
+		agent_argv[words] = argv_bytes + at;
+		at += (ssize_t)strlen(argv_bytes + at) + 1;
+	}
+	if (words == 0)
+		say("the initramfs has no agent to run in " ARGV_FILE);
+	return words > 0;
+}
+
+/*
+ * /tmp stays the overlay's: it is as writable as a tmpfs, and a checkout or a virtual
+ * environment that lives there stays visible.
+ */
+static bool assemble_root(void)
+{
+	char share[PATH_MAX], target[PATH_MAX + sizeof(NEW_ROOT)];
+
+	if (!mount_at("9p", "root", "/lower", MS_RDONLY, NINE_P ",cache=loose", false) ||
+	    !mount_at("tmpfs", "tmpfs", "/overlay", 0, "mode=0755", false))
+		return false;
+	make_folder("/overlay/upper");
+	make_folder("/overlay/work");
+	if (!mount_at("overlay", "overlay", NEW_ROOT, 0,
+		      "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work", false))
+		return false;
+	mount_system(NEW_ROOT);
+	if (!boot_option("toolskvm.share", share, sizeof(share)))
+		return true;
+	if (share[0] != '/') {
+		say("toolskvm.share=%s is not an absolute path", share);
+		return false;
+	}
+	snprintf(target, sizeof(target), NEW_ROOT "%s", share);
+	return mount_at("9p", "share", target, 0, NINE_P ",cache=none", false);
+}
+
+static bool switch_root(void)
+{
+	if (chdir(NEW_ROOT) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 &&
+	    chroot(".") == 0 && chdir("/") == 0)
+		return true;
+	say_errno("cannot make " NEW_ROOT " the root");
+	return false;
+}
+
+static void set_environment(void)
+{
+	char port[300];
+
+	clearenv();
+	setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
+	setenv("HOME", "/root", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("TERM", "linux", 1);
+	/* The overlay would keep them in memory, and they would be stale there. */
+	setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
+	if (port_find(PORT_NAME, port, sizeof(port)))
+		setenv("TOOLSKVM_PORT", port, 1);
+	else
+		say("there is no virtio port named " PORT_NAME);
+}
+
+/*
+ * The agent's words go to the console. A virtio console may not have been there when
+ * the kernel started init, which then got none: try again for a while.
+ */
+static void take_console(void)
+{
+	for (int waited = 0; waited < CONSOLE_WAIT_MS && !isatty(STDERR_FILENO);
+	     waited += CONSOLE_STEP_MS) {
+		int console = open("/dev/console", O_RDWR | O_NOCTTY);
+
+		if (console < 0) {
+			usleep(CONSOLE_STEP_MS * 1000);
+			continue;
+		}
+		for (int stream = 0; stream <= STDERR_FILENO; stream++)
+			dup2(console, stream);
+		if (console > STDERR_FILENO)
+			close(console);
+		return;
+	}
+}
+
+static pid_t start_agent(void)
+{
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	setsid();
+	execvp(agent_argv[0], agent_argv);
+	say_errno("cannot run %s", agent_argv[0]);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* Returns the agent's exit code; reaps what it leaves behind meanwhile. */
+static int await_agent(pid_t agent)
+{
+	for (;;) {
+		int status;
+		pid_t ended = waitpid(-1, &status, 0);
+
+		if (ended < 0 && errno == ECHILD)
+			return -1;
+		if (ended == agent)
+			return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	}
+}
+
+void labhost_serve(void)
+{
+	pid_t agent;
+
+	if (!read_argv() || !assemble_root() || !switch_root())
+		return;
+	take_console();
+	set_environment();
+	agent = start_agent();
+	if (agent < 0)
+		say_errno("cannot fork");
+	else
+		say("agent exited with %d", await_agent(agent));
+}

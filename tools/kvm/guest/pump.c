@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pump.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum {
+	INPUT_MAX = 512 * 1024,
+	INPUT_MAX_ROOMY = 64 * 1024 * 1024,
+	/* How long children left behind may keep the pipes quiet, and how long noisy. */
+	QUIET_MS = 200,
+	NOISY_MS = 1000,
+	END_OF_TRANSMISSION = 4,
+};
+
+/* Bytes on their way to the command. */
+struct backlog {
+	uint8_t *bytes;
+	size_t head, tail, size;
+};
+
+struct pump {
+	struct command *command;
+	struct frame_reader *in;
+	struct frame_writer *out;
+	int children;
+	size_t input_max;
+	struct backlog input;
+	bool input_ended;
+	bool poweroff, host_gone, exited;
+	int status;
+	/* After the exit: bytes that were in the pipes then, and the times in ms. */
+	size_t owed;
+	int64_t exited_at, last_output_at;
+};
+
+static bool backlog_add(struct backlog *log, const uint8_t *data, size_t length)
+{
+	if (log->head) {
+		memmove(log->bytes, log->bytes + log->head, log->tail - log->head);
+		log->tail -= log->head;
+		log->head = 0;
+	}
+	if (log->size - log->tail < length) {
+		size_t size = 2 * (log->size + length);
+		uint8_t *bytes = realloc(log->bytes, size);
+
+		if (!bytes)
+			return false;
+		log->bytes = bytes;
+		log->size = size;
+	}
+	memcpy(log->bytes + log->tail, data, length);
+	log->tail += length;
+	return true;
+}
+
+static size_t backlog_length(const struct backlog *log)
+{
+	return log->tail - log->head;
+}
+
+/* The command closed its stdin or is gone: what is meant for it goes nowhere. */
+static void drop_input(struct pump *p)
+{
+	p->input.head = p->input.tail = 0;
+	if (!p->command->tty)
+		command_close_input(p->command);
+}
+
+static void write_input(struct pump *p)
+{
+	while (p->command->in >= 0 && backlog_length(&p->input)) {
+		ssize_t done = write(p->command->in, p->input.bytes + p->input.head,
+				     backlog_length(&p->input));
+
+		if (done > 0)
+			p->input.head += (size_t)done;
+		else if (done == 0 || errno == EAGAIN)
+			return;
+		else if (errno != EINTR)
+			drop_input(p);
+	}
+	if (p->input_ended && !p->command->tty)
+		command_close_input(p->command);
+}
+
+/* What a terminal does at the end of input is its line discipline's business. */
+static void end_input(struct pump *p)
+{
+	static const uint8_t eof = END_OF_TRANSMISSION;
+
+	if (p->command->tty && !p->input_ended)
+		backlog_add(&p->input, &eof, 1);
+	p->input_ended = true;
+	write_input(p);
+}
+
+static void take_input(struct pump *p, const struct frame *frame)
+{
+	if (p->command->in < 0 || p->input_ended)
+		return;
+	if (!backlog_add(&p->input, frame->payload, frame->length))
+		drop_input(p);
+	write_input(p);
+}
+
+static void obey(struct pump *p, const struct frame *frame)
+{
+	switch (frame->type) {
+	case FRAME_STDIN:
+		take_input(p, frame);
+		break;
+	case FRAME_STDIN_EOF:
+		end_input(p);
+		break;
+	case FRAME_WINSIZE:
+		if (frame->length == 4)
+			command_resize(p->command, get_le16(frame->payload),
+				       get_le16(frame->payload + 2));
+		break;
+	case FRAME_SIGNAL:
+		if (frame->length == 4)
+			command_signal(p->command, (int)get_le32(frame->payload));
+		break;
+	case FRAME_POWEROFF:
+		p->poweroff = true;
+		break;
+	}
+}
+
+static bool input_full(const struct pump *p)
+{
+	return backlog_length(&p->input) >= p->input_max;
+}
+
+static void obey_arrived(struct pump *p)
+{
+	struct frame frame;
+
+	while (!p->poweroff && !input_full(p)) {
+		enum stream_state state = frame_peek(p->in, &frame);
+
+		if (state == STREAM_CORRUPT)
+			p->host_gone = true;
+		if (state != STREAM_OK)
+			return;
+		obey(p, &frame);
+		frame_pop(p->in, &frame);
+	}
+}
+
+static void hear_host(struct pump *p)
+{
+	enum stream_state state;
+
+	do {
+		state = frame_fill(p->in);
+		obey_arrived(p);
+	} while (state == STREAM_OK && !input_full(p) && !p->poweroff && !p->host_gone);
+	if (state == STREAM_GONE)
+		p->host_gone = true;
+}
+
+/* A pty's master reads EIO once its last slave is closed: that is its end of file. */
+static void carry(struct pump *p, int *source, enum frame_type type)
+{
+	size_t room;
+	uint8_t *space = frame_room(p->out, &room);
+	ssize_t got;
+
+	if (!space)
+		return;
+	got = read(*source, space, room);
+	if (got > 0) {
+		frame_commit(p->out, type, (size_t)got);
+		p->owed -= (size_t)got < p->owed ? (size_t)got : p->owed;
+		p->last_output_at = now_ms();
+	} else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
+		close(*source);
+		*source = -1;
+	}
+}
+
+static size_t unread(int fd)
+{
+	int count = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
+}
+
+/* Everything that ends is ours to reap: orphans come to process 1. */
+static void reap(struct pump *p)
+{
+	struct signalfd_siginfo unused;
+	int status;
+	pid_t pid;
+
+	while (read(p->children, &unused, sizeof(unused)) > 0)
+		;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid != p->command->pid || p->exited)
+			continue;
+		p->exited = true;
+		p->status = status;
+		p->exited_at = p->last_output_at = now_ms();
+		p->owed = unread(p->command->out) + unread(p->command->err);
+		drop_input(p);
+	}
+}
+
+/* Milliseconds until the output of an ended command counts as complete. */
+static int drain_left_ms(const struct pump *p)
+{
+	int64_t quiet, noisy;
+
+	if (p->command->out < 0 && p->command->err < 0)
+		return 0;
+	if (p->owed)
+		return NOISY_MS;
+	quiet = p->last_output_at + QUIET_MS;
+	noisy = p->exited_at + NOISY_MS;
+	quiet = (quiet < noisy ? quiet : noisy) - now_ms();
+	return quiet > 0 ? (int)quiet : 0;
+}
+
+enum { FD_PORT, FD_CHILDREN, FD_INPUT, FD_OUT, FD_ERR, FD_COUNT };
+
+static void set_interest(struct pump *p, struct pollfd *fds)
+{
+	size_t unused;
+	bool room = frame_room(p->out, &unused);
+	bool input = p->command->in >= 0 && backlog_length(&p->input);
+	int hear = input_full(p) ? 0 : POLLIN;
+
+	fds[FD_PORT] = (struct pollfd){ .fd = p->in->fd, .events = (short)hear };
+	if (frame_queued(p->out))
+		fds[FD_PORT].events |= POLLOUT;
+	fds[FD_CHILDREN] = (struct pollfd){ .fd = p->children, .events = POLLIN };
+	fds[FD_INPUT] = (struct pollfd){ .fd = input ? p->command->in : -1, .events = POLLOUT };
+	fds[FD_OUT] = (struct pollfd){ .fd = room ? p->command->out : -1, .events = POLLIN };
+	fds[FD_ERR] = (struct pollfd){ .fd = room ? p->command->err : -1, .events = POLLIN };
+}
+
+static void step(struct pump *p)
+{
+	struct pollfd fds[FD_COUNT];
+
+	set_interest(p, fds);
+	if (poll(fds, FD_COUNT, p->exited ? drain_left_ms(p) : -1) < 0)
+		return;
+	if (fds[FD_CHILDREN].revents)
+		reap(p);
+	if (fds[FD_OUT].revents && p->command->out >= 0)
+		carry(p, &p->command->out, FRAME_STDOUT);
+	if (fds[FD_ERR].revents && p->command->err >= 0)
+		carry(p, &p->command->err, FRAME_STDERR);
+	if (fds[FD_INPUT].revents)
+		write_input(p);
+	obey_arrived(p);
+	if (fds[FD_PORT].revents & POLLIN)
+		hear_host(p);
+	else if (fds[FD_PORT].revents & (POLLHUP | POLLERR))
+		p->host_gone = true;
+	if (frame_queued(p->out) && frame_flush(p->out) == STREAM_GONE)
+		p->host_gone = true;
+}
+
+enum pump_end pump(struct command *command, struct frame_reader *in, struct frame_writer *out,
+		   int children, bool roomy, int *status)
+{
+	struct pump p = {
+		.command = command,
+		.in = in,
+		.out = out,
+		.children = children,
+		.input_max = roomy ? INPUT_MAX_ROOMY : INPUT_MAX,
+	};
+
+	obey_arrived(&p);
+	while (!p.poweroff && !p.host_gone && !(p.exited && drain_left_ms(&p) == 0))
+		step(&p);
+	free(p.input.bytes);
+	*status = p.status;
+	if (p.host_gone)
+		return PUMP_HOST_GONE;
+	return p.poweroff ? PUMP_POWEROFF : PUMP_EXITED;
+}

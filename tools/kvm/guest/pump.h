@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Moves bytes between a running command and the host until the command is over:
+ * stdout and stderr to frames, STDIN frames to the command, signals and window sizes
+ * as they come. One poll loop, no write that can block, bounded buffers: a command
+ * that reads nothing, or a host that reads nothing, stops only its own direction.
+ * Called once by the agent (agent.c), on init's only thread.
+ */
+#ifndef TOOLSKVM_PUMP_H
+#define TOOLSKVM_PUMP_H
+
+#include <stdbool.h>
+
+#include "command.h"
+#include "frames.h"
+
+enum pump_end {
+	PUMP_EXITED,	/* `status` is the command's wait status */
+	PUMP_POWEROFF,	/* the host asked for an end */
+	PUMP_HOST_GONE,
+};
+
+/*
+ * `children` is a signalfd for SIGCHLD. `roomy`: keep reading the host's frames even
+ * while the command reads none of them, for a serial line, which has no way to hold
+ * the host back and would lose bytes.
+ */
+enum pump_end pump(struct command *command, struct frame_reader *in, struct frame_writer *out,
+		   int children, bool roomy, int *status);
+
+#endif

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Frames between the init of a guest and the VMM worker that owns the machine.
+
+A frame is ``u8 type, u32le length, payload``. The guest sends ``MAGIC`` before its
+first frame, so that a host on a serial line can skip what firmware or a kernel
+wrote there; it may repeat ``MAGIC`` between frames, where it means nothing. The
+host sends only after it has seen HELLO. Pure functions and one decoder: no I/O.
+The other end is ``tools/kvm/guest/frames.c``.
+
+Named tuples, not dataclasses: the worker imports this where Python start-up counts.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+PORT_NAME = "org.toolskvm.agent"
+PROTOCOL_VERSION = 1
+MAGIC = b"\0TKVM\x01\r\n"
+MAX_PAYLOAD = 64 * 1024
+
+_HEADER = struct.Struct("<BI")
+_RUN = struct.Struct("<IHHI")
+_EXIT = struct.Struct("<ii")
+_WINSIZE = struct.Struct("<HH")
+_RUN_TTY = 1 << 0
+
+
+class FrameType(IntEnum):
+    """Below 16 the guest speaks, from 16 on the host does.
+
+    The guest waits 60 s for RUN, serves one, and resets the machine after EXIT. It gives
+    the host 50 ms to answer EXIT with POWEROFF, which tells it that EXIT has arrived.
+    """
+
+    HELLO = 1  # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport
+    STDOUT = 2  # bytes; on a tty, stderr too
+    STDERR = 3  # bytes
+    EXIT = 4  # i32le code, i32le signal
+    ERROR = 5  # text: init could not do what was asked
+    RUN = 16  # see encode_run()
+    STDIN = 17  # bytes
+    STDIN_EOF = 18  # empty
+    WINSIZE = 19  # u16le rows, u16le columns
+    POWEROFF = 20  # empty: end now
+    SIGNAL = 21  # i32le, to the command's process group
+
+
+_KNOWN = frozenset(int(member) for member in FrameType)
+
+
+class Frame(NamedTuple):
+    """One message, header removed."""
+
+    type: FrameType
+    payload: bytes
+
+
+class ExitStatus(NamedTuple):
+    """How the guest's command ended; ``code`` is 128 + ``signal`` when a signal ended it."""
+
+    code: int
+    signal: int
+
+
+def encode(frame_type: FrameType, payload: bytes = b"") -> bytes:
+    """The bytes of one frame."""
+    if len(payload) > MAX_PAYLOAD:
+        raise ValueError(f"{frame_type.name} payload is {len(payload)} bytes, over {MAX_PAYLOAD}")
+    return _HEADER.pack(frame_type, len(payload)) + payload
+
+
+def encode_run(
+    argv: Sequence[str],
+    env: Mapping[str, str] | None = None,
+    tty: bool = False,
+    rows: int = 24,
+    cols: int = 80,
+) -> bytes:
+    """RUN: flags, rows, cols, argc, then argv and ``K=V`` strings, each NUL-terminated."""
+    if not argv or not argv[0]:
+        raise ValueError("the guest needs a command to run")
+    words = [*argv, *(f"{name}={value}" for name, value in (env or {}).items())]
+    for word in words:
+        if "\0" in word:
+            raise ValueError(f"a command word or variable holds a NUL: {word!r}")
+    head = _RUN.pack(_RUN_TTY if tty else 0, rows, cols, len(argv))
+    strings = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
+    return encode(FrameType.RUN, head + strings)
+
+
+def encode_stdin(data: bytes) -> bytes:
+    """As many STDIN frames as ``data`` needs; none when it is empty."""
+    return b"".join(
+        encode(FrameType.STDIN, data[at : at + MAX_PAYLOAD])
+        for at in range(0, len(data), MAX_PAYLOAD)
+    )
+
+
+def encode_winsize(rows: int, cols: int) -> bytes:
+    return encode(FrameType.WINSIZE, _WINSIZE.pack(rows, cols))
+
+
+def encode_signal(number: int) -> bytes:
+    return encode(FrameType.SIGNAL, struct.pack("<i", number))
+
+
+def parse_hello(payload: bytes) -> dict[str, str]:
+    """HELLO's ``key=value`` lines; lines without ``=`` are left out."""
+    pairs = (line.partition("=") for line in payload.decode("utf-8", "replace").splitlines())
+    return {key: value for key, separator, value in pairs if separator}
+
+
+def decode_exit(payload: bytes) -> ExitStatus:
+    """EXIT's code and signal. Raises ``ValueError`` when the payload has another size."""
+    if len(payload) != _EXIT.size:
+        raise ValueError(f"EXIT payload is {len(payload)} bytes, not {_EXIT.size}")
+    return ExitStatus(*_EXIT.unpack(payload))
+
+
+class FrameDecoder:
+    """Cuts a byte stream into frames. Guest input is hostile: it never raises.
+
+    Until ``MAGIC`` has been seen everything is skipped. A header that can't be one
+    (unknown type, length over ``MAX_PAYLOAD``) yields an ERROR frame made here, which
+    says what came, and the search for ``MAGIC`` starts again behind that header.
+    """
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+        self._synchronised = False
+        self.skipped = 0  # bytes that belonged to no frame
+
+    @property
+    def synchronised(self) -> bool:
+        return self._synchronised
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """The frames that ``data`` completes, in order."""
+        self._buffer += data
+        frames: list[Frame] = []
+        while (self._synchronised or self._find_magic()) and self._take(frames):
+            pass
+        return frames
+
+    def _find_magic(self) -> bool:
+        at = self._buffer.find(MAGIC)
+        if at >= 0:
+            self._drop(at)
+            del self._buffer[: len(MAGIC)]
+            self._synchronised = True
+            return True
+        self._drop(max(0, len(self._buffer) - len(MAGIC) + 1))
+        return False
+
+    def _take(self, frames: list[Frame]) -> bool:
+        """Move one frame (or a repeated MAGIC) out of the buffer; False when it needs more."""
+        if self._buffer[: len(MAGIC)] == MAGIC:
+            del self._buffer[: len(MAGIC)]
+            return True
+        if self._buffer and MAGIC.startswith(self._buffer):
+            return False
+        if len(self._buffer) < _HEADER.size:
+            return False
+        number, length = _HEADER.unpack_from(self._buffer)
+        if number not in _KNOWN or length > MAX_PAYLOAD:
+            self._drop(_HEADER.size)
+            self._synchronised = False
+            text = f"the guest's agent stream is corrupt: frame type {number}, length {length}"
+            frames.append(Frame(FrameType.ERROR, text.encode()))
+            return True
+        end = _HEADER.size + length
+        if len(self._buffer) < end:
+            return False
+        frames.append(Frame(FrameType(number), bytes(self._buffer[_HEADER.size : end])))
+        del self._buffer[:end]
+        return True
+
+    def _drop(self, count: int) -> None:
+        del self._buffer[:count]
+        self.skipped += count
