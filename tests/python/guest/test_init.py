@@ -46,6 +46,7 @@ class Session:
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
     errors: list[bytes] = field(default_factory=list)
+    heartbeats: int = 0
     exit: ExitStatus | None = None
     outgoing: bytes = b""
 
@@ -94,6 +95,8 @@ class Session:
                     self.stderr += payload
                 case FrameType.EXIT:
                     self.exit = decode_exit(payload)
+                case FrameType.HEARTBEAT:
+                    self.heartbeats += 1
                 case _:
                     self.errors.append(payload)
 
@@ -136,6 +139,11 @@ def test_exit_code_is_the_commands(session: Session, code: int) -> None:
 
 def test_signal_that_ended_the_command_is_reported(session: Session) -> None:
     assert session.run("sh", "-c", "kill -SEGV $$") == (128 + 11, 11)
+
+
+def test_silent_command_still_gives_a_sign_of_life(session: Session) -> None:
+    assert session.run("sleep", "2.5") == (0, 0)
+    assert session.heartbeats == 2
 
 
 def test_stdout_and_stderr_stay_apart(session: Session) -> None:

@@ -19,6 +19,8 @@ enum {
 	/* How long children left behind may keep the pipes quiet, and how long noisy. */
 	QUIET_MS = 200,
 	NOISY_MS = 1000,
+	/* A silent command is no hang: tell the host this often that the guest lives. */
+	HEARTBEAT_MS = 1000,
 	END_OF_TRANSMISSION = 4,
 };
 
@@ -254,10 +256,14 @@ static void set_interest(struct pump *p, struct pollfd *fds)
 static void step(struct pump *p)
 {
 	struct pollfd fds[FD_COUNT];
+	int ready;
 
 	set_interest(p, fds);
-	if (poll(fds, FD_COUNT, p->exited ? drain_left_ms(p) : -1) < 0)
+	ready = poll(fds, FD_COUNT, p->exited ? drain_left_ms(p) : HEARTBEAT_MS);
+	if (ready < 0)
 		return;
+	if (ready == 0 && !p->exited && !frame_queued(p->out))
+		frame_put(p->out, FRAME_HEARTBEAT, "", 0);
 	if (fds[FD_CHILDREN].revents)
 		reap(p);
 	if (fds[FD_OUT].revents && p->command->out >= 0)
