@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every task does around its one call: find the project, show progress, turn errors
+into words and exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+from invoke.exceptions import Exit
+
+from kvm.errors import BuildError, UserError
+from kvm.project import Project
+from kvm.report.live import Progress
+
+EXIT_INTERRUPTED = 125
+
+
+@contextlib.contextmanager
+def command() -> Iterator[tuple[Project, Progress]]:
+    """Run a task's call; a ``UserError`` or Ctrl-C becomes a message and an exit code."""
+    signal.signal(signal.SIGTERM, _as_interrupt)
+    progress = Progress()
+    try:
+        with progress:
+            yield Project.find(), progress
+    except BuildError as failed:
+        for line in failed.errors:
+            print(line, file=sys.stderr)
+        raise Exit(f"error: {failed}", code=failed.exit_code) from failed
+    except UserError as wrong:
+        raise Exit(f"error: {wrong}", code=wrong.exit_code) from wrong
+    except KeyboardInterrupt as stopped:
+        raise Exit("interrupted", code=EXIT_INTERRUPTED) from stopped
+
+
+def after_dashes() -> tuple[str, ...]:
+    """The words after ``--``, as they were typed (invoke joins them and loses the quoting)."""
+    words = sys.argv[1:]
+    return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
+
+
+def finish(code: int) -> None:
+    """End the process with ``code`` unless it is 0."""
+    if code:
+        raise Exit(code=code)
+
+
+def _as_interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run of one machine: options → built halves → host → session → outcome → record."""

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Drive one session from its first event to its result, within its deadlines.
+
+Streams go where they belong (console to its file and the parser, the command's
+stdout and stderr to the caller), signs of life push the silence deadline on, and
+everything learned ends up in a ``Transcript``.
+"""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kvm.host.base import Session
+from kvm.verdict.console import ConsoleParser
+from kvm.verdict.observation import Deadline, WorkerError
+
+Event = Mapping[str, Any]
+
+_GRACE_AFTER_DEATH_S = 3.0
+_RESULT_WAIT_S = 10.0
+_CONSOLE_LIMIT = 64 << 20
+
+
+@dataclass(slots=True)
+class Transcript:
+    """What one session said, as it is learned. Times are seconds since the session began."""
+
+    console: ConsoleParser = field(default_factory=ConsoleParser)
+    hello: dict[str, str] | None = None
+    started_s: float | None = None
+    hello_s: float | None = None
+    exit_s: float | None = None
+    end_s: float = 0.0
+    exit_code: int | None = None
+    exit_signal: int = 0
+    guest_error: str = ""
+    result: dict[str, Any] | None = None
+    worker_error: WorkerError | None = None
+    deadline: Deadline | None = None
+    deadline_s: float = 0.0
+    interrupted: bool = False
+    console_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sinks:
+    """Where a run's streams go; ``input`` is polled for what to send to the guest."""
+
+    console_log: Path
+    stdout: Callable[[bytes], None]
+    stderr: Callable[[bytes], None]
+    phase: Callable[[str], None]
+    console: Callable[[bytes], None] | None = None
+    input: Callable[[], list[dict[str, Any]]] | None = None
+
+
+class Drive:
+    """One run of one session. Call ``run`` once."""
+
+    def __init__(self, session: Session, sinks: Sinks, silence_s: float, total_s: float) -> None:
+        self._session = session
+        self._sinks = sinks
+        self._silence_s = silence_s
+        self._start = time.monotonic()
+        self._end_at = self._start + total_s
+        self._total_s = total_s
+        self._alive_at = self._start
+        self._stopping_at: float | None = None
+        self._dying_at: float | None = None
+        self.transcript = Transcript()
+
+    def run(self) -> Transcript:
+        """Follow the session to its end; Ctrl-C stops the machine and is recorded."""
+        script = self.transcript
+        with self._sinks.console_log.open("wb") as log:
+            try:
+                self._follow(log.write)
+            except KeyboardInterrupt:
+                script.interrupted = True
+                self._stop("interrupted")
+                self._follow(log.write)
+            script.console.finish()
+        script.end_s = self._now()
+        return script
+
+    def _follow(self, log: Callable[[bytes], Any]) -> None:
+        for event in self._session.events(0.1):
+            if event is not None:
+                self._take(event, log)
+                if event["event"] in ("result", "error"):
+                    return
+            self._forward_input()
+            if not self._in_time():
+                return
+
+    def _take(self, event: Event, log: Callable[[bytes], Any]) -> None:
+        handler = getattr(self, f"_on_{event['event']}", None)
+        if handler is None:
+            return
+        if event["event"] != "console":
+            self._alive_at = time.monotonic()
+            handler(event)
+            return
+        data = base64.b64decode(event["data"])
+        self._alive_at = time.monotonic()
+        self._on_console(data, log)
+
+    def _on_console(self, data: bytes, log: Callable[[bytes], Any]) -> None:
+        script = self.transcript
+        script.console_bytes += len(data)
+        if script.console_bytes <= _CONSOLE_LIMIT:
+            log(data)
+            script.console.feed(data)
+        if self._sinks.console is not None:
+            self._sinks.console(data)
+        if script.console.dying and self._dying_at is None:
+            self._dying_at = time.monotonic()
+
+    def _on_started(self, event: Event) -> None:
+        self.transcript.started_s = self._now()
+        self._sinks.phase("booting")
+
+    def _on_hello(self, event: Event) -> None:
+        self.transcript.hello = dict(event["info"])
+        self.transcript.hello_s = self._now()
+        self._sinks.phase("init is up")
+
+    def _on_heartbeat(self, event: Event) -> None:
+        """The guest's init runs: a silent command is no hang."""
+
+    def _on_stdout(self, event: Event) -> None:
+        self._sinks.stdout(base64.b64decode(event["data"]))
+
+    def _on_stderr(self, event: Event) -> None:
+        self._sinks.stderr(base64.b64decode(event["data"]))
+
+    def _on_exit(self, event: Event) -> None:
+        self.transcript.exit_code = int(event["code"])
+        self.transcript.exit_signal = int(event.get("signal", 0))
+        self.transcript.exit_s = self._now()
+        self._sinks.phase("powering off")
+
+    def _on_guest_error(self, event: Event) -> None:
+        self.transcript.guest_error = str(event["message"])
+
+    def _on_result(self, event: Event) -> None:
+        self.transcript.result = dict(event)
+
+    def _on_error(self, event: Event) -> None:
+        self.transcript.worker_error = WorkerError(str(event["kind"]), str(event["message"]))
+
+    def _forward_input(self) -> None:
+        if self._sinks.input is not None and self.transcript.hello is not None:
+            for message in self._sinks.input():
+                self._session.send(message)
+
+    def _in_time(self) -> bool:
+        """Enforce the deadlines; False when even the worker's result is overdue."""
+        now = time.monotonic()
+        if self._stopping_at is not None:
+            if now < self._stopping_at + _RESULT_WAIT_S:
+                return True
+            self._session.kill()
+            return False
+        if self._dying_at is not None and now >= self._dying_at + _GRACE_AFTER_DEATH_S:
+            self._stop("the kernel died and did not reset the machine")
+        elif now >= self._end_at:
+            self._expire(Deadline.TOTAL, self._total_s)
+        elif now >= self._alive_at + self._silence_s:
+            self._expire(Deadline.SILENCE, self._silence_s)
+        return True
+
+    def _expire(self, deadline: Deadline, seconds: float) -> None:
+        self.transcript.deadline = deadline
+        self.transcript.deadline_s = seconds
+        self._stop(f"{deadline.value} deadline of {seconds:.0f} s")
+
+    def _stop(self, why: str) -> None:
+        self._stopping_at = time.monotonic()
+        self._session.send({"stop": why})
+
+    def _now(self) -> float:
+        return time.monotonic() - self._start

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From options and built halves to the machine that is booted: its command line and its disks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.kernel.build import Kernel
+from kvm.run.options import BootOptions
+from kvm.verdict.symbols import SystemMap
+from kvm.vm.spec import DiskSpec, MachineSpec
+
+# Reset through port 0xcf9, which polls nothing, and at once after a panic.
+_ALWAYS = "reboot=p panic=-1"
+# The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
+_IN_TREE = "earlyprintk=debugport,keep console=ttynull 8250.nr_uarts=1"
+# A stock kernel knows only the UART; without PCI and keyboard it must not search for them.
+_STOCK = "earlyprintk=ttyS0 console=ttyS0 pci=off i8042.noaux i8042.nopnp"
+
+
+def command_line(options: BootOptions) -> str:
+    """The kernel command line, before the VMM adds its devices. The user's words come last."""
+    console = _IN_TREE if options.kernel is None else _STOCK
+    return f"{_ALWAYS} {console} {options.append}".strip()
+
+
+def parse_disk(text: str) -> DiskSpec:
+    """``PATH`` or ``PATH,ro``."""
+    path, _, mode = text.partition(",")
+    if mode not in ("", "ro", "rw"):
+        raise UserError(f"--disk {text}: unknown mode {mode!r}", "write PATH, PATH,ro or PATH,rw")
+    return DiskSpec(path=Path(path).absolute(), read_only=mode == "ro")
+
+
+def machine_spec(options: BootOptions, kernel: Kernel | None, initrd: Path) -> MachineSpec:
+    """The machine to boot; errors name the value at fault."""
+    if options.kernel is None:
+        assert kernel is not None
+        image = kernel.vmlinux
+        log_buf = SystemMap(kernel.system_map).log_buf()
+    else:
+        image, log_buf = options.kernel.absolute(), None
+    spec = MachineSpec(
+        kernel=image,
+        initrd=(options.initrd or initrd).absolute(),
+        cmdline=command_line(options),
+        vcpus=options.cpus,
+        memory_mib=options.memory_mib,
+        disks=tuple(parse_disk(disk) for disk in options.disks),
+        log_buf=log_buf,
+    )
+    spec.validate()
+    return spec

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a person may ask of a boot, in their words, checked before anything is built."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import UserError
+
+HELP = {
+    "config": "kernel config: default, debug, kunit, or a path to a .config fragment",
+    "configitem": "CONFIG_NAME=VALUE on top of the config (repeatable)",
+    "host": "where the VMM runs: auto, native (this machine's KVM) or lab (the tree's own KVM)",
+    "cpus": "number of vCPUs",
+    "memory": "guest memory, such as 512M or 2G",
+    "append": "words to add to the kernel command line",
+    "kernel": "boot this vmlinux or bzImage instead of the tree's",
+    "initrd": "use this initrd instead of ours",
+    "disk": "attach a raw disk image: PATH or PATH,ro (repeatable)",
+    "shell": "give a shell in the guest",
+    "timeout": "seconds without a sign of life after which the guest counts as hung",
+    "deadline": "seconds the whole run may take",
+    "json": "write the result as JSON to this file, or - for stdout",
+    "verbose": "show the guest kernel's console as it comes",
+    "dry_run": "print what would be booted, build and boot nothing",
+    "allow_warnings": "a kernel WARNING alone does not fail the run",
+    "locked": "use the pinned kernel version or fail; never a newer one",
+}
+
+HOSTS = ("auto", "native", "lab")
+_MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
+_SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
+
+
+@dataclass(frozen=True, slots=True)
+class BootOptions:
+    """One boot. Times are seconds, memory is MiB; paths are as the user gave them.
+
+    ``timeout_s`` is how long the guest may give no sign of life; ``deadline_s``
+    bounds the whole run. ``kernel`` replaces the built image by a stock one.
+    """
+
+    command: tuple[str, ...] = ()
+    shell: bool = False
+    host: str = "auto"
+    config: str = "default"
+    items: tuple[str, ...] = ()
+    cpus: int = 1
+    memory_mib: int = 256
+    append: str = ""
+    kernel: Path | None = None
+    initrd: Path | None = None
+    disks: tuple[str, ...] = ()
+    timeout_s: float = 8.0
+    deadline_s: float = 3600.0
+    allow_warnings: bool = False
+    pinned_only: bool = False
+
+    def check(self) -> BootOptions:
+        """Raise ``UserError`` naming the first bad value; self otherwise."""
+        if self.host not in HOSTS:
+            raise UserError(f"--host {self.host}", f"use one of {', '.join(HOSTS)}")
+        if not 1 <= self.cpus <= 255:
+            raise UserError(f"--cpus {self.cpus}", "a machine has 1 to 255 vCPUs")
+        if self.timeout_s <= 0 or self.deadline_s <= 0:
+            raise UserError(
+                "--timeout and --deadline are seconds above 0", "give a positive number"
+            )
+        for path in (self.kernel, self.initrd):
+            if path is not None and not path.is_file():
+                raise UserError(
+                    f"{path} does not exist", "give the path of a kernel or initrd file"
+                )
+        if self.shell and self.command:
+            raise UserError("--shell takes no command", "leave out --shell, or what follows --")
+        return self
+
+    def arguments(self) -> str:
+        """The same options as ``./invoke boot`` arguments, for repeating a run."""
+        words: list[str] = []
+        for name, value in (
+            ("host", self.host if self.host != "auto" else ""),
+            ("config", self.config if self.config != "default" else ""),
+            ("cpus", str(self.cpus) if self.cpus != 1 else ""),
+            ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
+            ("append", self.append),
+            ("kernel", str(self.kernel or "")),
+            ("initrd", str(self.initrd or "")),
+        ):
+            if value:
+                words.append(f"--{name}={value}")
+        words += [f"--configitem={item}" for item in self.items]
+        words += [f"--disk={disk}" for disk in self.disks]
+        words += ["--shell"] * self.shell
+        return shlex.join([*words, *(("--", *self.command) if self.command else ())])
+
+
+def parse_memory(text: str) -> int:
+    """``512``, ``512M``, ``2G`` → MiB. A bare number is MiB, as virtme-ng takes it."""
+    matched = _MEMORY.fullmatch(text.strip())
+    if matched is None:
+        raise UserError(f"--memory {text!r}", "write it like 512M or 2G")
+    mib = int(matched.group(1)) * _SCALE_KIB[matched.group(2).upper()] // 1024
+    if mib < 32:
+        raise UserError(f"--memory {text} is {mib} MiB", "a kernel needs at least 32 MiB")
+    return mib
