@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from invoke.collection import Collection
 from invoke.context import Context
@@ -71,7 +72,7 @@ def build_and_boot(
     cli.finish(code)
 
 
-boot = Task(build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"])
+boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"])
 
 
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})

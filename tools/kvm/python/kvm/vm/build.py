@@ -32,7 +32,6 @@ _COMPILED = (
     "meson.options",
     "tools/kvm/meson.build",
     "tools/kvm/src",
-    "tools/kvm/python/meson.build",
     "tools/kvm/python/bindings",
 )
 # The modules that run beside the core; the rest of the package stays with the harness.

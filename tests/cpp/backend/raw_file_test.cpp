@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <climits>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "backend/raw_file.hpp"
+#include "base/error.hpp"
+
+namespace vmm::test {
+namespace {
+
+using backend::RawFile;
+
+class Fixture {
+ public:
+  Fixture() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "raw-file-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    folder_ = pattern;
+  }
+  ~Fixture() { std::filesystem::remove_all(folder_); }
+
+  std::string make(const std::string& name, const std::string& content) const {
+    const auto path = folder_ / name;
+    std::ofstream(path, std::ios::binary) << content;
+    return path.string();
+  }
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+
+  static std::string content(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  static std::string open_error(const std::string& path, bool read_only) {
+    try {
+      RawFile file(path, read_only);
+    } catch (const base::ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  }
+  static bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+  }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+std::string numbered(size_t sectors) {
+  std::string bytes;
+  for (size_t i = 0; i < sectors; ++i) bytes += std::string(512, static_cast<char>('a' + i));
+  return bytes;
+}
+
+iovec over(std::string& bytes) { return {bytes.data(), bytes.size()}; }
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "raw file reads and writes split buffers") {
+  const std::string image = make("disk.img", numbered(4));
+  RawFile file(image, false);
+  CHECK(file.size_bytes() == 2048);
+  CHECK(file.identity() == "disk.img");
+  std::string first(500, '\0');
+  std::string none;
+  std::string second(524, '\0');
+  const std::array<iovec, 3> into{over(first), over(none), over(second)};
+  CHECK_FALSE(file.read(512, into));
+  CHECK(first + second == numbered(4).substr(512, 1024));
+
+  std::string new_bytes(512, 'Z');
+  const iovec from = over(new_bytes);
+  CHECK_FALSE(file.write(1024, std::span(&from, 1)));
+  CHECK_FALSE(file.flush());
+  CHECK(content(image) == numbered(2) + new_bytes + numbered(4).substr(1536));
+}
+
+TEST_CASE_FIXTURE(Fixture, "raw file transfers more buffers than one system call takes") {
+  const std::string image = make("disk.img", std::string(8192, '.'));
+  RawFile file(image, false);
+  std::string bytes;
+  for (int i = 0; i < 8192; ++i) bytes += static_cast<char>('a' + i % 26);
+  std::vector<iovec> pieces;
+  for (size_t i = 0; i < bytes.size(); i += 4) pieces.push_back({bytes.data() + i, 4});
+  REQUIRE(pieces.size() > IOV_MAX);
+  CHECK_FALSE(file.write(0, pieces));
+  CHECK(content(image) == bytes);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a file that shrank is an error, not a hang") {
+  const std::string image = make("disk.img", numbered(4));
+  RawFile file(image, false);
+  REQUIRE(truncate(image.c_str(), 1000) == 0);
+  std::string bytes(2048, '\0');
+  const iovec into = over(bytes);
+  CHECK(file.read(0, std::span(&into, 1)) == std::errc::io_error);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a read-only file refuses writes and flushes at no cost") {
+  const std::string image = make("disk.img", numbered(1));
+  RawFile file(image, true);
+  CHECK(file.read_only());
+  std::string bytes(512, 'x');
+  const iovec from = over(bytes);
+  CHECK(file.write(0, std::span(&from, 1)));
+  CHECK_FALSE(file.flush());
+  CHECK(content(image) == numbered(1));
+}
+
+TEST_CASE_FIXTURE(Fixture, "write_zeroes zeroes the range and nothing else") {
+  for (const bool may_unmap : {false, true}) {
+    CAPTURE(may_unmap);
+    const std::string image = make("disk.img", numbered(300));
+    RawFile file(image, false);
+    CHECK_FALSE(file.write_zeroes(512, 298 * 512, may_unmap));
+    CHECK(content(image) ==
+          numbered(1) + std::string(298 * 512, '\0') + numbered(300).substr(299 * 512));
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "discard keeps the size and the neighbours") {
+  const std::string image = make("disk.img", numbered(4));
+  RawFile file(image, false);
+  CHECK_FALSE(file.discard(512, 1024));
+  CHECK_FALSE(file.discard(0, 0));
+  CHECK(content(image).size() == 2048);
+  CHECK(content(image).substr(0, 512) == numbered(1));
+}
+
+TEST_CASE_FIXTURE(Fixture, "opening names the path and what to do") {
+  const std::string missing = open_error(path("none.img"), false);
+  CHECK(contains(missing, path("none.img")));
+  CHECK(contains(missing, "truncate"));
+  CHECK(contains(open_error(path(""), true), "neither a file nor a block device"));
+  CHECK(contains(open_error("/dev/null", true), "neither a file nor a block device"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a size that is not whole sectors is refused with the size to use") {
+  const std::string error = open_error(make("odd.img", std::string(1000, 'x')), true);
+  CHECK(contains(error, "1000 bytes"));
+  CHECK(contains(error, "truncate -s 1024"));
+}
+
+}  // namespace vmm::test

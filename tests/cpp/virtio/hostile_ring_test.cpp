@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A hostile driver: random rings, random descriptors, random register writes, from fixed seeds, so
+// that a failure repeats. What is checked is what must hold whatever a guest does: no crash, no
+// access outside guest memory (the sanitizers see that), every chain inside memory and bounded.
+#include <doctest/doctest.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <array>
+#include <memory>
+#include <random>
+
+#include "base/event_loop.hpp"
+#include "memory_backend.hpp"
+#include "mock_driver.hpp"
+#include "virtio/device/block.hpp"
+#include "virtio/device/console.hpp"
+#include "virtio/device/rng.hpp"
+
+namespace vmm::test {
+namespace {
+
+using virtio::Chain;
+using virtio::Fault;
+using virtio::Queue;
+
+class Random {
+ public:
+  explicit Random(uint32_t seed) : engine_(seed) {}
+
+  uint64_t below(uint64_t limit) { return engine_() % limit; }
+  bool one_in(uint64_t n) { return below(n) == 0; }
+  template <class T>
+  T pick(std::initializer_list<T> choices) {
+    return choices.begin()[below(choices.size())];
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+// Mostly plausible, because what is plainly wrong ends at the first check.
+vring_desc random_descriptor(Random& random, uint64_t memory_bytes, uint16_t size) {
+  vring_desc descriptor;
+  descriptor.addr = random.one_in(12)
+                        ? random.pick<uint64_t>({~0ULL, ~0ULL - 15, memory_bytes - 8, memory_bytes,
+                                       memory::GuestMemory::kLowEnd})
+                        : random.below(memory_bytes) & ~15ULL;
+  descriptor.len = random.one_in(12)
+                       ? random.pick<uint32_t>({0, 0xffffffff, 0x80000000, 1 << 20})
+                       : static_cast<uint32_t>(1 + random.below(64) * 16);
+  if (random.one_in(3)) descriptor.len = static_cast<uint32_t>(16 * (1 + random.below(4)));
+  int flags = random.one_in(2) ? VRING_DESC_F_NEXT : 0;
+  if (random.one_in(2)) flags |= VRING_DESC_F_WRITE;
+  if (random.one_in(6)) flags |= VRING_DESC_F_INDIRECT;
+  if (random.one_in(40)) flags = static_cast<int>(random.below(0x10000));
+  descriptor.flags = static_cast<uint16_t>(flags);
+  descriptor.next = static_cast<uint16_t>(random.below(size + (random.one_in(20) ? 2U : 0U)));
+  return descriptor;
+}
+
+void scramble(MockRing& ring, memory::GuestMemory& memory, Random& random) {
+  for (uint64_t i = 0; i < ring.size(); ++i) {
+    ring.set_descriptor(i, random_descriptor(random, memory.size(), ring.size()));
+  }
+  // Tables for indirect descriptors to land in.
+  for (uint64_t i = 0; i < 32; ++i) {
+    memory.write_object({random.below(memory.size()) & ~15ULL},
+                        random_descriptor(random, memory.size(), ring.size()));
+  }
+}
+
+// One answer, not a check per buffer: checks are slow, and there are millions of buffers.
+bool is_valid(const Chain& chain, const memory::GuestMemory& memory, uint16_t size) {
+  const auto region = memory.regions()[0];
+  uint64_t total = 0;
+  for (const auto& buffers : {chain.readable(), chain.writable()}) {
+    for (const iovec& buffer : buffers) {
+      const auto offset = static_cast<uint64_t>(static_cast<std::byte*>(buffer.iov_base) -
+                                                region.host);
+      if (buffer.iov_len == 0 || offset > region.length) return false;
+      if (buffer.iov_len > region.length - offset) return false;
+      total += buffer.iov_len;
+    }
+  }
+  return chain.readable().size() + chain.writable().size() <= size &&
+         total == uint64_t{chain.readable_bytes()} + chain.writable_bytes();
+}
+
+// One device behind a transport, under random register writes and random rings.
+class HostileDriver {
+ public:
+  HostileDriver(virtio::Device& device, uint64_t features, uint16_t queue_count, uint32_t seed)
+      : driver_(device), features_(features), queue_count_(queue_count), random_(seed) {}
+
+  void run(int steps) {
+    for (int step = 0; step < steps; ++step) {
+      if (started_ && random_.one_in(4)) {
+        poke_register();
+      } else if (started_) {
+        poke_ring();
+      } else {
+        started_ = driver_.start(features_, queue_count_);
+        REQUIRE(started_);
+      }
+      // A device that the driver broke stays quiet until it is reset.
+      if (driver_.status() & VIRTIO_CONFIG_S_NEEDS_RESET) {
+        ++faults_;
+        started_ = false;
+      }
+      if ((driver_.status() & VIRTIO_CONFIG_S_DRIVER_OK) == 0) started_ = false;
+    }
+  }
+  int faults() const { return faults_; }
+  int served() const { return served_; }
+
+ private:
+  void poke_ring() {
+    const auto index = static_cast<uint16_t>(random_.below(queue_count_));
+    MockRing& ring = driver_.ring(index);
+    if (random_.one_in(4)) {
+      scramble(ring, driver_.memory, random_);
+    } else {
+      plausible_request(ring);
+    }
+    const uint64_t count = 1 + random_.below(3);
+    for (uint64_t i = 0; i < count; ++i) {
+      ring.make_available(static_cast<uint16_t>(random_.below(ring.size())));
+    }
+    if (random_.one_in(50)) ring.set_available_index(static_cast<uint16_t>(random_.below(65536)));
+    driver_.notify(index);
+    while (ring.take_used()) ++served_;
+  }
+
+  // A block request or console message of random type at descriptor 0, in random sizes.
+  void plausible_request(MockRing& ring) {
+    const uint64_t header = MockDriver::kBuffers;
+    driver_.memory.write_object(
+        {header},
+        virtio_blk_outhdr{static_cast<uint32_t>(random_.below(16)),
+                          static_cast<uint32_t>(random_.below(8)),
+                          random_.one_in(8) ? ~0ULL - random_.below(9) : random_.below(70)});
+    for (uint64_t i = 0; i + 3 <= ring.size(); i += 3) {
+      const auto at = static_cast<uint16_t>(i);
+      const auto next = [&](int n) { return static_cast<uint16_t>(at + n); };
+      const auto bytes = static_cast<uint32_t>(16 + 16 * random_.below(96));
+      const auto direction = static_cast<uint16_t>(random_.one_in(2) ? VRING_DESC_F_WRITE : 0);
+      ring.set_descriptor(at, {header, 16, VRING_DESC_F_NEXT, next(1)});
+      ring.set_descriptor(next(1), {header + 0x1000, bytes,
+                                    static_cast<uint16_t>(direction | VRING_DESC_F_NEXT),
+                                    next(2)});
+      ring.set_descriptor(next(2), {header + 0x8000, 1, VRING_DESC_F_WRITE, 0});
+    }
+  }
+
+  void poke_register() {
+    const uint64_t offset = random_.below(0x120) & (random_.one_in(10) ? ~0ULL : ~3ULL);
+    if (random_.one_in(2)) {
+      std::array<std::byte, 8> data{};
+      const auto width = random_.pick<size_t>({1, 2, 4, 4, 4, 8});
+      driver_.transport.read(offset, std::span(data).first(width));
+    } else {
+      driver_.write32(offset, random_.pick<uint32_t>({0, 1, 2, 5, 15, 0xffff, 0xffffffff}));
+    }
+  }
+
+  MockDriver driver_;
+  uint64_t features_;
+  uint16_t queue_count_;
+  Random random_;
+  bool started_ = false;
+  int faults_ = 0;
+  int served_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("hostile rings give valid chains or faults") {
+  int chains = 0;
+  int faults = 0;
+  for (uint32_t seed = 1; seed <= 4; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    memory::GuestMemory memory(1 << 20);
+    for (int iteration = 0; iteration < 50'000; ++iteration) {
+      CAPTURE(iteration);
+      MockRing ring(memory, 0x1000, 16);
+      scramble(ring, memory, random);
+      auto queue = std::get<Queue>(Queue::create(
+          memory, ring.state(!random.one_in(8), random.one_in(2)), 16));
+      for (int i = 0; i < 4; ++i) {
+        ring.make_available(static_cast<uint16_t>(random.below(random.one_in(30) ? 18 : 16)));
+      }
+      for (int i = 0; i < 5; ++i) {
+        auto popped = queue.pop();
+        if (std::holds_alternative<Fault>(popped)) {
+          ++faults;
+          break;
+        }
+        auto* chain = std::get_if<Chain>(&popped);
+        if (chain == nullptr) break;
+        ++chains;
+        if (!is_valid(*chain, memory, 16)) FAIL("not in memory, or too long");
+        queue.push_used(std::move(*chain), 0);
+        queue.needs_interrupt();
+      }
+    }
+  }
+  // Both sides of the code were reached, and often.
+  CHECK(chains > 10'000);
+  CHECK(faults > 10'000);
+}
+
+TEST_CASE("a hostile driver cannot harm the block device") {
+  for (uint32_t seed = 1; seed <= 3; ++seed) {
+    CAPTURE(seed);
+    virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
+    HostileDriver driver(block, block.features() | MockDriver::kRingFeatures, 1, seed);
+    driver.run(20'000);
+    CHECK(driver.faults() > 100);
+    CHECK(driver.served() > 1'000);
+  }
+}
+
+TEST_CASE("a hostile driver cannot harm the entropy device") {
+  virtio::Rng rng;
+  HostileDriver driver(rng, MockDriver::kRingFeatures, 1, 1);
+  driver.run(20'000);
+  CHECK(driver.faults() > 100);
+  CHECK(driver.served() > 1'000);
+}
+
+TEST_CASE("a hostile driver cannot harm the console") {
+  for (uint32_t seed = 1; seed <= 2; ++seed) {
+    CAPTURE(seed);
+    std::array<std::array<int, 2>, 2> ends;
+    for (auto& pair : ends) {
+      REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()) == 0);
+    }
+    const base::UniqueFd console_host(ends[0][0]);
+    const base::UniqueFd agent_host(ends[1][0]);
+    base::EventLoop loop;
+    virtio::Console console(loop, {base::UniqueFd(ends[0][1]), base::UniqueFd(ends[1][1])});
+    // Both hosts echo, which keeps both directions busy.
+    for (const auto* host : {&console_host, &agent_host}) {
+      loop.add(host->get(), EPOLLIN, [fd = host->get()](uint32_t) {
+        std::array<char, 4096> bytes;
+        const ssize_t got = recv(fd, bytes.data(), bytes.size(), 0);
+        if (got > 0) send(fd, bytes.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
+      });
+    }
+    HostileDriver driver(console, console.features() | MockDriver::kRingFeatures, 6, seed);
+    driver.run(20'000);
+    CHECK(driver.faults() > 100);
+    CHECK(driver.served() > 1'000);
+    for (const auto* host : {&console_host, &agent_host}) loop.remove(host->get());
+  }
+}
+
+}  // namespace vmm::test

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kvm.host.bundle and launch: modules from one file behave like modules from many."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kvm.host import launch
+from kvm.host.bundle import make_bundle
+from kvm.process import CommandError
+
+_USE = """
+import sys
+sys.path.insert(0, {launch!r})
+from launch import Bundle
+Bundle({bundle!r}).install()
+sys.path.clear()
+import json, sample.inner
+print(sample.inner.VALUE, sample.inner.__file__, sample.__path__, json.dumps([1]), sample.OPTION)
+"""
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> Path:
+    package = tmp_path / "lib" / "sample"
+    package.mkdir(parents=True)
+    optional = (
+        "try:\n    import no_such_module\n    OPTION = 1\nexcept ImportError:\n    OPTION = 0\n"
+    )
+    (package / "__init__.py").write_text(optional)
+    (package / "inner.py").write_text("import json, binascii\nVALUE = 7\n")
+    return package.parent
+
+
+def test_modules_load_without_any_path(tmp_path: Path, search: Path) -> None:
+    bundle = make_bundle(tmp_path, "one", ("sample.inner",), search)
+    folder = str(Path(launch.__file__).parent)
+    script = _USE.format(launch=folder, bundle=str(bundle))
+    done = subprocess.run(
+        (sys.executable, "-I", "-S", "-c", script), capture_output=True, text=True, timeout=30
+    )
+    package = search / "sample"
+    assert done.stdout == f"7 {package / 'inner.py'} {[str(package)]} [1] 0\n", done.stderr
+
+
+def test_a_bundle_is_made_once_per_name(tmp_path: Path, search: Path) -> None:
+    first = make_bundle(tmp_path, "one", ("sample.inner",), search)
+    assert make_bundle(tmp_path, "one", ("sample.inner",), search) == first
+    assert make_bundle(tmp_path, "two", ("sample.inner",), search) != first
+
+
+def test_a_module_that_does_not_import_leaves_no_bundle(tmp_path: Path, search: Path) -> None:
+    with pytest.raises(CommandError, match=r"No module named 'sample\.nothing'"):
+        make_bundle(tmp_path, "one", ("sample.nothing",), search)
+    assert list((tmp_path / "bundles").iterdir()) == []

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kvm.host.instance and keeper: records that lie are not believed, and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.host import instance as lab_instance
+from kvm.host import keeper
+from kvm.host.base import HostLost, HostPanic
+from kvm.host.identity import ProcessId, boot_id
+from kvm.host.instance import Instance, machine_key, runtime_folder
+from kvm.host.qemu import LabMachine
+from kvm.project import Project
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Instance:
+    folder = tmp_path / "lab" / "0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / keeper.HEARTBEAT).touch()
+    return Instance(folder, tmp_path / "lab.sock")
+
+
+def _keep(lab: Instance, *command: str, idle_s: float = 600) -> None:
+    argv = (sys.executable, "-I", "-S", keeper.__file__, str(lab.folder), str(idle_s), *command)
+    subprocess.run(argv, check=True, timeout=20, stdout=subprocess.PIPE)
+
+
+def _record(lab: Instance, qemu: ProcessId, boot: str | None = None) -> None:
+    state = {
+        "boot_id": boot or boot_id(),
+        "keeper": [qemu.pid, qemu.start],
+        "qemu": [qemu.pid, qemu.start],
+    }
+    (lab.folder / keeper.STATE).write_text(json.dumps(state))
+
+
+def _until(condition: object, within_s: float = 15) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        if condition():  # type: ignore[operator]
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_a_process_is_known_by_its_start_time_too() -> None:
+    me = ProcessId.of(os.getpid())
+    assert me is not None
+    assert me.alive
+    assert not replace(me, start=me.start - 1).alive
+
+
+def test_a_recycled_pid_is_neither_running_nor_killed(lab: Instance) -> None:
+    bystander = subprocess.Popen(("sleep", "60"))
+    try:
+        found = ProcessId.of(bystander.pid)
+        assert found is not None
+        _record(lab, replace(found, start=found.start - 100))
+        assert not lab.running
+        lab.discard()
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_record_from_before_a_restart_is_not_believed(lab: Instance) -> None:
+    me = ProcessId.of(os.getpid())
+    assert me is not None
+    _record(lab, me, boot="another boot")
+    assert lab.processes() is None
+    assert not lab.running
+    lab.discard()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"boot_id": 1}', '{"keeper": null}'])
+def test_a_broken_record_is_no_lab_host(lab: Instance, text: str) -> None:
+    (lab.folder / keeper.STATE).write_text(text)
+    assert not lab.running
+    lab.discard()
+    assert not lab.folder.exists()
+
+
+def test_the_keeper_outlives_its_starter_and_records_the_end(lab: Instance) -> None:
+    _keep(lab, "sleep", "60")
+    assert lab.running
+    found = lab.processes()
+    assert found is not None
+    assert found.qemu is not None
+    os.kill(found.qemu.pid, signal.SIGTERM)
+    assert _until((lab.folder / keeper.ENDED).exists)
+    assert json.loads((lab.folder / keeper.ENDED).read_text()) == {"status": -15, "idle": False}
+    assert _until(lambda: not found.keeper.alive)
+
+
+def test_qemu_dies_with_its_keeper(lab: Instance) -> None:
+    _keep(lab, "sleep", "60")
+    found = lab.processes()
+    assert found is not None
+    assert found.qemu is not None
+    found.keeper.kill()
+    assert _until(lambda: not lab.running)
+
+
+def test_the_keeper_ends_what_nobody_uses(lab: Instance, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.utime(lab.heartbeat, (0, 0))
+    _keep(lab, "sleep", "60", idle_s=1)
+    assert _until((lab.folder / keeper.ENDED).exists)
+    assert json.loads((lab.folder / keeper.ENDED).read_text())["idle"] is True
+    assert "nobody used it" in str(lab.loss())
+
+
+def test_discard_ends_both_and_leaves_no_trace(lab: Instance) -> None:
+    _keep(lab, "sleep", "60")
+    found = lab.processes()
+    assert found is not None
+    assert found.qemu is not None
+    lab.socket.touch()
+    lab.discard()
+    assert not found.qemu.alive
+    assert not found.keeper.alive
+    assert not lab.folder.exists()
+    assert not lab.socket.exists()
+
+
+def test_a_qemu_that_is_missing_is_the_users_to_mend(
+    lab: Instance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    machine = LabMachine(Path("/k"), Path("/i"), Path("/s"))
+    with pytest.raises(UserError, match="qemu-system-x86_64 was not found"):
+        lab.boot(machine, 10)
+
+
+def _ended(lab: Instance, status: int, console: str = "", log: str = "") -> HostLost:
+    (lab.folder / keeper.ENDED).write_text(json.dumps({"status": status, "idle": False}))
+    (lab.folder / keeper.QEMU_LOG).write_text(log)
+    lab.console.write_text(console)
+    return lab.loss()
+
+
+def test_a_panic_is_the_kernels(lab: Instance) -> None:
+    loss = _ended(lab, 0, "[    1.0] Kernel panic - not syncing: Fatal exception\n[ 1.1] CPU: 0\n")
+    assert isinstance(loss, HostPanic)
+    assert "Fatal exception" in loss.message
+    assert "CPU: 0" in loss.console
+
+
+def test_a_reset_without_a_word_is_the_kernels_too(lab: Instance) -> None:
+    assert isinstance(_ended(lab, 0), HostPanic)
+
+
+def test_qemus_death_is_the_surroundings(lab: Instance) -> None:
+    loss = _ended(lab, -6, log="tcg_handle_interrupt: assertion failed")
+    assert not isinstance(loss, HostPanic)
+    assert "signal 6" in loss.message
+    assert "assertion failed" in loss.message
+    assert loss.exit_code == 125
+
+
+def test_an_agent_that_ends_is_no_panic(lab: Instance) -> None:
+    assert not isinstance(_ended(lab, 0, "init: agent exited with 1\n"), HostPanic)
+
+
+def test_a_lab_host_whose_end_nobody_saw_is_lost(lab: Instance) -> None:
+    assert "nobody saw" in lab.loss().message
+
+
+def test_the_key_changes_with_all_that_matters(tmp_path: Path) -> None:
+    initrd = tmp_path / "initrd"
+    initrd.write_bytes(b"one")
+    machine = LabMachine(tmp_path / "vmlinux", initrd, tmp_path)
+    project = Project(tmp_path)
+    keys = {machine_key(project, machine, "kernel")}
+    keys.add(machine_key(project, machine, "other kernel"))
+    keys.add(machine_key(project, replace(machine, memory_mib=4096), "kernel"))
+    keys.add(machine_key(Project(tmp_path / "x"), machine, "kernel"))
+    initrd.write_bytes(b"two")
+    keys.add(machine_key(project, machine, "kernel"))
+    assert len(keys) == 5
+    assert machine_key(project, machine, "kernel") in keys
+
+
+def test_sockets_live_in_a_folder_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    folder = runtime_folder()
+    assert folder == tmp_path / "tools-kvm"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    folder.chmod(0o755)
+    with pytest.raises(UserError, match="only you can enter"):
+        runtime_folder()
+
+
+def test_without_a_runtime_folder_the_temporary_one_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    monkeypatch.setattr(lab_instance.tempfile, "gettempdir", lambda: str(tmp_path))
+    assert runtime_folder() == tmp_path / f"tools-kvm-{os.getuid()}"

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kvm.host.qemu: the lab host's command is computed, complete and refuses what can't work."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.host.qemu import Accelerator, LabMachine, config_hz, kernel_cmdline, qemu_argv
+
+_MACHINE = LabMachine(
+    kernel=Path("/cache/vmlinux"), initrd=Path("/cache/lab.cpio"), share=Path("/checkout/build")
+)
+_SOCKET = Path("/run/lab.sock")
+_CONSOLE = Path("/checkout/build/lab/k/console.log")
+
+
+def _argv(machine: LabMachine) -> tuple[str, ...]:
+    return qemu_argv(machine, socket=_SOCKET, console=_CONSOLE)
+
+
+def _option(argv: tuple[str, ...], name: str) -> list[str]:
+    return [value for key, value in pairwise(argv) if key == name]
+
+
+def test_tcg_offers_svm_to_the_lab_host() -> None:
+    argv = _argv(_MACHINE)
+    assert _option(argv, "-accel") == ["tcg,thread=multi"]
+    assert _option(argv, "-cpu") == ["max,+svm"]
+    assert _option(argv, "-M") == ["microvm,acpi=off"]
+
+
+def test_kvm_gives_the_lab_host_the_machines_own_processor() -> None:
+    machine = replace(_MACHINE, accelerator=Accelerator.KVM, tsc_khz=2_600_000)
+    assert _option(_argv(machine), "-accel") == ["kvm"]
+    assert _option(_argv(machine), "-cpu") == ["host"]
+    assert "tsc" not in kernel_cmdline(machine)
+
+
+def test_the_root_is_exported_read_only_and_only_the_share_can_be_written() -> None:
+    exports = _option(_argv(_MACHINE), "-fsdev")
+    assert len(exports) == 2
+    root, share = exports
+    assert "path=/,security_model=none,readonly=on" in root
+    assert "path=/checkout/build," in share
+    assert "readonly" not in share
+
+
+def test_a_comma_in_a_path_is_doubled_for_qemu() -> None:
+    share = _option(_argv(replace(_MACHINE, share=Path("/a,b/build"))), "-fsdev")[1]
+    assert "path=/a,,b/build," in share
+
+
+def test_sizes_reach_qemu() -> None:
+    argv = _argv(replace(_MACHINE, cpus=3, memory_mib=4096))
+    assert (_option(argv, "-smp"), _option(argv, "-m")) == (["3"], ["4096M"])
+
+
+def test_the_command_line_names_role_and_share_and_keeps_warnings() -> None:
+    words = kernel_cmdline(_MACHINE).split()
+    assert {"toolskvm.role=labhost", "toolskvm.share=/checkout/build"} <= set(words)
+    assert {"console=ttyS0", "loglevel=5", "oops=panic", "panic=-1", "reboot=t"} <= set(words)
+
+
+def test_known_clocks_spare_the_kernel_its_calibrations() -> None:
+    words = kernel_cmdline(replace(_MACHINE, tsc_khz=2_500_000, hz=250)).split()
+    assert {"tsc=reliable", "tsc_early_khz=2500000", "lpj=10000000"} <= set(words)
+    without_hz = kernel_cmdline(replace(_MACHINE, tsc_khz=2_500_000))
+    assert "tsc_early_khz=2500000" in without_hz
+    assert "lpj=" not in without_hz
+
+
+def test_a_socket_path_that_is_too_long_is_refused() -> None:
+    with pytest.raises(UserError, match="too long for a socket"):
+        qemu_argv(_MACHINE, socket=Path("/" + "x" * 107), console=_CONSOLE)
+    qemu_argv(_MACHINE, socket=Path("/" + "x" * 106), console=_CONSOLE)
+
+
+@pytest.mark.parametrize(
+    ("machine", "words"),
+    [
+        (replace(_MACHINE, cpus=0), "0 CPUs"),
+        (replace(_MACHINE, memory_mib=64), "64 MiB"),
+        (replace(_MACHINE, share=Path("/my checkout/build")), "has a space"),
+    ],
+)
+def test_a_machine_that_cannot_work_is_refused(machine: LabMachine, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        machine.validate()
+
+
+@pytest.mark.parametrize("name", ["config", ".config"])
+def test_hz_is_read_from_the_configuration_beside_the_kernel(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("CONFIG_HZ_250=y\nCONFIG_HZ=250\n")
+    assert config_hz(tmp_path / "vmlinux") == 250
+
+
+def test_hz_is_unknown_without_a_configuration(tmp_path: Path) -> None:
+    assert config_hz(tmp_path / "vmlinux") is None

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The C++ unit tests, each by its name, in a plain build and in one with sanitizers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from kvm import process
+from kvm.kernel import headers
+from kvm.lock import locked
+from kvm.project import Project
+
+_TELLING = re.compile(r"(?:fatal )?error:|ERROR:|undefined reference|FAILED:")
+# Virtual memory of a sanitized test is vast and its run several times slower.
+_SANITIZER_OPTIONS = {
+    "ASAN_OPTIONS": "halt_on_error=1:abort_on_error=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One way to build the tests."""
+
+    folder: str
+    options: tuple[str, ...]
+    slower: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One meson test, as its log tells it."""
+
+    name: str
+    result: str
+    output: str
+
+    @property
+    def ok(self) -> bool:
+        return self.result in ("OK", "EXPECTEDFAIL", "SKIP")
+
+
+_VARIANTS = (
+    Variant("cpp-tests", ("-Dbuildtype=debugoptimized",)),
+    Variant(
+        "cpp-asan",
+        ("-Dbuildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
+        slower=5,
+    ),
+)
+
+
+def _tool(name: str) -> str:
+    """A build tool of the environment that runs the tests."""
+    beside = Path(sys.executable).parent / name
+    return str(beside) if beside.exists() else shutil.which(name) or name
+
+
+def _must(argv: tuple[str | Path, ...], what: str) -> None:
+    """Run a build step; fail with the lines that tell why at the very end."""
+    done = process.run(argv, check=False, timeout_s=1500, env={"LC_ALL": "C"})
+    if not done.ok:
+        lines = done.output.splitlines()
+        telling = [line for line in lines if _TELLING.search(line)] or lines[-15:]
+        words = "\n".join([*lines[-60:], "", f"{what} failed:", *telling[:30]])
+        pytest.fail(f"{' '.join(done.argv)}\n{words}", pytrace=False)
+
+
+def _configure(project: Project, variant: Variant, folder: Path) -> None:
+    uapi = headers.installed(project)
+    argv = (
+        *(_tool("meson"), "setup", "-Dcore=auto", "-Dunit_tests=true", "-Db_colorout=never"),
+        *variant.options,
+        f"-Duapi_headers={uapi if uapi is not None else ''}",
+    )
+    wanted = " ".join(argv)
+    stamp = folder / "configured-as"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return  # ninja itself sees changes in meson's files
+    shutil.rmtree(folder, ignore_errors=True)
+    _must((*argv, folder, project.root), "configuring")
+    stamp.write_text(wanted)
+
+
+def _run(folder: Path, variant: Variant) -> tuple[Outcome, ...]:
+    log = folder / "meson-logs" / "testlog.json"
+    log.unlink(missing_ok=True)
+    argv = (_tool("meson"), "test", "-C", folder, "--no-rebuild", "-t", str(3 * variant.slower))
+    done = process.run(argv, check=False, timeout_s=900, env=_SANITIZER_OPTIONS)
+    if not log.exists():
+        pytest.fail(f"meson test ended without a log\n{done.output}", pytrace=False)
+    return tuple(map(parse_outcome, log.read_text().splitlines()))
+
+
+def parse_outcome(line: str) -> Outcome:
+    """One line of meson's testlog.json."""
+    told = json.loads(line)
+    output = "\n".join(told[stream] for stream in ("stdout", "stderr") if told.get(stream))
+    return Outcome(told["name"], told["result"], output)
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("variant", _VARIANTS, ids=lambda variant: variant.folder)
+def test_cpp(variant: Variant, subtests: pytest.Subtests) -> None:
+    project = Project.find()
+    folder = project.build / variant.folder
+    with locked(project.build / f"{variant.folder}.lock", f"the {variant.folder} build"):
+        _configure(project, variant, folder)
+        jobs = str(len(os.sched_getaffinity(0)))
+        _must((_tool("ninja"), "-C", folder, "-j", jobs), "compiling the C++ tests")
+        outcomes = _run(folder, variant)
+    assert outcomes, "tests/cpp defines no test"
+    for outcome in outcomes:
+        with subtests.test(outcome.name):
+            again = f"meson test -C {folder} '{outcome.name.rpartition(' / ')[2]}' --verbose"
+            assert outcome.ok, f"{outcome.result}\n{outcome.output}\nrun it again: {again}"
+
+
+def test_outcome_is_read_from_the_log_line() -> None:
+    line = '{"name": "tools-kvm:queue", "result": "FAIL", "stdout": "out", "stderr": "err"}'
+    outcome = parse_outcome(line)
+    assert (outcome.name, outcome.ok, outcome.output) == ("tools-kvm:queue", False, "out\nerr")

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""kvm.lock: one holder at a time, named to whoever waits, gone when the holder dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from kvm import lock, process
+from kvm.errors import UserError
+
+_HOLD = """
+import sys, time
+from pathlib import Path
+from kvm.lock import locked
+with locked(Path(sys.argv[1]), "build"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_free_lock_has_no_holder(tmp_path: Path) -> None:
+    assert lock.holder(tmp_path / "never-made") is None
+    with lock.locked(tmp_path / "x", "build"):
+        pass
+    assert lock.holder(tmp_path / "x") is None
+
+
+def test_holder_tells_purpose_and_process(tmp_path: Path) -> None:
+    with lock.locked(tmp_path / "x", "build"):
+        assert lock.holder(tmp_path / "x") == f"build (pid {os.getpid()})"
+
+
+def test_lock_makes_its_folder(tmp_path: Path) -> None:
+    with lock.locked(tmp_path / "deep" / "er" / "x", "build"):
+        assert (tmp_path / "deep" / "er" / "x").is_file()
+
+
+def test_lock_is_released_by_an_exception(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), lock.locked(tmp_path / "x", "build"):
+        raise RuntimeError
+    assert lock.holder(tmp_path / "x") is None
+
+
+def test_waiter_gives_up_at_its_deadline_and_names_the_holder(tmp_path: Path) -> None:
+    said: list[str] = []
+    with (
+        lock.locked(tmp_path / "x", "bisect"),
+        pytest.raises(UserError, match="bisect"),
+        lock.locked(tmp_path / "x", "build", wait_s=0.3, say=said.append),
+    ):
+        pytest.fail("two holders at once")
+    assert len(said) == 1, "the wait is announced once"
+    assert "bisect" in said[0]
+
+
+def test_waiter_goes_on_when_the_holder_leaves(tmp_path: Path) -> None:
+    got_it = threading.Event()
+
+    def wait() -> None:
+        with lock.locked(tmp_path / "x", "second", wait_s=10, say=lambda _: None):
+            got_it.set()
+
+    waiter = threading.Thread(target=wait)
+    with lock.locked(tmp_path / "x", "first"):
+        waiter.start()
+        assert not got_it.wait(0.3)
+    waiter.join(10)
+    assert got_it.is_set()
+
+
+def test_killed_holder_leaves_no_stale_lock(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    source = Path(lock.__file__).parents[1]
+    argv = (sys.executable, "-c", _HOLD, path)
+    with process.spawn(argv, stdout=subprocess.PIPE, env={"PYTHONPATH": str(source)}) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"held\n"
+        assert lock.holder(path) == f"build (pid {child.pid})"
+        child.send_signal(signal.SIGKILL)
+        child.wait(10)
+        assert lock.holder(path) is None
+        with lock.locked(path, "next", wait_s=1):
+            pass

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The linters' verdicts as tests, so that one command says whether a change is ready."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from kvm import process
+
+
+def _must_pass(argv: tuple[str | Path, ...], root: Path) -> None:
+    done = process.run(argv, cwd=root, timeout_s=240, check=False)
+    assert done.ok, f"{' '.join(done.argv)}\n{done.output}"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)],
+    ids=lambda arguments: " ".join(arguments),
+)
+def test_python_tool_finds_nothing(arguments: tuple[str, ...], root: Path) -> None:
+    _must_pass((sys.executable, "-m", *arguments), root)
+
+
+def _shell_scripts(texts: dict[str, str]) -> list[str]:
+    return [name for name, text in texts.items() if text.startswith("#!/bin/sh")]
+
+
+def test_shell_scripts_parse(texts: dict[str, str], root: Path) -> None:
+    for name in _shell_scripts(texts):
+        _must_pass(("sh", "-n", root / name), root)
+
+
+@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
+def test_shellcheck_finds_nothing(texts: dict[str, str], root: Path) -> None:
+    _must_pass(("shellcheck", *_shell_scripts(texts)), root)

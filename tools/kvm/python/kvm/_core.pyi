@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The VMM: runs one virtual machine in this process. Only ``kvm.vm`` imports it."""
+
+from typing import TypedDict
+
+version: str
+
+class ConfigError(ValueError):
+    """The configuration asks for something impossible; names the value and the mend."""
+
+class LoadError(RuntimeError):
+    """A kernel or initrd cannot be loaded; names the file and the mend."""
+
+class KvmError(RuntimeError):
+    """A system call failed; names the call (``KVM_CREATE_VM: ...``)."""
+
+class DiskConfig:
+    path: str
+    read_only: bool
+    def __init__(self, path: str, read_only: bool) -> None: ...
+
+class MachineConfig:
+    kernel: str
+    initrd: str
+    """Empty for none."""
+    cmdline: str
+    vcpus: int
+    memory_mib: int
+    disks: list[DiskConfig]
+    """Assign a whole list: reading gives a copy."""
+    rng: bool
+    def __init__(self) -> None: ...
+
+class StopInfo:
+    @property
+    def reason(self) -> str:
+        """reset, shutdown, stopped, internal_error, fail_entry, debug_exit, system_event
+        or vmm_error."""
+    @property
+    def detail(self) -> str: ...
+
+class Exits(TypedDict):
+    reasons: dict[str, int]
+    ports: dict[str, int]
+    devices: dict[str, int]
+
+class Machine:
+    def __init__(self, config: MachineConfig) -> None:
+        """Create the VM and load the kernel. Raises ConfigError, LoadError or KvmError."""
+    def start(self) -> None: ...
+    def wait(self, timeout_s: float) -> StopInfo | None:
+        """Why the machine stopped, or None when it still runs after ``timeout_s``.
+
+        Releases the GIL; call it with short timeouts where Ctrl-C matters.
+        """
+    def stop(self) -> None:
+        """Ask the vCPUs to stop, from any thread; ``wait`` tells when they have."""
+    def close(self) -> None: ...
+    @property
+    def console_fd(self) -> int:
+        """Non-blocking socket, as are the next two; closed by ``close``."""
+    @property
+    def agent_fd(self) -> int: ...
+    @property
+    def serial_agent_fd(self) -> int: ...
+    @property
+    def stopped_fd(self) -> int:
+        """Becomes readable when ``wait`` has something to tell."""
+    @property
+    def cmdline(self) -> str:
+        """The kernel command line including the entries for the virtio devices."""
+    @property
+    def started_ns(self) -> int:
+        """CLOCK_MONOTONIC when the first vCPU was about to run; 0 before."""
+    def exits(self) -> Exits: ...
+    def last_exits(self) -> list[str]: ...
+    def registers(self) -> list[dict[str, int]]:
+        """One dict per vCPU; only after the machine has stopped."""
+    def read_memory(self, gpa: int, size: int) -> bytes: ...
+
+class ProbeResult:
+    @property
+    def state(self) -> str:
+        """absent, denied, broken or usable."""
+    @property
+    def detail(self) -> str: ...
+    @property
+    def nested(self) -> bool:
+        """A guest on this KVM could run KVM itself."""
+
+def probe(timeout_s: float) -> ProbeResult:
+    """Run a small guest to find out whether /dev/kvm can run Linux."""

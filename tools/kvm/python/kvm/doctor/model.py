@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the doctor found: one ``Check`` a line, and the host that ``auto`` would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """How a check went. Only ``BAD`` stops a build or a boot."""
+
+    OK = "ok"
+    WARN = "warn"
+    BAD = "bad"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding; ``mend`` says what to do and is empty when there is nothing to do."""
+
+    name: str
+    state: State
+    detail: str
+    mend: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "name": self.name,
+            "state": self.state.value,
+            "detail": self.detail,
+            "mend": self.mend,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All findings, the host that ``auto`` chooses here, and why."""
+
+    checks: tuple[Check, ...]
+    host_choice: str
+    why: str
+
+    @property
+    def healthy(self) -> bool:
+        return all(check.state is not State.BAD for check in self.checks)
+
+    @property
+    def exit_code(self) -> int:
+        return 0 if self.healthy else 1
+
+    def to_json(self) -> dict[str, object]:
+        return {
+            "healthy": self.healthy,
+            "checks": [check.to_json() for check in self.checks],
+            "host": {"choice": self.host_choice, "why": self.why},
+        }

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What every host offers: start a VMM worker, follow its events, run a command.
+
+A host is used by one thread at a time except where said. The worker protocol (JSON
+objects in and out) is that of ``kvm.vm.worker``; a host carries it and adds nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from kvm.errors import InfrastructureError
+
+Event = dict[str, Any]
+
+
+class HostLost(InfrastructureError):
+    """The host went away under its machines. ``console`` is the text of its kernel."""
+
+    def __init__(self, message: str, mend: str = "", *, console: str = "") -> None:
+        super().__init__(message, mend)
+        self.console = console
+
+
+class HostPanic(HostLost):
+    """The host's kernel, which is the tree's, panicked: a verdict on it."""
+
+
+class HostHung(HostLost):
+    """The host is there but no longer answers."""
+
+
+class Session(Protocol):
+    """One VMM worker. It ends by itself, by ``kill()``, or with its host."""
+
+    @property
+    def exit_status(self) -> int | None:
+        """Exit code, or minus the signal that ended it; None while it runs, or without its host."""
+
+    @property
+    def stderr_tail(self) -> str:
+        """The last of the worker's diagnostics."""
+
+    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+        """The worker's events until it has ended; None after each ``timeout_s`` of silence.
+
+        Raises ``HostLost`` (or ``HostPanic``, ``HostHung``) when the host is gone.
+        """
+
+    def send(self, message: Event) -> None:
+        """A message of the worker protocol; a worker that has ended doesn't mind."""
+
+    def kill(self) -> None:
+        """End it at once; ``events()`` then comes to its end."""
+
+
+class Host(Protocol):
+    """A place where machines run."""
+
+    @property
+    def name(self) -> str:
+        """``native`` or ``lab``."""
+
+    @property
+    def boot_s(self) -> float:
+        """Seconds this command has spent booting the host; 0 when it was there already."""
+
+    @property
+    def console(self) -> str:
+        """What the host's own kernel has printed since this command took it over."""
+
+    def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Session:
+        """Start a worker of the VMM in ``artifact``; ``run_dir`` becomes its folder."""
+
+    def run_command(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout_s: float = 600.0,
+        on_output: Callable[[str], None] | None = None,
+    ) -> tuple[int, str]:
+        """Run a command there to its end: its exit code and output, stderr merged in.
+
+        ``on_output`` sees each line as it comes. Raises ``CommandTimeout`` at the deadline.
+        """
+
+    def close(self) -> None:
+        """End what this command started in the host, and let go of it."""
+
+
+class CommandTimeout(InfrastructureError):
+    """A command in a host was stopped at its deadline. ``output`` is what it had said."""
+
+    exit_code = 124
+
+    def __init__(self, argv: Sequence[str | Path], timeout_s: float, output: str) -> None:
+        command = " ".join(str(word) for word in argv)
+        super().__init__(f"`{command}` took longer than {timeout_s:.0f} s and was stopped")
+        self.output = output

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Makes bundles, the files ``launch.py`` reads modules from, and keeps them by content.
+
+A bundle is made by a child process with a bare interpreter (``-I -S``) that imports
+the wanted modules and writes down what that took; this file is that child's script
+too, so it imports nothing of the package at the top.
+"""
+
+from __future__ import annotations
+
+import marshal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.machinery import ExtensionFileLoader, SourceFileLoader
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
+
+Entry = tuple[str, str, bytes]
+
+
+class _Recorder:
+    """Last of the finders: learns the names that nobody has."""
+
+    def __init__(self) -> None:
+        self.missing: list[str] = []
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> None:
+        self.missing.append(name)
+
+
+def make_bundle(cache: Path, name: str, modules: Sequence[str], search: Path) -> Path:
+    """The bundle of ``modules`` and all they import, with ``search`` first on the path.
+
+    ``name`` must change whenever the modules do: it is the key under which the bundle
+    is kept. Raises ``CommandError`` when a module can't be imported.
+    """
+    import hashlib
+    import tempfile
+    from pathlib import Path
+
+    from kvm import process
+
+    words = (name, sys.version, sys.executable, *modules, str(search))
+    identity = hashlib.sha256("\0".join(words).encode() + Path(__file__).read_bytes())
+    folder = cache / "bundles"
+    target = folder / f"{identity.hexdigest()[:16]}.bin"
+    if target.is_file():
+        return target
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as scratch:
+        draft = Path(scratch) / "bundle"
+        script = Path(__file__).resolve()
+        process.run((sys.executable, "-I", "-S", script, draft, search, *modules), timeout_s=60)
+        draft.replace(target)
+    return target
+
+
+def collect(modules: Sequence[str]) -> dict[str, Entry]:
+    """Import ``modules``; what was imported on the way, and what was looked for in vain."""
+    recorder = _Recorder()
+    sys.meta_path.append(recorder)
+    for module in modules:
+        import_module(module)
+    entries: dict[str, Entry] = {}
+    for name, loaded in sys.modules.items():
+        spec = getattr(loaded, "__spec__", None)
+        if spec is None or spec.origin is None or spec.name != name:
+            continue
+        if isinstance(spec.loader, ExtensionFileLoader):
+            entries[name] = ("extension", spec.origin, b"")
+        elif isinstance(spec.loader, SourceFileLoader):
+            kind = "module" if spec.submodule_search_locations is None else "package"
+            code = spec.loader.get_code(name)
+            entries[name] = (kind, spec.origin, marshal.dumps(code))
+    entries.update((name, ("missing", "", b"")) for name in recorder.missing)
+    return entries
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, sys.argv[2])
+    with open(sys.argv[1], "wb") as stream:  # noqa: PTH123 (what is imported ends in the bundle)
+        marshal.dump(collect(sys.argv[3:]), stream)

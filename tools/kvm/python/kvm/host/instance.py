@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A lab host as files and processes: where its state is, whether it runs, how to end it.
+
+A checkout has one lab host at a time, ``build/lab/KEY/``. The key is a hash of all that
+decides about it (kernel, initramfs with the agent's command, QEMU's command), so a
+folder with that key is the wanted lab host or none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import InfrastructureError, UserError
+from kvm.host import keeper
+from kvm.host.base import HostLost, HostPanic
+from kvm.host.identity import ProcessId, boot_id
+from kvm.host.qemu import LabMachine, qemu_argv
+from kvm.project import Project
+
+_PANIC = "Kernel panic - not syncing"
+_AGENT_ENDED = "agent exited with"  # said by the lab host's init
+_EXIT_RECORD_S = 5.0
+_LOG_TAIL_CHARS = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """Those of one lab host; ``qemu`` is None when it ended before it could be recorded."""
+
+    keeper: ProcessId
+    qemu: ProcessId | None
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One lab host, running or not."""
+
+    folder: Path
+    socket: Path
+
+    @property
+    def key(self) -> str:
+        return self.folder.name
+
+    @property
+    def heartbeat(self) -> Path:
+        return self.folder / keeper.HEARTBEAT
+
+    @property
+    def console(self) -> Path:
+        return self.folder / "console.log"
+
+    def console_text(self, start: int = 0) -> str:
+        try:
+            return self.console.read_bytes()[start:].decode(errors="replace")
+        except OSError:
+            return ""
+
+    def processes(self) -> Processes | None:
+        """What was recorded, whether it still runs or not; None when nothing (of use) was."""
+        try:
+            state = json.loads((self.folder / keeper.STATE).read_text())
+            if state["boot_id"] != boot_id():
+                return None
+            qemu = None if state["qemu"] is None else ProcessId(*map(int, state["qemu"]))
+            return Processes(ProcessId(*map(int, state["keeper"])), qemu)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    @property
+    def running(self) -> bool:
+        found = self.processes()
+        return found is not None and found.qemu is not None and found.qemu.alive
+
+    def boot(self, machine: LabMachine, idle_s: float) -> None:
+        """Start QEMU under a keeper. Raises ``UserError`` when it is not installed."""
+        command = qemu_argv(machine, socket=self.socket, console=self.console)
+        if shutil.which(command[0]) is None:
+            raise UserError(f"{command[0]} was not found", "run ./invoke doctor")
+        self.discard()
+        self.folder.mkdir(parents=True)
+        self.heartbeat.touch()
+        script = Path(keeper.__file__)
+        process.run(
+            (sys.executable, "-I", "-S", script, self.folder, str(idle_s), *command), timeout_s=60
+        )
+
+    def discard(self) -> None:
+        """End it, if it runs, and remove its traces."""
+        found = self.processes()
+        if found is not None:
+            for one in (found.qemu, found.keeper):
+                if one is not None and not one.kill():
+                    raise InfrastructureError(
+                        f"the lab host's process {one.pid} can't be killed",
+                        "look at it with ps; it may hang in the kernel",
+                    )
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.socket.unlink(missing_ok=True)
+
+    def loss(self, console_start: int = 0) -> HostLost:
+        """Why a lab host that was there is gone."""
+        console = self.console_text(console_start)
+        ended = self._exit_record()
+        if _PANIC in console:
+            return HostPanic(
+                f"the lab host's kernel panicked: {_panic_line(console)}", console=console
+            )
+        if ended is None:
+            return HostLost("the lab host is gone, and nobody saw how", console=console)
+        if ended["idle"]:
+            return HostLost("the lab host was ended because nobody used it", console=console)
+        if ended["status"] != 0:
+            return HostLost(self._qemu_death(int(ended["status"])), console=console)
+        if _AGENT_ENDED in console:
+            return HostLost("the lab host's agent ended", console=console)
+        return HostPanic("the lab host's kernel reset without a panic message", console=console)
+
+    def _exit_record(self) -> dict[str, int] | None:
+        """The keeper writes it a moment after the end; it may have been killed itself."""
+        deadline = time.monotonic() + _EXIT_RECORD_S
+        found = self.processes()
+        while True:
+            last_look = found is None or not found.keeper.alive or time.monotonic() >= deadline
+            with contextlib.suppress(OSError, ValueError):
+                return dict(json.loads((self.folder / keeper.ENDED).read_text()))
+            if last_look:
+                return None
+            time.sleep(0.02)
+
+    def _qemu_death(self, status: int) -> str:
+        how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
+        log = ""
+        with contextlib.suppress(OSError):
+            log = (self.folder / keeper.QEMU_LOG).read_text(errors="replace")
+        return f"the lab host's QEMU {how}\n{log[-_LOG_TAIL_CHARS:].strip()}".strip()
+
+
+def instance(project: Project, key: str) -> Instance:
+    return Instance(project.build / "lab" / key, runtime_folder() / f"{key}.sock")
+
+
+def instances(project: Project) -> Iterator[Instance]:
+    """All that have left a trace in this checkout."""
+    folder = project.build / "lab"
+    if folder.is_dir():
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                yield instance(project, path.name)
+
+
+def machine_key(project: Project, machine: LabMachine, kernel_id: str) -> str:
+    """16 hexadecimal digits for this lab host of this checkout."""
+    nowhere = Path("/")
+    argv = qemu_argv(machine, socket=nowhere, console=nowhere)
+    digest = hashlib.sha256("\0".join((str(project.root), kernel_id, *argv)).encode())
+    digest.update(machine.initrd.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def runtime_folder() -> Path:
+    """A short path of this user's own: a socket's is limited to 107 bytes.
+
+    ``$XDG_RUNTIME_DIR/tools-kvm``, or ``tools-kvm-UID`` in the folder for temporary files.
+    """
+    base = os.environ.get("XDG_RUNTIME_DIR")
+    if base and os.access(base, os.W_OK):
+        folder = Path(base) / "tools-kvm"
+    else:
+        folder = Path(tempfile.gettempdir()) / f"tools-kvm-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise UserError(
+            f"{folder} must be a folder that only you can enter",
+            "remove it, or set XDG_RUNTIME_DIR to a folder of yours",
+        )
+    return folder
+
+
+def _panic_line(console: str) -> str:
+    line = next(line for line in console.splitlines() if _PANIC in line)
+    return line.partition(f"{_PANIC}: ")[2].strip() or line.strip()

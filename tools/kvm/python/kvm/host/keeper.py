@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Owns a lab host's QEMU: starts it, ends it when nobody uses it, reaps it.
+
+A small process of its own (``python3 -I -S keeper.py FOLDER IDLE_SECONDS QEMU…``), in its
+own session, so that a lab host outlives the command that booted it. A healthy lab host
+ends itself when idle; this is for one that hangs. QEMU dies with its keeper.
+
+In FOLDER: ``heartbeat``, touched by clients as long as they are connected; the keeper
+writes ``state.json`` once QEMU runs (only then does the command above return), at last
+``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. It is on the
+way of every boot, so it imports little before QEMU runs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+STATE = "state.json"
+ENDED = "exit.json"
+HEARTBEAT = "heartbeat"
+QEMU_LOG = "qemu.log"
+
+_PR_SET_PDEATHSIG = 1
+_SIGKILL = 9
+_CHECK_S = 5.0
+_CANNOT_RUN = 127
+
+
+def main(folder: str, idle_s: float, command: list[str]) -> int:
+    """Return once the lab host has a keeper; the keeper stays until QEMU ends."""
+    os.chdir(folder)
+    if os.fork() == 0:
+        try:
+            _keep(idle_s, command)
+        finally:
+            os._exit(0)
+    return 0
+
+
+def _keep(idle_s: float, command: list[str]) -> None:
+    os.setsid()
+    pid = os.fork()
+    if pid == 0:
+        _become_qemu(command, os.getppid())
+    pidfd = os.pidfd_open(pid)
+    _record(pid)
+    _leave_terminal()
+    waiting = select.poll()
+    waiting.register(pidfd, select.POLLIN)
+    idle = False
+    while not waiting.poll(_CHECK_S * 1000):
+        if _silence_s() > idle_s:
+            idle = True
+            os.kill(pid, _SIGKILL)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _write(ENDED, {"status": status, "idle": idle})
+
+
+def _record(qemu: int) -> None:
+    """Who runs, in a form that a recycled pid can't be mistaken for."""
+    sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100
+    from kvm.host.identity import ProcessId, boot_id
+
+    processes = {"keeper": ProcessId.of(os.getpid()), "qemu": ProcessId.of(qemu)}
+    state: dict[str, object] = {"boot_id": boot_id()}
+    for name, process in processes.items():
+        state[name] = None if process is None else [process.pid, process.start]
+    _write(STATE, state)
+
+
+def _leave_terminal() -> None:
+    """Whoever reads our output waits for its end."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+
+
+def _become_qemu(command: list[str], keeper: int) -> NoReturn:
+    try:
+        _die_with_parent(keeper)
+        log = os.open(QEMU_LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.execvp(command[0], command)
+    except OSError as failed:
+        os.write(2, f"{command[0]}: {failed.strerror}\n".encode())
+    finally:
+        os._exit(_CANNOT_RUN)
+
+
+def _die_with_parent(parent: int) -> None:
+    """prctl(2): the kernel kills QEMU when its keeper dies, however it dies."""
+    try:
+        import ctypes
+    except ImportError:  # an interpreter without it: a killed keeper then leaves QEMU idle
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+    if os.getppid() != parent:
+        os._exit(_CANNOT_RUN)
+
+
+def _silence_s() -> float:
+    """Since a client last showed itself."""
+    try:
+        return time.time() - os.stat(HEARTBEAT).st_mtime  # noqa: PTH116
+    except OSError:  # the folder is gone: nobody will ever come
+        return float("inf")
+
+
+def _write(name: str, content: dict[str, object]) -> None:
+    """Whole or not at all; a folder that is gone needs no record."""
+    draft = f"{name}.new"
+    try:
+        with open(draft, "w") as stream:  # noqa: PTH123
+            json.dump(content, stream)
+        os.rename(draft, name)  # noqa: PTH104
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1], float(sys.argv[2]), sys.argv[3:]))

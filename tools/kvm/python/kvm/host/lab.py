@@ -1,0 +1,341 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The lab host: the tree's kernel under QEMU, with the tree's KVM for machines to run on.
+
+Booted once per kernel and kept: a command finds the one an earlier command left (even
+one that was killed), checks that it answers, and uses it; else it boots one. One
+command at a time uses it, by a lock. When it is lost in the middle, the sessions raise
+``HostLost`` with its console, and the next start boots a new one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import json
+import os
+import secrets
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.guest.initramfs import build_initramfs
+from kvm.host import bundle
+from kvm.host.base import Event, HostHung, HostLost
+from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message
+from kvm.host.instance import instance, instances, machine_key
+from kvm.host.lab_session import LabCommand, LabSession, Sink
+from kvm.host.qemu import Accelerator, LabMachine, config_hz
+from kvm.host.tsc import tsc_khz
+from kvm.lock import holder, locked
+from kvm.process import CommandError
+from kvm.project import Project
+
+_REUSE_S = 15.0
+_PING_S = 20.0
+_KEEPER_GRACE_S = 60.0
+_AGENT_MODULES = ("agent", "launch", "port", "sessions", "zygote")
+
+
+@dataclass(frozen=True, slots=True)
+class LabSettings:
+    """What a user may choose about lab hosts."""
+
+    memory_mib: int = 2048
+    cpus: int = 2
+    accelerator: Accelerator = Accelerator.TCG
+    idle_s: float = 600.0
+    boot_deadline_s: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class LabStatus:
+    """A lab host that runs: its key, QEMU's pid, and who uses it now, if anybody."""
+
+    key: str
+    pid: int
+    user: str | None
+
+
+class LabHost:
+    """The lab host of one kernel, as one command uses it. Open it in a ``with``."""
+
+    name = "lab"
+
+    def __init__(
+        self,
+        project: Project,
+        kernel: Path,
+        kernel_id: str,
+        *,
+        artifact: Path | None = None,
+        settings: LabSettings | None = None,
+        say: Callable[[str], None] = lambda text: None,
+    ) -> None:
+        """Boot or reuse it. ``artifact`` is the VMM that will be wanted first.
+
+        Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
+        """
+        self.boot_s = 0.0
+        self._project = project
+        self._settings = settings or LabSettings()
+        self._say = say
+        self._sinks: dict[int, Sink] = {}
+        self._numbers = itertools.count(secrets.randbits(30) << 20)  # no client's before us
+        self._loss: HostLost | None = None
+        self._closing = False
+        self._console_start = 0
+        self._resources = contextlib.ExitStack()
+        (project.build / "lab").mkdir(parents=True, exist_ok=True)
+        lock = project.build / "lab" / "lock"
+        self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
+        try:
+            self._machine = _machine(project, kernel, self._settings)
+            self._instance = instance(project, machine_key(project, self._machine, kernel_id))
+            self._bundles: dict[Path, Path | None] = {}
+            self._channel = self._reuse() or self._boot(artifact)
+        except BaseException:
+            self._resources.close()
+            raise
+
+    def __enter__(self) -> LabHost:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    @property
+    def console(self) -> str:
+        return self._instance.console_text(self._console_start)
+
+    def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> LabSession:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        self._ensure(artifact)
+        session = LabSession(self, next(self._numbers), run_dir)
+        self._sinks[session.number] = session
+        bundled = self._bundle(artifact)
+        self.post(
+            "start",
+            session=session.number,
+            artifact=str(artifact),
+            bundle=None if bundled is None else str(bundled),
+            cwd=str(run_dir),
+            input=json.dumps({"spec": spec, "run": run}),
+        )
+        return session
+
+    def run_command(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout_s: float = 600.0,
+        on_output: Callable[[str], None] | None = None,
+    ) -> tuple[int, str]:
+        self._ensure(None)
+        words = [str(word) for word in argv]
+        command = LabCommand(self, next(self._numbers), words)
+        self._sinks[command.number] = command
+        folder = str(cwd or Path.cwd())
+        self.post("exec", session=command.number, argv=words, env=dict(env or {}), cwd=folder)
+        return command.follow(timeout_s, on_output)
+
+    def info(self) -> Message:
+        """The agent's view of its machine: kvm, cpus, memory_mib, release, clocksource."""
+        return self.request("info")
+
+    def ping(self) -> float:
+        """Seconds the agent took to answer."""
+        start = time.monotonic()
+        self.request("ping")
+        return time.monotonic() - start
+
+    def request(self, op: str) -> Message:
+        """Ask the agent. Raises ``HostLost``; a lab host that does not answer is ended."""
+        try:
+            return self._channel.request(op, _PING_S)
+        except ChannelTimeout as late:
+            raise self._give_up(str(late)) from late
+        except ChannelClosed as closed:
+            raise self._lost() from closed
+
+    def post(self, op: str, **fields: object) -> None:
+        """Tell the agent. Raises ``HostLost``."""
+        try:
+            self._channel.post(op, **fields)
+        except ChannelTimeout as late:
+            raise self._give_up(str(late)) from late
+        except ChannelClosed as closed:
+            raise self._lost() from closed
+
+    def forget(self, number: int) -> None:
+        """A session is over."""
+        self._sinks.pop(number, None)
+
+    def close(self) -> None:
+        """Disconnect: the agent kills what is left of ours. The lab host stays for the next."""
+        if not self._closing:
+            self._closing = True
+            self._channel.close()
+            self._resources.close()
+
+    # Getting one
+
+    def _ensure(self, artifact: Path | None) -> None:
+        if self._loss is not None:
+            self._channel.close()
+            self._sinks.clear()
+            self._loss = None
+            self._channel = self._boot(artifact)
+
+    def _reuse(self) -> Channel | None:
+        """The one that runs, if it is the wanted one and healthy; others are ended."""
+        for other in instances(self._project):
+            if other.key != self._instance.key:
+                other.discard()
+        if not self._instance.running:
+            return None
+        self._console_start = len(self._instance.console_text().encode())
+        try:
+            return self._connect(time.monotonic() + _REUSE_S)
+        except (ChannelClosed, ChannelTimeout):
+            self._say("the lab host does not answer; booting it again")
+            return None
+
+    def _boot(self, artifact: Path | None) -> Channel:
+        start = time.monotonic()
+        self._say("booting the lab host")
+        self._console_start = 0
+        self._write_preload(artifact)
+        self._instance.boot(self._machine, self._settings.idle_s + _KEEPER_GRACE_S)
+        deadline = start + self._settings.boot_deadline_s
+        try:
+            self._await_socket(deadline)
+            channel = self._connect(deadline)
+        except ChannelClosed:
+            raise self._instance.loss() from None
+        except ChannelTimeout:
+            console = self._instance.console_text()
+            self._instance.discard()
+            limit = f"{self._settings.boot_deadline_s:g} s"
+            raise HostHung(
+                f"the lab host did not come up within {limit}", console=console
+            ) from None
+        self.boot_s += time.monotonic() - start
+        return channel
+
+    def _await_socket(self, deadline: float) -> None:
+        while not self._instance.socket.exists():
+            if not self._instance.running:
+                raise ChannelClosed("QEMU ended at once")
+            if time.monotonic() >= deadline:
+                raise ChannelTimeout("QEMU made no socket")
+            time.sleep(0.005)
+
+    def _connect(self, deadline: float) -> Channel:
+        return Channel.connect(
+            self._instance.socket,
+            self._instance.heartbeat,
+            deadline=deadline,
+            on_message=self._hear,
+            on_closed=self._on_closed,
+        )
+
+    def _write_preload(self, artifact: Path | None) -> None:
+        """What the agent has imported by the time we ask for it."""
+        path = _preload_file(self._project)
+        if artifact is None:
+            path.unlink(missing_ok=True)
+            return
+        bundled = self._bundle(artifact)
+        content = {"artifact": str(artifact), "bundle": None if bundled is None else str(bundled)}
+        path.write_text(json.dumps(content))
+
+    def _bundle(self, artifact: Path) -> Path | None:
+        """None when the worker can't be imported here: the lab host then says why."""
+        if artifact not in self._bundles:
+            self._bundles[artifact] = None
+            with contextlib.suppress(CommandError):
+                self._bundles[artifact] = bundle.make_bundle(
+                    self._project.cache, artifact.name, ("kvm.vm.worker",), artifact
+                )
+        return self._bundles[artifact]
+
+    # Called on the channel's thread
+
+    def _hear(self, message: Message) -> None:
+        if "zygote" in message:
+            self._say(f"the VMM can't be preloaded:\n{message['zygote']}")
+        elif (sink := self._sinks.get(message.get("session", -1))) is not None:
+            sink.hear(message)
+
+    def _on_closed(self) -> None:
+        loss = self._lost()
+        for sink in list(self._sinks.values()):
+            sink.lose(loss)
+
+    # Losing it
+
+    def _lost(self) -> HostLost:
+        if self._loss is None:
+            self._loss = self._instance.loss(self._console_start)
+        return self._loss
+
+    def _give_up(self, why: str) -> HostLost:
+        """It hangs: end it, so that the next start boots a new one."""
+        if self._loss is None:
+            self._loss = HostHung(f"the lab host hangs: {why}", console=self.console)
+            self._instance.discard()
+        return self._loss
+
+
+def stop(project: Project) -> bool:
+    """End this checkout's lab host whatever state it is in; whether one was running."""
+    found = list(instances(project))
+    running = [one for one in found if one.running]
+    for one in found:
+        one.discard()
+    return bool(running)
+
+
+def status(project: Project) -> LabStatus | None:
+    """The lab host that runs for this checkout."""
+    for one in instances(project):
+        found = one.processes()
+        if found is not None and found.qemu is not None and found.qemu.alive:
+            return LabStatus(one.key, found.qemu.pid, holder(project.build / "lab" / "lock"))
+    return None
+
+
+def _preload_file(project: Project) -> Path:
+    return project.build / "lab" / "preload.json"
+
+
+def _machine(project: Project, kernel: Path, settings: LabSettings) -> LabMachine:
+    machine = LabMachine(
+        kernel=kernel,
+        initrd=build_initramfs(project, agent_argv=_agent_argv(project, settings.idle_s)),
+        share=project.build,
+        accelerator=settings.accelerator,
+        cpus=settings.cpus,
+        memory_mib=settings.memory_mib,
+        tsc_khz=tsc_khz(project.cache) if settings.accelerator is Accelerator.TCG else None,
+        hz=config_hz(kernel),
+    )
+    machine.validate()
+    return machine
+
+
+def _agent_argv(project: Project, idle_s: float) -> tuple[str, ...]:
+    """The real interpreter rather than a virtual environment's link: fewer files to find."""
+    here = Path(__file__).resolve().parent
+    sources = b"".join((here / f"{name}.py").read_bytes() for name in _AGENT_MODULES)
+    modules = tuple(f"kvm.host.{name}" for name in _AGENT_MODULES)
+    name = f"agent {hashlib.sha256(sources).hexdigest()}"
+    agent_bundle = bundle.make_bundle(project.cache, name, modules, here.parents[1])
+    python = os.path.realpath(sys.executable)
+    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, _preload_file(project))
+    return tuple(str(word) for word in words)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What runs in a lab host, seen from here: a VMM worker or a command.
+
+``hear`` and ``lose`` are called on the channel's thread, the rest by the user's.
+"""
+
+from __future__ import annotations
+
+import base64
+import codecs
+import json
+import queue
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from kvm.host.base import CommandTimeout, Event, HostLost
+from kvm.host.channel import Message
+from kvm.host.inbox import Inbox
+
+_CHECK_EVERY_S = 30.0  # of silence: does the lab host still answer?
+_KILL_S = 20.0
+
+
+class Agent(Protocol):
+    """What a session asks of its lab host; each raises ``HostLost`` when that is gone."""
+
+    def post(self, op: str, **fields: object) -> None: ...
+    def ping(self) -> float: ...
+    def forget(self, number: int) -> None: ...
+
+
+class Sink(Protocol):
+    """Takes what the agent reports about one session."""
+
+    def hear(self, message: Message) -> None: ...
+    def lose(self, loss: HostLost) -> None: ...
+
+
+class LabSession:
+    """A VMM worker in a lab host."""
+
+    def __init__(self, host: Agent, number: int, run_dir: Path) -> None:
+        self.number = number
+        self._host = host
+        self._inbox = Inbox(run_dir)
+        self._killed = False
+
+    @property
+    def exit_status(self) -> int | None:
+        return self._inbox.exit_status
+
+    @property
+    def stderr_tail(self) -> str:
+        return self._inbox.stderr_tail
+
+    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+        """Checks now and then that the silence is the worker's and not its host's."""
+        last = time.monotonic()
+        for event in self._inbox.events(timeout_s):
+            quiet_s = time.monotonic() - last
+            if event is not None:
+                last = time.monotonic()
+            elif quiet_s > (_KILL_S if self._killed else _CHECK_EVERY_S):
+                self._host.ping()
+                last = time.monotonic()
+            yield event
+
+    def send(self, message: Event) -> None:
+        if self._inbox.exit_status is None:
+            self._host.post("input", session=self.number, data=json.dumps(message))
+
+    def kill(self) -> None:
+        self._killed = True
+        if self._inbox.exit_status is None:
+            self._host.post("kill", session=self.number)
+
+    def hear(self, message: Message) -> None:
+        if "event" in message:
+            self._inbox.put_event(message["event"])
+        elif "stderr" in message:
+            self._inbox.put_text(message["stderr"])
+        elif "exit" in message:
+            self._host.forget(self.number)
+            self._inbox.end(message["exit"])
+
+    def lose(self, loss: HostLost) -> None:
+        self._inbox.lose(loss)
+
+
+class LabCommand:
+    """A command in a lab host, followed to its end."""
+
+    def __init__(self, host: Agent, number: int, argv: Sequence[str]) -> None:
+        self.number = number
+        self._host = host
+        self._argv = argv
+        self._queue: queue.SimpleQueue[Message | HostLost] = queue.SimpleQueue()
+
+    def hear(self, message: Message) -> None:
+        self._queue.put(message)
+
+    def lose(self, loss: HostLost) -> None:
+        self._queue.put(loss)
+
+    def follow(self, timeout_s: float, on_output: Callable[[str], None] | None) -> tuple[int, str]:
+        """Its exit code and output. Raises ``CommandTimeout`` once it is killed, ``HostLost``."""
+        output = LineCutter(on_output)
+        deadline = time.monotonic() + timeout_s
+        expired = False
+        while True:
+            try:
+                message = self._queue.get(timeout=max(deadline - time.monotonic(), 0))
+            except queue.Empty:
+                if expired:
+                    self._host.ping()  # raises unless the host is merely slow
+                else:
+                    expired = True
+                    self._host.post("kill", session=self.number)
+                deadline = time.monotonic() + _KILL_S
+                continue
+            if isinstance(message, HostLost):
+                raise message
+            if "exit" in message:
+                break
+            if "output" in message:
+                output.feed(base64.b64decode(message["output"]))
+        self._host.forget(self.number)
+        output.end()
+        if expired:
+            raise CommandTimeout(self._argv, timeout_s, output.text)
+        return int(message["exit"]), output.text
+
+
+class LineCutter:
+    """Keeps all output and hands it on line by line."""
+
+    def __init__(self, on_line: Callable[[str], None] | None) -> None:
+        self._on_line = on_line
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._parts: list[str] = []
+        self._partial = ""
+
+    @property
+    def text(self) -> str:
+        return "".join(self._parts)
+
+    def feed(self, data: bytes) -> None:
+        self._take(self._decoder.decode(data))
+
+    def end(self) -> None:
+        self._take(self._decoder.decode(b"", final=True))
+        if self._partial and self._on_line is not None:
+            self._on_line(self._partial)
+        self._partial = ""
+
+    def _take(self, text: str) -> None:
+        self._parts.append(text)
+        *lines, self._partial = (self._partial + text).split("\n")
+        for line in lines:
+            if self._on_line is not None:
+                self._on_line(line)

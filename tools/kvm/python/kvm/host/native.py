@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The host that is this computer: workers are child processes on its own /dev/kvm.
+
+Fast, but what is tested is this machine's KVM, not the tree's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+from kvm import process
+from kvm.host.base import CommandTimeout, Event
+from kvm.host.inbox import Inbox
+
+# -S: the site's hooks would put an editable install of this package before the artifact.
+WORKER = ("-s", "-S", "-P", "-m", "kvm.vm.worker")
+
+_READ_BYTES = 64 * 1024
+
+
+class NativeSession:
+    """A worker that is a child process; a thread reads it and reaps it."""
+
+    def __init__(self, artifact: Path, run_dir: Path) -> None:
+        self._inbox = Inbox(run_dir)
+        self._resources = contextlib.ExitStack()
+        self._child = self._resources.enter_context(
+            process.spawn(
+                (sys.executable, *WORKER),
+                cwd=run_dir,
+                env={"PYTHONPATH": str(artifact)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        )
+        self._sending = threading.Lock()
+        self._reader = threading.Thread(target=self._read, name="vmm worker", daemon=True)
+        self._reader.start()
+
+    @property
+    def exit_status(self) -> int | None:
+        return self._inbox.exit_status
+
+    @property
+    def stderr_tail(self) -> str:
+        return self._inbox.stderr_tail
+
+    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+        return self._inbox.events(timeout_s)
+
+    def send(self, message: Event) -> None:
+        assert self._child.stdin is not None
+        with self._sending, contextlib.suppress(BrokenPipeError, ValueError):
+            self._child.stdin.write(json.dumps(message).encode() + b"\n")
+            self._child.stdin.flush()
+
+    def kill(self) -> None:
+        if self._child.poll() is None:
+            process.kill_group(self._child, grace_s=0)
+
+    def close(self) -> None:
+        self.kill()
+        self._reader.join(10)
+        self._resources.close()
+
+    def _read(self) -> None:
+        stdout, stderr = self._child.stdout, self._child.stderr
+        assert stdout is not None
+        assert stderr is not None
+        partial = b""
+        for stream, data in _chunks(stdout, stderr):
+            if stream is stderr:
+                self._inbox.put_text(data.decode(errors="replace"))
+                continue
+            *lines, partial = (partial + data).split(b"\n")
+            for line in lines:
+                self._inbox.put_line(line)
+        if partial:
+            self._inbox.put_text(partial.decode(errors="replace"))
+        self._inbox.end(self._child.wait())
+
+
+class NativeHost:
+    """This computer."""
+
+    name = "native"
+    boot_s = 0.0
+    console = ""
+
+    def __init__(self) -> None:
+        self._sessions: list[NativeSession] = []
+
+    def start(
+        self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path
+    ) -> NativeSession:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        session = NativeSession(artifact, run_dir)
+        self._sessions.append(session)
+        session.send({"spec": spec, "run": run})
+        return session
+
+    def run_command(
+        self,
+        argv: Sequence[str | Path],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        timeout_s: float = 600.0,
+        on_output: Callable[[str], None] | None = None,
+    ) -> tuple[int, str]:
+        lines: list[str] = []
+
+        def hear(line: str) -> None:
+            lines.append(line + "\n")
+            if on_output is not None:
+                on_output(line)
+
+        deadline = time.monotonic() + timeout_s
+        try:
+            done = process.run(
+                argv, env=env, cwd=cwd, timeout_s=timeout_s, on_line=hear, check=False
+            )
+        except process.CommandError as failed:
+            if time.monotonic() < deadline:
+                raise
+            raise CommandTimeout(argv, timeout_s, "".join(lines)) from failed
+        return done.returncode, done.output
+
+    def close(self) -> None:
+        for session in self._sessions:
+            session.close()
+        self._sessions.clear()
+
+
+def _chunks(*streams: IO[bytes]) -> Iterator[tuple[IO[bytes], bytes]]:
+    """What comes on any of the streams, until all are at their end."""
+    with selectors.DefaultSelector() as selector:
+        for stream in streams:
+            selector.register(stream, selectors.EVENT_READ, stream)
+        while selector.get_map():
+            for key, _ in selector.select():
+                if data := os.read(key.fd, _READ_BYTES):
+                    yield key.data, data
+                else:
+                    selector.unregister(key.fileobj)

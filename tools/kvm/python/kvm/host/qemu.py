@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The QEMU command of a lab host, and the command line of the kernel in it. Pure.
+
+microvm without ACPI: QEMU then names the virtio devices on the kernel's command line,
+and the kernel has little else to look for. It boots the ELF image by PVH.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from kvm.errors import UserError
+
+BINARY = "qemu-system-x86_64"
+PORT_NAME = "org.toolskvm.lab"
+SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
+
+
+class Accelerator(Enum):
+    """What runs the lab host: emulation works everywhere, KVM needs a KVM that nests."""
+
+    TCG = "tcg"
+    KVM = "kvm"
+
+
+@dataclass(frozen=True, slots=True)
+class LabMachine:
+    """All that decides about a lab host's machine.
+
+    ``share`` is the folder that both sides write, at the same path in the lab host.
+    ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
+    """
+
+    kernel: Path
+    initrd: Path
+    share: Path
+    accelerator: Accelerator = Accelerator.TCG
+    cpus: int = 2
+    memory_mib: int = 2048
+    tsc_khz: int | None = None
+    hz: int | None = None
+    extra_cmdline: tuple[str, ...] = ()
+
+    def validate(self) -> None:
+        """Raises ``UserError`` for what QEMU or the kernel would not understand."""
+        if not 1 <= self.cpus <= 64:
+            raise UserError(f"a lab host can't have {self.cpus} CPUs", "choose 1 to 64")
+        if self.memory_mib < 512:
+            raise UserError(
+                f"{self.memory_mib} MiB are too little for a lab host", "give it 512 MiB or more"
+            )
+        if re.search(r"[\s\"]", str(self.share)):
+            raise UserError(
+                f"{self.share} has a space in it, which a kernel command line can't carry",
+                "move the checkout to a folder without spaces",
+            )
+
+
+def kernel_cmdline(machine: LabMachine) -> str:
+    """The lab host's command line: quiet up to warnings, so that splats are seen.
+
+    WARN() prints at KERN_WARNING, which ``loglevel=5`` lets through. An oops panics,
+    and a panic ends QEMU: a broken host is noticed at once. Nobody attacks a lab host,
+    and QEMU reuses translated code when programs load where they did before: no ASLR.
+    """
+    words = [
+        "console=ttyS0",
+        "loglevel=5",
+        "oops=panic",
+        "panic=-1",
+        "reboot=t",
+        "8250.nr_uarts=1",
+        "pty.legacy_count=0",
+        "norandmaps",
+    ]
+    if machine.accelerator is Accelerator.TCG:
+        words += _timer_words(machine)
+    words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}", *machine.extra_cmdline]
+    return " ".join(words)
+
+
+def _timer_words(machine: LabMachine) -> list[str]:
+    """The counter is the real one (see ``tsc.py``): no need to calibrate, nor to watch it."""
+    words = ["tsc=reliable", "no_timer_check"]
+    if machine.tsc_khz is not None:
+        words.append(f"tsc_early_khz={machine.tsc_khz}")
+        if machine.hz is not None:
+            # As init/calibrate.c derives it; the second CPU would measure it otherwise.
+            words.append(f"lpj={machine.tsc_khz * 1000 // machine.hz}")
+    return words
+
+
+def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str, ...]:
+    """The command; ``socket`` is QEMU's end of the agent's port, ``console`` the kernel log."""
+    if len(str(socket).encode()) > SOCKET_BYTES_MAX:
+        raise UserError(
+            f"{socket} is too long for a socket ({SOCKET_BYTES_MAX} bytes)",
+            "set XDG_RUNTIME_DIR to a shorter path",
+        )
+    return (
+        BINARY,
+        *("-M", "microvm,acpi=off"),
+        *_processor(machine),
+        *("-smp", str(machine.cpus), "-m", f"{machine.memory_mib}M"),
+        *("-nodefaults", "-no-user-config", "-no-reboot", "-nographic"),
+        *("-chardev", f"file,id=console,path={_value(console)}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=agent,path={_value(socket)},server=on,wait=off"),
+        *("-device", "virtio-serial-device"),
+        *("-device", f"virtserialport,chardev=agent,name={PORT_NAME}"),
+        *_folder("root", Path("/"), "readonly=on,"),
+        *_folder("share", machine.share, ""),
+        *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
+        *("-append", kernel_cmdline(machine)),
+    )
+
+
+def _processor(machine: LabMachine) -> tuple[str, ...]:
+    if machine.accelerator is Accelerator.KVM:
+        return ("-accel", "kvm", "-cpu", "host")
+    return ("-accel", "tcg,thread=multi", "-cpu", "max,+svm")
+
+
+def _folder(tag: str, path: Path, flags: str) -> tuple[str, ...]:
+    """A 9p export. remap: inode numbers of several file systems below it must not clash."""
+    options = f"local,id={tag},path={_value(path)},security_model=none,{flags}multidevs=remap"
+    return ("-fsdev", options, "-device", f"virtio-9p-device,fsdev={tag},mount_tag={tag}")
+
+
+def _value(path: Path) -> str:
+    """QEMU doubles a comma inside an option's value."""
+    return str(path).replace(",", ",,")
+
+
+def config_hz(kernel: Path) -> int | None:
+    """CONFIG_HZ from the configuration that lies beside a kernel image."""
+    for name in ("config", ".config"):
+        try:
+            text = (kernel.parent / name).read_text()
+        except OSError:
+            continue
+        if found := re.search(r"^CONFIG_HZ=(\d+)$", text, re.MULTILINE):
+            return int(found.group(1))
+    return None

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The agent's record of one running thing: a worker's or a command's pipes and its end.
+
+Lives in the lab host; only the agent's thread touches it. A session is over when its
+process has ended, even if something it started still holds its output pipes.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn
+
+_READ_BYTES = 64 * 1024
+
+
+class Session:
+    """``request`` is what it was started with.
+
+    ``lines``: its stdout is events, one JSON object a line; else stdout is just bytes.
+    ``pid`` is known once it runs, ``in_zygote`` that it is (or will be) the zygote's child.
+    """
+
+    def __init__(self, request: dict[str, Any], *, lines: bool) -> None:
+        self.request = request
+        self.number: int = request["session"]
+        self.lines = lines
+        self.pid: int | None = None
+        self.in_zygote = False
+        self.stdin = -1
+        self.outputs: dict[int, str] = {}  # descriptor → "stdout" or "stderr"
+        self._partial = b""
+        self._input = b""
+
+    def make_pipes(self) -> tuple[int, int, int]:
+        """Fresh pipes; returns the child's ends, to be closed once it has them."""
+        child_in, self.stdin = os.pipe()
+        out, child_out = os.pipe()
+        err, child_err = os.pipe()
+        os.set_blocking(self.stdin, False)
+        for fd, name in ((out, "stdout"), (err, "stderr")):
+            os.set_blocking(fd, False)
+            self.outputs[fd] = name
+        return child_in, child_out, child_err
+
+    @property
+    def wants_input(self) -> bool:
+        return bool(self._input)
+
+    def write(self, data: bytes) -> None:
+        self._input += data
+        self.flush()
+
+    def flush(self) -> None:
+        try:
+            while self._input:
+                self._input = self._input[os.write(self.stdin, self._input) :]
+        except BlockingIOError:
+            pass
+        except OSError:  # it reads no more
+            self._input = b""
+
+    def read(self, fd: int) -> bytes | None:
+        """What has come on an output; b"" at its end, None when nothing has come yet."""
+        try:
+            return os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return None
+
+    def close_output(self, fd: int) -> None:
+        del self.outputs[fd]
+        os.close(fd)
+
+    def take_lines(self, data: bytes) -> list[bytes]:
+        *lines, self._partial = (self._partial + data).split(b"\n")
+        return [line for line in lines if line.strip()]
+
+    def take_partial(self) -> bytes:
+        """What a worker that died in mid-line left."""
+        partial, self._partial = self._partial, b""
+        return partial
+
+    def close(self) -> None:
+        for fd in (self.stdin, *self.outputs):
+            if fd >= 0:
+                os.close(fd)
+        self.stdin = -1
+        self.outputs.clear()
+
+
+def spawn(
+    argv: list[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
+) -> int:
+    """Start a command with these as its 0, 1 and 2 in a session of its own; its pid."""
+    pid = os.fork()
+    if pid == 0:
+        _become(argv, environment, cwd, descriptors)
+    return pid
+
+
+def _become(
+    argv: list[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
+) -> NoReturn:
+    """Every other descriptor closes by itself at exec (PEP 446)."""
+    code = 126
+    try:
+        os.setsid()
+        for number, fd in enumerate(descriptors):
+            os.dup2(fd, number)
+        os.chdir(cwd)
+        os.execvpe(argv[0], argv, environment)
+    except FileNotFoundError as missing:
+        code = 127
+        os.write(2, f"{missing.filename or argv[0]}: not found in the lab host\n".encode())
+    except BaseException as failed:
+        os.write(2, f"{argv[0]}: {failed}\n".encode())
+    finally:
+        os._exit(code)

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A running machine in this process: the compiled core behind a context manager.
+
+Used by the worker process and by tests; the harness never imports it, so that a crash
+of the VMM is the end of a worker and no more.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import TracebackType
+
+from kvm import _core
+from kvm.vm.spec import MachineSpec
+
+
+class SetupFailure(Enum):
+    """Which part of setting a machine up failed."""
+
+    CONFIG = "config"
+    LOAD = "load"
+    KVM = "kvm"
+
+
+class SetupError(Exception):
+    """The machine could not be created; the message names the file or value and the mend."""
+
+    def __init__(self, kind: SetupFailure, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+
+
+class Machine:
+    """Created by the constructor, run between ``start`` and stop, gone after the ``with`` block."""
+
+    def __init__(self, spec: MachineSpec) -> None:
+        self._spec = spec
+        try:
+            self._core = _core.Machine(_config(spec))
+        except _core.ConfigError as error:
+            raise SetupError(SetupFailure.CONFIG, str(error)) from error
+        except _core.LoadError as error:
+            raise SetupError(SetupFailure.LOAD, str(error)) from error
+        except _core.KvmError as error:
+            raise SetupError(SetupFailure.KVM, str(error)) from error
+
+    def __enter__(self) -> Machine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._core.close()
+
+    def start(self) -> None:
+        self._core.start()
+
+    def stop(self) -> None:
+        """Ask the vCPUs to stop; ``stopped_fd`` becomes readable when they have."""
+        self._core.stop()
+
+    def wait(self, timeout_s: float) -> _core.StopInfo | None:
+        """Why the machine stopped, or None if it still runs after ``timeout_s``."""
+        return self._core.wait(timeout_s)
+
+    @property
+    def console_fd(self) -> int:
+        return self._core.console_fd
+
+    @property
+    def agent_fd(self) -> int:
+        return self._core.agent_fd
+
+    @property
+    def serial_agent_fd(self) -> int:
+        return self._core.serial_agent_fd
+
+    @property
+    def stopped_fd(self) -> int:
+        return self._core.stopped_fd
+
+    @property
+    def cmdline(self) -> str:
+        return self._core.cmdline
+
+    @property
+    def started_ns(self) -> int:
+        return self._core.started_ns
+
+    def exits(self) -> _core.Exits:
+        return self._core.exits()
+
+    def last_exits(self) -> list[str]:
+        return self._core.last_exits()
+
+    def registers(self) -> list[dict[str, int]]:
+        return self._core.registers()
+
+    def log_buf(self) -> bytes | None:
+        """The kernel's log as it lies in guest memory; None when its place is not known."""
+        if self._spec.log_buf is None:
+            return None
+        try:
+            return self._core.read_memory(*self._spec.log_buf)
+        except ValueError:
+            return None
+
+
+def _config(spec: MachineSpec) -> _core.MachineConfig:
+    config = _core.MachineConfig()
+    config.kernel = str(spec.kernel)
+    config.initrd = "" if spec.initrd is None else str(spec.initrd)
+    config.cmdline = spec.cmdline
+    config.vcpus = spec.vcpus
+    config.memory_mib = spec.memory_mib
+    config.disks = [_core.DiskConfig(str(disk.path), disk.read_only) for disk in spec.disks]
+    config.rng = spec.rng
+    return config

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a machine is made of: a value that travels from the command line to the VMM as JSON.
+
+Needs neither the compiled core nor a kernel tree, so anything may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+
+MAX_VCPUS = 255
+MIN_MEMORY_MIB = 32
+_DEFAULT_VCPUS = 1
+_DEFAULT_MEMORY_MIB = 256
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """A raw image file that the guest sees as a virtio disk."""
+
+    path: Path
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec:
+    """``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
+
+    kernel: Path
+    initrd: Path | None
+    cmdline: str
+    vcpus: int = _DEFAULT_VCPUS
+    memory_mib: int = _DEFAULT_MEMORY_MIB
+    disks: tuple[DiskSpec, ...] = ()
+    rng: bool = True
+    log_buf: tuple[int, int] | None = None
+
+    def validate(self) -> None:
+        """Raise ``UserError`` for what could not boot, before anything is started."""
+        if not 1 <= self.vcpus <= MAX_VCPUS:
+            raise UserError(f"{self.vcpus} vCPUs asked for", f"use 1 to {MAX_VCPUS}")
+        if self.memory_mib < MIN_MEMORY_MIB:
+            raise UserError(
+                f"{self.memory_mib} MiB of memory asked for", f"use at least {MIN_MEMORY_MIB} MiB"
+            )
+        _require_file(self.kernel, "kernel", "build one, or pass the path of a vmlinux or bzImage")
+        if self.initrd is not None:
+            _require_file(self.initrd, "initrd", "pass the path of a cpio archive")
+        for disk in self.disks:
+            _require_file(disk.path, "disk", "create it with `truncate -s 1G FILE`")
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict for ``json.dumps``; ``from_json`` is its inverse."""
+        return {
+            "kernel": str(self.kernel),
+            "initrd": None if self.initrd is None else str(self.initrd),
+            "cmdline": self.cmdline,
+            "vcpus": self.vcpus,
+            "memory_mib": self.memory_mib,
+            "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
+            "rng": self.rng,
+            "log_buf": None if self.log_buf is None else list(self.log_buf),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> MachineSpec:
+        """Raises ``UserError`` naming the field that is missing, unknown or of the wrong kind."""
+        if unknown := sorted(set(record) - set(cls.__slots__)):
+            raise UserError(f"unknown field {unknown[0]!r} in a machine spec", "remove it")
+        try:
+            initrd, log_buf = record.get("initrd"), record.get("log_buf")
+            return cls(
+                kernel=Path(record["kernel"]),
+                initrd=None if initrd is None else Path(initrd),
+                cmdline=str(record["cmdline"]),
+                vcpus=int(record.get("vcpus", _DEFAULT_VCPUS)),
+                memory_mib=int(record.get("memory_mib", _DEFAULT_MEMORY_MIB)),
+                disks=tuple(
+                    DiskSpec(Path(disk["path"]), bool(disk["read_only"]))
+                    for disk in record.get("disks", ())
+                ),
+                rng=bool(record.get("rng", True)),
+                log_buf=None if log_buf is None else (int(log_buf[0]), int(log_buf[1])),
+            )
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error
+
+
+def _require_file(path: Path, role: str, mend: str) -> None:
+    if not path.exists():
+        raise UserError(f"{role} {path} does not exist", mend)
+    if path.is_dir():
+        raise UserError(f"{role} {path} is a directory", mend)

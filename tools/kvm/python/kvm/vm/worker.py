@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
+
+The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
+are stdin, stdin_eof, winsize, signal and stop. Out come events: started, console, hello,
+stdout, stderr, exit, guest_error and, last, result; or one error when the machine could
+not be set up. The end of the input is the end of the machine.
+
+Few imports: in a lab host Python's start-up takes longer than a guest's boot.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import sys
+import time
+from binascii import a2b_base64
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.guest.protocol import (
+    FrameDecoder,
+    FrameType,
+    decode_exit,
+    encode,
+    encode_run,
+    encode_signal,
+    encode_stdin,
+    encode_winsize,
+    parse_hello,
+)
+from kvm.vm.events import EventWriter
+from kvm.vm.lines import LineReader
+from kvm.vm.machine import Machine, SetupError
+from kvm.vm.spec import MachineSpec
+
+EXIT_OK = 0
+EXIT_SETUP = 2
+EXIT_STUCK = 3
+
+# How long the guest may take from reporting its command's end to its own reset.
+_GRACE_S = 5.0
+# How long the vCPUs may take to stop; they do in milliseconds unless KVM itself is stuck.
+_STOP_S = 10.0
+_READ_BYTES = 64 * 1024
+# What waits for the guest beyond this stays unread in our own input.
+_INPUT_LIMIT_BYTES = 4 * 1024 * 1024
+
+
+class Session:
+    """One machine between its start and its result, and the streams that meet here."""
+
+    def __init__(
+        self, machine: Machine, run: Mapping[str, Any] | None, lines: LineReader, out: EventWriter
+    ) -> None:
+        self._machine = machine
+        self._run = dict(run) if run is not None else None
+        self._lines = lines
+        self._out = out
+        self._decoders = {
+            machine.agent_fd: FrameDecoder(),
+            machine.serial_agent_fd: FrameDecoder(),
+        }
+        self._agent_fd: int | None = None  # the one that HELLO came on
+        self._to_guest = bytearray()
+        self._input_open = True
+        self._deadline: float | None = None
+        self._stop_detail: str | None = None
+        self._poll = select.poll()
+
+    def loop(self) -> None:
+        """Carry bytes until the machine has stopped and all it said has been read."""
+        self._serve_lines()
+        while not self._step():
+            pass
+        self._drain_guest()
+
+    def result(self) -> dict[str, Any]:
+        """The last event."""
+        stop = self._machine.wait(0)
+        assert stop is not None
+        log_buf = self._machine.log_buf()
+        given = self._stop_detail if stop.reason == "stopped" else None
+        return {
+            "event": "result",
+            "stop": stop.reason,
+            "detail": given or stop.detail,
+            "exits": self._machine.exits(),
+            "registers": self._machine.registers(),
+            "last_exits": self._machine.last_exits(),
+            "log_buf": None if log_buf is None else self._out.text_of(log_buf),
+            "t_ns": time.monotonic_ns(),
+            "rss_kib": _peak_rss_kib(),
+        }
+
+    def _step(self) -> bool:
+        """Wait for something and serve it; True when the machine has stopped."""
+        ready = dict(self._poll_once())
+        if ready.pop(self._out.fd, 0):
+            self._out.flush()
+        if self._lines.fd in ready:
+            self._read_input()
+        for fd in (self._machine.console_fd, *self._decoders):
+            events = ready.get(fd, 0)
+            if events & (select.POLLIN | select.POLLHUP):
+                self._read_guest(fd)
+            if events & select.POLLOUT:
+                self._write_guest()
+        if self._machine.stopped_fd in ready:
+            return True
+        if self._out.closed:
+            self._stop("the process that started the machine has gone")
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            self._on_deadline()
+        return False
+
+    def _on_deadline(self) -> None:
+        if self._stop_detail is None:
+            self._stop("the guest did not reset after its command had ended")
+            return
+        # Closing the machine would wait for its threads: only the process's end is left.
+        message = f"KVM_RUN: the vCPUs did not stop within {_STOP_S:g} s"
+        self._out.send("error", kind="kvm", message=message)
+        self._out.flush_all()
+        os._exit(EXIT_STUCK)
+
+    def _poll_once(self) -> list[tuple[int, int]]:
+        self._watch(self._lines.fd, self._input_open and self._has_room())
+        self._watch(self._machine.stopped_fd, True)
+        listening = not self._out.full
+        self._watch(self._machine.console_fd, listening)
+        for fd in self._decoders:
+            wants_out = fd == self._agent_fd and bool(self._to_guest)
+            self._watch(fd, listening, wants_out)
+        self._watch(self._out.fd, False, self._out.pending)
+        timeout_ms = None
+        if self._deadline is not None:
+            timeout_ms = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
+        return self._poll.poll(timeout_ms)
+
+    def _watch(self, fd: int, readable: bool, writable: bool = False) -> None:
+        events = (select.POLLIN if readable else 0) | (select.POLLOUT if writable else 0)
+        if events:
+            self._poll.register(fd, events)
+        else:
+            # Not registered with no events: a hang-up would be reported over and over.
+            _unregister(self._poll, fd)
+
+    def _has_room(self) -> bool:
+        return len(self._to_guest) < _INPUT_LIMIT_BYTES
+
+    def _read_input(self) -> None:
+        if not self._lines.fill():
+            self._input_open = False
+            self._stop("the process that started the machine has gone")
+        self._serve_lines()
+
+    def _serve_lines(self) -> None:
+        for line in self._lines.take():
+            self._serve(json.loads(line))
+
+    def _serve(self, message: Mapping[str, Any]) -> None:
+        if "stdin" in message:
+            self._to_guest += encode_stdin(a2b_base64(message["stdin"]))
+        elif "stdin_eof" in message:
+            self._to_guest += encode(FrameType.STDIN_EOF)
+        elif "winsize" in message:
+            rows, cols = message["winsize"]
+            self._resize(rows, cols)
+        elif "signal" in message:
+            self._to_guest += encode_signal(message["signal"])
+        elif "stop" in message:
+            self._stop(str(message["stop"]))
+
+    def _resize(self, rows: int, cols: int) -> None:
+        if self._agent_fd is None and self._run is not None:
+            self._run |= {"rows": rows, "cols": cols}
+        else:
+            self._to_guest += encode_winsize(rows, cols)
+
+    def _stop(self, detail: str) -> None:
+        if self._stop_detail is None:
+            self._stop_detail = detail
+            self._deadline = time.monotonic() + _STOP_S
+            self._machine.stop()
+
+    def _read_guest(self, fd: int) -> bool:
+        try:
+            data = os.read(fd, _READ_BYTES)
+        except BlockingIOError:
+            return False
+        if not data:
+            return False
+        if fd == self._machine.console_fd:
+            self._out.send("console", data=data)
+        else:
+            self._decode(fd, data)
+        return True
+
+    def _decode(self, fd: int, data: bytes) -> None:
+        for frame in self._decoders[fd].feed(data):
+            if frame.type is FrameType.HELLO:
+                self._greet(fd, frame.payload)
+            elif fd != self._agent_fd and frame.type is not FrameType.ERROR:
+                continue
+            elif frame.type is FrameType.STDOUT:
+                self._out.send("stdout", data=frame.payload)
+            elif frame.type is FrameType.STDERR:
+                self._out.send("stderr", data=frame.payload)
+            elif frame.type is FrameType.EXIT:
+                self._finish(frame.payload)
+            elif frame.type is FrameType.ERROR:
+                message = frame.payload.decode("utf-8", "replace")
+                self._out.send("guest_error", message=message)
+
+    def _greet(self, fd: int, payload: bytes) -> None:
+        self._out.send("hello", t_ns=time.monotonic_ns(), info=parse_hello(payload))
+        if self._agent_fd is not None:
+            return
+        self._agent_fd = fd
+        if self._run is not None:
+            self._to_guest[:0] = _encode_run(self._run)
+            self._write_guest()
+
+    def _finish(self, payload: bytes) -> None:
+        try:
+            status = decode_exit(payload)
+        except ValueError as error:
+            self._out.send("guest_error", message=str(error))
+            return
+        self._out.send("exit", code=status.code, signal=status.signal, t_ns=time.monotonic_ns())
+        self._to_guest.clear()
+        if self._deadline is None:
+            self._deadline = time.monotonic() + _GRACE_S
+
+    def _write_guest(self) -> None:
+        assert self._agent_fd is not None
+        try:
+            while self._to_guest:
+                count = os.write(self._agent_fd, memoryview(self._to_guest)[:_READ_BYTES])
+                del self._to_guest[:count]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self._to_guest.clear()  # the guest's end is closed: nobody will read it
+
+    def _drain_guest(self) -> None:
+        for fd in (self._machine.console_fd, *self._decoders):
+            while self._read_guest(fd):
+                self._out.flush_all()
+
+
+def _encode_run(run: Mapping[str, Any]) -> bytes:
+    return encode_run(
+        run["argv"],
+        run.get("env") or {},
+        bool(run.get("tty", False)),
+        int(run.get("rows", 24)),
+        int(run.get("cols", 80)),
+    )
+
+
+def _unregister(poll: select.poll, fd: int) -> None:
+    try:
+        poll.unregister(fd)
+    except KeyError:
+        pass  # was not watched
+
+
+def _peak_rss_kib() -> int:
+    try:
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1])
+    except OSError:
+        pass  # no /proc in this lab host
+    return 0
+
+
+def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
+    """Run the machine that the first line asks for; returns the process's exit code."""
+    begun_ns = time.monotonic_ns()
+    lines, out = LineReader(stdin_fd), EventWriter(stdout_fd)
+    first = lines.first()
+    if first is None:
+        return EXIT_OK  # nobody wants a machine any more
+    try:
+        request = json.loads(first)
+        spec = MachineSpec.from_json(request["spec"])
+        run = request.get("run")
+        machine = Machine(spec)
+    except (SetupError, UserError, KeyError, ValueError) as error:
+        kind = error.kind.value if isinstance(error, SetupError) else "config"
+        out.send("error", kind=kind, message=str(error))
+        out.flush_all()
+        return EXIT_SETUP
+    with machine:
+        session = Session(machine, run, lines, out)
+        machine.start()
+        started_ns = machine.started_ns
+        out.send("started", t_ns=started_ns, setup_ns=started_ns - begun_ns)
+        session.loop()
+        out.send_record(session.result())
+        out.flush_all()
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    import signal
+
+    # Ctrl-C reaches the whole foreground group; the parent decides and closes our input.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(main())

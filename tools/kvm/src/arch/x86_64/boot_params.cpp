@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "arch/x86_64/boot_params.hpp"
+
+#include <asm/bootparam.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "arch/x86_64/layout.hpp"
+#include "base/error.hpp"
+
+namespace vmm::arch {
+namespace {
+
+using memory::GuestAddress;
+
+constexpr uint32_t kE820Ram = 1;
+constexpr uint32_t kE820Reserved = 2;
+constexpr uint8_t kLoaderUndefined = 0xff;
+
+void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit) {
+  if (text.size() > limit) {
+    throw base::ConfigError("the kernel command line has " + std::to_string(text.size()) +
+                            " bytes, this kernel takes " + std::to_string(limit) +
+                            ": shorten it");
+  }
+  const bool written = memory.write(GuestAddress{layout::kCommandLine},
+                                    std::as_bytes(std::span(text.c_str(), text.size() + 1)));
+  assert(written);
+  static_cast<void>(written);
+}
+
+// A vmlinux has no setup header of its own; these are the fields that the kernel itself reads.
+setup_header header_for_elf() {
+  setup_header header{};
+  header.boot_flag = 0xaa55;
+  header.header = 0x53726448;  // "HdrS"
+  header.version = 0x020f;
+  header.loadflags = LOADED_HIGH;
+  return header;
+}
+
+}  // namespace
+
+std::vector<E820Entry> e820_map(std::span<const memory::Region> regions) {
+  std::vector<E820Entry> map = {
+      {0, layout::kLowRamEnd, kE820Ram},
+      {layout::kLowRamEnd, layout::kHighRamStart - layout::kLowRamEnd, kE820Reserved},
+  };
+  for (const memory::Region& region : regions) {
+    const uint64_t start = std::max(region.start.value, layout::kHighRamStart);
+    const uint64_t end = region.start.value + region.length;
+    if (end > start) map.push_back({start, end - start, kE820Ram});
+  }
+  return map;
+}
+
+void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs) {
+  boot_params params{};
+  if (inputs.setup_header.empty()) {
+    params.hdr = header_for_elf();
+  } else {
+    const size_t length = std::min(inputs.setup_header.size(), sizeof params.hdr);
+    std::memcpy(&params.hdr, inputs.setup_header.data(), length);
+  }
+  params.hdr.type_of_loader = kLoaderUndefined;
+  params.hdr.vid_mode = 0xffff;  // "normal"
+  params.hdr.cmd_line_ptr = layout::kCommandLine;
+  params.hdr.ramdisk_image = static_cast<uint32_t>(inputs.initrd_start);
+  params.hdr.ramdisk_size = static_cast<uint32_t>(inputs.initrd_size);
+
+  for (const E820Entry& entry : e820_map(memory.regions())) {
+    boot_e820_entry& slot = params.e820_table[params.e820_entries++];
+    slot.addr = entry.start;
+    slot.size = entry.length;
+    slot.type = entry.type;
+  }
+  write_command_line(memory, inputs.command_line, inputs.command_line_max);
+  const bool written = memory.write_object(GuestAddress{layout::kBootParams}, params);
+  assert(written);
+  static_cast<void>(written);
+}
+
+}  // namespace vmm::arch

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The zero page: what the 64-bit boot protocol hands to the kernel (Documentation/arch/x86/
+// zero-page.rst). Called by machine/ once, after the kernel and the initrd are in memory.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "memory/guest_memory.hpp"
+
+namespace vmm::arch {
+
+struct E820Entry {
+  uint64_t start;
+  uint64_t length;
+  uint32_t type;
+};
+
+// RAM as the guest sees it, with the hole below 1 MiB and the one below 4 GiB.
+std::vector<E820Entry> e820_map(std::span<const memory::Region> regions);
+
+struct BootInputs {
+  std::string command_line;
+  uint64_t command_line_max = 0;            // of this kernel, without the NUL
+  std::span<const std::byte> setup_header;  // of a bzImage; empty for a vmlinux
+  uint64_t initrd_start = 0;
+  uint64_t initrd_size = 0;
+};
+
+// Writes the command line and the zero page. Throws base::ConfigError when the line is too long
+// for this kernel.
+void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs);
+
+}  // namespace vmm::arch

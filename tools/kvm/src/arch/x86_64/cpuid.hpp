@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What each virtual processor says about itself: KVM's offer, made consistent with the machine's
+// topology (one package, one thread per core). A pure function, called by machine/ per vCPU.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kvm/types.hpp"
+
+namespace vmm::arch {
+
+struct CpuTopology {
+  uint32_t apic_id;
+  uint32_t vcpus;
+};
+
+// `tsc_deadline`: KVM_CAP_TSC_DEADLINE_TIMER; GET_SUPPORTED_CPUID leaves that bit to the VMM.
+std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> supported,
+                                         CpuTopology topology, bool tsc_deadline);
+
+// All that XCR0 may have set with this CPUID; 0 without XSAVE.
+uint64_t supported_xcr0(std::span<const kvm::CpuidEntry> supported);
+
+// Whether a guest could run KVM itself (AMD SVM or Intel VMX is on offer).
+bool offers_nesting(std::span<const kvm::CpuidEntry> supported);
+
+}  // namespace vmm::arch

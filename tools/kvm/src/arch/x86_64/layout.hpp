@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Every guest-physical address, port and interrupt line of the machine, in one place. Constants
+// only: read by arch/, loader/ and machine/ while a machine is set up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace vmm::arch::layout {
+
+inline constexpr uint64_t kPageSize = 4096;
+inline constexpr uint64_t kMiB = 1ULL << 20;
+
+// Below 1 MiB: what the VMM leaves for the kernel's first instructions. The kernel copies what it
+// needs and reclaims the rest, as e820 calls it RAM.
+inline constexpr uint64_t kGdt = 0x500;
+inline constexpr uint64_t kBootParams = 0x7000;
+inline constexpr uint64_t kPageTables = 0x9000;  // PML4, PDPT, four page directories
+inline constexpr uint64_t kBootStackTop = 0x8ff0;
+inline constexpr uint64_t kCommandLine = 0x20000;
+inline constexpr uint64_t kCommandLineMax = 0x10000;
+
+// The classic hole: EBDA, VGA window and BIOS ROM. The kernel scans the last 64 KiB of it for the
+// MP table (arch/x86/kernel/mpparse.c).
+inline constexpr uint64_t kLowRamEnd = 0x9fc00;
+inline constexpr uint64_t kMpTable = 0xf0000;
+inline constexpr uint64_t kHighRamStart = 0x100000;
+
+// RAM ends at 3 GiB at the latest (memory::GuestMemory::kLowEnd) and goes on at 4 GiB.
+inline constexpr uint64_t kVirtioMmio = 0xd0000000;
+inline constexpr uint64_t kVirtioMmioStride = 0x1000;
+inline constexpr uint64_t kIoApic = 0xfec00000;
+inline constexpr uint64_t kLocalApic = 0xfee00000;
+
+// Pages that KVM wants for itself on some Intel hosts; below the place of a BIOS.
+inline constexpr uint64_t kIdentityMapPage = 0xfeffc000;
+inline constexpr uint64_t kTssPages = 0xfeffd000;
+
+inline constexpr uint16_t kPortRtc = 0x70;
+inline constexpr uint16_t kPortI8042Data = 0x60;
+inline constexpr uint16_t kPortI8042Command = 0x64;
+inline constexpr uint16_t kPortDebug = 0xe9;
+inline constexpr uint16_t kPortDebugExit = 0xf4;
+inline constexpr uint16_t kPortCom2 = 0x2f8;
+inline constexpr uint16_t kPortCom1 = 0x3f8;
+inline constexpr uint16_t kPortReset = 0xcf9;
+
+inline constexpr uint32_t kIrqCom2 = 3;
+inline constexpr uint32_t kIrqCom1 = 4;
+// For virtio-mmio devices, in their order. Line 8 is the RTC's, 13 the FPU's.
+inline constexpr std::array<uint32_t, 9> kIrqsVirtio = {5, 6, 7, 9, 10, 11, 12, 14, 15};
+inline constexpr uint32_t kIsaIrqs = 16;
+
+// Selectors that the 64-bit boot protocol prescribes (Documentation/arch/x86/boot.rst).
+inline constexpr uint16_t kSelectorCode = 0x10;
+inline constexpr uint16_t kSelectorData = 0x18;
+inline constexpr uint16_t kSelectorTask = 0x20;
+
+// APIC ids are 8 bits in an MP table, and 255 means "all".
+inline constexpr uint32_t kMaxVcpus = 255;
+
+}  // namespace vmm::arch::layout

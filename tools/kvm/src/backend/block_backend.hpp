@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Where a block device's bytes live. virtio::Block owns one and calls it under its mutex, on vCPU
+// threads; offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(), which
+// the device has checked. A failure of the host's storage is the guest's I/O error and therefore a
+// value here; only opening throws.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <system_error>
+
+namespace vmm::backend {
+
+inline constexpr uint64_t kSectorBytes = 512;
+
+class BlockBackend {
+ public:
+  virtual ~BlockBackend() = default;
+
+  virtual uint64_t size_bytes() const = 0;
+  virtual bool read_only() const = 0;
+
+  // What the guest sees as the disk's serial number; it shows the first 20 bytes.
+  virtual std::string identity() const = 0;
+
+  // All of the buffers, or an error.
+  virtual std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) = 0;
+  virtual std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) = 0;
+
+  // Once it succeeds, every earlier write survives a crash of the host.
+  virtual std::error_code flush() = 0;
+
+  // The range's content no longer matters; what it reads as afterwards is up to the backend.
+  virtual std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) = 0;
+
+  // The range reads as zeroes. `may_unmap` lets the backend give its space back.
+  virtual std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
+                                       bool may_unmap) = 0;
+};
+
+}  // namespace vmm::backend

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A disk image that is a plain file (or a block device), byte for byte. machine/ opens it and hands
+// it to a virtio::Block, which owns it and serialises the calls. Opening throws base::ConfigError
+// with the path and what to do about it; input and output fail with an error code.
+#pragma once
+
+#include <string>
+
+#include "backend/block_backend.hpp"
+#include "base/unique_fd.hpp"
+
+namespace vmm::backend {
+
+class RawFile final : public BlockBackend {
+ public:
+  RawFile(const std::string& path, bool read_only);
+
+  uint64_t size_bytes() const override { return size_bytes_; }
+  bool read_only() const override { return read_only_; }
+  std::string identity() const override { return identity_; }
+  std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;
+  std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
+  std::error_code flush() override;
+  std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) override;
+  std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
+                               bool may_unmap) override;
+
+ private:
+  std::error_code write_zero_bytes(uint64_t offset_bytes, uint64_t length_bytes);
+
+  base::UniqueFd fd_;
+  uint64_t size_bytes_;
+  bool read_only_;
+  std::string identity_;
+};
+
+}  // namespace vmm::backend

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// How the VMM reports trouble on the host side: an exception that names the call that failed and
+// what errno said (`KVM_SET_SREGS: Invalid argument`). Guest faults are never exceptions; our own
+// bugs are assertions. Usable from any thread.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+namespace vmm::base {
+
+// A system call or ioctl failed.
+class SystemError : public std::runtime_error {
+ public:
+  SystemError(std::string_view call, int error_number);
+
+  const std::string& call() const { return call_; }
+  int error_number() const { return error_number_; }
+
+ private:
+  std::string call_;
+  int error_number_;
+};
+
+// What the user asked for cannot be done; the message names the value and the mend.
+class ConfigError : public std::invalid_argument {
+ public:
+  using std::invalid_argument::invalid_argument;
+};
+
+// A kernel or initrd cannot be loaded; the message names the file and the mend.
+class LoadError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Returns `result` unless it is negative: then throws SystemError with the current errno.
+int check(int result, std::string_view call);
+
+}  // namespace vmm::base

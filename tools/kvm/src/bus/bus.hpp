@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// An address space of devices: the machine has one for ports and one for MMIO. machine/ attaches
+// everything before the first vCPU runs; after that read() and write() are called on any vCPU
+// thread and take no lock. Owned by machine/, before the devices it refers to.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bus/device.hpp"
+
+namespace vmm::bus {
+
+struct AccessCount {
+  std::string name;
+  uint64_t reads;
+  uint64_t writes;
+};
+
+class Bus {
+ public:
+  // Throws std::logic_error when the range is empty, wraps or overlaps another one.
+  void attach(uint64_t base, uint64_t size, Device& device, std::string name);
+
+  // False when no range holds the whole access; a read is then all ones, a write has no effect.
+  bool read(uint64_t address, std::span<std::byte> data);
+  bool write(uint64_t address, std::span<const std::byte> data);
+
+  // One entry per attached range, in address order, and one named "unclaimed" when there were any.
+  std::vector<AccessCount> counters() const;
+
+ private:
+  struct Range {
+    uint64_t base;
+    uint64_t size;
+    Device* device;
+    std::string name;
+    std::atomic<uint64_t> reads{0};
+    std::atomic<uint64_t> writes{0};
+  };
+
+  Range* find(uint64_t address, size_t length) const;
+
+  std::vector<std::unique_ptr<Range>> ranges_;  // sorted by base
+  std::atomic<uint64_t> unclaimed_reads_{0};
+  std::atomic<uint64_t> unclaimed_writes_{0};
+};
+
+}  // namespace vmm::bus

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A 16550A serial port, complete enough for Linux's 8250 autoconfiguration. Output is instant:
+// the transmitter is always empty. machine/ owns two of them (COM1 console, COM2 agent); register
+// accesses come on vCPU threads, receive() on the event loop's.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <span>
+
+#include "base/interrupt.hpp"
+#include "bus/device.hpp"
+#include "devices/byte_sink.hpp"
+
+namespace vmm::devices {
+
+class Serial : public bus::Device {
+ public:
+  // More than the chip's 16 bytes: a guest that is slow to read costs fewer round trips.
+  static constexpr size_t kReceiveCapacity = 256;
+
+  Serial(ByteSink& output, base::InterruptLine& interrupt);
+
+  // Called without any lock of this device, on the vCPU thread that made room.
+  void on_receive_space(std::function<void()> callback) { receive_space_ = std::move(callback); }
+
+  // How many bytes receive() would take now.
+  size_t receive_space() const;
+
+  // Bytes from the host; what exceeds receive_space() is lost, as on a real line.
+  void receive(std::span<const std::byte> bytes);
+
+  void read(uint64_t offset, std::span<std::byte> data) override;
+  void write(uint64_t offset, std::span<const std::byte> data) override;
+
+ private:
+  uint8_t read_register(uint64_t offset);
+  void write_register(uint64_t offset, uint8_t value);
+  void write_data(uint8_t value);
+  void write_fifo_control(uint8_t value);
+  void write_interrupt_enable(uint8_t value);
+  uint8_t take_received();
+  uint8_t line_status() const;
+  uint8_t modem_status() const;
+  uint8_t identify_interrupt();
+  uint8_t pending_interrupt() const;
+  void raise_if_pending();
+  bool divisor_latch() const;
+  bool loopback() const;
+
+  ByteSink& output_;
+  base::InterruptLine& interrupt_;
+  std::function<void()> receive_space_;
+
+  mutable std::mutex mutex_;
+  std::deque<uint8_t> received_;
+  bool transmitter_empty_event_ = false;
+  bool fifos_enabled_ = false;
+  uint8_t interrupt_enable_ = 0;
+  uint8_t line_control_ = 0;
+  uint8_t modem_control_ = 0;
+  uint8_t scratch_ = 0;
+  uint8_t divisor_low_ = 12;  // 9600 baud
+  uint8_t divisor_high_ = 0;
+};
+
+}  // namespace vmm::devices

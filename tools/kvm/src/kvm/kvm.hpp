@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// /dev/kvm itself: what the host's KVM offers. Opened once per machine by machine/ (and by the
+// probe), used only while the machine is set up.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "base/unique_fd.hpp"
+#include "kvm/types.hpp"
+
+namespace vmm::kvm {
+
+// The capabilities the VMM asks for by name, so that no one else needs <linux/kvm.h>.
+enum class Capability {
+  kCoalescedPio,
+  kTscDeadlineTimer,
+  kImmediateExit,
+  kMaxVcpus,
+  kIrqfd,
+};
+
+class Kvm {
+ public:
+  static constexpr const char* kPath = "/dev/kvm";
+
+  // Throws SystemError naming /dev/kvm or the ioctl; a foreign API version is a runtime_error.
+  Kvm();
+
+  // What KVM_CHECK_EXTENSION says: 0 when absent.
+  int check_extension(Capability capability) const;
+
+  std::vector<CpuidEntry> supported_cpuid() const;
+
+  size_t run_size() const { return run_size_; }
+  int fd() const { return fd_.get(); }
+
+ private:
+  base::UniqueFd fd_;
+  size_t run_size_ = 0;
+};
+
+}  // namespace vmm::kvm

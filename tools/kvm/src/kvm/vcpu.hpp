@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// One virtual processor. machine/ creates and configures it on the set-up thread; from then on
+// everything but kick() belongs to the vCPU's own thread (KVM serialises vCPU ioctls with KVM_RUN,
+// so a call from elsewhere would wait for the guest).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "base/unique_fd.hpp"
+#include "kvm/exit.hpp"
+#include "kvm/run_page.hpp"
+#include "kvm/types.hpp"
+#include "kvm/vm.hpp"
+
+namespace vmm::kvm {
+
+class Vcpu {
+ public:
+  Vcpu(const Vm& vm, uint32_t id);
+
+  void set_cpuid(std::span<const CpuidEntry> entries);
+  // Throws when KVM refuses one of them, naming its index.
+  void set_msrs(std::span<const MsrEntry> entries);
+  void set_registers(const Registers& registers);
+  // Everything SystemRegisters has no field for keeps its value.
+  void set_system_registers(const SystemRegisters& registers);
+  // XCR0, the extended control register that enables parts of the processor's state.
+  void set_xcr0(uint64_t value);
+  // x87 and SSE control words as after FNINIT.
+  void reset_fpu();
+  // What firmware leaves: the PIC on LINT0, NMI on LINT1.
+  void wire_lint_pins();
+
+  Registers registers() const;
+  SystemRegisters system_registers() const;
+
+  // Enters the guest until something needs userspace. Throws SystemError when KVM_RUN itself fails.
+  Exit run();
+
+  // Lets KVM finish the I/O of the last exit (registers included) without running the guest.
+  void complete_io();
+
+  // From any thread: the next or current run() returns Interrupted. Whoever calls it also signals
+  // the vCPU's thread, to take it out of the guest.
+  void request_exit();
+
+  uint32_t id() const { return id_; }
+  // The page with the machine's coalesced ring, the same for all its vCPUs.
+  std::byte* coalesced_page() const;
+
+ private:
+  Exit decode();
+  Exit decode_pio();
+  Exit decode_internal_error();
+
+  uint32_t id_;
+  base::UniqueFd fd_;
+  RunPage run_;
+};
+
+}  // namespace vmm::kvm

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "kvm/vm.hpp"
+
+#include <linux/kvm.h>
+#include <sys/ioctl.h>
+
+#include <cerrno>
+
+#include "base/error.hpp"
+
+namespace vmm::kvm {
+namespace {
+
+// KVM_CREATE_VM waits for other threads of the machine; a signal then ends it with EINTR.
+int create_vm(int kvm_fd) {
+  for (;;) {
+    const int fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+    if (fd >= 0 || errno != EINTR) return base::check(fd, "KVM_CREATE_VM");
+  }
+}
+
+}  // namespace
+
+Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(create_vm(kvm.fd())) {}
+
+void Vm::set_reserved_pages(uint64_t identity_map, uint64_t tss) {
+  base::check(ioctl(fd(), KVM_SET_IDENTITY_MAP_ADDR, &identity_map), "KVM_SET_IDENTITY_MAP_ADDR");
+  base::check(ioctl(fd(), KVM_SET_TSS_ADDR, tss), "KVM_SET_TSS_ADDR");
+}
+
+void Vm::create_irqchip() {
+  base::check(ioctl(fd(), KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
+}
+
+void Vm::create_pit() {
+  kvm_pit_config config{};
+  config.flags = KVM_PIT_SPEAKER_DUMMY;
+  base::check(ioctl(fd(), KVM_CREATE_PIT2, &config), "KVM_CREATE_PIT2");
+}
+
+void Vm::add_memory(uint32_t slot, const memory::Region& region) {
+  kvm_userspace_memory_region description{};
+  description.slot = slot;
+  description.guest_phys_addr = region.start.value;
+  description.memory_size = region.length;
+  description.userspace_addr = reinterpret_cast<uintptr_t>(region.host);
+  base::check(ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &description),
+              "KVM_SET_USER_MEMORY_REGION");
+}
+
+void Vm::add_irqfd(uint32_t gsi, int event_fd) {
+  kvm_irqfd description{};
+  description.fd = static_cast<uint32_t>(event_fd);
+  description.gsi = gsi;
+  base::check(ioctl(fd(), KVM_IRQFD, &description), "KVM_IRQFD");
+}
+
+bool Vm::add_coalesced_port(uint16_t port, uint32_t length) {
+  if (kvm_.check_extension(Capability::kCoalescedPio) == 0) return false;
+  kvm_coalesced_mmio_zone zone{};
+  zone.addr = port;
+  zone.size = length;
+  zone.pio = 1;
+  return ioctl(fd(), KVM_REGISTER_COALESCED_MMIO, &zone) == 0;
+}
+
+}  // namespace vmm::kvm

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// One virtual machine of the host's KVM: its memory slots, interrupt controllers and irqfds.
+// machine/ owns it and sets it up on one thread before the first vCPU runs; afterwards only
+// CoalescedRing and the irqfds are in use.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/unique_fd.hpp"
+#include "kvm/kvm.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::kvm {
+
+class Vm {
+ public:
+  explicit Vm(const Kvm& kvm);
+
+  // Intel hosts without unrestricted guests need three pages and one page of guest-physical space
+  // of their own (api.rst, KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR).
+  void set_reserved_pages(uint64_t identity_map, uint64_t tss);
+
+  // PIC, IOAPIC and local APICs in the kernel; then the PIT, with port 0x61 left to KVM.
+  void create_irqchip();
+  void create_pit();
+
+  void add_memory(uint32_t slot, const memory::Region& region);
+
+  // A write to `event_fd` pulses the line.
+  void add_irqfd(uint32_t gsi, int event_fd);
+
+  // False when this KVM cannot; then each write is an ordinary exit.
+  bool add_coalesced_port(uint16_t port, uint32_t length);
+
+  const Kvm& host() const { return kvm_; }
+  int fd() const { return fd_.get(); }
+
+ private:
+  const Kvm& kvm_;
+  base::UniqueFd fd_;
+};
+
+}  // namespace vmm::kvm

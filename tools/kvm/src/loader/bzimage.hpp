@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Loads a compressed kernel (bzImage) for its 64-bit entry point; it unpacks itself in the guest.
+// Called by load_linux().
+#pragma once
+
+#include "loader/image_file.hpp"
+#include "loader/linux.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::loader {
+
+LoadedKernel load_bzimage(memory::GuestMemory& memory, const ImageFile& file);
+
+}  // namespace vmm::loader

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loader/image_file.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+#include "base/error.hpp"
+
+namespace vmm::loader {
+namespace {
+
+std::string error_text() { return std::generic_category().message(errno); }
+
+}  // namespace
+
+ImageFile::ImageFile(std::string role, std::string path)
+    : role_(std::move(role)), path_(std::move(path)) {
+  fd_ = base::UniqueFd(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd_) fail(error_text());
+  struct stat status{};
+  if (fstat(fd_.get(), &status) < 0) fail(error_text());
+  if (!S_ISREG(status.st_mode)) fail("is not a regular file");
+  if (status.st_size == 0) fail("is empty; build it again");
+  size_ = static_cast<uint64_t>(status.st_size);
+}
+
+void ImageFile::read(uint64_t offset, std::span<std::byte> into) const {
+  if (offset > size_ || into.size() > size_ - offset) {
+    fail("is truncated: it should reach " + std::to_string(offset + into.size()) +
+         " bytes and has " + std::to_string(size_) + "; build or copy it again");
+  }
+  while (!into.empty()) {
+    const ssize_t count =
+        pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) fail("read: " + error_text());
+    if (count == 0) fail("shrank while it was read; is a build still running?");
+    into = into.subspan(static_cast<size_t>(count));
+    offset += static_cast<uint64_t>(count);
+  }
+}
+
+void ImageFile::fail(const std::string& what) const {
+  throw base::LoadError(role_ + " " + path_ + ": " + what);
+}
+
+}  // namespace vmm::loader

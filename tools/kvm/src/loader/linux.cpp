@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "loader/linux.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "arch/x86_64/layout.hpp"
+#include "loader/bzimage.hpp"
+#include "loader/elf.hpp"
+#include "loader/image_file.hpp"
+
+namespace vmm::loader {
+namespace {
+
+using arch::layout::kMiB;
+using arch::layout::kPageSize;
+using memory::GuestAddress;
+
+uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
+
+LoadedKernel load_kernel(memory::GuestMemory& memory, const ImageFile& file) {
+  std::array<std::byte, 4> magic{};
+  file.read(0, std::span(magic).first(std::min<uint64_t>(file.size(), magic.size())));
+  if (std::memcmp(magic.data(), "\x7f" "ELF", 4) == 0) return load_elf(memory, file);
+  return load_bzimage(memory, file);
+}
+
+// As high as the kernel takes it, out of the way of what the kernel unpacks and allocates early.
+void load_initrd(memory::GuestMemory& memory, const ImageFile& file, LoadedKernel& kernel) {
+  const uint64_t low_end = memory.regions().front().length;
+  const uint64_t limit = std::min(low_end, kernel.initrd_limit);
+  const uint64_t space = round_up(file.size(), kPageSize);
+  if (kernel.end > limit || space > limit - kernel.end) {
+    const uint64_t needed = round_up(kernel.end + space, kMiB) / kMiB;
+    file.fail("does not fit: kernel and initrd need " + std::to_string(needed) +
+              " MiB of guest memory, there are " + std::to_string(memory.size() / kMiB) +
+              " MiB; raise --memory");
+  }
+  kernel.initrd_start = (limit - space) / kPageSize * kPageSize;
+  kernel.initrd_size = file.size();
+  file.read(0, *memory.slice(GuestAddress{kernel.initrd_start}, file.size()));
+}
+
+}  // namespace
+
+LoadedKernel load_linux(memory::GuestMemory& memory, const std::string& kernel,
+                        const std::string& initrd) {
+  LoadedKernel loaded = load_kernel(memory, ImageFile("kernel", kernel));
+  if (!initrd.empty()) load_initrd(memory, ImageFile("initrd", initrd), loaded);
+  return loaded;
+}
+
+}  // namespace vmm::loader

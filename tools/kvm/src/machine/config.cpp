@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/config.hpp"
+
+#include <cstdio>
+
+#include "arch/x86_64/layout.hpp"
+#include "base/error.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using arch::layout::kIrqsVirtio;
+using base::ConfigError;
+
+// 16 TiB: more than any host of ours, and far from overflowing an address.
+constexpr uint64_t kMaxMemoryMib = 16ULL << 20;
+
+}  // namespace
+
+size_t count_virtio_devices(const MachineConfig& config) {
+  return 1 + config.disks.size() + (config.rng ? 1 : 0);
+}
+
+void validate(const MachineConfig& config) {
+  if (config.kernel.empty()) throw ConfigError("no kernel given: pass a vmlinux or a bzImage");
+  if (config.vcpus < 1 || config.vcpus > arch::layout::kMaxVcpus) {
+    throw ConfigError("vcpus is " + std::to_string(config.vcpus) + ": use 1 to " +
+                      std::to_string(arch::layout::kMaxVcpus));
+  }
+  if (config.memory_mib < MachineConfig::kMinMemoryMib || config.memory_mib > kMaxMemoryMib) {
+    throw ConfigError("memory is " + std::to_string(config.memory_mib) + " MiB: use at least " +
+                      std::to_string(MachineConfig::kMinMemoryMib));
+  }
+  const size_t devices = count_virtio_devices(config);
+  if (devices > kIrqsVirtio.size()) {
+    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: there are " +
+                      std::to_string(kIrqsVirtio.size()) + " interrupt lines, so use at most " +
+                      std::to_string(config.disks.size() - (devices - kIrqsVirtio.size())));
+  }
+}
+
+std::string full_command_line(const MachineConfig& config, size_t virtio_devices) {
+  std::string line = config.cmdline;
+  for (size_t i = 0; i < virtio_devices; ++i) {
+    char entry[64];
+    std::snprintf(entry, sizeof entry, "%svirtio_mmio.device=4K@%#llx:%u", line.empty() ? "" : " ",
+                  static_cast<unsigned long long>(arch::layout::kVirtioMmio +
+                                                  i * arch::layout::kVirtioMmioStride),
+                  kIrqsVirtio[i]);
+    line += entry;
+  }
+  return line;
+}
+
+}  // namespace vmm::machine

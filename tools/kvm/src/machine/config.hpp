@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What a machine is made of, as the caller (the Python bindings) states it. Plain values; checked
+// by validate() before anything is created.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace vmm::machine {
+
+struct DiskConfig {
+  std::string path;
+  bool read_only = false;
+};
+
+struct MachineConfig {
+  static constexpr uint64_t kMinMemoryMib = 32;
+
+  std::string kernel;
+  std::string initrd;  // empty: none
+  std::string cmdline;
+  uint32_t vcpus = 1;
+  uint64_t memory_mib = 256;
+  std::vector<DiskConfig> disks;
+  bool rng = true;
+};
+
+// Throws base::ConfigError naming the value and the mend.
+void validate(const MachineConfig& config);
+
+// The kernel command line of the machine: the caller's and one entry per virtio device
+// (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them.
+std::string full_command_line(const MachineConfig& config, size_t virtio_devices);
+
+// How many virtio devices this configuration asks for: the console, the disks, the rng.
+size_t count_virtio_devices(const MachineConfig& config);
+
+}  // namespace vmm::machine

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What to do about one exit: the bridge from KVM's reasons to the devices on the buses. A free
+// function, called on the vCPU's thread for every exit, and by tests with made-up exits.
+#pragma once
+
+#include <optional>
+
+#include "bus/bus.hpp"
+#include "kvm/exit.hpp"
+#include "machine/stop.hpp"
+
+namespace vmm::machine {
+
+struct Buses {
+  bus::Bus pio;
+  bus::Bus mmio;
+};
+
+// A StopInfo when the machine cannot go on; nothing when the guest is to be re-entered.
+std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses);
+
+}  // namespace vmm::machine

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/machine.hpp"
+
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <cassert>
+#include <ctime>
+#include <system_error>
+
+#include "arch/x86_64/boot_params.hpp"
+#include "arch/x86_64/cpuid.hpp"
+#include "arch/x86_64/layout.hpp"
+#include "arch/x86_64/mptable.hpp"
+#include "arch/x86_64/page_tables.hpp"
+#include "arch/x86_64/registers.hpp"
+#include "backend/raw_file.hpp"
+#include "base/error.hpp"
+#include "loader/linux.hpp"
+#include "virtio/device/block.hpp"
+#include "virtio/device/console.hpp"
+#include "virtio/device/rng.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using memory::GuestAddress;
+namespace layout = arch::layout;
+
+// Coalesced output waits for an exit or for this; short enough to read along.
+constexpr std::chrono::milliseconds kDrainPeriod{20};
+
+uint64_t monotonic_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+MachineConfig validated(MachineConfig config) {
+  validate(config);
+  return config;
+}
+
+}  // namespace
+
+Machine::Machine(MachineConfig config)
+    : config_(validated(std::move(config))),
+      command_line_(full_command_line(config_, count_virtio_devices(config_))),
+      memory_(config_.memory_mib * layout::kMiB),
+      vm_(kvm_),
+      stopping_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      console_output_(console_link_.device_end.get(), stopping_event_.get()),
+      serial_agent_output_(serial_agent_link_.device_end.get(), stopping_event_.get()),
+      i8042_command_(*this),
+      reset_control_(*this),
+      debug_port_(console_output_),
+      debug_exit_(*this) {
+  load();
+  vm_.set_reserved_pages(layout::kIdentityMapPage, layout::kTssPages);
+  vm_.create_irqchip();
+  vm_.create_pit();
+  uint32_t slot = 0;
+  for (const memory::Region& region : memory_.regions()) vm_.add_memory(slot++, region);
+  attach_ports();
+  add_virtio_devices();
+  create_vcpus();
+}
+
+Machine::~Machine() {
+  stop();
+  {
+    // A vCPU that stops the machine signals the others: none may be joined before all are done.
+    std::unique_lock lock(mutex_);
+    finished_changed_.wait(lock, [this] { return finished_; });
+  }
+  for (const auto& vcpu : vcpus_) vcpu->join();
+  loop_.stop();
+}
+
+void Machine::load() {
+  const loader::LoadedKernel kernel =
+      loader::load_linux(memory_, config_.kernel, config_.initrd);
+  kernel_entry_ = kernel.entry;
+  arch::BootInputs inputs;
+  inputs.command_line = command_line_;
+  inputs.command_line_max = kernel.command_line_max;
+  inputs.setup_header = kernel.setup_header;
+  inputs.initrd_start = kernel.initrd_start;
+  inputs.initrd_size = kernel.initrd_size;
+  arch::write_boot_params(memory_, inputs);
+  arch::write_page_tables(memory_);
+  arch::write_gdt(memory_);
+  const bool written =
+      memory_.write(GuestAddress{layout::kMpTable}, arch::mp_table(layout::kMpTable, config_.vcpus));
+  assert(written);
+  static_cast<void>(written);
+}
+
+void Machine::attach_ports() {
+  com1_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom1);
+  com2_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom2);
+  com1_ = std::make_unique<devices::Serial>(console_output_, *com1_line_);
+  com2_ = std::make_unique<devices::Serial>(serial_agent_output_, *com2_line_);
+  serial_agent_input_ =
+      std::make_unique<SerialInput>(loop_, serial_agent_link_.device_end.get(), *com2_);
+
+  bus::Bus& ports = buses_.pio;
+  ports.attach(layout::kPortCom1, 8, *com1_, "com1");
+  ports.attach(layout::kPortCom2, 8, *com2_, "com2");
+  ports.attach(layout::kPortI8042Data, 1, i8042_data_, "i8042-data");
+  ports.attach(layout::kPortI8042Command, 1, i8042_command_, "i8042");
+  ports.attach(layout::kPortReset, 1, reset_control_, "reset");
+  ports.attach(layout::kPortRtc, 2, rtc_, "rtc");
+  ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
+  ports.attach(layout::kPortDebugExit, 4, debug_exit_, "debug-exit");
+  vm_.add_coalesced_port(layout::kPortDebug, 1);
+}
+
+void Machine::add_virtio_devices() {
+  virtio::Console::Ports ports{console_link_.duplicate_device_end(),
+                               std::move(agent_link_.device_end)};
+  add_virtio("virtio-console", std::make_unique<virtio::Console>(loop_, std::move(ports)));
+  for (const DiskConfig& disk : config_.disks) {
+    auto file = std::make_unique<backend::RawFile>(disk.path, disk.read_only);
+    const size_t number = virtio_.size() - 1;
+    add_virtio("virtio-block" + std::to_string(number),
+               std::make_unique<virtio::Block>(std::move(file)));
+  }
+  if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
+  assert(virtio_.size() == count_virtio_devices(config_));
+}
+
+void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
+  const size_t index = virtio_.size();
+  auto slot = std::make_unique<VirtioSlot>(std::move(name), std::move(device), memory_, vm_,
+                                           layout::kIrqsVirtio.at(index));
+  buses_.mmio.attach(layout::kVirtioMmio + index * layout::kVirtioMmioStride,
+                     virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
+  virtio_.push_back(std::move(slot));
+}
+
+void Machine::create_vcpus() {
+  const auto supported = kvm_.supported_cpuid();
+  const bool tsc_deadline = kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0;
+  for (uint32_t id = 0; id < config_.vcpus; ++id) {
+    vcpus_.push_back(std::make_unique<VcpuThread>(vm_, id, static_cast<RunControl&>(*this)));
+    kvm::Vcpu& vcpu = vcpus_.back()->vcpu();
+    vcpu.set_cpuid(arch::guest_cpuid(supported, {id, config_.vcpus}, tsc_deadline));
+    arch::reset_processor(vcpu, arch::supported_xcr0(supported));
+  }
+  // The others wait for the INIT and SIPI that the guest sends them.
+  arch::enter_long_mode(vcpus_.front()->vcpu(), kernel_entry_);
+  ring_ = std::make_unique<kvm::CoalescedRing>(
+      vcpus_.front()->vcpu().coalesced_page(),
+      [this](uint16_t, std::span<const std::byte> data) { debug_port_.write(0, data); });
+}
+
+void Machine::start() {
+  {
+    const std::lock_guard lock(mutex_);
+    assert(!started_);
+    started_ = true;
+    running_ = vcpus_.size();
+  }
+  drain_timer_ = std::make_unique<Timer>(loop_, kDrainPeriod, [this] { drain_output(); });
+  started_ns_.store(monotonic_ns());
+  for (const auto& vcpu : vcpus_) {
+    try {
+      vcpu->start();
+    } catch (const std::system_error& error) {
+      request_stop({StopReason::kVmmError, std::string("starting a vCPU thread: ") + error.what()});
+      vcpu_finished();
+    }
+  }
+}
+
+std::optional<StopInfo> Machine::wait(std::chrono::nanoseconds timeout) {
+  std::unique_lock lock(mutex_);
+  finished_changed_.wait_for(lock, timeout, [this] { return finished_; });
+  return finished_ ? stop_info_ : std::nullopt;
+}
+
+void Machine::stop() { request_stop({StopReason::kStopped, "asked by the host"}); }
+
+void Machine::request_stop(StopInfo info) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stop_info_) return;
+    stop_info_ = std::move(info);
+    if (!started_) finish();
+  }
+  stopping_.store(true, std::memory_order_release);
+  static_cast<void>(eventfd_write(stopping_event_.get(), 1));
+  for (const auto& vcpu : vcpus_) vcpu->kick();
+}
+
+void Machine::vcpu_finished() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (--running_ != 0) return;
+  }
+  // The last words of a guest are the ones that matter.
+  drain_output();
+  serial_agent_output_.flush();
+  const std::lock_guard lock(mutex_);
+  finish();
+}
+
+void Machine::finish() {
+  finished_ = true;
+  static_cast<void>(eventfd_write(finished_event_.get(), 1));
+  finished_changed_.notify_all();
+}
+
+void Machine::drain_output() {
+  ring_->drain();
+  console_output_.flush();
+}
+
+std::optional<StopInfo> Machine::handle_exit(uint32_t vcpu, const kvm::Exit& exit) {
+  ring_->drain();
+  auto stop = dispatch(exit, buses_);
+  exits_.record(vcpu, exit);
+  return stop;
+}
+
+void Machine::reset(std::string_view how) {
+  request_stop({StopReason::kReset, std::string(how)});
+}
+
+void Machine::debug_exit(uint32_t status) {
+  request_stop({StopReason::kDebugExit, std::to_string(status)});
+}
+
+std::vector<bus::AccessCount> Machine::device_counters() const {
+  auto all = buses_.pio.counters();
+  for (bus::AccessCount& count : all) {
+    if (count.name == "unclaimed") count.name = "unclaimed-port";
+  }
+  auto mmio = buses_.mmio.counters();
+  for (bus::AccessCount& count : mmio) {
+    if (count.name == "unclaimed") count.name = "unclaimed-mmio";
+  }
+  all.insert(all.end(), mmio.begin(), mmio.end());
+  std::erase_if(all, [](const bus::AccessCount& count) {
+    return count.reads == 0 && count.writes == 0;
+  });
+  return all;
+}
+
+std::vector<std::string> Machine::last_exits() const {
+  std::vector<std::string> lines = exits_.last();
+  for (const auto& slot : virtio_) {
+    if (const auto fault = slot->transport.fault()) {
+      lines.push_back(slot->name + " needs a reset: " + *fault);
+    }
+  }
+  return lines;
+}
+
+std::vector<VcpuSnapshot> Machine::snapshots() const {
+  std::vector<VcpuSnapshot> all;
+  for (const auto& vcpu : vcpus_) {
+    if (vcpu->snapshot()) all.push_back(*vcpu->snapshot());
+  }
+  return all;
+}
+
+}  // namespace vmm::machine

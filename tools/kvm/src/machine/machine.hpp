@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A whole virtual machine: the only place that sees every part, creates them in order, wires them
+// and runs them. The Python bindings own one; its public methods may be called on any thread,
+// those marked "after stop" once wait() has returned a StopInfo.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "devices/debug_exit.hpp"
+#include "devices/debug_port.hpp"
+#include "devices/i8042.hpp"
+#include "devices/power_control.hpp"
+#include "devices/reset_control.hpp"
+#include "devices/rtc.hpp"
+#include "devices/serial.hpp"
+#include "kvm/coalesced_ring.hpp"
+#include "kvm/kvm.hpp"
+#include "kvm/vm.hpp"
+#include "machine/config.hpp"
+#include "machine/dispatch.hpp"
+#include "machine/exit_log.hpp"
+#include "machine/host_link.hpp"
+#include "machine/irq_line.hpp"
+#include "machine/output_pipe.hpp"
+#include "machine/serial_input.hpp"
+#include "machine/stop.hpp"
+#include "machine/timer.hpp"
+#include "machine/vcpu_thread.hpp"
+#include "machine/virtio_slot.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::machine {
+
+class Machine : private devices::PowerControl, private RunControl {
+ public:
+  // Loads the kernel and leaves the machine ready to start. Throws base::ConfigError,
+  // base::LoadError or base::SystemError.
+  explicit Machine(MachineConfig config);
+  ~Machine() override;
+
+  // Once.
+  void start();
+
+  // Why the machine stopped, or nothing when it still runs after `timeout`.
+  std::optional<StopInfo> wait(std::chrono::nanoseconds timeout);
+
+  // Asks the vCPUs to stop; wait() tells when they have.
+  void stop();
+
+  // The host's ends of the guest's byte streams; they live as long as the machine.
+  int console_fd() const { return console_link_.host_end.get(); }
+  int agent_fd() const { return agent_link_.host_end.get(); }
+  int serial_agent_fd() const { return serial_agent_link_.host_end.get(); }
+
+  // Becomes readable when wait() has something to tell.
+  int stopped_fd() const { return finished_event_.get(); }
+
+  const std::string& command_line() const { return command_line_; }
+  // CLOCK_MONOTONIC when the first vCPU was about to enter the guest; 0 before.
+  uint64_t started_ns() const { return started_ns_.load(); }
+
+  const ExitLog& exits() const { return exits_; }
+  // Bus traffic by device.
+  std::vector<bus::AccessCount> device_counters() const;
+  // The last exits, and what any virtio device has against its driver.
+  std::vector<std::string> last_exits() const;
+  const memory::GuestMemory& memory() const { return memory_; }
+
+  // After stop.
+  std::vector<VcpuSnapshot> snapshots() const;
+
+ private:
+  void load();
+  void attach_ports();
+  void add_virtio_devices();
+  void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
+  void create_vcpus();
+  void drain_output();
+  void finish();  // with mutex_ held
+
+  // devices::PowerControl
+  void reset(std::string_view how) override;
+  void debug_exit(uint32_t status) override;
+
+  // RunControl
+  bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
+  std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) override;
+  void request_stop(StopInfo info) override;
+  void vcpu_finished() override;
+
+  const MachineConfig config_;
+  const std::string command_line_;
+  std::atomic<uint64_t> started_ns_{0};
+
+  kvm::Kvm kvm_;
+  memory::GuestMemory memory_;  // outlives the VM that maps it
+  kvm::Vm vm_;
+  uint64_t kernel_entry_ = 0;
+
+  base::UniqueFd stopping_event_;
+  base::UniqueFd finished_event_;
+  HostLink console_link_;
+  HostLink agent_link_;
+  HostLink serial_agent_link_;
+  OutputPipe console_output_;
+  OutputPipe serial_agent_output_;
+
+  ExitLog exits_;
+  Buses buses_;
+  base::EventLoop loop_;
+
+  std::unique_ptr<IrqLine> com1_line_;
+  std::unique_ptr<IrqLine> com2_line_;
+  std::unique_ptr<devices::Serial> com1_;
+  std::unique_ptr<devices::Serial> com2_;
+  devices::I8042Data i8042_data_;
+  devices::I8042Command i8042_command_;
+  devices::ResetControl reset_control_;
+  devices::Rtc rtc_;
+  devices::DebugPort debug_port_;
+  devices::DebugExit debug_exit_;
+  std::vector<std::unique_ptr<VirtioSlot>> virtio_;
+  std::unique_ptr<SerialInput> serial_agent_input_;
+
+  std::atomic<bool> stopping_{false};
+  mutable std::mutex mutex_;  // guards the members up to the next blank line
+  std::condition_variable finished_changed_;
+  std::optional<StopInfo> stop_info_;
+  size_t running_ = 0;
+  bool started_ = false;
+  bool finished_ = false;
+
+  std::vector<std::unique_ptr<VcpuThread>> vcpus_;
+  std::unique_ptr<kvm::CoalescedRing> ring_;
+  std::unique_ptr<Timer> drain_timer_;
+};
+
+}  // namespace vmm::machine

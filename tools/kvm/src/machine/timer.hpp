@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A periodic call on the event loop's thread. machine/ owns the one that drains what the guest
+// wrote without an exit.
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "base/event_loop.hpp"
+#include "base/unique_fd.hpp"
+
+namespace vmm::machine {
+
+class Timer {
+ public:
+  Timer(base::EventLoop& loop, std::chrono::milliseconds period, std::function<void()> callback);
+  // The callback is not running any more when it returns.
+  ~Timer();
+  Timer(const Timer&) = delete;
+  Timer& operator=(const Timer&) = delete;
+
+ private:
+  base::EventLoop& loop_;
+  base::UniqueFd fd_;
+};
+
+}  // namespace vmm::machine

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/vcpu_thread.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <exception>
+#include <string>
+
+#include "base/signals.hpp"
+
+namespace vmm::machine {
+
+VcpuThread::VcpuThread(const kvm::Vm& vm, uint32_t id, RunControl& control)
+    : vcpu_(vm, id), control_(control), kick_signal_(base::kick_signal()) {}
+
+VcpuThread::~VcpuThread() { join(); }
+
+void VcpuThread::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void VcpuThread::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+void VcpuThread::kick() {
+  // The flag catches a thread on its way into the guest, the signal one inside it. One that has
+  // not begun yet looks at stopping() first.
+  vcpu_.request_exit();
+  if (running_.load(std::memory_order_acquire)) pthread_kill(self_, kick_signal_);
+}
+
+void VcpuThread::run() {
+  base::block_signals(kick_signal_);
+  self_ = pthread_self();
+  running_.store(true, std::memory_order_release);
+  pthread_setname_np(pthread_self(), ("vcpu" + std::to_string(vcpu_.id())).c_str());
+  try {
+    run_until_stop();
+    take_snapshot();
+  } catch (const std::exception& error) {
+    control_.request_stop({StopReason::kVmmError, error.what()});
+  }
+  control_.vcpu_finished();
+}
+
+void VcpuThread::run_until_stop() {
+  while (!control_.stopping()) {
+    const kvm::Exit exit = vcpu_.run();
+    if (auto stop = control_.handle_exit(vcpu_.id(), exit)) {
+      stop->detail += " (vcpu " + std::to_string(vcpu_.id()) + ")";
+      control_.request_stop(std::move(*stop));
+    }
+  }
+}
+
+void VcpuThread::take_snapshot() {
+  // Registers are as the instruction leaves them only once KVM has finished it.
+  vcpu_.complete_io();
+  snapshot_ = VcpuSnapshot{vcpu_.id(), vcpu_.registers(), vcpu_.system_registers()};
+}
+
+}  // namespace vmm::machine

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The thread that runs one vCPU: enter the guest, hand each exit to the machine, until the machine
+// stops; then a snapshot of the registers. machine/ owns one per vCPU.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <thread>
+
+#include "kvm/vcpu.hpp"
+#include "machine/stop.hpp"
+
+namespace vmm::machine {
+
+struct VcpuSnapshot {
+  uint32_t vcpu = 0;
+  kvm::Registers registers;
+  kvm::SystemRegisters system;
+};
+
+// The machine as its vCPU threads see it; called on all of them at once.
+struct RunControl {
+  virtual ~RunControl() = default;
+
+  virtual bool stopping() const = 0;
+  virtual std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) = 0;
+  virtual void request_stop(StopInfo info) = 0;
+  // The thread's last call.
+  virtual void vcpu_finished() = 0;
+};
+
+class VcpuThread {
+ public:
+  VcpuThread(const kvm::Vm& vm, uint32_t id, RunControl& control);
+  ~VcpuThread();
+  VcpuThread(const VcpuThread&) = delete;
+  VcpuThread& operator=(const VcpuThread&) = delete;
+
+  // For configuration, before start().
+  kvm::Vcpu& vcpu() { return vcpu_; }
+
+  void start();
+
+  // From any thread, before join(): the loop looks at stopping() again soon, wherever it is.
+  void kick();
+
+  void join();
+
+  // After vcpu_finished(); nothing when KVM refused to tell.
+  const std::optional<VcpuSnapshot>& snapshot() const { return snapshot_; }
+
+ private:
+  void run();
+  void run_until_stop();
+  void take_snapshot();
+
+  kvm::Vcpu vcpu_;
+  RunControl& control_;
+  const int kick_signal_;
+  std::optional<VcpuSnapshot> snapshot_;
+  std::atomic<bool> running_{false};
+  pthread_t self_{};  // valid once running_
+  std::thread thread_;
+};
+
+}  // namespace vmm::machine

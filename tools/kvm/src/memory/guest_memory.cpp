@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "memory/guest_memory.hpp"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cassert>
+#include <cerrno>
+#include <cstring>
+
+#include "base/error.hpp"
+
+namespace vmm::memory {
+namespace {
+
+// 2 MiB: the guest's own mapping of its memory and the nested page tables can only use large
+// pages where the host address is aligned like the guest address.
+constexpr uint64_t kHugePage = 2ULL << 20;
+
+std::byte* map_aligned(uint64_t size) {
+  void* raw = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (raw == MAP_FAILED) throw base::SystemError("mmap of guest memory", errno);
+  auto* start = static_cast<std::byte*>(raw);
+  const uint64_t misaligned = reinterpret_cast<uintptr_t>(raw) % kHugePage;
+  const uint64_t head = misaligned == 0 ? 0 : kHugePage - misaligned;
+  if (head != 0) munmap(start, head);
+  munmap(start + head + size, kHugePage - head);
+  return start + head;
+}
+
+}  // namespace
+
+GuestMemory::GuestMemory(uint64_t size_bytes) : size_(size_bytes), base_(map_aligned(size_bytes)) {
+  assert(size_bytes != 0 && size_bytes % 4096 == 0);
+  // Advice only: a kernel without THP refuses it, and nothing depends on it.
+  madvise(base_, size_, MADV_HUGEPAGE);
+  const uint64_t low = std::min(size_, kLowEnd);
+  regions_.push_back({GuestAddress{0}, low, base_});
+  if (size_ > low) regions_.push_back({GuestAddress{kHighStart}, size_ - low, base_ + low});
+}
+
+GuestMemory::~GuestMemory() { munmap(base_, size_); }
+
+std::optional<std::span<std::byte>> GuestMemory::slice(GuestAddress address,
+                                                       uint64_t length) const {
+  for (const Region& region : regions_) {
+    if (address < region.start) continue;
+    const uint64_t offset = address.value - region.start.value;
+    if (offset > region.length || length > region.length - offset) continue;
+    return std::span(region.host + offset, length);
+  }
+  return std::nullopt;
+}
+
+bool GuestMemory::read(GuestAddress address, std::span<std::byte> into) const {
+  const auto from = slice(address, into.size());
+  if (!from) return false;
+  if (!into.empty()) std::memcpy(into.data(), from->data(), into.size());
+  return true;
+}
+
+bool GuestMemory::write(GuestAddress address, std::span<const std::byte> from) {
+  const auto into = slice(address, from.size());
+  if (!into) return false;
+  if (!from.empty()) std::memcpy(into->data(), from.data(), from.size());
+  return true;
+}
+
+uint16_t* GuestMemory::aligned_u16(GuestAddress address) const {
+  if (address.value % alignof(uint16_t) != 0) return nullptr;
+  const auto bytes = slice(address, sizeof(uint16_t));
+  return bytes ? reinterpret_cast<uint16_t*>(bytes->data()) : nullptr;
+}
+
+std::optional<uint16_t> GuestMemory::load_acquire_u16(GuestAddress address) const {
+  uint16_t* word = aligned_u16(address);
+  if (word == nullptr) return std::nullopt;
+  return std::atomic_ref(*word).load(std::memory_order_acquire);
+}
+
+bool GuestMemory::store_release_u16(GuestAddress address, uint16_t value) {
+  uint16_t* word = aligned_u16(address);
+  if (word == nullptr) return false;
+  std::atomic_ref(*word).store(value, std::memory_order_release);
+  return true;
+}
+
+}  // namespace vmm::memory

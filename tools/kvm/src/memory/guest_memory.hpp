@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The guest's RAM: one anonymous mapping, seen by the guest as [0, 3 GiB) and, for what does not
+// fit there, from 4 GiB on. The only place with pointer arithmetic on guest memory. machine/ owns
+// it and outlives all users; every method is safe on any thread. The guest writes to this memory
+// at any time: read a field once into a local, validate the local, use the local.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <type_traits>
+#include <vector>
+
+#include "memory/guest_address.hpp"
+
+namespace vmm::memory {
+
+struct Region {
+  GuestAddress start;
+  uint64_t length;
+  std::byte* host;
+};
+
+class GuestMemory {
+ public:
+  static constexpr uint64_t kLowEnd = 3ULL << 30;
+  static constexpr uint64_t kHighStart = 4ULL << 30;
+
+  // `size_bytes` is a multiple of the page size and not zero. Pages are committed when touched.
+  explicit GuestMemory(uint64_t size_bytes);
+  ~GuestMemory();
+  GuestMemory(const GuestMemory&) = delete;
+  GuestMemory& operator=(const GuestMemory&) = delete;
+
+  // The whole range, when it lies inside one region; else nothing. A zero length is a range too.
+  std::optional<std::span<std::byte>> slice(GuestAddress address, uint64_t length) const;
+
+  // Copies; false, and nothing is touched, when the range is not in one region.
+  bool read(GuestAddress address, std::span<std::byte> into) const;
+  bool write(GuestAddress address, std::span<const std::byte> from);
+
+  template <class T>
+  std::optional<T> read_object(GuestAddress address) const {
+    static_assert(std::is_trivially_copyable_v<T>);
+    T object;
+    if (!read(address, std::as_writable_bytes(std::span(&object, 1)))) return std::nullopt;
+    return object;
+  }
+
+  template <class T>
+  bool write_object(GuestAddress address, const T& object) {
+    static_assert(std::is_trivially_copyable_v<T>);
+    return write(address, std::as_bytes(std::span(&object, 1)));
+  }
+
+  // For the index words of a ring. A misaligned address counts as outside memory.
+  std::optional<uint16_t> load_acquire_u16(GuestAddress address) const;
+  bool store_release_u16(GuestAddress address, uint16_t value);
+
+  std::span<const Region> regions() const { return regions_; }
+  uint64_t size() const { return size_; }
+
+ private:
+  uint16_t* aligned_u16(GuestAddress address) const;
+
+  uint64_t size_;
+  std::byte* base_;
+  std::vector<Region> regions_;
+};
+
+}  // namespace vmm::memory

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What every virtio device offers to whichever transport it sits behind: its identity, features,
+// queue sizes, configuration space, and its life: activate, notify, reset. machine/ owns devices; a
+// transport calls them on vCPU threads, several at a time, so each device guards itself with its
+// own mutex. Nothing here throws for what a guest does.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "virtio/interrupt.hpp"
+#include "virtio/queue/queue.hpp"
+
+namespace vmm::virtio {
+
+// What a device gets when the driver is ready for it (DRIVER_OK).
+struct Activation {
+  uint64_t features;                          // as negotiated
+  std::vector<std::optional<Queue>> queues;   // one per queue of the device; empty: not set up
+  Interrupt* interrupt;                       // valid until reset() has returned
+};
+
+class Device {
+ public:
+  virtual ~Device() = default;
+
+  // VIRTIO_ID_* of <linux/virtio_ids.h>.
+  virtual uint32_t type() const = 0;
+
+  // The device's own feature bits; the transport adds those of rings and transport.
+  virtual uint64_t features() const = 0;
+
+  // The largest size of each queue; as many entries as the device has queues.
+  virtual std::span<const uint16_t> queue_max_sizes() const = 0;
+
+  // Fills all of `data`; bytes past the end of the configuration space read as zero.
+  virtual void read_config(uint64_t offset, std::span<std::byte> data) const = 0;
+  virtual void write_config(uint64_t offset, std::span<const std::byte> data) = 0;
+
+  // Changes whenever a field of the configuration space has changed.
+  virtual uint32_t config_generation() const = 0;
+
+  // From here on the device owns the queues, and serves what they hold already.
+  virtual void activate(Activation activation) = 0;
+
+  // The driver has added buffers to queue `index`, which is less than the number of queues.
+  virtual void notify(uint16_t index) = 0;
+
+  // Lets go of one queue or of all; once it has returned the device touches neither guest memory
+  // (of that queue) nor the interrupt. A request that is being served is finished first.
+  virtual void stop_queue(uint16_t index) = 0;
+  virtual void reset() = 0;
+};
+
+// Serves a read of a configuration space that is a plain struct.
+void read_config_bytes(std::span<const std::byte> config, uint64_t offset,
+                       std::span<std::byte> data);
+
+}  // namespace vmm::virtio

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The queues of an active device and its interrupt, held together: what the devices of this folder
+// share. A device owns one and calls it under its own mutex. A fault in any queue stops them all
+// and is reported once; from then on every queue looks empty until the device is reset.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "virtio/device.hpp"
+
+namespace vmm::virtio {
+
+class QueueSet {
+ public:
+  void start(Activation activation);
+  void stop();
+  void stop(uint16_t index);
+
+  bool ready(uint16_t index) const;
+  bool has_available(uint16_t index) const;
+  uint64_t features() const { return features_; }
+
+  // Nothing when the queue is empty, stopped or faulty.
+  std::optional<Chain> pop(uint16_t index);
+
+  // A chain goes back to the queue it came from, which has not been stopped since: devices hold no
+  // chain while their mutex is free. Completing one interrupts the driver if it asked for that.
+  void complete(uint16_t index, Chain&& chain, uint32_t written_bytes);
+  void put_back(uint16_t index, Chain&& chain);
+
+  void config_changed();
+
+  // The driver broke the device's own protocol on queue `index`.
+  void fail(uint16_t index, Fault fault);
+
+ private:
+  std::vector<std::optional<Queue>> queues_;
+  Interrupt* interrupt_ = nullptr;
+  uint64_t features_ = 0;
+};
+
+}  // namespace vmm::virtio

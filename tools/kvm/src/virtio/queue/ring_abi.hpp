@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The UAPI's layout of a split ring, for the files of virtio/ that need it. The header's helpers
+// for legacy layouts are not valid C++, so they are left out here, once. Declarations only.
+#pragma once
+
+#ifndef VIRTIO_RING_NO_LEGACY
+#define VIRTIO_RING_NO_LEGACY
+#endif
+#include <linux/virtio_ring.h>
