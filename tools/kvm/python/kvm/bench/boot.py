@@ -8,6 +8,7 @@ process to the HELLO of the guest's init; runs interleaved; medians compared.
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 from dataclasses import dataclass
@@ -85,7 +86,9 @@ def measure(project: Project, progress: Progress, *, runs: int) -> BootBench:
     try:
         with progress.phase(f"{2 * runs} boots") as say:
             script = Path(__file__).with_name("in_lab.py")
-            words = (sys.executable, "-s", script, json.dumps(job))
+            # -S: a site hook would put an editable install before the artifact, and build it.
+            python = os.path.realpath(sys.executable)
+            words = (python, "-I", "-S", script, json.dumps(job))
             code, output = host.run_command(words, on_output=say, timeout_s=60 + 30 * runs)
     finally:
         host.close()

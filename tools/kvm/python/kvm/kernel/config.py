@@ -189,7 +189,9 @@ class _Symbol:
 def _symbols(tree: Tree) -> dict[str, _Symbol]:
     """Every kconfig symbol with where it is defined and its ``depends on`` and ``if`` lines."""
     symbols: dict[str, _Symbol] = {}
-    for name in tree.repository.call("ls-files", "--", "*Kconfig*").splitlines():
+    for name in tree.repository.call(
+        "ls-files", "--", "*Kconfig*", ":!scripts/kconfig/tests"
+    ).splitlines():
         relative = Path(name)
         path = tree.path / relative
         other_arch = relative.parts[0] == "arch" and relative.parts[1:2] not in ((), ("x86",))
