@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/block.hpp"
+
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_ids.h>
@@ -7,7 +9,6 @@
 
 #include "memory_backend.hpp"
 #include "mock_driver.hpp"
-#include "virtio/device/block.hpp"
 
 namespace vmm::test {
 namespace {

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/console.hpp"
+
 #include <doctest/doctest.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -15,7 +17,6 @@
 
 #include "base/event_loop.hpp"
 #include "mock_driver.hpp"
-#include "virtio/device/console.hpp"
 
 namespace vmm::test {
 namespace {
@@ -29,8 +30,8 @@ constexpr uint16_t kAgentRx = 4, kAgentTx = 5;
 constexpr uint64_t kScratch = MockDriver::kBuffers;
 constexpr uint64_t kControlBuffers = kScratch + 0x10000;
 constexpr uint32_t kControlBufferBytes = 64;
-constexpr uint64_t kMultiport = MockDriver::kRingFeatures | 1ULL << VIRTIO_CONSOLE_F_SIZE |
-                                1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
+constexpr uint64_t kMultiport =
+    MockDriver::kRingFeatures | 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
 constexpr uint64_t kSinglePort = MockDriver::kRingFeatures;
 
 // Nothing here may wait for ever; no step takes anywhere near this long.
@@ -106,8 +107,8 @@ struct Fixture {
 
   void give_control_buffers(int count) {
     for (int i = 0; i < count; ++i) {
-      driver.ring(kControlRx).add(
-          {writable(kControlBuffers + i * kControlBufferBytes, kControlBufferBytes)});
+      driver.ring(kControlRx)
+          .add({writable(kControlBuffers + i * kControlBufferBytes, kControlBufferBytes)});
     }
     driver.notify(kControlRx);
   }

@@ -147,7 +147,8 @@ TEST_CASE_FIXTURE(Fixture, "features are settled by FEATURES_OK") {
   CHECK(device.activation->features == MockDriver::kVersion1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "FEATURES_OK needs ACKNOWLEDGE and DRIVER; DRIVER_OK needs FEATURES_OK") {
+TEST_CASE_FIXTURE(Fixture,
+                  "FEATURES_OK needs ACKNOWLEDGE and DRIVER; DRIVER_OK needs FEATURES_OK") {
   driver.write32(VIRTIO_MMIO_DRIVER_FEATURES_SEL, 1);
   driver.write32(VIRTIO_MMIO_DRIVER_FEATURES, 1);
   driver.write32(VIRTIO_MMIO_STATUS, VIRTIO_CONFIG_S_FEATURES_OK);
@@ -251,7 +252,8 @@ TEST_CASE_FIXTURE(Fixture, "a fault asks for a reset, which makes the device usa
   device.activation->interrupt->needs_reset(0, virtio::Fault::kZeroLength);
   CHECK(needs_reset());
   CHECK((driver.take_interrupts() & VIRTIO_MMIO_INT_CONFIG) != 0);
-  CHECK(driver.transport.fault() == "queue 1: a descriptor chain is longer than the queue, or loops");
+  CHECK(driver.transport.fault() ==
+        "queue 1: a descriptor chain is longer than the queue, or loops");
   device.activation->interrupt->queue_used(0);
   // Linux writes back the bits it has read.
   driver.add_status(VIRTIO_CONFIG_S_FAILED);

@@ -33,9 +33,8 @@ class MockDriver {
  public:
   static constexpr uint64_t kMemoryBytes = 16 << 20;
   static constexpr uint64_t kVersion1 = 1ULL << VIRTIO_F_VERSION_1;
-  static constexpr uint64_t kRingFeatures = 1ULL << VIRTIO_RING_F_EVENT_IDX |
-                                               1ULL << VIRTIO_RING_F_INDIRECT_DESC |
-                                               kVersion1;
+  static constexpr uint64_t kRingFeatures =
+      1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_RING_F_INDIRECT_DESC | kVersion1;
 
   explicit MockDriver(virtio::Device& device)
       : memory(kMemoryBytes), transport(device, memory, line) {}

@@ -127,10 +127,8 @@ class MockRing {
 
  private:
   static vring_desc descriptor(const Buffer& buffer, bool last, uint16_t next) {
-    const int flags =
-        (buffer.writable ? VRING_DESC_F_WRITE : 0) | (last ? 0 : VRING_DESC_F_NEXT);
-    return {buffer.address, buffer.length, static_cast<uint16_t>(flags),
-            last ? uint16_t{0} : next};
+    const int flags = (buffer.writable ? VRING_DESC_F_WRITE : 0) | (last ? 0 : VRING_DESC_F_NEXT);
+    return {buffer.address, buffer.length, static_cast<uint16_t>(flags), last ? uint16_t{0} : next};
   }
 
   memory::GuestMemory& memory_;

@@ -75,7 +75,8 @@ TEST_CASE_FIXTURE(Fixture, "create rejects rings that are not wholly in memory")
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "create rejects a used ring over the descriptors or the available ring") {
+TEST_CASE_FIXTURE(Fixture,
+                  "create rejects a used ring over the descriptors or the available ring") {
   auto state = ring.state();
   state.used = {ring.descriptors() + 16};
   CHECK(create_fault(state) == Fault::kUsedRingOverlaps);
@@ -182,7 +183,8 @@ TEST_CASE_FIXTURE(Fixture, "pop rejects nested indirect tables") {
   CHECK(pop_fault() == Fault::kIndirectNested);
 }
 
-TEST_CASE_FIXTURE(Fixture, "pop rejects indirect lengths that are not up to a queue of descriptors") {
+TEST_CASE_FIXTURE(Fixture,
+                  "pop rejects indirect lengths that are not up to a queue of descriptors") {
   for (const uint32_t length : {0U, 1U, 15U, 17U, 9U * 16U, 0xfffffff0U}) {
     CAPTURE(length);
     ring.set_descriptor(0, {0x7000, length, VRING_DESC_F_INDIRECT, 0});

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/rng.hpp"
+
 #include <doctest/doctest.h>
 #include <linux/virtio_ids.h>
 
 #include "mock_driver.hpp"
-#include "virtio/device/rng.hpp"
 
 namespace vmm::test {
 namespace {

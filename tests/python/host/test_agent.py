@@ -155,6 +155,12 @@ def test_a_bad_request_is_refused_and_harmless(client: Client, artifact: Path) -
     assert client.channel.request("ping", 10)["ok"]
 
 
+def test_a_worker_that_cannot_be_started_is_over_at_once(client: Client) -> None:
+    client.channel.post("start", session=1)
+    assert client.wait_exit(1) == 126
+    assert "start needs" in "".join(map(str, client.said(1, "stderr")))
+
+
 class _RawClient:
     """Writes whatever it likes to an agent."""
 

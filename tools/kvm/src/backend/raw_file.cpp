@@ -143,8 +143,8 @@ std::error_code RawFile::flush() {
 
 std::error_code RawFile::discard(uint64_t offset_bytes, uint64_t length_bytes) {
   if (length_bytes == 0) return {};
-  const auto error = allocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_bytes,
-                              length_bytes);
+  const auto error =
+      allocate(fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset_bytes, length_bytes);
   // Only a hint: a file system that cannot punch holes keeps the bytes.
   return unsupported(error) ? std::error_code{} : error;
 }

@@ -9,7 +9,7 @@
 namespace vmm::machine {
 namespace {
 
-using arch::layout::kIrqsVirtio;
+using arch::layout::kMaxVirtioDevices;
 using base::ConfigError;
 
 // 16 TiB: more than any host of ours, and far from overflowing an address.
@@ -32,10 +32,10 @@ void validate(const MachineConfig& config) {
                       std::to_string(MachineConfig::kMinMemoryMib));
   }
   const size_t devices = count_virtio_devices(config);
-  if (devices > kIrqsVirtio.size()) {
-    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: there are " +
-                      std::to_string(kIrqsVirtio.size()) + " interrupt lines, so use at most " +
-                      std::to_string(config.disks.size() - (devices - kIrqsVirtio.size())));
+  if (devices > kMaxVirtioDevices) {
+    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +
+                      std::to_string(kMaxVirtioDevices) + " virtio devices, so use at most " +
+                      std::to_string(config.disks.size() - (devices - kMaxVirtioDevices)));
   }
 }
 
@@ -46,7 +46,7 @@ std::string full_command_line(const MachineConfig& config, size_t virtio_devices
     std::snprintf(entry, sizeof entry, "%svirtio_mmio.device=4K@%#llx:%u", line.empty() ? "" : " ",
                   static_cast<unsigned long long>(arch::layout::kVirtioMmio +
                                                   i * arch::layout::kVirtioMmioStride),
-                  kIrqsVirtio[i]);
+                  arch::layout::irq_virtio(i));
     line += entry;
   }
   return line;

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <system_error>
 
+#include "arch/x86_64/acpi.hpp"
 #include "arch/x86_64/boot_params.hpp"
 #include "arch/x86_64/cpuid.hpp"
 #include "arch/x86_64/layout.hpp"
@@ -41,6 +42,12 @@ MachineConfig validated(MachineConfig config) {
   return config;
 }
 
+void place(memory::GuestMemory& memory, uint64_t address, const std::vector<std::byte>& table) {
+  const bool written = memory.write(GuestAddress{address}, table);
+  assert(written);
+  static_cast<void>(written);
+}
+
 }  // namespace
 
 Machine::Machine(MachineConfig config)
@@ -54,6 +61,7 @@ Machine::Machine(MachineConfig config)
       serial_agent_output_(serial_agent_link_.device_end.get(), stopping_event_.get()),
       i8042_command_(*this),
       reset_control_(*this),
+      acpi_pm_(*this, layout::kSleepTypeOff),
       debug_port_(console_output_),
       debug_exit_(*this) {
   load();
@@ -91,10 +99,9 @@ void Machine::load() {
   arch::write_boot_params(memory_, inputs);
   arch::write_page_tables(memory_);
   arch::write_gdt(memory_);
-  const bool written =
-      memory_.write(GuestAddress{layout::kMpTable}, arch::mp_table(layout::kMpTable, config_.vcpus));
-  assert(written);
-  static_cast<void>(written);
+  // The in-tree kernel reads the one, distributions' kernels the other.
+  place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
+  place(memory_, layout::kAcpiTables, arch::acpi_tables(layout::kAcpiTables, config_.vcpus));
 }
 
 void Machine::attach_ports() {
@@ -111,6 +118,8 @@ void Machine::attach_ports() {
   ports.attach(layout::kPortI8042Data, 1, i8042_data_, "i8042-data");
   ports.attach(layout::kPortI8042Command, 1, i8042_command_, "i8042");
   ports.attach(layout::kPortReset, 1, reset_control_, "reset");
+  static_assert(layout::kPortPm1Control == layout::kPortPm1Event + devices::AcpiPm::kControlOffset);
+  ports.attach(layout::kPortPm1Event, devices::AcpiPm::kSizeBytes, acpi_pm_, "acpi-pm");
   ports.attach(layout::kPortRtc, 2, rtc_, "rtc");
   ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
   ports.attach(layout::kPortDebugExit, 4, debug_exit_, "debug-exit");
@@ -134,7 +143,7 @@ void Machine::add_virtio_devices() {
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
   const size_t index = virtio_.size();
   auto slot = std::make_unique<VirtioSlot>(std::move(name), std::move(device), memory_, vm_,
-                                           layout::kIrqsVirtio.at(index));
+                                           layout::irq_virtio(index));
   buses_.mmio.attach(layout::kVirtioMmio + index * layout::kVirtioMmioStride,
                      virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
   virtio_.push_back(std::move(slot));

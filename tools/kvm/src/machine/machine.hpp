@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/event_loop.hpp"
+#include "devices/acpi_pm.hpp"
 #include "devices/debug_exit.hpp"
 #include "devices/debug_port.hpp"
 #include "devices/i8042.hpp"
@@ -126,6 +127,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::I8042Data i8042_data_;
   devices::I8042Command i8042_command_;
   devices::ResetControl reset_control_;
+  devices::AcpiPm acpi_pm_;
   devices::Rtc rtc_;
   devices::DebugPort debug_port_;
   devices::DebugExit debug_exit_;

@@ -19,9 +19,9 @@ namespace vmm::virtio {
 
 // What a device gets when the driver is ready for it (DRIVER_OK).
 struct Activation {
-  uint64_t features;                          // as negotiated
-  std::vector<std::optional<Queue>> queues;   // one per queue of the device; empty: not set up
-  Interrupt* interrupt;                       // valid until reset() has returned
+  uint64_t features;                         // as negotiated
+  std::vector<std::optional<Queue>> queues;  // one per queue of the device; empty: not set up
+  Interrupt* interrupt;                      // valid until reset() has returned
 };
 
 class Device {

@@ -14,7 +14,8 @@ object a line; requests carry an ``id`` and are answered with it:
 
 Sessions report unasked: ``{"session": n, "event": {…}}`` is a line of a worker,
 ``{"session": n, "output": base64}`` a command's bytes, ``"stderr": text`` a worker's
-diagnostics, ``"exit": status`` the last word (negative: the signal that ended it).
+diagnostics, ``"exit": status`` the last word (negative: the signal that ended it), also of one that
+could not be started.
 When nobody has been connected for ``idle_s`` the agent ends, and the lab host with it.
 
 Python's start is most of the time a lab host takes to boot, hence the frugal imports.
@@ -23,7 +24,6 @@ Python's start is most of the time a lab host takes to boot, hence the frugal im
 from __future__ import annotations
 
 import binascii
-import json
 import os
 import select
 import sys
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 PROTOCOL = 1
 
 _SIGKILL = 9
+_CANNOT_START = 126
+_GONE_S = 0.2
 _BACKLOG_HIGH = 4 * 1024 * 1024
 _BACKLOG_LOW = 512 * 1024
 _CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
@@ -65,6 +67,7 @@ class Agent:
         self._sessions: dict[int, Session] = {}
         self._zygote: Zygote | None = None
         self._connected = False
+        self._gone_since: float | None = None
         self._last_seen = time.monotonic()
         self._throttled = False
         self._ended = False
@@ -77,6 +80,8 @@ class Agent:
                     self._serve_port()
                 elif fd in self._watched:  # not closed by a handler before it
                     self._watched[fd]()
+            if self._gone_since is not None:
+                self._serve_port()
             self._throttle()
             idle = time.monotonic() - self._last_seen
             self._ended = self._ended or (not self._connected and idle >= self._idle_s)
@@ -84,21 +89,36 @@ class Agent:
         self._drop_zygote()
 
     def _patience_s(self) -> float:
-        left = self._last_seen + self._idle_s - time.monotonic()
-        return -1 if self._connected else max(left, 0.0)
+        if self._connected:
+            return -1 if self._gone_since is None else _GONE_S
+        return max(self._last_seen + self._idle_s - time.monotonic(), 0.0)
 
     # The client
 
     def _serve_port(self) -> None:
+        """A client that comes right after another may be heard before it is announced.
+
+        The driver learns of connections by a work queue and of data by an interrupt, so
+        the port can read as empty and unconnected behind a new client's hello. Only when
+        it stays so is the client gone.
+        """
         messages, gone = self._port.receive()
         for message in messages:
             self._serve(message)
-        if gone and self._connected:
-            self._connected = False
-            self._last_seen = time.monotonic()
-            self._kill_sessions()
-            self._port.drop_unsent()
+        if not gone or not self._connected:
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = time.monotonic()
+        elif time.monotonic() - self._gone_since >= _GONE_S:
+            self._disconnect()
         self._port.flush()
+
+    def _disconnect(self) -> None:
+        self._connected = False
+        self._gone_since = None
+        self._last_seen = time.monotonic()
+        self._kill_sessions()
+        self._port.drop()
 
     def _serve(self, message: Message) -> None:
         handler = getattr(self, f"_op_{message.get('op')}", None)
@@ -110,12 +130,17 @@ class Agent:
             answer = {"ok": False, "error": f"{type(failed).__name__}: {failed}"}
         if "id" in message:
             self._port.send({"id": message["id"], **answer})
+        elif not answer["ok"] and message["op"] in ("start", "exec"):
+            number = message.get("session")
+            self._port.send({"session": number, "stderr": f"lab host: {answer['error']}\n"})
+            self._port.send({"session": number, "exit": _CANNOT_START})
 
     def _op_hello(self, message: Message) -> Message:
         self._kill_sessions()
         self._port.drop_unsent()
         self._port.break_line()
         self._connected = True
+        self._gone_since = None
         return {"nonce": message["nonce"], "protocol": PROTOCOL}
 
     def _op_ping(self, message: Message) -> None:
@@ -378,17 +403,17 @@ def _kill_group(pid: int) -> None:
         pass
 
 
-def serve_port(idle_s: float, preload: str, leave: Callable[[], None]) -> int:
-    """Serve the virtio port that init found; the exit code for init."""
+def serve_port(idle_s: float, preload: list[str], leave: Callable[[], None]) -> int:
+    """Serve the virtio port that init found; the exit code for init.
+
+    ``preload`` is a VMM's folder and bundle ("": none), or nothing.
+    """
     path = os.environ.get("TOOLSKVM_PORT")
     if path is None:
         print("TOOLSKVM_PORT is not set: this runs in a lab host", file=sys.stderr)
         return 2
     agent = Agent(os.open(path, os.O_RDWR | os.O_NONBLOCK), idle_s, leave)
-    try:
-        with open(preload) as stream:  # noqa: PTH123
-            agent.preload(**json.load(stream))
-    except FileNotFoundError:
-        pass  # no VMM has been built yet
+    if preload:
+        agent.preload(preload[0], preload[1] or None)
     agent.run()
     return 0

@@ -35,6 +35,10 @@ class ChannelClosed(Exception):
     """The other end is gone: QEMU has ended."""
 
 
+class NotListening(ChannelClosed):
+    """Nobody listens: QEMU has ended, or has not got that far yet."""
+
+
 class ChannelTimeout(Exception):
     """The agent did not answer in time."""
 
@@ -78,7 +82,7 @@ class Channel:
     ) -> Channel:
         """Connect and say hello, by ``deadline`` (``time.monotonic``).
 
-        Raises ``ChannelClosed`` when nobody listens or QEMU ends, ``ChannelTimeout``.
+        Raises ``NotListening``, ``ChannelClosed`` when QEMU ends meanwhile, ``ChannelTimeout``.
         """
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -90,6 +94,9 @@ class Channel:
         except TimeoutError as late:
             line.close()
             raise ChannelTimeout(str(path)) from late
+        except (ConnectionRefusedError, FileNotFoundError) as failed:
+            line.close()
+            raise NotListening(f"{path}: {failed.strerror}") from failed
         except OSError as failed:
             line.close()
             raise ChannelClosed(f"{path}: {failed.strerror}") from failed
@@ -189,10 +196,12 @@ class Channel:
             self._on_closed()
 
     def _deliver(self, message: Message) -> None:
-        if "id" not in message:
-            self._on_message(message)
-        elif (answers := self._answers.get(message["id"])) is not None:
-            answers.put(message)
+        """A kernel under test carries these: what makes no sense is dropped."""
+        with contextlib.suppress(KeyError, TypeError, ValueError):
+            if "id" not in message:
+                self._on_message(message)
+            elif (answers := self._answers.get(message["id"])) is not None:
+                answers.put(message)
 
 
 class LineBuffer:

@@ -35,6 +35,13 @@ class ProcessId:
 
     def kill(self, wait_s: float = 5.0) -> bool:
         """SIGKILL it, and wait until it is gone: whether it is."""
+        return self._until_gone(signal.SIGKILL, wait_s)
+
+    def wait(self, wait_s: float) -> bool:
+        """Wait until it is gone: whether it is."""
+        return self._until_gone(None, wait_s)
+
+    def _until_gone(self, sent: signal.Signals | None, wait_s: float) -> bool:
         try:
             pidfd = os.pidfd_open(self.pid)
         except ProcessLookupError:
@@ -42,8 +49,9 @@ class ProcessId:
         try:
             if not self.alive:
                 return True
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            if sent is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(pidfd, sent)
             waiting = select.poll()
             waiting.register(pidfd, select.POLLIN)
             return bool(waiting.poll(wait_s * 1000))

@@ -6,6 +6,7 @@ Native and lab sessions share it: a reading thread puts, the user's thread takes
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 from collections.abc import Iterator
@@ -48,7 +49,7 @@ class Inbox:
 
     def put_text(self, text: str) -> None:
         self._tail = (self._tail + text)[-_TAIL_CHARS:]
-        with self._log.open("a", errors="replace") as stream:
+        with contextlib.suppress(OSError), self._log.open("a", errors="replace") as stream:
             stream.write(text)
 
     def end(self, status: int) -> None:

@@ -32,6 +32,7 @@ from kvm.project import Project
 _PANIC = "Kernel panic - not syncing"
 _AGENT_ENDED = "agent exited with"  # said by the lab host's init
 _EXIT_RECORD_S = 5.0
+_REAP_S = 2.0
 _LOG_TAIL_CHARS = 2000
 
 
@@ -101,12 +102,10 @@ class Instance:
         """End it, if it runs, and remove its traces."""
         found = self.processes()
         if found is not None:
-            for one in (found.qemu, found.keeper):
-                if one is not None and not one.kill():
-                    raise InfrastructureError(
-                        f"the lab host's process {one.pid} can't be killed",
-                        "look at it with ps; it may hang in the kernel",
-                    )
+            if found.qemu is not None:
+                _end(found.qemu)
+                found.keeper.wait(_REAP_S)  # it reaps QEMU, then ends
+            _end(found.keeper)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.socket.unlink(missing_ok=True)
 
@@ -188,6 +187,14 @@ def runtime_folder() -> Path:
             "remove it, or set XDG_RUNTIME_DIR to a folder of yours",
         )
     return folder
+
+
+def _end(one: ProcessId) -> None:
+    if not one.kill():
+        raise InfrastructureError(
+            f"the lab host's process {one.pid} can't be killed",
+            "look at it with ps; it may hang in the kernel",
+        )
 
 
 def _panic_line(console: str) -> str:

@@ -24,7 +24,7 @@ from pathlib import Path
 from kvm.guest.initramfs import build_initramfs
 from kvm.host import bundle
 from kvm.host.base import Event, HostHung, HostLost
-from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message
+from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
 from kvm.host.instance import instance, instances, machine_key
 from kvm.host.lab_session import LabCommand, LabSession, Sink
 from kvm.host.qemu import Accelerator, LabMachine, config_hz
@@ -71,10 +71,12 @@ class LabHost:
         kernel_id: str,
         *,
         artifact: Path | None = None,
+        prefetch: Sequence[Path] = (),
         settings: LabSettings | None = None,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Boot or reuse it. ``artifact`` is the VMM that will be wanted first.
+        """Boot or reuse it. ``artifact`` is the VMM that will be wanted first; the kernel and
+        the files in ``prefetch`` are read by a lab host that boots, while Python starts in it.
 
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
@@ -95,7 +97,9 @@ class LabHost:
             self._machine = _machine(project, kernel, self._settings)
             self._instance = instance(project, machine_key(project, self._machine, kernel_id))
             self._bundles: dict[Path, Path | None] = {}
-            self._channel = self._reuse() or self._boot(artifact)
+            self._prefetch = (kernel, *prefetch)
+            self._artifact = artifact
+            self._channel = self._reuse() or self._boot()
         except BaseException:
             self._resources.close()
             raise
@@ -105,6 +109,11 @@ class LabHost:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def share(self) -> Path:
+        """The folder that both sides write and see the same at once: the checkout's ``build``."""
+        return self._machine.share
 
     @property
     def console(self) -> str:
@@ -158,7 +167,7 @@ class LabHost:
         try:
             return self._channel.request(op, _PING_S)
         except ChannelTimeout as late:
-            raise self._give_up(str(late)) from late
+            raise self.give_up(str(late)) from late
         except ChannelClosed as closed:
             raise self._lost() from closed
 
@@ -167,9 +176,16 @@ class LabHost:
         try:
             self._channel.post(op, **fields)
         except ChannelTimeout as late:
-            raise self._give_up(str(late)) from late
+            raise self.give_up(str(late)) from late
         except ChannelClosed as closed:
             raise self._lost() from closed
+
+    def give_up(self, why: str) -> HostLost:
+        """It hangs: end it, so that the next start boots a new one."""
+        if self._loss is None:
+            self._loss = HostHung(f"the lab host hangs: {why}", console=self.console)
+            self._instance.discard()
+        return self._loss
 
     def forget(self, number: int) -> None:
         """A session is over."""
@@ -185,11 +201,12 @@ class LabHost:
     # Getting one
 
     def _ensure(self, artifact: Path | None) -> None:
+        self._artifact = artifact or self._artifact
         if self._loss is not None:
             self._channel.close()
             self._sinks.clear()
             self._loss = None
-            self._channel = self._boot(artifact)
+            self._channel = self._boot()
 
     def _reuse(self) -> Channel | None:
         """The one that runs, if it is the wanted one and healthy; others are ended."""
@@ -205,16 +222,15 @@ class LabHost:
             self._say("the lab host does not answer; booting it again")
             return None
 
-    def _boot(self, artifact: Path | None) -> Channel:
+    def _boot(self) -> Channel:
         start = time.monotonic()
         self._say("booting the lab host")
         self._console_start = 0
-        self._write_preload(artifact)
+        self._write_plan()
         self._instance.boot(self._machine, self._settings.idle_s + _KEEPER_GRACE_S)
         deadline = start + self._settings.boot_deadline_s
         try:
-            self._await_socket(deadline)
-            channel = self._connect(deadline)
+            channel = self._connect_when_listening(deadline)
         except ChannelClosed:
             raise self._instance.loss() from None
         except ChannelTimeout:
@@ -227,12 +243,16 @@ class LabHost:
         self.boot_s += time.monotonic() - start
         return channel
 
-    def _await_socket(self, deadline: float) -> None:
-        while not self._instance.socket.exists():
-            if not self._instance.running:
-                raise ChannelClosed("QEMU ended at once")
-            if time.monotonic() >= deadline:
-                raise ChannelTimeout("QEMU made no socket")
+    def _connect_when_listening(self, deadline: float) -> Channel:
+        """QEMU takes a moment to make its socket, and another to listen on it."""
+        while True:
+            try:
+                return self._connect(deadline)
+            except NotListening:
+                if not self._instance.running:
+                    raise
+                if time.monotonic() >= deadline:
+                    raise ChannelTimeout("QEMU made no socket") from None
             time.sleep(0.005)
 
     def _connect(self, deadline: float) -> Channel:
@@ -244,15 +264,14 @@ class LabHost:
             on_closed=self._on_closed,
         )
 
-    def _write_preload(self, artifact: Path | None) -> None:
-        """What the agent has imported by the time we ask for it."""
-        path = _preload_file(self._project)
-        if artifact is None:
+    def _write_plan(self) -> None:
+        """What the agent has imported and read by the time we ask for it (``launch.py``)."""
+        path = _plan_file(self._project)
+        if self._artifact is None:
             path.unlink(missing_ok=True)
             return
-        bundled = self._bundle(artifact)
-        content = {"artifact": str(artifact), "bundle": None if bundled is None else str(bundled)}
-        path.write_text(json.dumps(content))
+        words = (self._artifact, self._bundle(self._artifact) or "", *self._prefetch)
+        path.write_text("".join(f"{word}\n" for word in words))
 
     def _bundle(self, artifact: Path) -> Path | None:
         """None when the worker can't be imported here: the lab host then says why."""
@@ -284,13 +303,6 @@ class LabHost:
             self._loss = self._instance.loss(self._console_start)
         return self._loss
 
-    def _give_up(self, why: str) -> HostLost:
-        """It hangs: end it, so that the next start boots a new one."""
-        if self._loss is None:
-            self._loss = HostHung(f"the lab host hangs: {why}", console=self.console)
-            self._instance.discard()
-        return self._loss
-
 
 def stop(project: Project) -> bool:
     """End this checkout's lab host whatever state it is in; whether one was running."""
@@ -310,8 +322,8 @@ def status(project: Project) -> LabStatus | None:
     return None
 
 
-def _preload_file(project: Project) -> Path:
-    return project.build / "lab" / "preload.json"
+def _plan_file(project: Project) -> Path:
+    return project.build / "lab" / "plan"
 
 
 def _machine(project: Project, kernel: Path, settings: LabSettings) -> LabMachine:
@@ -337,5 +349,5 @@ def _agent_argv(project: Project, idle_s: float) -> tuple[str, ...]:
     name = f"agent {hashlib.sha256(sources).hexdigest()}"
     agent_bundle = bundle.make_bundle(project.cache, name, modules, here.parents[1])
     python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, _preload_file(project))
+    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, _plan_file(project))
     return tuple(str(word) for word in words)

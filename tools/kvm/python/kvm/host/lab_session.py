@@ -20,7 +20,7 @@ from kvm.host.channel import Message
 from kvm.host.inbox import Inbox
 
 _CHECK_EVERY_S = 30.0  # of silence: does the lab host still answer?
-_KILL_S = 20.0
+_KILL_S = 30.0  # a process that survives that is stuck in the lab host's kernel
 
 
 class Agent(Protocol):
@@ -28,6 +28,7 @@ class Agent(Protocol):
 
     def post(self, op: str, **fields: object) -> None: ...
     def ping(self) -> float: ...
+    def give_up(self, why: str) -> HostLost: ...
     def forget(self, number: int) -> None: ...
 
 
@@ -62,7 +63,9 @@ class LabSession:
             quiet_s = time.monotonic() - last
             if event is not None:
                 last = time.monotonic()
-            elif quiet_s > (_KILL_S if self._killed else _CHECK_EVERY_S):
+            elif self._killed and quiet_s > _KILL_S:
+                raise self._host.give_up("a worker can't be killed")
+            elif quiet_s > _CHECK_EVERY_S:
                 self._host.ping()
                 last = time.monotonic()
             yield event
@@ -78,12 +81,12 @@ class LabSession:
 
     def hear(self, message: Message) -> None:
         if "event" in message:
-            self._inbox.put_event(message["event"])
+            self._inbox.put_event(dict(message["event"]))
         elif "stderr" in message:
-            self._inbox.put_text(message["stderr"])
+            self._inbox.put_text(str(message["stderr"]))
         elif "exit" in message:
             self._host.forget(self.number)
-            self._inbox.end(message["exit"])
+            self._inbox.end(int(message["exit"]))
 
     def lose(self, loss: HostLost) -> None:
         self._inbox.lose(loss)
@@ -114,10 +117,9 @@ class LabCommand:
                 message = self._queue.get(timeout=max(deadline - time.monotonic(), 0))
             except queue.Empty:
                 if expired:
-                    self._host.ping()  # raises unless the host is merely slow
-                else:
-                    expired = True
-                    self._host.post("kill", session=self.number)
+                    raise self._host.give_up("a command can't be killed") from None
+                expired = True
+                self._host.post("kill", session=self.number)
                 deadline = time.monotonic() + _KILL_S
                 continue
             if isinstance(message, HostLost):
@@ -126,6 +128,8 @@ class LabCommand:
                 break
             if "output" in message:
                 output.feed(base64.b64decode(message["output"]))
+            elif "stderr" in message:  # of the agent: it could not be started
+                output.feed(message["stderr"].encode())
         self._host.forget(self.number)
         output.end()
         if expired:

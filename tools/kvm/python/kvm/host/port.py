@@ -41,7 +41,7 @@ class Port:
         return len(self._unsent)
 
     def receive(self) -> tuple[list[dict[str, Any]], bool]:
-        """The messages that have come, and whether the client has gone after them."""
+        """The messages that have come, and whether there is no client now."""
         gone = False
         while True:
             try:
@@ -55,7 +55,7 @@ class Port:
                 break
             self._received += data
         messages = self._take_lines()
-        if gone or len(self._received) > _LINE_BYTES_MAX:
+        if len(self._received) > _LINE_BYTES_MAX:
             self._received.clear()
         return messages, gone
 
@@ -83,6 +83,11 @@ class Port:
                 break
         if sent:
             del self._unsent[:sent]
+
+    def drop(self) -> None:
+        """Forget what came from, and was meant for, a client that is gone."""
+        self._received.clear()
+        self._unsent.clear()
 
     def drop_unsent(self) -> None:
         """Forget what was meant for a client that is gone."""

@@ -18,17 +18,16 @@ from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.run import halves as build_halves
-from kvm.run import hosts, rundir
+from kvm.run import hosts, rundir, staging
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.machine import machine_spec
 from kvm.run.options import BootOptions
 from kvm.run.terminal import Terminal
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import judge
-from kvm.verdict.observation import Observation
+from kvm.verdict.observation import Observation, WorkerError
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
-from kvm.vm.spec import MachineSpec
 
 Write = Callable[[bytes], None]
 
@@ -78,11 +77,12 @@ def _boot(
     spec = machine_spec(options, halves.kernel, initrd)
     rundir.write_spec(run_dir, spec.to_json(), f"{project.root}/invoke boot {options.arguments()}")
     with progress.phase("host") as say:
-        host = hosts.connect(project, options.host, halves, say)
+        host = hosts.connect(project, options.host, halves, say, (initrd,))
     try:
-        script, observed, captured = _session(
-            options, progress, streams, host, halves, spec, run_dir
-        )
+        with staging.staged(spec, host.name, project, run_dir, say) as files:
+            script, observed, captured = _session(
+                options, progress, streams, host, halves, files, run_dir
+            )
     finally:
         host.close()
     outcome = judge(observed)
@@ -96,7 +96,7 @@ def _session(
     streams: Streams,
     host: Host,
     halves: build_halves.Halves,
-    spec: MachineSpec,
+    files: staging.Staged,
     run_dir: Path,
 ) -> tuple[Transcript, Observation, dict[str, Any]]:
     """Run the machine; its transcript and everything that was observed of it."""
@@ -108,7 +108,7 @@ def _session(
     with Terminal(active=options.shell) as terminal, progress.phase("boot") as say:
         run = {"argv": list(command), "env": {}, **terminal.request()}
         try:
-            session = host.start(halves.vmm.folder, spec.to_json(), run, run_dir=run_dir)
+            session = host.start(halves.vmm.folder, files.spec.to_json(), run, run_dir=run_dir)
             if options.shell:
                 progress.close()
             sinks = Sinks(
@@ -125,6 +125,8 @@ def _session(
         except HostLost as gone:
             lost = str(gone)
     progress.pause()
+    if (error := script.worker_error) is not None:
+        script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
     observed = _observe(options, command, script, session, lost, host, halves.kernel)
     return script, observed, captured.to_json()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from kvm.host.base import Host
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
@@ -14,8 +15,17 @@ from kvm.project import Project
 from kvm.run.halves import Halves
 
 
-def connect(project: Project, requested: str, halves: Halves, say: Callable[[str], None]) -> Host:
-    """Choose and open a host; boots the lab host when none of this kernel is running."""
+def connect(
+    project: Project,
+    requested: str,
+    halves: Halves,
+    say: Callable[[str], None],
+    prefetch: tuple[Path, ...] = (),
+) -> Host:
+    """Choose and open a host; boots the lab host when none of this kernel is running.
+
+    ``prefetch`` names files that its machines will want first.
+    """
 
     @cache
     def probe() -> ProbeResult:
@@ -31,6 +41,7 @@ def connect(project: Project, requested: str, halves: Halves, say: Callable[[str
         halves.kernel.vmlinux,
         halves.kernel.id,
         artifact=halves.vmm.folder,
+        prefetch=prefetch,
         settings=LabSettings(accelerator=lab_accelerator(probe)),
         say=say,
     )

@@ -35,7 +35,7 @@ _COMPILED = (
     "tools/kvm/python/bindings",
 )
 # The modules that run beside the core; the rest of the package stays with the harness.
-_PYTHON = ("__init__.py", "errors.py", "vm", "host", "guest/__init__.py", "guest/protocol.py")
+_PYTHON = ("__init__.py", "errors.py", "vm", "guest/__init__.py", "guest/protocol.py")
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
 
 

@@ -3,7 +3,7 @@
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
 are stdin, stdin_eof, winsize, signal and stop. Out come events: started, console, hello,
-stdout, stderr, exit, guest_error and, last, result; or one error when the machine could
+stdout, stderr, heartbeat, exit, guest_error and, last, result; or one error when the machine could
 not be set up. The end of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
@@ -46,6 +46,8 @@ EXIT_STUCK = 3
 _GRACE_S = 5.0
 # How long the vCPUs may take to stop; they do in milliseconds unless KVM itself is stuck.
 _STOP_S = 10.0
+# How long a guest that reset in mid-sentence may be silent before we stop listening.
+_LAST_WORDS_MS = 200
 _READ_BYTES = 64 * 1024
 # What waits for the guest beyond this stays unread in our own input.
 _INPUT_LIMIT_BYTES = 4 * 1024 * 1024
@@ -66,6 +68,7 @@ class Session:
             machine.serial_agent_fd: FrameDecoder(),
         }
         self._agent_fd: int | None = None  # the one that HELLO came on
+        self._exited = False
         self._to_guest = bytearray()
         self._input_open = True
         self._deadline: float | None = None
@@ -213,6 +216,8 @@ class Session:
                 self._out.send("stderr", data=frame.payload)
             elif frame.type is FrameType.EXIT:
                 self._finish(frame.payload)
+            elif frame.type is FrameType.HEARTBEAT:
+                self._out.send("heartbeat")
             elif frame.type is FrameType.ERROR:
                 message = frame.payload.decode("utf-8", "replace")
                 self._out.send("guest_error", message=message)
@@ -233,7 +238,10 @@ class Session:
             self._out.send("guest_error", message=str(error))
             return
         self._out.send("exit", code=status.code, signal=status.signal, t_ns=time.monotonic_ns())
-        self._to_guest.clear()
+        self._exited = True
+        # The guest's init waits a moment for this answer, which says that EXIT has arrived.
+        self._to_guest[:] = encode(FrameType.POWEROFF)
+        self._write_guest()
         if self._deadline is None:
             self._deadline = time.monotonic() + _GRACE_S
 
@@ -249,9 +257,17 @@ class Session:
             self._to_guest.clear()  # the guest's end is closed: nobody will read it
 
     def _drain_guest(self) -> None:
+        # Behind a full socket more may wait in the agent's virtqueue, which the VMM moves on
+        # while we read. EXIT is the last of it.
+        unfinished = self._agent_fd is not None and self._run is not None and not self._exited
+        idle_ms = _LAST_WORDS_MS if unfinished else 0
+        guest = select.poll()
         for fd in (self._machine.console_fd, *self._decoders):
-            while self._read_guest(fd):
-                self._out.flush_all()
+            guest.register(fd, select.POLLIN)
+        while ready := guest.poll(idle_ms):
+            if not any([self._read_guest(fd) for fd, _ in ready]):
+                return
+            self._out.flush_all()
 
 
 def _encode_run(run: Mapping[str, Any]) -> bytes:

@@ -67,6 +67,7 @@ void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs) {
   params.hdr.type_of_loader = kLoaderUndefined;
   params.hdr.vid_mode = 0xffff;  // "normal"
   params.hdr.cmd_line_ptr = layout::kCommandLine;
+  params.acpi_rsdp_addr = layout::kAcpiTables;
   params.hdr.ramdisk_image = static_cast<uint32_t>(inputs.initrd_start);
   params.hdr.ramdisk_size = static_cast<uint32_t>(inputs.initrd_size);
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 namespace vmm::arch::layout {
@@ -22,8 +23,9 @@ inline constexpr uint64_t kCommandLine = 0x20000;
 inline constexpr uint64_t kCommandLineMax = 0x10000;
 
 // The classic hole: EBDA, VGA window and BIOS ROM. The kernel scans the last 64 KiB of it for the
-// MP table (arch/x86/kernel/mpparse.c).
+// MP table (arch/x86/kernel/mpparse.c), and the last 128 KiB for ACPI's root pointer.
 inline constexpr uint64_t kLowRamEnd = 0x9fc00;
+inline constexpr uint64_t kAcpiTables = 0xe0000;  // the root pointer, then what it leads to
 inline constexpr uint64_t kMpTable = 0xf0000;
 inline constexpr uint64_t kHighRamStart = 0x100000;
 
@@ -44,13 +46,22 @@ inline constexpr uint16_t kPortDebug = 0xe9;
 inline constexpr uint16_t kPortDebugExit = 0xf4;
 inline constexpr uint16_t kPortCom2 = 0x2f8;
 inline constexpr uint16_t kPortCom1 = 0x3f8;
+inline constexpr uint16_t kPortPm1Event = 0x600;
+inline constexpr uint16_t kPortPm1Control = 0x604;
 inline constexpr uint16_t kPortReset = 0xcf9;
 
 inline constexpr uint32_t kIrqCom2 = 3;
 inline constexpr uint32_t kIrqCom1 = 4;
-// For virtio-mmio devices, in their order. Line 8 is the RTC's, 13 the FPU's.
-inline constexpr std::array<uint32_t, 9> kIrqsVirtio = {5, 6, 7, 9, 10, 11, 12, 14, 15};
+inline constexpr uint32_t kIrqSci = 9;  // ACPI's own; level-triggered, so nobody shares it
+// For virtio-mmio devices, in their order and then round again: drivers can share an edge-triggered
+// line, as each pulse makes all of them look. Line 8 is the RTC's, 13 the FPU's.
+inline constexpr std::array<uint32_t, 8> kIrqsVirtio = {5, 6, 7, 10, 11, 12, 14, 15};
+inline constexpr size_t kMaxVirtioDevices = 2 * kIrqsVirtio.size();
+constexpr uint32_t irq_virtio(size_t device) { return kIrqsVirtio[device % kIrqsVirtio.size()]; }
 inline constexpr uint32_t kIsaIrqs = 16;
+
+// SLP_TYP of the "off" state S5, in the DSDT and in the PM1 control register.
+inline constexpr uint8_t kSleepTypeOff = 5;
 
 // Selectors that the 64-bit boot protocol prescribes (Documentation/arch/x86/boot.rst).
 inline constexpr uint16_t kSelectorCode = 0x10;

@@ -4,9 +4,9 @@
 #include "arch/x86_64/mptable.hpp"
 
 #include <cassert>
-#include <string_view>
 
 #include "arch/x86_64/layout.hpp"
+#include "arch/x86_64/table_writer.hpp"
 
 namespace vmm::arch {
 namespace {
@@ -38,39 +38,7 @@ constexpr size_t kHeaderLengthAt = 4;
 constexpr size_t kHeaderChecksumAt = 7;
 constexpr size_t kHeaderEntryCountAt = 34;
 
-class Writer {
- public:
-  Writer& u8(uint8_t value) {
-    bytes_.push_back(std::byte{value});
-    return *this;
-  }
-  Writer& u16(uint32_t value) { return little(value, 2); }
-  Writer& u32(uint64_t value) { return little(value, 4); }
-  Writer& text(std::string_view characters) {
-    for (const char c : characters) u8(static_cast<uint8_t>(c));
-    return *this;
-  }
-  void patch(size_t at, uint8_t value) { bytes_[at] = std::byte{value}; }
-  std::vector<std::byte>& bytes() { return bytes_; }
-
-  // Sets the byte at `at` so that all bytes add up to zero.
-  void set_checksum(size_t at) {
-    patch(at, 0);
-    unsigned sum = 0;
-    for (const std::byte byte : bytes_) sum += std::to_integer<unsigned>(byte);
-    patch(at, static_cast<uint8_t>(0x100 - (sum & 0xff)));
-  }
-
- private:
-  Writer& little(uint64_t value, int width) {
-    for (int i = 0; i < width; ++i) u8(static_cast<uint8_t>(value >> (8 * i)));
-    return *this;
-  }
-
-  std::vector<std::byte> bytes_;
-};
-
-void append_header(Writer& table) {
+void append_header(TableWriter& table) {
   table.text("PCMP").u16(0).u8(kSpecRevision).u8(0);
   table.text("TOOLSKVM").text("VMM         ");
   table.u32(0).u16(0);  // no OEM table
@@ -78,7 +46,7 @@ void append_header(Writer& table) {
   table.u32(layout::kLocalApic).u32(0);
 }
 
-unsigned append_processors(Writer& table, uint32_t vcpus) {
+unsigned append_processors(TableWriter& table, uint32_t vcpus) {
   for (uint32_t id = 0; id < vcpus; ++id) {
     table.u8(kEntryProcessor).u8(static_cast<uint8_t>(id)).u8(kApicVersion);
     table.u8(id == 0 ? kCpuEnabled | kCpuBootstrap : kCpuEnabled);
@@ -88,13 +56,13 @@ unsigned append_processors(Writer& table, uint32_t vcpus) {
   return vcpus;
 }
 
-void append_interrupt(Writer& table, uint8_t entry, uint8_t type, uint8_t line, uint8_t apic,
+void append_interrupt(TableWriter& table, uint8_t entry, uint8_t type, uint8_t line, uint8_t apic,
                       uint8_t pin) {
   table.u8(entry).u8(type).u16(0);  // polarity and trigger: those of the bus
   table.u8(kIsaBus).u8(line).u8(apic).u8(pin);
 }
 
-unsigned append_wiring(Writer& table, uint8_t io_apic_id) {
+unsigned append_wiring(TableWriter& table, uint8_t io_apic_id) {
   unsigned entries = 2;
   table.u8(kEntryBus).u8(kIsaBus).text("ISA   ");
   table.u8(kEntryIoApic).u8(io_apic_id).u8(kApicVersion).u8(kIoApicEnabled);
@@ -113,26 +81,23 @@ unsigned append_wiring(Writer& table, uint8_t io_apic_id) {
 
 std::vector<std::byte> mp_table(uint64_t address, uint32_t vcpus) {
   assert(vcpus >= 1 && vcpus <= layout::kMaxVcpus);
-  Writer table;
+  TableWriter table;
   append_header(table);
   unsigned entries = append_processors(table, vcpus);
   entries += append_wiring(table, static_cast<uint8_t>(vcpus));
-  const size_t length = table.bytes().size();
-  assert(length <= 0xffff && entries <= 0xffff);
-  table.patch(kHeaderLengthAt, static_cast<uint8_t>(length));
-  table.patch(kHeaderLengthAt + 1, static_cast<uint8_t>(length >> 8));
-  table.patch(kHeaderEntryCountAt, static_cast<uint8_t>(entries));
-  table.patch(kHeaderEntryCountAt + 1, static_cast<uint8_t>(entries >> 8));
+  assert(table.size() <= 0xffff && entries <= 0xffff);
+  table.patch(kHeaderLengthAt, table.size(), 2);
+  table.patch(kHeaderEntryCountAt, entries, 2);
   table.set_checksum(kHeaderChecksumAt);
 
-  Writer pointer;
+  TableWriter pointer;
   pointer.text("_MP_").u32(address + kFloatingPointerSize);
   pointer.u8(1).u8(kSpecRevision).u8(0);  // length in paragraphs, revision, checksum
   pointer.u8(0).u8(0).u8(0).u8(0).u8(0);  // a table is present; virtual wire mode
   pointer.set_checksum(kFloatingChecksumAt);
-  assert(pointer.bytes().size() == kFloatingPointerSize);
+  assert(pointer.size() == kFloatingPointerSize);
 
-  std::vector<std::byte> all = pointer.bytes();
+  std::vector<std::byte> all = pointer.take();
   all.insert(all.end(), table.bytes().begin(), table.bytes().end());
   return all;
 }

@@ -35,8 +35,8 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend)
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
 uint64_t Block::features() const {
-  const uint64_t common = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
-                          1ULL << VIRTIO_BLK_F_FLUSH;
+  const uint64_t common =
+      1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE | 1ULL << VIRTIO_BLK_F_FLUSH;
   if (backend_->read_only()) return common | 1ULL << VIRTIO_BLK_F_RO;
   return common | 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 }

@@ -44,16 +44,14 @@ std::optional<ByteRange> range_on(const BlockBackend& backend, uint64_t sector, 
 
 uint8_t read_sectors(BlockBackend& backend, const Request& request) {
   if (request.in_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range =
-      range_on(backend, request.header.sector, request.in_bytes / kSectorBytes);
+  const auto range = range_on(backend, request.header.sector, request.in_bytes / kSectorBytes);
   if (!range) return VIRTIO_BLK_S_IOERR;
   return status_of(backend.read(range->offset, request.in));
 }
 
 uint8_t write_sectors(BlockBackend& backend, const Request& request) {
   if (backend.read_only() || request.out_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range =
-      range_on(backend, request.header.sector, request.out_bytes / kSectorBytes);
+  const auto range = range_on(backend, request.header.sector, request.out_bytes / kSectorBytes);
   if (!range) return VIRTIO_BLK_S_IOERR;
   return status_of(backend.write(range->offset, request.out));
 }
@@ -114,13 +112,12 @@ uint8_t discard(BlockBackend& backend, const Request& request) {
 }
 
 uint8_t write_zeroes(BlockBackend& backend, const Request& request) {
-  return for_each_segment(backend, request, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP,
-                          kMaxWriteZeroesSectors,
-                          [&](const Segment& segment, uint64_t offset, uint64_t length) {
-                            const bool may_unmap =
-                                segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
-                            return backend.write_zeroes(offset, length, may_unmap);
-                          });
+  return for_each_segment(
+      backend, request, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, kMaxWriteZeroesSectors,
+      [&](const Segment& segment, uint64_t offset, uint64_t length) {
+        const bool may_unmap = segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+        return backend.write_zeroes(offset, length, may_unmap);
+      });
 }
 
 uint8_t carry_out(BlockBackend& backend, const Request& request) {

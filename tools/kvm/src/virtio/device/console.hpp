@@ -71,7 +71,7 @@ class Console final : public Device {
   QueueSet queues_;
   std::array<ConsolePort, kPortCount> ports_;
   std::deque<std::vector<std::byte>> control_out_;  // waits for the driver's control buffers
-  bool console_announced_ = false;  // the guest knows port 0 as a console
+  bool console_announced_ = false;                  // the guest knows port 0 as a console
   uint16_t columns_ = 0;
   uint16_t rows_ = 0;
   uint32_t config_generation_ = 0;

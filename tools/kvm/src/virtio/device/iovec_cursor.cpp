@@ -9,8 +9,7 @@ namespace {
 
 // Calls `visit` with each piece of [offset, offset + length).
 template <class Visit>
-void for_each_piece(std::span<const iovec> buffers, uint64_t offset, uint64_t length,
-                    Visit visit) {
+void for_each_piece(std::span<const iovec> buffers, uint64_t offset, uint64_t length, Visit visit) {
   for (const iovec& buffer : buffers) {
     if (length == 0) return;
     if (offset >= buffer.iov_len) {

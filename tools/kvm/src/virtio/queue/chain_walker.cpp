@@ -67,8 +67,7 @@ std::variant<std::monostate, Fault> ChainWalker::append(Chain& chain,
   if (descriptor.len == 0) return Fault::kZeroLength;
   const auto bytes = memory_.slice(GuestAddress{descriptor.addr}, descriptor.len);
   if (!bytes) return Fault::kBufferOutsideMemory;
-  const uint64_t total =
-      uint64_t{chain.readable_bytes_} + chain.writable_bytes_ + descriptor.len;
+  const uint64_t total = uint64_t{chain.readable_bytes_} + chain.writable_bytes_ + descriptor.len;
   if (total > std::numeric_limits<uint32_t>::max()) return Fault::kChainTooLarge;
 
   if (chain.buffers_.empty()) chain.buffers_.reserve(4);

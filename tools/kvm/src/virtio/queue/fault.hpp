@@ -22,18 +22,18 @@ enum class Fault : uint8_t {
   kHeadOutOfRange,
   // Of a descriptor chain.
   kNextOutOfRange,
-  kChainTooLong,           // longer than the queue size, which is also how a loop shows
-  kWritableBeforeReadable, // a device-readable buffer after a device-writable one
+  kChainTooLong,            // longer than the queue size, which is also how a loop shows
+  kWritableBeforeReadable,  // a device-readable buffer after a device-writable one
   kZeroLength,
-  kBufferOutsideMemory,    // over a hole or the end of memory, or the address wraps
-  kChainTooLarge,          // 2^32 bytes and more
+  kBufferOutsideMemory,  // over a hole or the end of memory, or the address wraps
+  kChainTooLarge,        // 2^32 bytes and more
   kIndirectNotNegotiated,
   kIndirectWithNext,
   kIndirectNested,
-  kIndirectLength,         // zero, or not a multiple of a descriptor's size
+  kIndirectLength,  // zero, or not a multiple of a descriptor's size
   kIndirectOutsideMemory,
   // Of a device's own protocol.
-  kMalformedRequest,       // the device has no way to answer, for example no status byte
+  kMalformedRequest,  // the device has no way to answer, for example no status byte
 };
 
 std::string_view describe(Fault fault);

@@ -86,8 +86,7 @@ GuestAddress Queue::used_entry(uint16_t index) const {
 
 std::variant<uint16_t, Fault> Queue::available_count() const {
   // Acquire: the entries and descriptors that the index announces are read after it.
-  const auto index =
-      memory_->load_acquire_u16(GuestAddress{state_.available.value + kIndexOffset});
+  const auto index = memory_->load_acquire_u16(GuestAddress{state_.available.value + kIndexOffset});
   if (!index) return Fault::kRingOutsideMemory;
   const auto count = static_cast<uint16_t>(*index - state_.next_available);
   if (count > state_.size) return Fault::kAvailableIndexJumped;
@@ -102,8 +101,7 @@ bool Queue::has_available() const {
 
 void Queue::request_notification() {
   if (!state_.event_index) return;  // the used ring's flags never ask for silence
-  const GuestAddress event{state_.used.value + kRingOffset +
-                           state_.size * sizeof(vring_used_elem)};
+  const GuestAddress event{state_.used.value + kRingOffset + state_.size * sizeof(vring_used_elem)};
   memory_->store_release_u16(event, state_.next_available);
   // The driver writes its index, then reads our event; we the other way round. Without a full
   // fence both could miss the other's write (2.7.10.1).

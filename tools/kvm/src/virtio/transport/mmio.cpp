@@ -22,9 +22,9 @@ constexpr uint64_t kTransportFeatures = 1ULL << VIRTIO_F_VERSION_1 |
                                         1ULL << VIRTIO_RING_F_INDIRECT_DESC |
                                         1ULL << VIRTIO_RING_F_EVENT_IDX;
 
-constexpr uint32_t kDriverStatusBits =
-    VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK |
-    VIRTIO_CONFIG_S_DRIVER_OK | VIRTIO_CONFIG_S_FAILED;
+constexpr uint32_t kDriverStatusBits = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER |
+                                       VIRTIO_CONFIG_S_FEATURES_OK | VIRTIO_CONFIG_S_DRIVER_OK |
+                                       VIRTIO_CONFIG_S_FAILED;
 
 // "All register values are organized as Little Endian" and 32 bits wide (4.2.2.2).
 bool is_register_access(uint64_t offset, size_t width) {

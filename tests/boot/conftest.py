@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots real machines in this checkout's lab host, through the door that the commands use."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run.boot import Streams, build_and_boot
+from kvm.run.options import BootOptions
+from support.machines import Boot, Run
+
+
+@pytest.fixture(scope="session")
+def project() -> Project:
+    return Project.find()
+
+
+@pytest.fixture
+def boot(project: Project) -> Boot:
+    """``boot("sh", "-c", "...", cpus=2)``: options are those of ``BootOptions``."""
+
+    def run(*command: str, **options: Any) -> Run:
+        out, err = bytearray(), bytearray()
+        chosen = {"host": "lab", "timeout_s": 20.0, "deadline_s": 240.0, **options}
+        streams = Streams(out.extend, err.extend)
+        with Progress(live=False) as progress:
+            record = build_and_boot(
+                project, BootOptions(command=command, **chosen).check(), progress, streams
+            )
+        return Run(record, bytes(out), bytes(err))
+
+    return run
+
+
+@pytest.fixture
+def tiny_kernel(tmp_path: Path) -> Callable[[bytes], Path]:
+    """An ELF "kernel" of a few instructions at its entry, 16 MiB into memory."""
+
+    def write(code: bytes) -> Path:
+        entry, offset = 16 << 20, 0x1000
+        header = struct.pack(
+            "<16sHHIQQQIHHHHHH",
+            b"\x7fELF\x02\x01\x01" + bytes(9),
+            *(2, 62, 1, entry, 64, 0, 0, 64, 56, 1, 0, 0, 0),
+        )
+        load = struct.pack("<IIQQQQQQ", 1, 7, offset, entry, entry, len(code), len(code), 0x1000)
+        path = tmp_path / "tiny.elf"
+        path.write_bytes((header + load).ljust(offset, b"\0") + code)
+        return path
+
+    return write

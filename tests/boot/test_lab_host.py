@@ -1,0 +1,278 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A real lab host: booted once, kept, found again, and honest about how it was lost.
+
+The workers are fake ones: these tests are about the host, not about machines. They need
+a built kernel: the newest in the cache, or the ELF image that TOOLS_KVM_KERNEL names.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kvm
+from kvm.errors import UserError
+from kvm.host import lab, lab_session
+from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
+from kvm.host.lab import LabHost, LabSettings
+from kvm.project import Project
+from support.fake_vmm import make_artifact
+
+pytestmark = pytest.mark.lab
+
+_PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
+
+
+@pytest.fixture(scope="module")
+def kernel() -> Path:
+    named = os.environ.get("TOOLS_KVM_KERNEL")
+    if named:
+        return Path(named)
+    built = list((Project.find().cache / "kernels").glob("*/vmlinux"))
+    if not built:
+        pytest.skip("no kernel has been built")
+    return max(built, key=lambda path: path.stat().st_mtime)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A checkout of its own, so that its lab host is nobody else's."""
+    root = tmp_path_factory.mktemp("checkout")
+    (root / "linux").mkdir()
+    (root / "tools").symlink_to(Project.find().root / "tools")
+    found = Project(root)
+    yield found
+    lab.stop(found)
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_artifact(tmp_path_factory.mktemp("vmm") / "fake")
+
+
+@pytest.fixture
+def host(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
+    with LabHost(project, kernel, "the kernel under test", artifact=artifact) as found:
+        yield found
+
+
+def _start(host: LabHost, artifact: Path, mode: str, name: str = "run") -> Session:
+    run_dir = host_runs(host) / name
+    return host.start(artifact, {}, {"argv": [mode]}, run_dir=run_dir)
+
+
+def host_runs(host: LabHost) -> Path:
+    return host.share / "runs"
+
+
+def _all(session: Session, within_s: float = 60) -> list[Event]:
+    deadline = time.monotonic() + within_s
+    events = []
+    for event in session.events():
+        assert time.monotonic() < deadline, events
+        if event is not None:
+            events.append(event)
+    return events
+
+
+def test_the_trees_kvm_is_there(host: LabHost) -> None:
+    info = host.info()
+    assert info["kvm"] is True
+    assert info["cpus"] == 2
+    assert info["clocksource"] == "tsc"
+
+
+def test_a_worker_runs_in_its_folder_of_the_share(host: LabHost, artifact: Path) -> None:
+    session = _start(host, artifact, "end")
+    assert [event["event"] for event in _all(session)] == ["started", "result"]
+    assert session.exit_status == 0
+    assert "a diagnostic" in (host_runs(host) / "run" / "vmm.log").read_text()
+
+
+def test_workers_run_side_by_side(host: LabHost, artifact: Path) -> None:
+    sessions = [_start(host, artifact, "echo", f"run{number}") for number in range(3)]
+    for session in sessions:
+        session.send({"stop": "enough"})
+    assert [len(_all(session)) for session in sessions] == [3, 3, 3]
+
+
+def test_a_killed_worker_and_a_crashed_one_end_differently(host: LabHost, artifact: Path) -> None:
+    hanging, crashing = (_start(host, artifact, mode) for mode in ("hang", "crash"))
+    hanging.kill()
+    assert (_all(hanging), hanging.exit_status) == ([], -9) or hanging.exit_status == -9
+    _all(crashing)
+    assert crashing.exit_status == -11
+
+
+def test_a_vmm_built_after_the_boot_is_seen(host: LabHost, tmp_path: Path) -> None:
+    fresh = make_artifact(tmp_path / "fresh")
+    started = _all(_start(host, fresh, "end"))[0]
+    assert started["file"].startswith(str(fresh))
+
+
+def test_what_changes_in_the_share_is_seen_at_once(host: LabHost) -> None:
+    note = host_runs(host) / "note"
+    note.parent.mkdir(parents=True, exist_ok=True)
+    for text in ("one\n", "quite another\n"):
+        note.write_text(text)
+        assert host.run_command(("cat", note), timeout_s=30) == (0, text)
+    assert host.run_command(("sh", "-c", f"echo back > {note}"), timeout_s=30)[0] == 0
+    assert note.read_text() == "back\n"
+
+
+def test_the_developers_files_cannot_be_changed(host: LabHost, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_text("precious")
+    host.run_command(("sh", "-c", f"echo lost > {mine}; rm -f {mine}"), timeout_s=30)
+    assert mine.read_text() == "precious"
+
+
+def test_a_command_is_stopped_at_its_deadline(host: LabHost) -> None:
+    with pytest.raises(CommandTimeout) as late:
+        host.run_command(("sh", "-c", "echo begun; sleep 600"), timeout_s=1)
+    assert late.value.output == "begun\n"
+    assert host.run_command(("true",), timeout_s=30) == (0, "")
+
+
+def test_it_is_kept_for_the_next_command(host: LabHost, project: Project, kernel: Path) -> None:
+    before = lab.status(project)
+    host.close()
+    with LabHost(project, kernel, "the kernel under test") as again:
+        assert again.boot_s == 0
+        assert before is not None
+        after = lab.status(project)
+        assert after is not None
+        assert after.pid == before.pid
+
+
+_CLIENT = """
+import sys
+from pathlib import Path
+from kvm.host.lab import LabHost, LabSettings
+from kvm.project import Project
+root, kernel, artifact = map(Path, sys.argv[1:])
+host = LabHost(Project(root), kernel, "the kernel under test")
+session = host.start(artifact, {}, {"argv": ["hang"]}, run_dir=root / "build" / "killed")
+for event in session.events():
+    if event:
+        print(event["pid"], flush=True)
+"""
+
+
+def test_a_killed_command_leaves_a_usable_lab_host_without_its_worker(
+    project: Project, kernel: Path, artifact: Path
+) -> None:
+    argv = (sys.executable, "-c", _CLIENT, str(project.root), str(kernel), str(artifact))
+    environment = {**os.environ, "PYTHONPATH": str(Path(kvm.__file__).parents[1])}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment) as client:
+        assert client.stdout is not None
+        worker = int(client.stdout.readline())
+        client.kill()
+    with LabHost(project, kernel, "the kernel under test") as host:
+        assert host.boot_s == 0
+        gone = f"for i in 1 2 3 4 5; do [ -d /proc/{worker} ] || exit 0; sleep 1; done; exit 1"
+        assert host.run_command(("sh", "-c", gone), timeout_s=30)[0] == 0
+
+
+def test_a_panic_is_told_to_everybody_and_the_next_start_boots_again(
+    host: LabHost, artifact: Path
+) -> None:
+    bystander = _start(host, artifact, "hang")
+    with pytest.raises(HostPanic) as panic:
+        host.run_command(("sh", "-c", _PANIC), timeout_s=60)
+    assert "sysrq triggered crash" in panic.value.message
+    assert "Call Trace" in panic.value.console
+    with pytest.raises(HostPanic):
+        _all(bystander)
+    booted_s = host.boot_s
+    assert _all(_start(host, artifact, "end"))[-1]["event"] == "result"
+    assert host.boot_s > booted_s
+
+
+def test_qemus_death_is_no_panic(host: LabHost, project: Project, artifact: Path) -> None:
+    session = _start(host, artifact, "hang")
+    running = lab.status(project)
+    assert running is not None
+    os.kill(running.pid, signal.SIGABRT)
+    with pytest.raises(HostLost) as lost:
+        _all(session)
+    assert not isinstance(lost.value, HostPanic)
+    assert "signal 6" in lost.value.message
+
+
+def test_a_lab_host_that_hangs_is_replaced(
+    host: LabHost, project: Project, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = lab.status(project)
+    assert running is not None
+    host.close()
+    monkeypatch.setattr(lab, "_REUSE_S", 1.0)
+    os.kill(running.pid, signal.SIGSTOP)
+    with LabHost(project, kernel, "the kernel under test") as fresh:
+        assert fresh.boot_s > 0
+    replaced = lab.status(project)
+    assert replaced is not None
+    assert replaced.pid != running.pid
+
+
+def test_a_lab_host_that_hangs_under_a_worker_is_noticed(
+    host: LabHost, project: Project, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_session, "_CHECK_EVERY_S", 1.0)
+    monkeypatch.setattr(lab, "_PING_S", 1.0)
+    session = _start(host, artifact, "hang")
+    running = lab.status(project)
+    assert running is not None
+    os.kill(running.pid, signal.SIGSTOP)
+    with pytest.raises(HostHung):
+        _all(session)
+    assert _all(_start(host, artifact, "end"))[-1]["event"] == "result"
+
+
+def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
+    settings = LabSettings(idle_s=1)
+    with LabHost(project, kernel, "the kernel under test", settings=settings) as host:
+        time.sleep(2)
+        assert host.ping() < 2
+    deadline = time.monotonic() + 30
+    while lab.status(project) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_another_kernel_ends_the_old_lab_host(
+    host: LabHost, project: Project, kernel: Path
+) -> None:
+    before = lab.status(project)
+    host.close()
+    with LabHost(project, kernel, "another kernel") as other:
+        assert other.boot_s > 0
+        after = lab.status(project)
+    assert before is not None
+    assert after is not None
+    assert (before.key, before.pid) != (after.key, after.pid)
+    assert not Path(f"/proc/{before.pid}").exists()
+
+
+def test_a_kernel_that_is_none_is_told(project: Project, tmp_path: Path) -> None:
+    broken = tmp_path / "vmlinux"
+    broken.write_bytes(b"not a kernel")
+    with pytest.raises((HostLost, UserError)):
+        LabHost(project, broken, "no kernel")
+
+
+def test_stop_ends_it_and_leaves_nothing(project: Project, kernel: Path) -> None:
+    LabHost(project, kernel, "the kernel under test").close()
+    running = lab.status(project)
+    assert running is not None
+    assert lab.stop(project)
+    assert lab.status(project) is None
+    assert not Path(f"/proc/{running.pid}").exists()
+    assert not lab.stop(project)

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines boot, run commands, and end in the verdict that is right."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from support.machines import Boot
+
+pytestmark = pytest.mark.lab
+
+TinyKernel = Callable[[bytes], Path]
+SYSRQ = "echo 1 > /proc/sys/kernel/sysrq; echo {} > /proc/sysrq-trigger; sleep 30"
+
+
+def test_a_boot_passes_and_leaves_its_record(boot: Boot) -> None:
+    run = boot("uname", "-r", append="quiet")
+    assert run.verdict == ("PASS", "ok"), run
+    folder = run.record.run_dir
+    record = json.loads((folder / "result.json").read_text())
+    assert run.stdout.decode().strip() == record["kernel"]["release"].split("+")[0]
+    assert record["guest"]["transport"] == "virtio"
+    assert 0 < record["exits"]["total"] <= 800, record["exits"]
+    assert {"spec.json", "console.log", "repeat"} <= {path.name for path in folder.iterdir()}
+
+
+def test_the_command_s_streams_and_code_come_apart(boot: Boot) -> None:
+    run = boot("sh", "-c", "echo out; echo err >&2; exit 7")
+    assert run.verdict == ("FAIL", "guest-exit"), run
+    assert (run.stdout, run.stderr, run.record.exit_code) == (b"out\n", b"err\n", 7)
+
+
+@pytest.mark.parametrize("cpus", [2, 4, 8])
+def test_all_vcpus_come_online(boot: Boot, cpus: int) -> None:
+    run = boot(
+        "sh",
+        "-c",
+        "cat /sys/devices/system/cpu/online; grep -c ^processor /proc/cpuinfo",
+        cpus=cpus,
+        timeout_s=60.0,
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.decode().split() == [f"0-{cpus - 1}", str(cpus)]
+
+
+def test_memory_has_the_size_asked_for(boot: Boot) -> None:
+    run = boot("sh", "-c", "grep MemTotal /proc/meminfo", memory_mib=768)
+    assert run.verdict == ("PASS", "ok"), run
+    assert 700 << 10 < int(run.stdout.split()[1]) <= 768 << 10
+
+
+def test_a_silent_command_is_no_hang(boot: Boot) -> None:
+    run = boot("sleep", "7", timeout_s=4.0)
+    assert run.verdict == ("PASS", "ok"), run
+
+
+def test_large_output_arrives_whole(boot: Boot) -> None:
+    run = boot("sh", "-c", "seq 1 300000")
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"".join(b"%d\n" % n for n in range(1, 300001))
+
+
+def test_a_disk_is_read_written_and_flushed(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    content = os.urandom(1 << 20)
+    image.write_bytes(content)
+    run = boot(
+        "sh",
+        "-c",
+        "md5sum </dev/vda && dd if=/dev/vda of=/tmp/half bs=512k count=1 2>/dev/null && "
+        "dd if=/tmp/half of=/dev/vda bs=512k seek=1 conv=fsync 2>/dev/null",
+        disks=(str(image),),
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert image.read_bytes() == content[: 512 << 10] * 2
+
+
+def test_a_read_only_disk_refuses_writes(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(b"\x5a" * 4096)
+    run = boot(
+        "sh",
+        "-c",
+        "cat /sys/block/vda/ro; dd if=/dev/zero of=/dev/vda bs=512 count=1",
+        disks=(f"{image},ro",),
+    )
+    assert run.verdict == ("FAIL", "guest-exit"), run
+    assert run.stdout == b"1\n"
+    assert image.read_bytes() == b"\x5a" * 4096
+
+
+def test_entropy_comes_from_the_rng_device(boot: Boot) -> None:
+    run = boot(
+        "sh",
+        "-c",
+        "cat /sys/class/misc/hw_random/rng_current; "
+        "dd if=/dev/hwrng bs=64 count=1 2>/dev/null | md5sum",
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.startswith(b"virtio_rng")
+
+
+def test_a_panic_is_named_with_its_lines(boot: Boot) -> None:
+    run = boot("sh", "-c", SYSRQ.format("c"))
+    assert run.verdict == ("FAIL", "kernel-panic"), run
+    assert "sysrq triggered crash" in run.record.outcome.summary
+
+
+def test_a_guest_that_spins_silently_is_a_hang(boot: Boot, tiny_kernel: TinyKernel) -> None:
+    run = boot(kernel=tiny_kernel(b"\xeb\xfe"), timeout_s=3.0)
+    assert run.verdict == ("FAIL", "hang"), run
+    registers = [e for e in run.record.outcome.evidence if e.kind == "registers"]
+    assert "1000000" in registers[0].lines[0]
+
+
+def test_a_triple_fault_is_told_from_a_reset(boot: Boot, tiny_kernel: TinyKernel) -> None:
+    run = boot(kernel=tiny_kernel(b"\x0f\x0b"))
+    assert run.verdict[0] == "FAIL", run
+    assert "triple fault" in run.record.outcome.summary
+    # mov dx, 0xcf9; mov al, 6; out dx, al; jmp .
+    run = boot(kernel=tiny_kernel(b"\x66\xba\xf9\x0c\xb0\x06\xee\xeb\xfe"))
+    assert run.verdict == ("FAIL", "guest-exit"), run
+    assert "before init said hello" in run.record.outcome.summary
+
+
+@pytest.mark.parametrize(
+    ("mangle", "words"),
+    [
+        (lambda image: image[: len(image) // 2], "truncated"),
+        (lambda image: b"", "empty"),
+        (lambda image: image[:4] + b"\x01" + image[5:], "32-bit"),
+        (lambda image: image[:18] + b"\xb7" + image[19:], "another architecture"),
+        (lambda image: b"#!/bin/sh\n", "neither"),
+    ],
+    ids=["truncated", "empty", "32-bit", "foreign", "script"],
+)
+def test_a_bad_kernel_is_an_error_that_says_what_is_wrong(
+    boot: Boot, tiny_kernel: TinyKernel, mangle: Callable[[bytes], bytes], words: str
+) -> None:
+    path = tiny_kernel(b"\xeb\xfe")
+    path.write_bytes(mangle(path.read_bytes()))
+    run = boot(kernel=path)
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert words in run.record.outcome.summary
+    assert str(path) in run.record.outcome.summary
+
+
+def test_memory_too_small_for_kernel_and_initrd_says_how_much(boot: Boot, tmp_path: Path) -> None:
+    initrd = tmp_path / "large.cpio"
+    with initrd.open("wb") as file:
+        file.truncate(64 << 20)
+    run = boot(initrd=initrd, memory_mib=48)
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "MiB" in run.record.outcome.summary
+
+
+def test_a_broken_initrd_is_the_kernel_s_panic(boot: Boot, tmp_path: Path) -> None:
+    initrd = tmp_path / "broken.cpio"
+    initrd.write_bytes(b"070701 this is no archive" * 100)
+    run = boot(initrd=initrd)
+    assert run.verdict == ("FAIL", "kernel-panic"), run

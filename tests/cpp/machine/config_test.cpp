@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/config.hpp"
+
+#include <doctest/doctest.h>
+
+#include "base/error.hpp"
+
+namespace vmm::machine {
+namespace {
+
+MachineConfig valid() {
+  MachineConfig config;
+  config.kernel = "vmlinux";
+  config.cmdline = "quiet";
+  return config;
+}
+
+std::string failure(const MachineConfig& config) {
+  try {
+    validate(config);
+  } catch (const base::ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a plain configuration is valid") { CHECK(failure(valid()).empty()); }
+
+TEST_CASE("each refusal names the value and the mend") {
+  MachineConfig config = valid();
+  config.kernel.clear();
+  CHECK(contains(failure(config), "pass a vmlinux"));
+  config = valid();
+  config.vcpus = 0;
+  CHECK(contains(failure(config), "vcpus is 0: use 1 to 255"));
+  config.vcpus = 256;
+  CHECK(contains(failure(config), "vcpus is 256"));
+  config = valid();
+  config.memory_mib = 31;
+  CHECK(contains(failure(config), "31 MiB: use at least 32"));
+  config.memory_mib = ~0ULL;
+  CHECK_FALSE(failure(config).empty());
+}
+
+TEST_CASE("there are as many disks as interrupt lines") {
+  MachineConfig config = valid();
+  config.disks.resize(7);
+  CHECK(failure(config).empty());
+  config.disks.resize(9);
+  CHECK(contains(failure(config), "use at most 7"));
+  config.rng = false;
+  CHECK(contains(failure(config), "use at most 8"));
+}
+
+TEST_CASE("the command line announces the virtio devices in order") {
+  MachineConfig config = valid();
+  config.disks.resize(1);
+  CHECK(count_virtio_devices(config) == 3);
+  CHECK(full_command_line(config, 3) ==
+        "quiet virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6 "
+        "virtio_mmio.device=4K@0xd0002000:7");
+  config.cmdline.clear();
+  CHECK(full_command_line(config, 1) == "virtio_mmio.device=4K@0xd0000000:5");
+}
+
+}  // namespace vmm::machine

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/dispatch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <string>
+
+namespace vmm::machine {
+namespace {
+
+using kvm::Direction;
+
+struct Echo : bus::Device {
+  void read(uint64_t offset, std::span<std::byte> data) override {
+    for (std::byte& byte : data) byte = std::byte{static_cast<uint8_t>(0x10 + offset)};
+  }
+  void write(uint64_t, std::span<const std::byte> data) override {
+    for (const std::byte byte : data) written += static_cast<char>(byte);
+    ++writes;
+  }
+  std::string written;
+  int writes = 0;
+};
+
+struct Fixture {
+  Echo device;
+  Buses buses;
+  Fixture() {
+    buses.pio.attach(0x3f8, 8, device, "com1");
+    buses.mmio.attach(0xd0000000, 0x1000, device, "virtio");
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a port write reaches its device and the guest goes on") {
+  std::array<std::byte, 1> data = {std::byte{'x'}};
+  CHECK_FALSE(dispatch(kvm::Pio{Direction::kWrite, 0x3f8, 1, 1, data}, buses));
+  CHECK(device.written == "x");
+}
+
+TEST_CASE_FIXTURE(Fixture, "string output is one access per element") {
+  std::array<std::byte, 3> data = {std::byte{'a'}, std::byte{'b'}, std::byte{'c'}};
+  CHECK_FALSE(dispatch(kvm::Pio{Direction::kWrite, 0x3f8, 1, 3, data}, buses));
+  CHECK(device.written == "abc");
+  CHECK(device.writes == 3);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a port read fills what the guest gets") {
+  std::array<std::byte, 2> data{};
+  CHECK_FALSE(dispatch(kvm::Pio{Direction::kRead, 0x3fa, 2, 1, data}, buses));
+  CHECK(data[0] == std::byte{0x12});
+}
+
+TEST_CASE_FIXTURE(Fixture, "nobody's ports and addresses read as ones") {
+  std::array<std::byte, 4> data{};
+  CHECK_FALSE(dispatch(kvm::Pio{Direction::kRead, 0xcfc, 4, 1, data}, buses));
+  CHECK(data[3] == std::byte{0xff});
+  data.fill(std::byte{0});
+  CHECK_FALSE(dispatch(kvm::Mmio{Direction::kRead, 0xe0000000, data}, buses));
+  CHECK(data[0] == std::byte{0xff});
+  CHECK_FALSE(dispatch(kvm::Mmio{Direction::kWrite, 0xe0000000, data}, buses));
+}
+
+TEST_CASE_FIXTURE(Fixture, "memory-mapped accesses reach their device") {
+  std::array<std::byte, 4> data{};
+  CHECK_FALSE(dispatch(kvm::Mmio{Direction::kRead, 0xd0000004, data}, buses));
+  CHECK(data[0] == std::byte{0x14});
+  CHECK_FALSE(dispatch(kvm::Mmio{Direction::kWrite, 0xd0000000, data}, buses));
+  CHECK(device.written.size() == 4);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an interruption is no reason to stop") {
+  CHECK_FALSE(dispatch(kvm::Interrupted{}, buses));
+}
+
+TEST_CASE_FIXTURE(Fixture, "terminal exits stop with their reason and details") {
+  const auto reason = [&](const kvm::Exit& exit) {
+    const auto stop = dispatch(exit, buses);
+    REQUIRE(stop);
+    return std::string(name_of(stop->reason)) + ": " + stop->detail;
+  };
+  CHECK(reason(kvm::Shutdown{}) == "shutdown: triple fault");
+  CHECK(reason(kvm::SystemEvent{2}) == "system_event: system event type 2");
+  CHECK(reason(kvm::InternalError{1, "bytes 0f c7"}) == "internal_error: bytes 0f c7");
+  CHECK(reason(kvm::FailEntry{7, 3}) ==
+        "fail_entry: the processor refused to enter the guest, reason 7 on CPU 3");
+}
+
+TEST_CASE_FIXTURE(Fixture, "exits nobody asked for are our own error") {
+  for (const kvm::Exit& exit : {kvm::Exit{kvm::Halt{}}, kvm::Exit{kvm::Debug{}},
+                                kvm::Exit{kvm::Hypercall{9}}, kvm::Exit{kvm::Unknown{42}}}) {
+    const auto stop = dispatch(exit, buses);
+    REQUIRE(stop);
+    CHECK(stop->reason == StopReason::kVmmError);
+  }
+}
+
+}  // namespace vmm::machine

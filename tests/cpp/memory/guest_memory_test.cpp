@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "memory/guest_memory.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <limits>
+
+namespace vmm::memory {
+namespace {
+
+constexpr uint64_t kMiB = 1 << 20;
+constexpr uint64_t kMax = std::numeric_limits<uint64_t>::max();
+
+}  // namespace
+
+TEST_CASE("memory that fits below 3 GiB is one region at zero") {
+  const GuestMemory memory(64 * kMiB);
+  REQUIRE(memory.regions().size() == 1);
+  CHECK(memory.regions()[0].start == GuestAddress{0});
+  CHECK(memory.regions()[0].length == 64 * kMiB);
+}
+
+TEST_CASE("the rest goes above 4 GiB, with a hole that nothing can touch") {
+  const GuestMemory memory(GuestMemory::kLowEnd + 16 * kMiB);
+  REQUIRE(memory.regions().size() == 2);
+  CHECK(memory.regions()[1].start == GuestAddress{GuestMemory::kHighStart});
+  CHECK(memory.regions()[1].length == 16 * kMiB);
+  CHECK(memory.slice(GuestAddress{GuestMemory::kHighStart}, 16 * kMiB));
+  CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kLowEnd}, 1));
+  CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kLowEnd - 1}, 2));
+  CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kHighStart - 1}, 2));
+}
+
+TEST_CASE("slice checks the end of the range, not only its start") {
+  const GuestMemory memory(kMiB);
+  CHECK(memory.slice(GuestAddress{kMiB - 8}, 8));
+  CHECK_FALSE(memory.slice(GuestAddress{kMiB - 8}, 9));
+  CHECK_FALSE(memory.slice(GuestAddress{kMiB}, 1));
+}
+
+TEST_CASE("slice survives lengths and addresses that wrap") {
+  const GuestMemory memory(kMiB);
+  CHECK_FALSE(memory.slice(GuestAddress{1}, kMax));
+  CHECK_FALSE(memory.slice(GuestAddress{kMax}, 1));
+  CHECK_FALSE(memory.slice(GuestAddress{kMax}, kMax));
+}
+
+TEST_CASE("an empty range is a range wherever memory is") {
+  const GuestMemory memory(kMiB);
+  CHECK(memory.slice(GuestAddress{0}, 0));
+  CHECK(memory.slice(GuestAddress{kMiB}, 0));
+  CHECK_FALSE(memory.slice(GuestAddress{kMiB + 1}, 0));
+}
+
+TEST_CASE("objects read back as they were written, and memory starts as zeroes") {
+  GuestMemory memory(kMiB);
+  CHECK(memory.read_object<uint64_t>(GuestAddress{0x100}) == 0);
+  CHECK(memory.write_object(GuestAddress{0x101}, uint32_t{0x12345678}));
+  CHECK(memory.read_object<uint32_t>(GuestAddress{0x101}) == 0x12345678);
+  CHECK(memory.read_object<uint8_t>(GuestAddress{0x101}) == 0x78);
+}
+
+TEST_CASE("a write that does not fit touches nothing") {
+  GuestMemory memory(kMiB);
+  const std::array<std::byte, 4> bytes = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  CHECK_FALSE(memory.write(GuestAddress{kMiB - 2}, bytes));
+  CHECK(memory.read_object<uint16_t>(GuestAddress{kMiB - 2}) == 0);
+  std::array<std::byte, 4> into{};
+  CHECK_FALSE(memory.read(GuestAddress{kMiB - 2}, into));
+}
+
+TEST_CASE("ring indices must be aligned") {
+  GuestMemory memory(kMiB);
+  CHECK(memory.store_release_u16(GuestAddress{2}, 0xbeef));
+  CHECK(memory.load_acquire_u16(GuestAddress{2}) == 0xbeef);
+  CHECK_FALSE(memory.load_acquire_u16(GuestAddress{3}));
+  CHECK_FALSE(memory.store_release_u16(GuestAddress{3}, 1));
+  CHECK_FALSE(memory.load_acquire_u16(GuestAddress{kMiB}));
+}
+
+}  // namespace vmm::memory

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a boot test holds in its hands: one run, and the function that makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kvm.report.record import RunRecord
+
+
+@dataclass(frozen=True)
+class Run:
+    """One boot: its record and what its command wrote."""
+
+    record: RunRecord
+    stdout: bytes
+    stderr: bytes
+
+    @property
+    def verdict(self) -> tuple[str, str]:
+        return self.record.outcome.verdict.value, self.record.outcome.reason.value
+
+    @property
+    def console(self) -> str:
+        assert self.record.run_dir is not None
+        return (self.record.run_dir / "console.log").read_text(errors="replace")
+
+    def __str__(self) -> str:
+        """What a failing assertion prints: enough to repeat the run and to see why."""
+        outcome = self.record.outcome
+        lines = [f"{self.verdict} {outcome.summary}", f"repeat: {self.record.repeat}"]
+        lines += [line for item in outcome.evidence for line in item.lines]
+        return "\n".join([*lines, f"run: {self.record.run_dir}"])
+
+
+Boot = Callable[..., Run]

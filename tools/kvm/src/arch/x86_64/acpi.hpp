@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The ACPI tables: how a distribution's kernel, built without MP tables, learns of the processors
+// and of the IOAPIC, and how it switches the machine off. Called by machine/ once, before boot.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace vmm::arch {
+
+// RSDP, XSDT, FADT, FACS, MADT and DSDT in one piece, the RSDP first, to be placed at
+// guest-physical `address` (a multiple of 64, below 4 GiB). The wiring is that of mp_table():
+// APIC ids 0..vcpus-1, ISA line n at IOAPIC pin n; the SCI alone is level-triggered.
+std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus);
+
+}  // namespace vmm::arch
