@@ -72,7 +72,9 @@ def build_and_boot(
     cli.finish(code)
 
 
-boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"])
+boot: Task[Any] = Task(
+    build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"]
+)
 
 
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})

@@ -23,7 +23,7 @@ _AGENT = "import sys; from kvm.host.agent import Agent; Agent(int(sys.argv[1]), 
 def start_agent(end: socket.socket) -> subprocess.Popen[bytes]:
     """An agent that serves this end; the caller reaps it."""
     child = subprocess.Popen(
-        (sys.executable, "-c", _AGENT, str(end.fileno())),
+        (sys.executable, "-S", "-c", _AGENT, str(end.fileno())),
         pass_fds=(end.fileno(),),
         env={**os.environ, "PYTHONPATH": PACKAGE_ROOT},
     )

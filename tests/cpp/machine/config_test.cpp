@@ -48,14 +48,14 @@ TEST_CASE("each refusal names the value and the mend") {
   CHECK_FALSE(failure(config).empty());
 }
 
-TEST_CASE("there are as many disks as interrupt lines") {
+TEST_CASE("virtio devices have a limit, which counts the console and the rng") {
   MachineConfig config = valid();
-  config.disks.resize(7);
+  config.disks.resize(14);
   CHECK(failure(config).empty());
-  config.disks.resize(9);
-  CHECK(contains(failure(config), "use at most 7"));
+  config.disks.resize(16);
+  CHECK(contains(failure(config), "use at most 14"));
   config.rng = false;
-  CHECK(contains(failure(config), "use at most 8"));
+  CHECK(contains(failure(config), "use at most 15"));
 }
 
 TEST_CASE("the command line announces the virtio devices in order") {
@@ -67,6 +67,11 @@ TEST_CASE("the command line announces the virtio devices in order") {
         "virtio_mmio.device=4K@0xd0002000:7");
   config.cmdline.clear();
   CHECK(full_command_line(config, 1) == "virtio_mmio.device=4K@0xd0000000:5");
+}
+
+TEST_CASE("the ninth device shares the first one's interrupt line") {
+  const std::string line = full_command_line(valid(), 9);
+  CHECK(contains(line, "0xd0007000:15 virtio_mmio.device=4K@0xd0008000:5"));
 }
 
 }  // namespace vmm::machine

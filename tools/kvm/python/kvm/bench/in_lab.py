@@ -25,7 +25,7 @@ def main() -> int:
     """Interleave the runs; one of each first, unmeasured, to warm the page cache."""
     job = json.loads(sys.argv[1])
     sys.path.insert(0, job["artifact"])
-    from kvm.vm import worker
+    import kvm.vm.worker as worker
 
     ours: list[float] = []
     peer: list[float] = []

@@ -15,8 +15,9 @@ from kvm.vm.spec import DiskSpec, MachineSpec
 _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
 _IN_TREE = "earlyprintk=debugport,keep console=ttynull 8250.nr_uarts=1"
-# A stock kernel knows only the UART; without PCI and keyboard it must not search for them.
-_STOCK = "earlyprintk=ttyS0 console=ttyS0 pci=off i8042.noaux i8042.nopnp"
+# A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI tells it that
+# there is no keyboard; that there is no PCI it would find out by searching.
+_STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 pci=off"
 
 
 def command_line(options: BootOptions) -> str:

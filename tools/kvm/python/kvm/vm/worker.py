@@ -265,7 +265,9 @@ class Session:
         for fd in (self._machine.console_fd, *self._decoders):
             guest.register(fd, select.POLLIN)
         while ready := guest.poll(idle_ms):
-            if not any([self._read_guest(fd) for fd, _ in ready]):
+            # Every one is read: any() alone would stop at the first that has something.
+            read = [self._read_guest(fd) for fd, _ in ready]
+            if not any(read):
                 return
             self._out.flush_all()
 
