@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A session is followed to its end, and every wait in it has a deadline."""
+
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.run.drive import Drive, Sinks, Transcript
+from kvm.verdict.observation import Deadline
+
+Event = dict[str, Any]
+STARTED: Event = {"event": "started"}
+HELLO: Event = {"event": "hello", "info": {"release": "6.12", "cpus": "1"}}
+RESULT: Event = {"event": "result", "stop": "reset"}
+
+
+def b64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+class Script:
+    """Plays events; a number is a pause in seconds, a callable is called.
+
+    A stop is answered with ``on_stop``; None leaves the worker stuck.
+    """
+
+    def __init__(self, *steps: Any, on_stop: Event | None = None) -> None:
+        self.steps = list(steps)
+        self.on_stop = on_stop
+        self.sent: list[Event] = []
+        self.killed = False
+        self.exit_status: int | None = None
+        self.stderr_tail = ""
+
+    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+        while self.steps:
+            step = self.steps.pop(0)
+            if callable(step):
+                step()
+                continue
+            if isinstance(step, dict):
+                yield step
+                continue
+            end = time.monotonic() + step
+            while time.monotonic() < end and not self._stopped() and not self.killed:
+                time.sleep(0.01)
+                yield None
+            if self.killed:
+                return
+            if self._stopped() and self.on_stop is not None:
+                yield self.on_stop
+                return
+
+    def send(self, message: Event) -> None:
+        self.sent.append(message)
+
+    def kill(self) -> None:
+        self.killed = True
+
+    def _stopped(self) -> bool:
+        return self.on_stop is not None and any("stop" in message for message in self.sent)
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
+    def run(
+        session: Script, silence_s: float = 5.0, total_s: float = 20.0
+    ) -> tuple[Transcript, bytes]:
+        out = bytearray()
+        sinks = Sinks(tmp_path / "console.log", out.extend, out.extend, lambda text: None)
+        return Drive(session, sinks, silence_s, total_s).run(), bytes(out)
+
+    return run
+
+
+Drives = Callable[..., tuple[Transcript, bytes]]
+
+
+def test_a_whole_session_is_recorded(drive: Drives, tmp_path: Path) -> None:
+    console = {"event": "console", "data": b64(b"[    0.000000] Linux\n")}
+    stdout = {"event": "stdout", "data": b64(b"hello\n")}
+    leave = {"event": "exit", "code": 3, "signal": 0}
+    script, out = drive(Script(STARTED, console, HELLO, stdout, leave, RESULT))
+    assert (script.exit_code, script.hello, out) == (3, HELLO["info"], b"hello\n")
+    assert script.result == RESULT
+    assert script.started_s is not None and script.hello_s is not None
+    assert (tmp_path / "console.log").read_bytes() == b"[    0.000000] Linux\n"
+
+
+def test_silence_stops_the_machine_and_says_which_deadline(drive: Drives) -> None:
+    session = Script(STARTED, 5, on_stop={**RESULT, "stop": "stopped"})
+    script, _ = drive(session, silence_s=0.2)
+    assert (script.deadline, script.deadline_s) == (Deadline.SILENCE, 0.2)
+    assert script.result is not None and script.result["stop"] == "stopped"
+    assert "silence" in session.sent[0]["stop"]
+
+
+def test_heartbeats_are_signs_of_life(drive: Drives) -> None:
+    beat = {"event": "heartbeat"}
+    script, _ = drive(Script(STARTED, 0.15, beat, 0.15, beat, 0.15, RESULT), silence_s=0.25)
+    assert script.deadline is None
+
+
+def test_the_total_deadline_ends_even_a_talkative_guest(drive: Drives) -> None:
+    beats = [step for _ in range(100) for step in ({"event": "heartbeat"}, 0.05)]
+    script, _ = drive(Script(STARTED, *beats, on_stop=RESULT), total_s=0.3)
+    assert script.deadline is Deadline.TOTAL
+
+
+def test_a_worker_that_ignores_a_stop_is_killed(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvm.run.drive._RESULT_WAIT_S", 0.2)
+    session = Script(STARTED, 30)
+    script, _ = drive(session, silence_s=0.1)
+    assert session.killed
+    assert script.result is None
+    assert script.deadline is Deadline.SILENCE
+
+
+def test_a_panic_without_a_reset_is_not_waited_for(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvm.run.drive._GRACE_AFTER_DEATH_S", 0.1)
+    panic = b"[    1.000000] Kernel panic - not syncing: at the disco\n"
+    session = Script(STARTED, {"event": "console", "data": b64(panic)}, 10, on_stop=RESULT)
+    start = time.monotonic()
+    script, _ = drive(session)
+    assert time.monotonic() - start < 3
+    assert script.deadline is None
+    assert script.console.dying
+
+
+def test_ctrl_c_stops_the_machine_and_is_recorded(drive: Drives) -> None:
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    session = Script(STARTED, interrupt, 5, on_stop=RESULT)
+    script, _ = drive(session)
+    assert script.interrupted
+    assert session.sent == [{"stop": "interrupted"}]
+
+
+def test_a_setup_error_ends_the_session(drive: Drives) -> None:
+    script, _ = drive(Script({"event": "error", "kind": "load", "message": "too small"}))
+    assert script.worker_error is not None
+    assert script.worker_error.kind == "load"

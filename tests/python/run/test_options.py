@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a user asks for is checked before anything is built, and can be said again."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.run.machine import command_line, parse_disk
+from kvm.run.options import BootOptions, parse_memory
+
+
+@pytest.mark.parametrize(
+    ("text", "mib"), [("512", 512), ("512M", 512), ("2G", 2048), ("1GiB", 1024), ("65536k", 64)]
+)
+def test_memory_is_read_in_the_usual_units(text: str, mib: int) -> None:
+    assert parse_memory(text) == mib
+
+
+@pytest.mark.parametrize("text", ["", "lots", "-1", "8M", "1.5G"])
+def test_bad_memory_names_the_value(text: str) -> None:
+    with pytest.raises(UserError, match="--memory"):
+        parse_memory(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"host": "mars"}, "--host mars"),
+        ({"cpus": 0}, "--cpus 0"),
+        ({"cpus": 300}, "--cpus 300"),
+        ({"timeout_s": 0.0}, "above 0"),
+        ({"kernel": Path("/nowhere/vmlinux")}, "/nowhere/vmlinux"),
+        ({"shell": True, "command": ("ls",)}, "--shell"),
+    ],
+)
+def test_a_bad_option_is_named(options: dict[str, object], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        BootOptions(**options).check()  # type: ignore[arg-type]
+
+
+def test_the_repeat_command_says_the_same() -> None:
+    options = BootOptions(command=("sh", "-c", "exit 7"), cpus=2, append="a=1 b", memory_mib=512)
+    words = shlex.split(options.arguments())
+    assert words == ["--cpus=2", "--memory=512M", "--append=a=1 b", "--", "sh", "-c", "exit 7"]
+
+
+def test_the_user_s_words_come_last_on_the_command_line() -> None:
+    assert command_line(BootOptions(append="panic=0")).endswith(" panic=0")
+
+
+def test_a_disk_may_be_read_only_and_nothing_else(tmp_path: Path) -> None:
+    assert parse_disk(f"{tmp_path}/d,ro").read_only
+    assert not parse_disk(f"{tmp_path}/d").read_only
+    with pytest.raises(UserError, match="unknown mode 'wo'"):
+        parse_disk("d,wo")
