@@ -26,17 +26,13 @@ def spec(tmp_path: Path) -> MachineSpec:
     return MachineSpec(tmp_path / "kernel", None, "", disks=(DiskSpec(tmp_path / "disk"),))
 
 
-def quiet(text: str) -> None:
-    pass
-
-
 def test_the_native_host_uses_files_where_they_are(project: Project, spec: MachineSpec) -> None:
-    with staged(spec, "native", project, project.build / "run", quiet) as files:
+    with staged(spec, "native", project, project.build / "run") as files:
         assert files.spec == spec
 
 
 def test_what_the_guest_writes_reaches_the_user_s_disk(project: Project, spec: MachineSpec) -> None:
-    with staged(spec, "lab", project, project.build / "run", quiet) as files:
+    with staged(spec, "lab", project, project.build / "run") as files:
         assert files.spec.disks[0].path.parent == project.build / "run"
         files.spec.disks[0].path.write_bytes(b"written")
         message = f"disk {files.spec.disks[0].path}: too small"
@@ -52,7 +48,7 @@ def test_a_disk_on_another_file_system_is_copied_both_ways(
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr("os.link", refuse)
-    with staged(spec, "lab", project, project.build / "run", quiet) as files:
+    with staged(spec, "lab", project, project.build / "run") as files:
         assert files.spec.kernel.read_bytes() == b"kernel"
         files.spec.disks[0].path.write_bytes(b"written")
         assert spec.disks[0].path.read_bytes() == b"disk"
@@ -63,5 +59,5 @@ def test_built_artifacts_are_not_staged(project: Project) -> None:
     kernel = project.cache / "kernels" / "id" / "vmlinux"
     kernel.parent.mkdir(parents=True)
     kernel.write_bytes(b"x")
-    with staged(MachineSpec(kernel, None, ""), "lab", project, project.build / "run", quiet) as f:
+    with staged(MachineSpec(kernel, None, ""), "lab", project, project.build / "run") as f:
         assert f.spec.kernel == kernel

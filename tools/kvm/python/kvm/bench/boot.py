@@ -82,7 +82,7 @@ def measure(project: Project, progress: Progress, *, runs: int) -> BootBench:
         "runs": runs,
     }
     with progress.phase("lab host") as say:
-        host = hosts.connect(project, "lab", built, say)
+        host = hosts.connect(project, "lab", built, say, patient=True).host
     try:
         with progress.phase(f"{2 * runs} boots") as say:
             script = Path(__file__).with_name("in_lab.py")

@@ -67,6 +67,7 @@ def kernel_cmdline(machine: LabMachine) -> str:
     and QEMU reuses translated code when programs load where they did before: no ASLR.
     """
     words = [
+        "earlyprintk=ttyS0",
         "console=ttyS0",
         "loglevel=5",
         "oops=panic",

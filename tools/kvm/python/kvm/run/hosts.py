@@ -1,30 +1,63 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host a run asked for, or the one this machine is good for."""
+"""The host a run asked for, or the one this machine is good for.
+
+A lab host runs the kernel under test. One that does not come up is first suspected,
+not blamed: ``Stand`` tells whose kernel the lab host runs, and what became of ours.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from kvm.host.base import Host
+from kvm.host.base import Host, HostHung, HostLost, HostPanic
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
 from kvm.host.lab import LabHost, LabSettings
 from kvm.host.native import NativeHost
+from kvm.host.qemu import Accelerator
 from kvm.project import Project
+from kvm.run import proven
 from kvm.run.halves import Halves
+
+Say = Callable[[str], None]
+
+# A kernel that takes this many times as long as the proven one did is examined as a guest.
+_SUSPICIOUS = 3.0
+_QUICK_MIN_S = 4.0
+_PATIENT_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stand:
+    """A host, and how the kernel under test failed to be the host itself (None: it is)."""
+
+    host: Host
+    suspected: HostLost | None = None
+
+
+class KernelNotUp(Exception):
+    """The kernel under test did not come up as lab host, and no other is there to examine it."""
+
+    def __init__(self, lost: HostLost) -> None:
+        super().__init__(str(lost))
+        self.lost = lost
 
 
 def connect(
     project: Project,
     requested: str,
     halves: Halves,
-    say: Callable[[str], None],
+    say: Say,
+    *,
     prefetch: tuple[Path, ...] = (),
-) -> Host:
+    patient: bool = False,
+) -> Stand:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
-    ``prefetch`` names files that its machines will want first.
+    ``prefetch`` names files that its machines will want first. ``patient`` waits as
+    long as it takes, and does not let another kernel stand in. Raises ``KernelNotUp``.
     """
 
     @cache
@@ -35,13 +68,39 @@ def connect(
     choice = choose(requested, probe)
     say(f"{choice.kind.value}: {choice.why}")
     if choice.kind is HostKind.NATIVE:
-        return NativeHost()
-    return LabHost(
-        project,
-        halves.kernel.vmlinux,
-        halves.kernel.id,
-        artifact=halves.vmm.folder,
-        prefetch=prefetch,
-        settings=LabSettings(accelerator=lab_accelerator(probe)),
-        say=say,
-    )
+        return Stand(NativeHost())
+    good = None if patient else proven.load(project)
+    opener = _Opener(project, halves.vmm.folder, lab_accelerator(probe), prefetch, say)
+    kernel = halves.kernel
+    if good is None or good.kernel_id == kernel.id:
+        return Stand(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
+    quick_s = max(_QUICK_MIN_S, _SUSPICIOUS * good.boot_s)
+    try:
+        return Stand(opener.open(kernel.vmlinux, kernel.id, quick_s))
+    except KernelNotUp as failed:
+        say("the kernel does not come up as lab host; trying it as a guest of the last good one")
+        stand_in = opener.open(good.vmlinux, good.kernel_id, _PATIENT_S)
+        return Stand(stand_in, suspected=failed.lost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opener:
+    project: Project
+    artifact: Path
+    accelerator: Accelerator
+    prefetch: tuple[Path, ...]
+    say: Say
+
+    def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
+        try:
+            return LabHost(
+                self.project,
+                vmlinux,
+                kernel_id,
+                artifact=self.artifact,
+                prefetch=self.prefetch,
+                settings=LabSettings(accelerator=self.accelerator, boot_deadline_s=deadline_s),
+                say=self.say,
+            )
+        except (HostPanic, HostHung) as lost:
+            raise KernelNotUp(lost) from lost

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,14 +73,10 @@ class Staged:
 
 
 @contextlib.contextmanager
-def staged(
-    spec: MachineSpec, host: str, project: Project, run_dir: Path, say: Callable[[str], None]
-) -> Iterator[Staged]:
+def staged(spec: MachineSpec, host: str, project: Project, run_dir: Path) -> Iterator[Staged]:
     """Stage for a lab host, undone at the end; for the native host nothing is moved."""
     everywhere = (Path("/"),)
     ours = (project.cache.resolve(), project.build.resolve())
-    if host == "lab":
-        say("linking files into the run's folder")
     files = Staged(spec, run_dir, ours if host == "lab" else everywhere)
     try:
         yield files

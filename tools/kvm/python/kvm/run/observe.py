@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From what a run left behind to its observation, for the judge, and its record, for the user."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import BuildError
+from kvm.host.base import Host, HostHung, HostLost, Session
+from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
+from kvm.run.drive import Transcript
+from kvm.run.halves import Halves
+from kvm.run.options import BootOptions
+from kvm.verdict.console import parse_console
+from kvm.verdict.observation import Deadline, Observation
+from kvm.verdict.symbols import SystemMap
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
+
+Write = Callable[[bytes], None]
+
+
+class Capture:
+    """Passes a command's output on and keeps its beginning for the record."""
+
+    _LIMIT = 64 << 10
+
+    def __init__(self, stdout: Write, stderr: Write) -> None:
+        self._sinks = {"stdout": stdout, "stderr": stderr}
+        self._kept = {"stdout": bytearray(), "stderr": bytearray()}
+
+    def stdout(self, data: bytes) -> None:
+        self._take("stdout", data)
+
+    def stderr(self, data: bytes) -> None:
+        self._take("stderr", data)
+
+    def text(self, name: str) -> str:
+        return self._kept[name].decode(errors="replace")
+
+    def _take(self, name: str, data: bytes) -> None:
+        kept = self._kept[name]
+        kept += data[: self._LIMIT - len(kept)]
+        self._sinks[name](data)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One machine's run: what was asked, what it said, and what became of worker and host."""
+
+    command: tuple[str, ...]
+    script: Transcript
+    capture: Capture
+    host: Host
+    session: Session | None
+    lost: str
+
+
+def observation(attempt: Attempt, options: BootOptions, halves: Halves) -> Observation:
+    """All facts of an attempt."""
+    script, session = attempt.script, attempt.session
+    result = script.result or {}
+    log_buf = result.get("log_buf")
+    return Observation(
+        command=attempt.command,
+        findings=script.console.findings,
+        console_tail=tuple(script.console.tail),
+        log_buf=base64.b64decode(log_buf) if log_buf else None,
+        hello=script.hello is not None,
+        exit_code=script.exit_code,
+        exit_signal=script.exit_signal,
+        guest_error=script.guest_error,
+        stop=result.get("stop"),
+        stop_detail=result.get("detail", ""),
+        registers=tuple(result.get("registers", ())),
+        last_exits=tuple(result.get("last_exits", ())),
+        worker_status=session.exit_status if session is not None else None,
+        worker_error=script.worker_error,
+        worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
+        host_findings=parse_console(attempt.host.console),
+        host_lost=attempt.lost,
+        deadline=script.deadline,
+        deadline_s=script.deadline_s,
+        interrupted=script.interrupted,
+        allow_warnings=options.allow_warnings,
+        symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
+    )
+
+
+def not_up(lost: HostLost, deadline_s: float) -> Observation:
+    """The kernel did not come up as lab host: its console there is all there is to judge."""
+    lines = tuple(lost.console.splitlines()[-40:])
+    hung = isinstance(lost, HostHung)
+    return Observation(
+        findings=parse_console(lost.console),
+        console_tail=lines,
+        stop=None if hung else "reset",
+        stop_detail=str(lost),
+        deadline=Deadline.SILENCE if hung else None,
+        deadline_s=deadline_s,
+    )
+
+
+def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> Timings:
+    """Where the seconds went."""
+
+    def between(first: float | None, second: float | None) -> float | None:
+        return None if first is None or second is None else second - first
+
+    return Timings(
+        kernel_build=halves.kernel.seconds,
+        vmm_build=halves.vmm.seconds,
+        host_boot=host.boot_s,
+        vmm_start=script.started_s,
+        guest_init=between(script.started_s, script.hello_s),
+        command=between(script.hello_s, script.exit_s),
+        total=total_s,
+    )
+
+
+def record(
+    options: BootOptions,
+    halves: Halves,
+    outcome: Outcome,
+    run_dir: Path,
+    *,
+    attempt: Attempt | None = None,
+    spent: Timings | None = None,
+) -> RunRecord:
+    """The record of a run, also written to its folder."""
+    script = attempt.script if attempt is not None else Transcript()
+    hello = script.hello or {}
+    kernel = KernelFacts(halves.kernel.label, halves.kernel.id, str(halves.kernel.vmlinux))
+    if options.kernel is not None:
+        kernel = KernelFacts(hello.get("release", options.kernel.name), "", str(options.kernel))
+    made = RunRecord(
+        outcome=outcome,
+        host=attempt.host.name if attempt is not None else options.host,
+        exit_code=_exit_code(outcome, script.exit_code),
+        kernel=kernel,
+        vmm_id=halves.vmm.id,
+        guest=GuestFacts(
+            cpus=int(hello.get("cpus", options.cpus)),
+            memory_mib=options.memory_mib,
+            transport=hello.get("transport", ""),
+            exit_code=script.exit_code,
+            signal=script.exit_signal if script.exit_code is not None else None,
+            stdout=attempt.capture.text("stdout") if attempt is not None else "",
+            stderr=attempt.capture.text("stderr") if attempt is not None else "",
+        ),
+        timings=spent or Timings(),
+        exits=ExitCounts.from_result((script.result or {}).get("exits")),
+        run_dir=run_dir,
+        command=options.command,
+        repeat=f"./invoke boot {options.arguments()}".strip(),
+    )
+    made.write(run_dir / "result.json")
+    return made
+
+
+def build_failure(failed: BuildError, options: BootOptions, total_s: float) -> RunRecord:
+    """The record of a tree that does not compile."""
+    evidence = (Evidence("compiler", failed.errors),)
+    outcome = Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, failed.message, evidence)
+    return RunRecord(
+        outcome=outcome,
+        host=options.host,
+        exit_code=outcome.exit_code,
+        timings=Timings(total=total_s),
+        command=options.command,
+    )
+
+
+def _exit_code(outcome: Outcome, own: int | None) -> int:
+    """A guest command's own code is passed on."""
+    return passed_on(own) if outcome.reason is Reason.GUEST_EXIT and own else outcome.exit_code

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The kernel last seen to serve as lab host and run a guest to a PASS, and how fast it came up.
+
+One image is lab host and guest. When a new one does not come up as lab host, a proven
+one takes that place, so that the new one can be examined as a guest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """A good kernel's id and image, and the seconds its lab host took to come up."""
+
+    kernel_id: str
+    vmlinux: Path
+    boot_s: float
+
+
+def load(project: Project) -> Proven | None:
+    """The proven kernel whose image is still in the cache."""
+    try:
+        found = json.loads(_file(project).read_text())
+        proven = Proven(found["kernel_id"], Path(found["vmlinux"]), float(found["boot_s"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return proven if proven.vmlinux.is_file() else None
+
+
+def record(project: Project, kernel_id: str, vmlinux: Path, boot_s: float) -> None:
+    """Remember it; ``boot_s`` of 0 means that it was up already."""
+    before = load(project)
+    if boot_s == 0 and before is not None:
+        boot_s = before.boot_s
+    if before == Proven(kernel_id, vmlinux, boot_s):
+        return
+    file = _file(project)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps({"kernel_id": kernel_id, "vmlinux": str(vmlinux), "boot_s": boot_s}))
+    os.replace(part, file)
+
+
+def _file(project: Project) -> Path:
+    return project.build / "lab" / "proven.json"
