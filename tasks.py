@@ -31,7 +31,7 @@ def build_and_boot(
     initrd: str = "",
     disk: list[str] | None = None,
     shell: bool = False,
-    timeout: float = 8.0,
+    timeout: float = 6.0,
     deadline: float = 3600.0,
     json: str = "",
     verbose: bool = False,

@@ -128,13 +128,18 @@ void bind_machine(py::module_& module) {
       .def("wait", &wait, py::arg("timeout_s"))
       .def("stop", &stop)
       .def("close", &OwnedMachine::close)
-      .def_property_readonly("console_fd", [](const OwnedMachine& m) { return m.get().console_fd(); })
-      .def_property_readonly("agent_fd", [](const OwnedMachine& m) { return m.get().agent_fd(); })
+      .def_property_readonly("console_fd",
+                             [](const OwnedMachine& m) { return m.get().console_fd(); })
+      .def_property_readonly("agent_fd",
+                             [](const OwnedMachine& m) { return m.get().agent_fd(); })
       .def_property_readonly("serial_agent_fd",
                              [](const OwnedMachine& m) { return m.get().serial_agent_fd(); })
-      .def_property_readonly("stopped_fd", [](const OwnedMachine& m) { return m.get().stopped_fd(); })
-      .def_property_readonly("cmdline", [](const OwnedMachine& m) { return m.get().command_line(); })
-      .def_property_readonly("started_ns", [](const OwnedMachine& m) { return m.get().started_ns(); })
+      .def_property_readonly("stopped_fd",
+                             [](const OwnedMachine& m) { return m.get().stopped_fd(); })
+      .def_property_readonly("cmdline",
+                             [](const OwnedMachine& m) { return m.get().command_line(); })
+      .def_property_readonly("started_ns",
+                             [](const OwnedMachine& m) { return m.get().started_ns(); })
       .def("exits", &exits)
       .def("last_exits", [](const OwnedMachine& m) { return m.get().last_exits(); })
       .def("registers", &registers)

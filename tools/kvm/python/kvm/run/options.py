@@ -54,7 +54,7 @@ class BootOptions:
     kernel: Path | None = None
     initrd: Path | None = None
     disks: tuple[str, ...] = ()
-    timeout_s: float = 8.0
+    timeout_s: float = 6.0
     deadline_s: float = 3600.0
     allow_warnings: bool = False
     pinned_only: bool = False
