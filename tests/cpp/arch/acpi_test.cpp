@@ -25,8 +25,8 @@ struct Fixture {
   memory::GuestMemory memory{2 << 20};
 
   void write(uint32_t vcpus) {
-    REQUIRE(memory.write(GuestAddress{layout::kAcpiTables},
-                         acpi_tables(layout::kAcpiTables, vcpus)));
+    REQUIRE(
+        memory.write(GuestAddress{layout::kAcpiTables}, acpi_tables(layout::kAcpiTables, vcpus)));
   }
   template <class T>
   T get(uint64_t address) const {
@@ -186,8 +186,8 @@ TEST_CASE_FIXTURE(Fixture, "the DSDT holds the sleep type of S5") {
   const std::string aml = text(dsdt + kHeaderSize, u32(dsdt + 4) - kHeaderSize);
   const char off = layout::kSleepTypeOff;
   // NameOp, NameString, PackageOp, PkgLength, NumElements, then BytePrefix and a byte for each.
-  const std::string expected = {'\x08', '_',   'S',    '5', '_',    '\x12', '\x0a', '\x04',
-                                '\x0a', off,   '\x0a', off, '\x0a', '\0',   '\x0a', '\0'};
+  const std::string expected = {'\x08', '_', 'S',    '5', '_',    '\x12', '\x0a', '\x04',
+                                '\x0a', off, '\x0a', off, '\x0a', '\0',   '\x0a', '\0'};
   CHECK(aml == expected);
 }
 

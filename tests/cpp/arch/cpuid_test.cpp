@@ -14,13 +14,13 @@ using kvm::CpuidEntry;
 std::vector<CpuidEntry> offer() {
   return {
       {0, 0, false, 0x1f, 0, 0, 0},
-      {1, 0, false, 0, 0x00000800, 0x00000001, 0x00000001},
+      {1, 0, false, 0, 0x00000800, 0x00000021, 0x00000001},
       {4, 0, true, 0x121, 0, 0, 0},  // level 1
       {4, 1, true, 0x163, 0, 0, 0},  // level 3
       {4, 2, true, 0, 0, 0, 0},
       {0xb, 0, true, 0, 0, 0, 77},
       {0xd, 0, true, 0x207, 0, 0, 0x1},
-      {0x80000001, 0, false, 0, 0, 0, 0},
+      {0x80000001, 0, false, 0, 0, 0x00000005, 0},
       {0x80000008, 0, false, 0x3030, 0, 0xf0ff, 0},
       {0x8000001e, 0, false, 99, 99, 99, 0},
   };
@@ -46,6 +46,12 @@ TEST_CASE("leaf 1 carries the APIC id, the hypervisor bit and the deadline timer
   CHECK((leaf->ecx >> 31 & 1) == 1);
   CHECK((leaf->ecx >> 24 & 1) == 1);
   CHECK((leaf->edx >> 28 & 1) == 1);
+}
+
+TEST_CASE("guests are not offered virtualization of their own") {
+  const auto cpuid = guest_cpuid(offer(), {0, 1}, true);
+  CHECK((find(cpuid, 1)->ecx & 0x21) == 0x01);
+  CHECK(find(cpuid, 0x80000001)->ecx == 0x01);
 }
 
 TEST_CASE("a single processor without deadline timer says so") {

@@ -56,7 +56,8 @@ TEST_CASE_FIXTURE(Fixture, "the enable register keeps what ACPICA reads back") {
   CHECK(test::in8(pm, kEnable) == 0x20);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the sleep type alone is remembered, with sleep enable it switches off") {
+TEST_CASE_FIXTURE(Fixture,
+                  "the sleep type alone is remembered, with sleep enable it switches off") {
   out16(kControl, kOff << 10);
   CHECK(in16(kControl) == (kOff << 10 | 1));
   CHECK(power.resets == 0);
@@ -79,7 +80,8 @@ TEST_CASE_FIXTURE(Fixture, "no other sleep type does anything") {
   CHECK(power.resets == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a wide access covers status and enable, and nothing runs over the end") {
+TEST_CASE_FIXTURE(Fixture,
+                  "a wide access covers status and enable, and nothing runs over the end") {
   const std::array<std::byte, 4> data = {std::byte{0xff}, std::byte{0xff}, std::byte{0x21},
                                          std::byte{0x01}};
   pm.write(kStatus, data);

@@ -22,10 +22,10 @@
 
 enum {
 	RUN_WAIT_MS = 60 * 1000,
-	/* How long the host has to answer EXIT with POWEROFF; many don't. */
-	ACKNOWLEDGE_MS = 50,
+	/* How long the host has to answer EXIT with POWEROFF: on a busy one it takes a while. */
+	ACKNOWLEDGE_MS = 3000,
 	/* ... and when it goes on sending input instead. */
-	ACKNOWLEDGE_MAX_MS = 500,
+	ACKNOWLEDGE_MAX_MS = 6000,
 	CONNECT_STEP_US = 500,
 };
 

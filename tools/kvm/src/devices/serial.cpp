@@ -136,8 +136,8 @@ void Serial::write_interrupt_enable(uint8_t value) {
   interrupt_enable_ = value & kIerImplemented;
   const bool wanted = (before & UART_IER_THRI) != 0;
   const bool wants = (interrupt_enable_ & UART_IER_THRI) != 0;
-  // Enabling the interrupt while the transmitter is empty raises it at once: serial8250_do_startup()
-  // tests for chips that don't, and 8250 drivers start every transmission this way.
+  // Enabling the interrupt while the transmitter is empty raises it at once: 8250 drivers start
+  // every transmission this way, and serial8250_do_startup() tests for chips that don't.
   if (wants && !wanted) transmitter_empty_event_ = true;
   if (wanted && !wants) output_.flush();
   raise_if_pending();

@@ -160,12 +160,10 @@ Exit Vcpu::run() {
 }
 
 void Vcpu::complete_io() {
-  const auto before = run_.get()->immediate_exit;
-  run_.get()->immediate_exit = 1;
+  request_exit();
   if (ioctl(fd_.get(), KVM_RUN, 0) < 0 && errno != EINTR && errno != EAGAIN) {
     throw base::SystemError("KVM_RUN", errno);
   }
-  run_.get()->immediate_exit = before;
 }
 
 void Vcpu::request_exit() {

@@ -40,7 +40,8 @@ class Vcpu {
   // Enters the guest until something needs userspace. Throws SystemError when KVM_RUN itself fails.
   Exit run();
 
-  // Lets KVM finish the I/O of the last exit (registers included) without running the guest.
+  // Lets KVM finish the I/O of the last exit (registers included) without running the guest. The
+  // vCPU's last act: request_exit() stays in effect.
   void complete_io();
 
   // From any thread: the next or current run() returns Interrupted. Whoever calls it also signals

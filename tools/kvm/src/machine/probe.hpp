@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Can this host's /dev/kvm run Linux? Opening it proves little: some implementations interpret
-// ring 0 and give up at instructions that every kernel uses. So a small guest executes them, under a
-// deadline. Called through the bindings by whoever chooses a host; blocks its thread until then.
+// ring 0 and give up at instructions that every kernel uses. So a small guest executes them, under
+// a deadline. Called through the bindings by whoever chooses a host; blocks its thread until then.
 #pragma once
 
 #include <chrono>

@@ -33,7 +33,7 @@ class FrameType(IntEnum):
     """Below 16 the guest speaks, from 16 on the host does.
 
     The guest waits 60 s for RUN, serves one, and resets the machine after EXIT. It gives
-    the host 50 ms to answer EXIT with POWEROFF, which tells it that EXIT has arrived.
+    the host 3 s to answer EXIT with POWEROFF, which tells it that EXIT has arrived.
     """
 
     HELLO = 1  # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport

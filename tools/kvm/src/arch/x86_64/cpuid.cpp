@@ -31,6 +31,8 @@ void patch_features(kvm::CpuidEntry& entry, CpuTopology topology, bool tsc_deadl
   entry.ebx = with_bits(entry.ebx, 24, 8, topology.apic_id);
   entry.ebx = with_bits(entry.ebx, 16, 8, std::min(topology.vcpus, 255U));
   entry.ecx |= kEcxHypervisor;
+  // Nested virtualization is not offered: a guest with it pays for setting up its own KVM.
+  entry.ecx &= ~kEcxVmx;
   if (tsc_deadline) entry.ecx |= kEcxTscDeadline;
   if (topology.vcpus > 1) {
     entry.edx |= kEdxHtt;
@@ -87,6 +89,9 @@ std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> suppor
         break;
       case 4:
         patch_cache(entry, topology);
+        break;
+      case 0x80000001:
+        entry.ecx &= ~kEcxSvm;
         break;
       case 0x80000008:
         patch_amd_cores(entry, topology);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Whole machines running a few bytes of guest code: such payloads run even on a KVM that cannot
+// boot Linux. Without /dev/kvm these tests say so and pass.
+#include "machine/machine.hpp"
+
+#include <doctest/doctest.h>
+#include <elf.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "base/error.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr uint64_t kLoadAt = 1 << 20;
+
+bool have_kvm() {
+  if (access("/dev/kvm", R_OK | W_OK) == 0) return true;
+  MESSAGE("no /dev/kvm: nothing tested");
+  return false;
+}
+
+// An ELF file whose entry point is the first byte of `code`.
+class Kernel {
+ public:
+  explicit Kernel(const std::vector<uint8_t>& code) {
+    Elf64_Ehdr header{};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_type = ET_EXEC;
+    header.e_machine = EM_X86_64;
+    header.e_entry = kLoadAt;
+    header.e_phoff = sizeof header;
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = 1;
+    Elf64_Phdr segment{};
+    segment.p_type = PT_LOAD;
+    segment.p_offset = sizeof header + sizeof segment;
+    segment.p_paddr = kLoadAt;
+    segment.p_filesz = segment.p_memsz = code.size();
+    const int fd = mkstemp(path_.data());
+    REQUIRE(fd >= 0);
+    put(fd, &header, sizeof header);
+    put(fd, &segment, sizeof segment);
+    put(fd, code.data(), code.size());
+    close(fd);
+  }
+  ~Kernel() { unlink(path_.c_str()); }
+  Kernel(const Kernel&) = delete;
+  Kernel& operator=(const Kernel&) = delete;
+
+  MachineConfig config(uint32_t vcpus = 1) const {
+    MachineConfig config;
+    config.kernel = path_;
+    config.memory_mib = MachineConfig::kMinMemoryMib;
+    config.vcpus = vcpus;
+    return config;
+  }
+
+ private:
+  static void put(int fd, const void* data, size_t size) {
+    REQUIRE(write(fd, data, size) == static_cast<ssize_t>(size));
+  }
+
+  std::string path_ = "/tmp/vmm-machine-test-XXXXXX";
+};
+
+StopInfo run(Machine& machine) {
+  machine.start();
+  auto stop = machine.wait(10s);
+  REQUIRE(stop);
+  return *stop;
+}
+
+std::string received(int fd) {
+  std::array<char, 4096> buffer;
+  const ssize_t count = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  return count > 0 ? std::string(buffer.data(), static_cast<size_t>(count)) : "";
+}
+
+const std::vector<uint8_t> kSpin = {0xeb, 0xfe};  // jmp .
+
+// Writes "hi" to the debug port, "!" to COM1, then resets through 0xcf9 with RBX = 0x1234.
+const std::vector<uint8_t> kHello = {
+    0xbb, 0x34, 0x12, 0x00, 0x00,  // mov $0x1234, %ebx
+    0xb0, 'h',  0xe6, 0xe9,        // mov $'h', %al; out %al, $0xe9
+    0xb0, 'i',  0xe6, 0xe9,        //
+    0xba, 0xf8, 0x03, 0x00, 0x00,  // mov $0x3f8, %edx
+    0xb0, '!',  0xee,              // mov $'!', %al; out %al, %dx
+    0xba, 0xf9, 0x0c, 0x00, 0x00,  // mov $0xcf9, %edx
+    0xb0, 0x06, 0xee,              // mov $6, %al; out %al, %dx
+    0xeb, 0xfe,
+};
+
+}  // namespace
+
+TEST_CASE("a guest prints, resets, and leaves its registers and counters") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kHello);
+  Machine machine(kernel.config());
+  CHECK(machine.started_ns() == 0);
+  const StopInfo stop = run(machine);
+  CHECK(stop.reason == StopReason::kReset);
+  CHECK(stop.detail == "reset control, port 0xcf9");
+  CHECK(received(machine.console_fd()) == "hi!");
+  CHECK(machine.started_ns() != 0);
+
+  const auto snapshots = machine.snapshots();
+  REQUIRE(snapshots.size() == 1);
+  CHECK(snapshots[0].registers.rbx == 0x1234);
+  CHECK(snapshots[0].registers.rip == kLoadAt + kHello.size() - 2);
+  CHECK(snapshots[0].system.cs.selector == 0x10);
+  CHECK(machine.last_exits().back() == "io write 0xcf9 0x6 (vcpu 0)");
+  CHECK(machine.command_line().find("virtio_mmio.device=4K@0xd0000000:") == 0);
+
+}
+
+TEST_CASE("a triple fault is a shutdown") {
+  if (!have_kvm()) return;
+  const Kernel kernel({0x0f, 0x0b});  // ud2 without an IDT
+  Machine machine(kernel.config());
+  const StopInfo stop = run(machine);
+  // A KVM that interprets may give up at the instruction instead.
+  CHECK((stop.reason == StopReason::kShutdown || stop.reason == StopReason::kInternalError));
+  CHECK(stop.detail.find("vcpu 0") != std::string::npos);
+}
+
+TEST_CASE("a payload's own exit status is passed on") {
+  if (!have_kvm()) return;
+  const Kernel kernel({
+      0xba, 0xf4, 0x00, 0x00, 0x00,  // mov $0xf4, %edx
+      0xb8, 0x05, 0x00, 0x00, 0x00,  // mov $5, %eax
+      0xef,                          // out %eax, %dx
+      0xeb, 0xfe,
+  });
+  Machine machine(kernel.config());
+  const StopInfo stop = run(machine);
+  CHECK(stop.reason == StopReason::kDebugExit);
+  CHECK(stop.detail == "11");
+}
+
+TEST_CASE("a guest that never exits is stopped from outside, with all its processors") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kSpin);
+  Machine machine(kernel.config(4));
+  machine.start();
+  CHECK_FALSE(machine.wait(20ms));
+  const auto begin = std::chrono::steady_clock::now();
+  machine.stop();
+  const auto stop = machine.wait(10s);
+  REQUIRE(stop);
+  CHECK(stop->reason == StopReason::kStopped);
+  CHECK(std::chrono::steady_clock::now() - begin < 5s);
+  CHECK(machine.snapshots().size() == 4);
+  CHECK(machine.snapshots()[0].registers.rip == kLoadAt);
+}
+
+TEST_CASE("the first reason to stop stays") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kHello);
+  Machine machine(kernel.config());
+  run(machine);
+  machine.stop();
+  CHECK(machine.wait(0s)->reason == StopReason::kReset);
+}
+
+TEST_CASE("a machine that was never started can be stopped and destroyed") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kSpin);
+  Machine machine(kernel.config());
+  machine.stop();
+  CHECK(machine.wait(0s));
+}
+
+TEST_CASE("destroying a running machine stops it") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kSpin);
+  Machine machine(kernel.config(2));
+  machine.start();
+}
+
+TEST_CASE("stopping races with starting without harm") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kSpin);
+  for (int i = 0; i < 10; ++i) {
+    Machine machine(kernel.config(2));
+    std::thread stopper([&] { machine.stop(); });
+    machine.start();
+    stopper.join();
+    CHECK(machine.wait(10s));
+  }
+}
+
+TEST_CASE("a machine that cannot be set up throws before it runs") {
+  MachineConfig config;
+  config.kernel = "/nonexistent/vmlinux";
+  config.vcpus = 0;
+  CHECK_THROWS_AS(Machine{config}, base::ConfigError);
+  if (!have_kvm()) return;
+  config.vcpus = 1;
+  CHECK_THROWS_AS(Machine{config}, base::LoadError);
+}
+
+}  // namespace vmm::machine

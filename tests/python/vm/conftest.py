@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A worker of ``kvm.vm`` in a thread, its machine a fake and its pipes in the test's hands."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def _fake_core() -> Any:
+    """Loaded by path: the core it replaces may or may not be built."""
+    spec = importlib.util.spec_from_file_location(
+        "fake_core", Path(__file__).with_name("fake_core.py")
+    )
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fake_core"] = module
+    spec.loader.exec_module(module)
+    return module.module()
+
+
+class Worker:
+    """``main`` running in a thread, and both ends of its pipes."""
+
+    def __init__(self, module: Any, core: Any) -> None:
+        self.module, self.core = module, core
+        self._stdin_read, self._stdin = os.pipe()
+        self._stdout, self._stdout_write = os.pipe()
+        self.code: int | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._events = self._read_events()
+        self._thread.start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        os.write(self._stdin, json.dumps(message).encode() + b"\n")
+
+    def start(self, run: dict[str, Any] | None = None, **spec: Any) -> Any:
+        """Ask for a machine and return the fake once it has started."""
+        record = {"kernel": "/vmlinux", "initrd": None, "cmdline": "quiet", **spec}
+        self.send({"spec": record, "run": run})
+        event = self.event()
+        assert event["event"] == "started", event
+        return self.core.made[-1]
+
+    def event(self) -> dict[str, Any]:
+        return next(self._events)
+
+    def events_until(self, name: str) -> list[dict[str, Any]]:
+        """All events up to and including the one called ``name``."""
+        seen = [self.event()]
+        while seen[-1]["event"] != name:
+            seen.append(self.event())
+        return seen
+
+    def hang_up(self) -> None:
+        """The parent process is gone."""
+        if self._stdin >= 0:
+            os.close(self._stdin)
+            self._stdin = -1
+
+    def join(self) -> int:
+        self._thread.join(20)
+        assert not self._thread.is_alive(), "the worker did not end"
+        assert self.code is not None
+        return self.code
+
+    def close(self) -> None:
+        self.hang_up()
+        for machine in self.core.made:
+            if not machine.closed:
+                machine.finish("stopped")
+        self._thread.join(20)
+        for fd in (self._stdin_read, self._stdout, self._stdout_write):
+            os.close(fd)
+
+    def _run(self) -> None:
+        self.code = self.module.main(self._stdin_read, self._stdout_write)
+
+    def _read_events(self) -> Iterator[dict[str, Any]]:
+        buffer = b""
+        while True:
+            while b"\n" not in buffer:
+                buffer += os.read(self._stdout, 65536)
+            line, _, buffer = buffer.partition(b"\n")
+            yield json.loads(line)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
+    import kvm
+
+    core = _fake_core()
+    monkeypatch.setitem(sys.modules, "kvm._core", core)
+    monkeypatch.setattr(kvm, "_core", core, raising=False)
+    for name in ("kvm.vm.machine", "kvm.vm.worker"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    module = importlib.import_module("kvm.vm.worker")
+    running = Worker(module, core)
+    yield running
+    running.close()
+    for name in ("kvm.vm.machine", "kvm.vm.worker"):
+        sys.modules.pop(name, None)

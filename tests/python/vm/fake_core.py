@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A stand-in for the compiled ``kvm._core``: the test plays the guest on the other ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+
+class ConfigError(ValueError):
+    pass
+
+
+class LoadError(RuntimeError):
+    pass
+
+
+class KvmError(RuntimeError):
+    pass
+
+
+@dataclass
+class DiskConfig:
+    path: str
+    read_only: bool
+
+
+class MachineConfig:
+    pass
+
+
+@dataclass
+class StopInfo:
+    reason: str
+    detail: str
+
+
+class FakeMachine:
+    """What ``kvm._core.Machine`` offers, and what the guest side of it needs."""
+
+    started_ns = 123
+    cmdline = "quiet"
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self.started = self.closed = False
+        self.stop_info: StopInfo | None = None
+        self.console, self._console = _pair()
+        self.agent, self._agent = _pair()
+        self.serial, self._serial = _pair()
+        self.console_fd = self._console.fileno()
+        self.agent_fd = self._agent.fileno()
+        self.serial_agent_fd = self._serial.fileno()
+        self.stopped_fd = os.eventfd(0)
+
+    def start(self) -> None:
+        self.started = True
+
+    def stop(self) -> None:
+        self.finish("stopped", "asked by the host")
+
+    def finish(self, reason: str, detail: str = "") -> None:
+        """The guest (or the host) ended the machine; the first reason stays."""
+        if self.stop_info is None:
+            self.stop_info = StopInfo(reason, detail)
+            os.eventfd_write(self.stopped_fd, 1)
+
+    def wait(self, timeout_s: float) -> StopInfo | None:
+        return self.stop_info
+
+    def close(self) -> None:
+        self.closed = True
+        for end in (self._console, self._agent, self._serial):
+            end.close()
+        os.close(self.stopped_fd)
+
+    def exits(self) -> dict[str, dict[str, int]]:
+        return {"reasons": {"io": 1}, "ports": {"0xcf9": 1}, "devices": {"reset": 1}}
+
+    def last_exits(self) -> list[str]:
+        return ["io write 0xcf9 0xe (vcpu 0)"]
+
+    def registers(self) -> list[dict[str, int]]:
+        return [{"vcpu": 0, "rip": 0x1000}]
+
+    def read_memory(self, gpa: int, size: int) -> bytes:
+        if gpa >= 0x1000:
+            raise ValueError("no guest memory at that address and size")
+        return b"L" * size
+
+
+def module() -> ModuleType:
+    """A fresh ``kvm._core``; its ``made`` lists the machines created through it."""
+    core = ModuleType("kvm._core")
+    made: list[FakeMachine] = []
+
+    def create(config: Any) -> FakeMachine:
+        kernel = config.kernel
+        for name, error in (("bad-config", ConfigError), ("bad-load", LoadError)):
+            if kernel == name:
+                raise error(f"{kernel}: do something about it")
+        if kernel == "bad-kvm":
+            raise KvmError("KVM_CREATE_VM: Invalid argument")
+        made.append(FakeMachine(config))
+        return made[-1]
+
+    members = (ConfigError, LoadError, KvmError, DiskConfig, MachineConfig, StopInfo)
+    for member in members:
+        setattr(core, member.__name__, member)
+    core.__dict__.update(Machine=create, made=made)
+    return core
+
+
+def _pair() -> tuple[socket.socket, socket.socket]:
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    ours.settimeout(10)
+    return ours, theirs

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine spec survives its way as JSON, and says what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.vm.spec import DiskSpec, MachineSpec
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> MachineSpec:
+    for name in ("vmlinux", "initrd", "disk"):
+        (tmp_path / name).write_bytes(b"x")
+    return MachineSpec(
+        kernel=tmp_path / "vmlinux",
+        initrd=tmp_path / "initrd",
+        cmdline="quiet",
+        vcpus=2,
+        disks=(DiskSpec(tmp_path / "disk", read_only=True),),
+        log_buf=(0x1000, 0x2000),
+    )
+
+
+def test_json_there_and_back(spec: MachineSpec) -> None:
+    assert MachineSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
+
+
+def test_json_defaults() -> None:
+    spec = MachineSpec.from_json({"kernel": "/k", "cmdline": ""})
+    assert spec == MachineSpec(kernel=Path("/k"), initrd=None, cmdline="")
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"cmdline": ""},
+        {"kernel": "/k", "cmdline": "", "vcpu": 1},
+        {"kernel": "/k", "cmdline": "", "vcpus": "many"},
+        {"kernel": "/k", "cmdline": "", "disks": [{"path": "/d"}]},
+        {"kernel": "/k", "cmdline": "", "log_buf": [1]},
+    ],
+)
+def test_bad_json_is_a_user_error(record: dict[str, object]) -> None:
+    with pytest.raises(UserError):
+        MachineSpec.from_json(record)
+
+
+def test_a_whole_spec_is_valid(spec: MachineSpec) -> None:
+    spec.validate()
+
+
+@pytest.mark.parametrize("vcpus", [0, -1, 256])
+def test_vcpus_out_of_range_are_refused(spec: MachineSpec, vcpus: int) -> None:
+    with pytest.raises(UserError, match=str(vcpus)):
+        replace(spec, vcpus=vcpus).validate()
+
+
+def test_too_little_memory_is_refused(spec: MachineSpec) -> None:
+    with pytest.raises(UserError, match="31 MiB"):
+        replace(spec, memory_mib=31).validate()
+
+
+def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(UserError, match=r"kernel .*gone does not exist"):
+        replace(spec, kernel=gone).validate()
+    with pytest.raises(UserError, match=r"initrd .*gone does not exist"):
+        replace(spec, initrd=gone).validate()
+    with pytest.raises(UserError, match=r"disk .*gone does not exist"):
+        replace(spec, disks=(DiskSpec(gone, False),)).validate()
+    with pytest.raises(UserError, match="is a directory"):
+        replace(spec, kernel=tmp_path).validate()

@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The worker's protocol, with a fake machine whose guest is played by the test."""
+
+from __future__ import annotations
+
+import struct
+from base64 import b64decode, b64encode
+from typing import Any
+
+import pytest
+
+from kvm.guest.protocol import MAGIC, FrameDecoder, FrameType, encode
+
+HELLO = MAGIC + encode(FrameType.HELLO, b"protocol=1\nrelease=6.12\ntransport=virtio\n")
+RUN = {"argv": ["true"], "tty": False, "rows": 24, "cols": 80, "env": {"A": "b"}}
+
+
+def exit_frame(code: int, signal: int = 0) -> bytes:
+    return encode(FrameType.EXIT, struct.pack("<ii", code, signal))
+
+
+def receive(guest: Any, frame_type: FrameType) -> bytes:
+    """Read what the worker sends to the guest until a frame of this type; its payload."""
+    decoder = FrameDecoder()
+    decoder.feed(MAGIC)
+    while True:
+        for frame in decoder.feed(guest.recv(65536)):
+            if frame.type is frame_type:
+                return frame.payload
+
+
+def test_a_run_goes_from_hello_to_result(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    hello = worker.event()
+    assert hello["event"] == "hello"
+    assert hello["info"]["release"] == "6.12"
+    assert b"true\0" in receive(machine.agent, FrameType.RUN)
+    machine.agent.sendall(encode(FrameType.STDOUT, b"out") + encode(FrameType.STDERR, b"err"))
+    out, err = worker.event(), worker.event()
+    assert (out["event"], b64decode(out["data"])) == ("stdout", b"out")
+    assert (err["event"], b64decode(err["data"])) == ("stderr", b"err")
+    machine.agent.sendall(exit_frame(7))
+    ended = worker.event()
+    assert (ended["event"], ended["code"], ended["signal"]) == ("exit", 7, 0)
+    receive(machine.agent, FrameType.POWEROFF)
+    machine.finish("reset", "port 0xcf9")
+    result = worker.event()
+    assert result["event"] == "result"
+    assert (result["stop"], result["detail"]) == ("reset", "port 0xcf9")
+    assert result["exits"]["ports"] == {"0xcf9": 1}
+    assert result["registers"] == [{"vcpu": 0, "rip": 0x1000}]
+    assert result["log_buf"] is None
+    assert worker.join() == 0
+    assert machine.closed
+
+
+def test_the_console_is_passed_on_with_its_last_words(worker: Any) -> None:
+    machine = worker.start()
+    machine.console.sendall(b"Linux version\n")
+    assert b64decode(worker.event()["data"]) == b"Linux version\n"
+    machine.console.sendall(b"Kernel panic\n")
+    machine.finish("reset")
+    seen = worker.events_until("result")
+    console = b"".join(b64decode(e["data"]) for e in seen if e["event"] == "console")
+    assert console == b"Kernel panic\n"
+
+
+def test_hello_may_come_on_the_serial_port(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.serial.sendall(b"boot noise" + HELLO)
+    assert worker.event()["event"] == "hello"
+    assert b"true\0" in receive(machine.serial, FrameType.RUN)
+
+
+def test_without_a_command_hello_is_only_reported(worker: Any) -> None:
+    machine = worker.start(None)
+    machine.agent.sendall(HELLO)
+    assert worker.event()["event"] == "hello"
+    machine.agent.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        machine.agent.recv(1)
+
+
+def test_input_before_hello_follows_the_command(worker: Any) -> None:
+    machine = worker.start(RUN)
+    worker.send({"stdin": b64encode(b"early").decode()})
+    worker.send({"stdin_eof": True})
+    machine.agent.sendall(HELLO)
+    decoder = FrameDecoder()
+    decoder.feed(MAGIC)
+    types: list[FrameType] = []
+    while FrameType.STDIN_EOF not in types:
+        types += [frame.type for frame in decoder.feed(machine.agent.recv(65536))]
+    assert types == [FrameType.RUN, FrameType.STDIN, FrameType.STDIN_EOF]
+
+
+def test_window_size_and_signals_reach_the_guest(worker: Any) -> None:
+    machine = worker.start({**RUN, "tty": True})
+    machine.agent.sendall(HELLO)
+    receive(machine.agent, FrameType.RUN)
+    worker.send({"winsize": [50, 132]})
+    assert struct.unpack("<HH", receive(machine.agent, FrameType.WINSIZE)) == (50, 132)
+    worker.send({"signal": 2})
+    assert struct.unpack("<i", receive(machine.agent, FrameType.SIGNAL)) == (2,)
+
+
+def test_a_window_size_before_hello_becomes_part_of_the_command(worker: Any) -> None:
+    machine = worker.start({**RUN, "tty": True})
+    worker.send({"winsize": [50, 132]})
+    machine.console.sendall(b"x")  # its event says that the loop has run since
+    worker.event()
+    machine.agent.sendall(HELLO)
+    assert struct.unpack_from("<IHH", receive(machine.agent, FrameType.RUN)) == (1, 50, 132)
+
+
+def test_stop_ends_the_machine_with_the_given_reason(worker: Any) -> None:
+    worker.start(RUN)
+    worker.send({"stop": "timeout after 3 s"})
+    result = worker.event()
+    assert (result["stop"], result["detail"]) == ("stopped", "timeout after 3 s")
+    assert worker.join() == 0
+
+
+def test_the_end_of_the_input_ends_the_machine(worker: Any) -> None:
+    worker.start(RUN)
+    worker.hang_up()
+    result = worker.event()
+    assert result["stop"] == "stopped"
+    assert "gone" in result["detail"]
+    assert worker.join() == 0
+
+
+def test_a_guest_that_does_not_reset_after_exit_is_stopped(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.module, "_GRACE_S", 0.05)
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO + exit_frame(0))
+    result = worker.events_until("result")[-1]
+    assert result["stop"] == "stopped"
+    assert "did not reset" in result["detail"]
+
+
+def test_a_reset_in_mid_stream_still_delivers_what_was_sent(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    worker.event()
+    machine.agent.sendall(encode(FrameType.STDOUT, b"half"))
+    machine.finish("shutdown", "triple fault")
+    seen = worker.events_until("result")
+    assert [e["event"] for e in seen] == ["stdout", "result"]
+
+
+def test_a_guest_error_is_reported(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO + encode(FrameType.ERROR, b"cannot mount /proc"))
+    worker.event()
+    assert worker.event() == {"event": "guest_error", "message": "cannot mount /proc"}
+
+
+def test_frames_from_the_other_port_are_not_the_commands(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    worker.event()
+    machine.serial.sendall(MAGIC + encode(FrameType.STDOUT, b"not me"))
+    machine.console.sendall(b"marker")
+    assert worker.event()["event"] == "console"
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"), [("bad-config", "config"), ("bad-load", "load"), ("bad-kvm", "kvm")]
+)
+def test_a_failed_set_up_is_one_error_and_exit_code_2(worker: Any, kernel: str, kind: str) -> None:
+    worker.send({"spec": {"kernel": kernel, "initrd": None, "cmdline": ""}, "run": None})
+    event = worker.event()
+    assert (event["event"], event["kind"]) == ("error", kind)
+    assert event["message"]
+    assert worker.join() == 2
+
+
+@pytest.mark.parametrize(
+    "request_line", [{"spec": {"cmdline": ""}}, {}, {"spec": {"kernel": "k", "typo": 1}}]
+)
+def test_a_bad_request_is_a_config_error(worker: Any, request_line: dict[str, Any]) -> None:
+    worker.send(request_line)
+    event = worker.event()
+    assert (event["event"], event["kind"]) == ("error", "config")
+    assert worker.join() == 2
+
+
+def test_no_request_at_all_is_no_error(worker: Any) -> None:
+    worker.hang_up()
+    assert worker.join() == 0
+
+
+def test_the_kernel_log_is_read_from_memory(worker: Any) -> None:
+    machine = worker.start(None, log_buf=[0x100, 4])
+    machine.finish("reset")
+    assert b64decode(worker.event()["log_buf"]) == b"LLLL"
+
+
+def test_a_log_outside_memory_is_left_out(worker: Any) -> None:
+    machine = worker.start(None, log_buf=[0x100000, 4])
+    machine.finish("reset")
+    assert worker.event()["log_buf"] is None
+
+
+def test_a_lot_of_output_arrives_whole_through_a_slow_reader(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    worker.event()
+    frame = encode(FrameType.STDOUT, b"x" * 60000)
+    total = 0
+    for _ in range(40):  # far more than the sockets, the pipe and the worker's buffer hold
+        machine.agent.sendall(frame)
+        total += len(b64decode(worker.event()["data"]))
+    assert total == 40 * 60000
