@@ -56,3 +56,11 @@ def tiny_kernel(tmp_path: Path) -> Callable[[bytes], Path]:
         return path
 
     return write
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker boots machines: the lab host is one, and waiting for it helps nobody."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("lab"))
