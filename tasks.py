@@ -167,7 +167,7 @@ def lab_status(c: Context) -> None:
     from kvm.host import lab
 
     with cli.command() as (project, _):
-        print(lab.status(project))
+        print(lab.status(project) or "no lab host is running")
 
 
 @task
@@ -176,7 +176,7 @@ def lab_stop(c: Context) -> None:
     from kvm.host import lab
 
     with cli.command() as (project, _):
-        print(lab.stop(project))
+        print("stopped" if lab.stop(project) else "no lab host was running")
 
 
 namespace = Collection(build_and_boot, boot, build, doctor, test)

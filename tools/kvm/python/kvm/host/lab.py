@@ -58,6 +58,9 @@ class LabStatus:
     pid: int
     user: str | None
 
+    def __str__(self) -> str:
+        return f"running (QEMU pid {self.pid}, {f'used by {self.user}' if self.user else 'idle'})"
+
 
 class LabHost:
     """The lab host of one kernel, as one command uses it. Open it in a ``with``."""

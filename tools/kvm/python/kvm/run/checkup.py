@@ -24,9 +24,6 @@ def report(project: Project, *, json_target: str = "") -> int:
 
     def lab_status() -> str | None:
         running = lab.status(project)
-        if running is None:
-            return None
-        user = f", used by {running.user}" if running.user else ", idle"
-        return f"running (QEMU pid {running.pid}{user})"
+        return None if running is None else str(running)
 
     return doctor.show(doctor.collect(project, probe, lab_status), json_target or None)
