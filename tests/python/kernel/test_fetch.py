@@ -118,3 +118,13 @@ def test_without_network_every_source_is_named(tmp_path: Path) -> None:
         get(tmp_path, tarball("http://127.0.0.1:9/linux.tar.xz"))
     assert "127.0.0.1:9" in failed.value.message
     assert "check the network" in failed.value.mend
+
+
+def test_only_a_newer_release_of_the_series_stands_in_for_a_pin_that_is_gone() -> None:
+    source = Source(SourceKind.DEBIAN, package="linux-source-6.12", package_version="6.12.117-1")
+    pin = Pin("6.12.117", (source,))
+    offered = ["6.12.119-1~deb12u1", "6.12.121-2~deb12u1", "6.12.115-2~deb12u1", "6.13.1-1"]
+    found = fetch._newest(pin, source, offered)
+    assert found is not None
+    assert (found[0], found[1].package_version) == ("6.12.121", "6.12.121-2~deb12u1")
+    assert fetch._newest(pin, source, ["6.12.115-2~deb12u1", "6.12.117-1~deb12u1"]) is None

@@ -59,7 +59,10 @@ def fetch(pin: Pin, cache: Path, *, say: Say, pinned_only: bool = False) -> Fetc
         if newer is not None and not pinned_only:
             version, source = newer
             say(f"{pin.version} is gone from every source; using {version} ({source.describe()})")
-            return _from_source(version, source, folder, say)
+            try:
+                return _from_source(version, source, folder, say)
+            except (UserError, OSError) as problem:
+                failures.append(f"{source.describe()}: {problem}")
     offer = f"{newer[0]} is offered: run without --locked to use it; " if newer else ""
     raise UserError(
         f"no source delivered kernel {pin.version}:\n  " + "\n  ".join(failures),
@@ -148,13 +151,25 @@ def _newer_debian(pin: Pin) -> tuple[str, Source] | None:
         if source.kind is not SourceKind.DEBIAN or shutil.which("apt-cache") is None:
             continue
         listing = process.run(("apt-cache", "madison", source.package), check=False).output
-        for package_version in re.findall(r"\|\s*(\S+)\s*\|", listing):
-            found = re.match(rf"{re.escape(pin.series)}\.\d+", package_version)
-            if found and found.group() != pin.version:
-                # apt itself verifies the package against its signed index.
-                newer = replace(source, package_version=package_version, sha256="")
-                return found.group(), newer
+        return _newest(pin, source, re.findall(r"\|\s*(\S+)\s*\|", listing))
     return None
+
+
+def _newest(pin: Pin, source: Source, offered: list[str]) -> tuple[str, Source] | None:
+    """The newest of the package versions that is newer than the pin, in its series."""
+    found: list[tuple[int, str]] = []
+    for package_version in offered:
+        matched = re.match(rf"{re.escape(pin.series)}\.(\d+)", package_version)
+        if matched:
+            found.append((int(matched.group(1)), package_version))
+    pinned = int(pin.version.split(".")[2].split("-")[0]) if pin.version.count(".") > 1 else 0
+    newer = [pair for pair in found if pair[0] > pinned]
+    if not newer:
+        return None
+    sublevel, package_version = max(newer)
+    # apt itself verifies the package against its signed index.
+    chosen = replace(source, package_version=package_version, sha256="")
+    return f"{pin.series}.{sublevel}", chosen
 
 
 def _tarball(source: Source, tarball: Path, say: Say) -> None:
