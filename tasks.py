@@ -107,13 +107,20 @@ def test(c: Context, k: str = "", n: int = 0) -> None:
     cli.finish(code)
 
 
-@task(help={"runs": "interleaved runs per VMM (at least 7)", "json": HELP["json"]})
-def bench_boot(c: Context, runs: int = 7, json: str = "") -> None:
-    """Compare our boot with QEMU microvm's, both in the same lab host, as a ratio."""
-    from kvm.bench import boot as bench
+@task(
+    positional=["what"],
+    help={
+        "what": "boot: our boot against QEMU microvm's, both in the same lab host",
+        "runs": "interleaved runs of each",
+        "json": HELP["json"],
+    },
+)
+def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
+    """Measure speed as a ratio to a peer, side by side: ./invoke bench boot."""
+    from kvm.bench import run
 
     with cli.command() as (project, progress):
-        print(bench.report(project, progress, runs=runs, json_target=json), end="")
+        print(run(what, project, progress, runs=runs, json_target=json), end="")
 
 
 @task(help={"locked": HELP["locked"]})
@@ -179,7 +186,7 @@ def lab_stop(c: Context) -> None:
         print("stopped" if lab.stop(project) else "no lab host was running")
 
 
-namespace = Collection(build_and_boot, boot, build, doctor, test)
+namespace = Collection(build_and_boot, boot, build, doctor, test, bench)
 namespace.add_collection(
     Collection(
         "kernel",
@@ -191,4 +198,3 @@ namespace.add_collection(
     )
 )
 namespace.add_collection(Collection("lab", status=lab_status, stop=lab_stop))
-namespace.add_collection(Collection("bench", boot=bench_boot))

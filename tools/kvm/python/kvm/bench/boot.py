@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench.boot``: our boot against QEMU microvm's with KVM, side by side in one lab host.
+"""``bench boot``: our boot against QEMU microvm's with KVM, side by side in one lab host.
 
 Same kernel, initrd, command line, memory and one vCPU; from the start of the VMM's
 process to the HELLO of the guest's init; runs interleaved; medians compared.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The half of ``bench.boot`` that runs in the lab host: boots both VMMs in turn.
+"""The half of ``bench boot`` that runs in the lab host: boots both VMMs in turn.
 
 Called as ``in_lab.py JOB`` with the job as JSON; the last line of its output is the result.
 """
