@@ -238,7 +238,6 @@ def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool)
     repository.call("init", "--quiet", "--initial-branch=tools-kvm")
     for key, value in (
         ("feature.manyFiles", "true"),
-        ("core.looseCompression", "1"),
         ("gc.auto", "0"),
         ("core.fsync", "none"),
         ("core.commentChar", ";"),
@@ -247,7 +246,9 @@ def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool)
     if fetched.tarball is not None:
         _unpack(fetched.tarball, work, say)
         say("importing the source into git")
-        repository.call("add", "--all", "--force")
+        # Files above the threshold go into one pack, instead of 86,000 loose objects.
+        into_pack = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1")
+        repository.call(*into_pack, "add", "--all", "--force")
         _commit_base(repository, fetched)
     else:
         assert fetched.repository is not None
