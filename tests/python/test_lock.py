@@ -88,3 +88,27 @@ def test_killed_holder_leaves_no_stale_lock(tmp_path: Path) -> None:
         assert lock.holder(path) is None
         with lock.locked(path, "next", wait_s=1):
             pass
+
+
+_BUILD = """
+import sys
+from pathlib import Path
+from kvm import process
+from kvm.lock import locked
+with locked(Path(sys.argv[1]), "a build", children=True):
+    argv = ("sh", "-c", "echo started; exec sleep 1.5")
+    process.run(argv, on_line=lambda line: print(line, flush=True))
+"""
+
+
+def test_what_a_killed_holder_started_keeps_the_next_one_waiting(tmp_path: Path) -> None:
+    path = tmp_path / "x"
+    argv = (sys.executable, "-c", _BUILD, str(path))
+    with subprocess.Popen(argv, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"started\n"
+        child.kill()
+        child.wait()
+        assert lock.holder(path) == f"a build (pid {child.pid})"
+        with lock.locked(path, "the next build", wait_s=20, say=lambda text: None):
+            assert lock.holder(path) == f"the next build (pid {os.getpid()})"

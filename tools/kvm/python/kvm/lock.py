@@ -2,7 +2,8 @@
 """Advisory locks, so that two commands on one checkout do not trample each other.
 
 A lock is an flock(2) on a file that names its holder; the kernel drops it when
-the holder dies, however it dies, so a stale lock can't exist.
+the holder dies, however it dies, so a stale lock can't exist. One that ``children``
+hold too outlives a killed holder until the make or compiler it started has ended.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from kvm import process
 from kvm.errors import UserError
 
 
@@ -29,6 +31,7 @@ def locked(
     *,
     wait_s: float = 1800.0,
     say: Callable[[str], None] = _say,
+    children: bool = False,
 ) -> Iterator[None]:
     """Hold the lock file ``path``; when another holds it, say who and wait up to ``wait_s``."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,9 +40,12 @@ def locked(
         _acquire(fd, path, wait_s, say)
         os.ftruncate(fd, 0)
         os.pwrite(fd, f"{purpose} (pid {os.getpid()})".encode(), 0)
+        if children:
+            process.inherited.add(fd)
         yield
         os.ftruncate(fd, 0)
     finally:
+        process.inherited.discard(fd)
         os.close(fd)
 
 

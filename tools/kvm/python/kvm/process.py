@@ -20,6 +20,10 @@ from pathlib import Path
 from kvm.errors import UserError
 
 
+# Descriptors every child gets too: the locks that must outlive us for as long as it works.
+inherited: set[int] = set()
+
+
 @dataclass(frozen=True, slots=True)
 class Completed:
     """A finished command: its argv, exit status (negative = signal), output and duration."""
@@ -143,7 +147,7 @@ def spawn(
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
-            pass_fds=tuple(pass_fds),
+            pass_fds=(*pass_fds, *inherited),
             start_new_session=True,
         )
     except FileNotFoundError as missing:

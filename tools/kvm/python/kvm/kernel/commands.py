@@ -45,9 +45,9 @@ def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]
     """Resolve and check a config; the path of the ``.config``."""
     with _exclusive(project, "kernel.config", say):
         ready = tree.prepare(project, say)
-        out = build.output_folder(project, name)
-        out.mkdir(parents=True, exist_ok=True)
         spec = config.ConfigSpec.named(name, project.linux / "configs", items)
+        out = build.output_folder(project, spec.name)
+        out.mkdir(parents=True, exist_ok=True)
         toolchain = Toolchain.from_environment()
         config.resolve(ready, spec, identity.source_id(ready), toolchain, out, say)
     return str(out / ".config")
@@ -63,4 +63,4 @@ def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False
 
 
 def _exclusive(project: Project, purpose: str, say: Say) -> AbstractContextManager[None]:
-    return locked(project.build / "build.lock", purpose, say=say)
+    return locked(project.build / "build.lock", purpose, say=say, children=True)

@@ -37,7 +37,7 @@ def build(
 
     One command at a time builds in a checkout; a second one waits and says for whom.
     """
-    with locked(project.build / "build.lock", "a build", say=progress.note):
+    with locked(project.build / "build.lock", "a build", say=progress.note, children=True):
         with progress.phase("kernel tree") as say:
             source_tree = tree.prepare(project, say, pinned_only=pinned_only)
             source = identity.source_id(source_tree)

@@ -1,2 +1,24 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One virtual machine: what it is made of, the process that runs it, and how that is built."""
+"""The VMM: ``MachineSpec`` says what to run, ``Machine`` runs it in this process.
+
+``Machine`` needs the compiled core, so it is imported on first use only.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kvm.vm.spec import DiskSpec, MachineSpec
+
+if TYPE_CHECKING:
+    from kvm.vm.machine import Machine
+
+__all__ = ["DiskSpec", "Machine", "MachineSpec"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Machine":
+        from kvm.vm.machine import Machine
+
+        return Machine
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
