@@ -19,7 +19,6 @@ from pathlib import Path
 
 from kvm.errors import UserError
 
-
 # Descriptors every child gets too: the locks that must outlive us for as long as it works.
 inherited: set[int] = set()
 
