@@ -127,7 +127,7 @@ class _Run:
         script, session, lost = Transcript(), None, ""
         capture = Capture(self.streams.stdout, self.streams.stderr)
         with Terminal(active=options.shell) as terminal, self.progress.phase("boot") as say:
-            request = {"argv": list(command), "env": {}, **terminal.request()}
+            request = {"argv": list(command), **terminal.request()}
             try:
                 session = host.start(
                     self.halves.vmm.folder, files.spec.to_json(), request, run_dir=self.run_dir

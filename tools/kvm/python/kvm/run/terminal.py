@@ -46,7 +46,8 @@ class Terminal:
     def request(self) -> dict[str, Any]:
         """The tty part of a run request."""
         size = shutil.get_terminal_size()
-        return {"tty": self._is_tty, "rows": size.lines, "cols": size.columns}
+        kind = {"TERM": os.environ["TERM"]} if self._is_tty and "TERM" in os.environ else {}
+        return {"tty": self._is_tty, "rows": size.lines, "cols": size.columns, "env": kind}
 
     def poll(self) -> list[dict[str, Any]]:
         """What happened at the keyboard since the last call."""
