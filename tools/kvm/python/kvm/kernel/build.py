@@ -131,7 +131,7 @@ def _make(
         *toolchain.arguments(),
         goal,
     )
-    environment = toolchain.environment(project.cache / "ccache")
+    environment = toolchain.environment(project.cache / "ccache", project.root)
     done = process.run(argv, env=environment, on_line=watch, check=False, timeout_s=4 * 3600)
     (out / "build.log").write_text(done.output)
     if not done.ok:

@@ -53,12 +53,17 @@ class Toolchain:
         named = tuple(f"{name}={value}" for name, value in given.items())
         return (f"CC={cc}", *named, *((f"V={self.verbose}",) if self.verbose else ()))
 
-    def environment(self, ccache_dir: Path) -> dict[str, str]:
-        """Environment for make: reproducible stamps, and a ccache that reads no file twice."""
+    def environment(self, ccache_dir: Path, checkout: Path) -> dict[str, str]:
+        """Environment for make: reproducible stamps, and a ccache that reads no file twice.
+
+        Paths below ``checkout`` are hashed relative to it, so that another checkout hits too.
+        """
         return {
             **_REPRODUCIBLE,
             "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(ccache_dir)),
             "CCACHE_DEPEND": "1",
+            "CCACHE_BASEDIR": str(checkout),
+            "CCACHE_NOHASHDIR": "1",
             "CCACHE_MAXSIZE": os.environ.get("CCACHE_MAXSIZE", "5G"),
             "CCACHE_SLOPPINESS": "time_macros",
             "LC_ALL": "C",

@@ -24,6 +24,9 @@ Event = Mapping[str, Any]
 _GRACE_AFTER_DEATH_S = 3.0
 _RESULT_WAIT_S = 10.0
 _CONSOLE_LIMIT = 64 << 20
+# How often deadlines are looked at, and, while somebody types, the keyboard.
+_TICK_S = 0.1
+_KEY_TICK_S = 0.01
 
 
 @dataclass(slots=True)
@@ -89,7 +92,7 @@ class Drive:
         return script
 
     def _follow(self, log: Callable[[bytes], Any]) -> None:
-        for event in self._session.events(0.1):
+        for event in self._session.events(_TICK_S if self._sinks.input is None else _KEY_TICK_S):
             if event is not None:
                 self._take(event, log)
                 if event["event"] in ("result", "error"):
