@@ -49,7 +49,7 @@ class Outcome:
 
 
 _VARIANTS = (
-    Variant("cpp-tests", ("-Dbuildtype=debugoptimized",)),
+    Variant("cpp-tests", ("-Dbuildtype=debug",)),
     Variant(
         "cpp-asan",
         ("-Dbuildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
