@@ -28,6 +28,9 @@ from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Write = Callable[[bytes], None]
 
+# How often a machine that went astray is started again (see ``observe.went_astray``).
+_ASTRAY_RETRIES = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Streams:
@@ -78,7 +81,7 @@ class _Run:
         """Boot on a host; a kernel that did not come up as the host gets a second look."""
         try:
             stand = self._connect(patient=False)
-            attempt, outcome = self._attempt(stand.host)
+            attempt, outcome = self._steady_attempt(stand)
             if stand.suspected is not None and outcome.ok:
                 # As a guest it is fine. Was it only slow to come up, or is it no lab host?
                 attempt, outcome = self._attempt(self._connect(patient=True).host)
@@ -95,6 +98,18 @@ class _Run:
         return observe.record(
             self.options, self.halves, outcome, self.run_dir, attempt=attempt, spent=spent
         )
+
+    def _steady_attempt(self, stand: hosts.Stand) -> tuple[Attempt, Outcome]:
+        """An attempt, repeated when it went astray: what the code does, it does again."""
+        attempt, outcome = self._attempt(stand.host)
+        for _ in range(_ASTRAY_RETRIES):
+            if not observe.went_astray(attempt):
+                break
+            self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
+            before = Evidence("earlier attempt", (outcome.summary, *attempt.script.console.tail))
+            attempt, outcome = self._attempt(self._connect(patient=False).host)
+            outcome = replace(outcome, evidence=(*outcome.evidence, before))
+        return attempt, outcome
 
     def _connect(self, *, patient: bool) -> hosts.Stand:
         with self.progress.phase("host") as say:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a run left behind becomes facts for the judge, and nothing is made up."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kvm.host.base import HostHung, HostPanic
+from kvm.run import observe
+from kvm.run.drive import Transcript
+from kvm.run.observe import Attempt, Capture
+from kvm.verdict.judge import judge
+from kvm.verdict.vocabulary import Reason, Verdict
+
+
+class Place:
+    """A host that only has a name and a console."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.console = ""
+        self.boot_s = 0.0
+
+
+def attempt(host: str, stop: str, console: bytes = b"") -> Attempt:
+    script = Transcript(result={"event": "result", "stop": stop})
+    script.console.feed(console)
+    capture = Capture(lambda data: None, lambda data: None)
+    place: Any = Place(host)
+    return Attempt(("true",), script, capture, place, None, "")
+
+
+@pytest.mark.parametrize(
+    ("host", "stop", "console", "astray"),
+    [
+        ("lab", "shutdown", b"", True),
+        ("lab", "shutdown", b"[    1.000000] Kernel panic - not syncing: real\n", False),
+        ("lab", "reset", b"", False),
+        ("native", "shutdown", b"", False),
+    ],
+)
+def test_only_a_silent_triple_fault_in_a_lab_host_is_tried_again(
+    host: str, stop: str, console: bytes, astray: bool
+) -> None:
+    assert observe.went_astray(attempt(host, stop, console)) is astray
+
+
+def test_a_kernel_that_panics_as_lab_host_is_a_kernel_panic() -> None:
+    text = "[    0.100000] Kernel panic - not syncing: planted\n"
+    outcome = judge(observe.not_up(HostPanic("it panicked", console=text), 3.0))
+    assert (outcome.verdict, outcome.reason) == (Verdict.FAIL, Reason.KERNEL_PANIC)
+
+
+def test_a_kernel_that_never_comes_up_is_a_hang() -> None:
+    outcome = judge(observe.not_up(HostHung("silent", console=""), 120.0))
+    assert (outcome.verdict, outcome.reason) == (Verdict.FAIL, Reason.HANG)
+
+
+def test_a_capture_passes_all_on_and_keeps_the_beginning() -> None:
+    out = bytearray()
+    capture = Capture(out.extend, out.extend)
+    for _ in range(100):
+        capture.stdout(b"x" * 1024)
+    assert len(out) == 100 << 10
+    assert len(capture.text("stdout")) == 64 << 10
