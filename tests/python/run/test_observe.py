@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from kvm.run import observe
 from kvm.run.drive import Transcript
 from kvm.run.observe import Attempt, Capture
 from kvm.verdict.judge import judge
+from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Reason, Verdict
 
 
@@ -24,8 +26,17 @@ class Place:
         self.boot_s = 0.0
 
 
-def attempt(host: str, stop: str, console: bytes = b"") -> Attempt:
-    script = Transcript(result={"event": "result", "stop": stop})
+@pytest.fixture
+def host_kernel(tmp_path: Path) -> SystemMap:
+    path = tmp_path / "System.map"
+    path.write_text(
+        "ffffffff81010a20 T __svm_vcpu_run\nffffffff81010c10 T next\nffffffff81020000 T idle\n"
+    )
+    return SystemMap(path)
+
+
+def attempt(host: str, stop: str, console: bytes = b"", rip: int = 0) -> Attempt:
+    script = Transcript(result={"event": "result", "stop": stop, "registers": [{"rip": rip}]})
     script.console.feed(console)
     capture = Capture(lambda data: None, lambda data: None)
     place: Any = Place(host)
@@ -42,9 +53,18 @@ def attempt(host: str, stop: str, console: bytes = b"") -> Attempt:
     ],
 )
 def test_only_a_silent_triple_fault_in_a_lab_host_is_tried_again(
-    host: str, stop: str, console: bytes, astray: bool
+    host: str, stop: str, console: bytes, astray: bool, host_kernel: SystemMap
 ) -> None:
-    assert observe.went_astray(attempt(host, stop, console)) is astray
+    assert observe.went_astray(attempt(host, stop, console), host_kernel) is astray
+
+
+@pytest.mark.parametrize(("rip", "astray"), [(0x10ABC, True), (0x20010, False)])
+def test_a_guest_behind_the_host_s_own_vmrun_is_tried_again(
+    host_kernel: SystemMap, rip: int, astray: bool
+) -> None:
+    rip += 0xFFFFFFFF81000000
+    warned = b"[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
+    assert observe.went_astray(attempt("lab", "stopped", warned, rip), host_kernel) is astray
 
 
 def test_a_kernel_that_panics_as_lab_host_is_a_kernel_panic() -> None:

@@ -24,6 +24,7 @@ from kvm.run.options import BootOptions
 from kvm.run.terminal import Terminal
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import WorkerError
+from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Write = Callable[[bytes], None]
@@ -103,7 +104,7 @@ class _Run:
         """An attempt, repeated when it went astray: what the code does, it does again."""
         attempt, outcome = self._attempt(stand.host)
         for _ in range(_ASTRAY_RETRIES):
-            if not observe.went_astray(attempt):
+            if not observe.went_astray(attempt, SystemMap(self.halves.kernel.system_map)):
                 break
             self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
             before = Evidence("earlier attempt", (outcome.summary, *attempt.script.console.tail))
