@@ -142,7 +142,7 @@ class _Run:
         command = options.command or (("sh", "-l") if options.shell else ("true",))
         script, session, lost = Transcript(), None, ""
         capture = Capture(self.streams.stdout, self.streams.stderr)
-        with Terminal(active=options.shell) as terminal, self.progress.phase("boot") as say:
+        with Terminal(shell=options.shell) as terminal, self.progress.phase("boot") as say:
             request = {"argv": list(command), **terminal.request()}
             try:
                 session = host.start(
@@ -172,7 +172,8 @@ class _Run:
             stderr=capture.stderr,
             phase=say,
             console=self.streams.console,
-            input=terminal.poll if self.options.shell else None,
+            input=terminal.poll,
+            typing=self.options.shell,
         )
 
     def _not_up(self, lost: HostLost) -> RunRecord:

@@ -52,7 +52,10 @@ class Transcript:
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
-    """Where a run's streams go; ``input`` is polled for what to send to the guest."""
+    """Where a run's streams go.
+
+    ``input`` is polled for what to send to the guest, often when somebody is ``typing``.
+    """
 
     console_log: Path
     stdout: Callable[[bytes], None]
@@ -60,6 +63,7 @@ class Sinks:
     phase: Callable[[str], None]
     console: Callable[[bytes], None] | None = None
     input: Callable[[], list[dict[str, Any]]] | None = None
+    typing: bool = False
 
 
 class Drive:
@@ -92,7 +96,7 @@ class Drive:
         return script
 
     def _follow(self, log: Callable[[bytes], Any]) -> None:
-        for event in self._session.events(_TICK_S if self._sinks.input is None else _KEY_TICK_S):
+        for event in self._session.events(_KEY_TICK_S if self._sinks.typing else _TICK_S):
             if event is not None:
                 self._take(event, log)
                 if event["event"] in ("result", "error"):

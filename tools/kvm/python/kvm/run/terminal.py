@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's terminal in raw mode while a guest shell has it, and always given back."""
+"""Standard input's way to the guest: a raw terminal for a shell, a pipe or file for a command.
+
+The terminal is always given back. Without a shell a terminal is left alone, and the
+command finds its input at its end.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +18,19 @@ import tty
 from types import FrameType, TracebackType
 from typing import Any
 
+# An endless input must leave room for the rest of the session.
+_READS_A_POLL = 64
+
 
 class Terminal:
-    """Forwards keys and window sizes while active; does nothing when inactive."""
+    """Forwards input and, for a shell on a terminal, window sizes."""
 
-    def __init__(self, *, active: bool) -> None:
-        self._active = active
-        self._is_tty = active and sys.stdin.isatty()
+    def __init__(self, *, shell: bool) -> None:
+        self._fd = _standard_input()
+        on_terminal = self._fd is not None and os.isatty(self._fd)
+        self._is_tty = shell and on_terminal
+        if on_terminal and not shell:
+            self._fd = None
         self._saved: list[Any] | None = None
         self._old_handler: Any = None
         self._resized = False
@@ -56,9 +66,10 @@ class Terminal:
             self._resized = False
             size = shutil.get_terminal_size()
             messages.append({"winsize": [size.lines, size.columns]})
-        fd = sys.stdin.fileno()
-        while not self._ended and select.select([fd], [], [], 0)[0]:
-            data = os.read(fd, 4096)
+        for _ in range(_READS_A_POLL):
+            if self._ended or not self._readable():
+                break
+            data = b"" if self._fd is None else os.read(self._fd, 4096)
             if not data:
                 self._ended = True
                 messages.append({"stdin_eof": True})
@@ -66,5 +77,16 @@ class Terminal:
                 messages.append({"stdin": base64.b64encode(data).decode()})
         return messages
 
+    def _readable(self) -> bool:
+        return self._fd is None or bool(select.select([self._fd], [], [], 0)[0])
+
     def _on_resize(self, number: int, frame: FrameType | None) -> None:
         self._resized = True
+
+
+def _standard_input() -> int | None:
+    """Its descriptor; None when this process has none of its own (in a test, say)."""
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A command in a guest gets the caller's input, whole and with its end."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator
+from typing import IO
+
+import pytest
+
+from kvm.run.terminal import Terminal
+
+
+@pytest.fixture
+def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[IO[bytes]]:
+    """The writing end of what is standard input now."""
+    read, write = os.pipe()
+    with open(read) as stdin, open(write, "wb", buffering=0) as writer:  # noqa: PTH123
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield writer
+
+
+def test_piped_input_and_its_end_are_forwarded(pipe: IO[bytes]) -> None:
+    with Terminal(shell=False) as terminal:
+        assert terminal.poll() == []
+        pipe.write(b"some words")
+        assert terminal.poll() == [{"stdin": base64.b64encode(b"some words").decode()}]
+        pipe.close()
+        assert terminal.poll() == [{"stdin_eof": True}]
+        assert terminal.poll() == []
+
+
+def test_without_an_input_its_end_comes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with Terminal(shell=False) as terminal:
+        assert terminal.poll() == [{"stdin_eof": True}]
+
+
+def test_a_pipe_is_no_terminal_to_a_shell_either(pipe: IO[bytes]) -> None:
+    with Terminal(shell=True) as terminal:
+        assert terminal.request()["tty"] is False
