@@ -19,7 +19,7 @@ _MACHINE = {
     "a path of one machine": r"(?<![\w.$}])/(?:home/\w|Users/\w|root/\.|work/)|/tmp/" + "exp",
     "a package index's host": "|".join(
         name.replace(".", r"\.")
-        for name in ("pypi" + ".org", "pythonhosted" + ".org", "deb.debian" + ".org")
+        for name in ("pypi" + ".org", "python" + "hosted.org", "deb.debian" + ".org")
     ),
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import BuildError, UserError
+from kvm.files import UNFINISHED, keep_newest
 from kvm.kernel import config as kconfig
 from kvm.kernel import headers, identity
 from kvm.kernel.config import ConfigSpec
@@ -162,7 +163,7 @@ def _telling(words: list[str]) -> tuple[str, ...]:
 def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: str) -> None:
     """Copy the image into the cache, whole or not at all."""
     artifact.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix="new-") as scratch:
+    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=UNFINISHED) as scratch:
         new = Path(scratch) / "artifact"
         new.mkdir()
         if artifact.exists():
@@ -178,15 +179,7 @@ def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: s
         (new / "meta.json").write_text(json.dumps(meta))
         shutil.rmtree(artifact, ignore_errors=True)
         os.replace(new, artifact)
-    _prune(artifact.parent)
-
-
-def _prune(kernels: Path) -> None:
-    """Keep the artifacts used last."""
-    present = [p for p in kernels.iterdir() if not p.name.startswith("new-")]
-    present.sort(key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in present[_KEPT_ARTIFACTS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    keep_newest(artifact.parent, _KEPT_ARTIFACTS)
 
 
 def uapi(project: Project, tree: Tree, source: SourceId, say: Say) -> Path:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import UserError
+from kvm.files import write_whole
 from kvm.kernel.identity import SourceId
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
@@ -111,9 +111,7 @@ def resolve(
     _check(tree, requests, text)
     if not config.exists() or config.read_text() != text:
         config.write_text(text)
-    part = stamp.with_suffix(".part")
-    part.write_text(key + _digest(config))
-    os.replace(part, stamp)
+    write_whole(stamp, key + _digest(config))
     return text
 
 

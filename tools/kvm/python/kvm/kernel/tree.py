@@ -21,6 +21,7 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import UserError
+from kvm.files import write_whole
 from kvm.kernel import fetch, patches
 from kvm.kernel.git import Repository
 from kvm.kernel.patches import Series
@@ -330,7 +331,4 @@ def _read_state(tree: Tree) -> _State | None:
 
 
 def _write_state(tree: Tree, state: _State) -> None:
-    file = _state_file(tree)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(asdict(state)))
-    os.replace(part, file)
+    write_whole(_state_file(tree), json.dumps(asdict(state)))

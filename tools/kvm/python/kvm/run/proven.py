@@ -8,10 +8,10 @@ one takes that place, so that the new one can be examined as a guest.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvm.files import write_whole
 from kvm.project import Project
 
 
@@ -43,9 +43,8 @@ def record(project: Project, kernel_id: str, vmlinux: Path, boot_s: float) -> No
         return
     file = _file(project)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps({"kernel_id": kernel_id, "vmlinux": str(vmlinux), "boot_s": boot_s}))
-    os.replace(part, file)
+    found = {"kernel_id": kernel_id, "vmlinux": str(vmlinux), "boot_s": boot_s}
+    write_whole(file, json.dumps(found))
 
 
 def _file(project: Project) -> Path:

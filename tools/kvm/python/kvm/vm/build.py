@@ -22,6 +22,7 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import BuildError, UserError
+from kvm.files import UNFINISHED, keep_newest
 from kvm.project import Project
 
 Say = Callable[[str], None]
@@ -167,7 +168,7 @@ def _keep(project: Project, artifact: Path) -> None:
     if len(cores) != 1:
         raise BuildError(f"expected one compiled core in {project.vmm_build}, found {len(cores)}")
     artifact.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix="new-") as scratch:
+    with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=UNFINISHED) as scratch:
         new = Path(scratch) / "artifact" / "kvm"
         for name in _PYTHON:
             source, target = package / name, new / name
@@ -182,6 +183,4 @@ def _keep(project: Project, artifact: Path) -> None:
             (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", new)
         )
         os.replace(new.parent, artifact)
-    present = sorted(artifact.parent.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
-    for old in present[_KEPT_ARTIFACTS:]:
-        shutil.rmtree(old, ignore_errors=True)
+    keep_newest(artifact.parent, _KEPT_ARTIFACTS)
