@@ -170,20 +170,20 @@ def kernel_build(c: Context, config: str = "default", bzimage: bool = False) -> 
 
 @task
 def lab_status(c: Context) -> None:
-    """Say which lab host is running."""
+    """Say which lab hosts are running."""
     from kvm.host import lab
 
     with cli.command() as (project, _):
-        print(lab.status(project) or "no lab host is running")
+        print(*lab.statuses(project) or ("no lab host is running",), sep="\n")
 
 
 @task
 def lab_stop(c: Context) -> None:
-    """End the lab host of this checkout, whatever state it is in."""
+    """End the lab hosts of this checkout, whatever state they are in."""
     from kvm.host import lab
 
     with cli.command() as (project, _):
-        print("stopped" if lab.stop(project) else "no lab host was running")
+        print(f"stopped {stopped}" if (stopped := lab.stop(project)) else "no lab host was running")
 
 
 namespace = Collection(build_and_boot, boot, build, doctor, test, bench)

@@ -183,14 +183,15 @@ def test_the_key_changes_with_all_that_matters(tmp_path: Path) -> None:
     initrd.write_bytes(b"one")
     machine = LabMachine(tmp_path / "vmlinux", initrd, tmp_path)
     project = Project(tmp_path)
-    keys = {machine_key(project, machine, "kernel")}
-    keys.add(machine_key(project, machine, "other kernel"))
-    keys.add(machine_key(project, replace(machine, memory_mib=4096), "kernel"))
-    keys.add(machine_key(Project(tmp_path / "x"), machine, "kernel"))
+    keys = {machine_key(project, "main", machine, "kernel")}
+    keys.add(machine_key(project, "main", machine, "other kernel"))
+    keys.add(machine_key(project, "another slot", machine, "kernel"))
+    keys.add(machine_key(project, "main", replace(machine, memory_mib=4096), "kernel"))
+    keys.add(machine_key(Project(tmp_path / "x"), "main", machine, "kernel"))
     initrd.write_bytes(b"two")
-    keys.add(machine_key(project, machine, "kernel"))
-    assert len(keys) == 5
-    assert machine_key(project, machine, "kernel") in keys
+    keys.add(machine_key(project, "main", machine, "kernel"))
+    assert len(keys) == 6
+    assert machine_key(project, "main", machine, "kernel") in keys
 
 
 def test_sockets_live_in_a_folder_of_ones_own(

@@ -12,9 +12,12 @@ UNFINISHED = "new-"
 
 def write_whole(path: Path, text: str) -> None:
     """Write beside ``path`` and rename over it: a reader never sees half of it."""
-    part = path.with_suffix(".part")
-    part.write_text(text)
-    os.replace(part, path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        part.write_text(text)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def keep_newest(folder: Path, count: int) -> None:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A lab host as files and processes: where its state is, whether it runs, how to end it.
 
-A checkout has one lab host at a time, ``build/lab/KEY/``. The key is a hash of all that
-decides about it (kernel, initramfs with the agent's command, QEMU's command), so a
-folder with that key is the wanted lab host or none.
+A checkout has one lab host a slot, ``build/lab/SLOT/KEY/``: commands use the slot ``main``,
+each worker of a matrix has its own. The key is a hash of all that decides about a lab host
+(slot, kernel, initramfs with the agent's command, QEMU's command), so a folder with that
+key is the wanted lab host or none.
 """
 
 from __future__ import annotations
@@ -147,24 +148,37 @@ class Instance:
         return f"the lab host's QEMU {how}\n{log[-_LOG_TAIL_CHARS:].strip()}".strip()
 
 
-def instance(project: Project, key: str) -> Instance:
-    return Instance(project.build / "lab" / key, runtime_folder() / f"{key}.sock")
+MAIN_SLOT = "main"
 
 
-def instances(project: Project) -> Iterator[Instance]:
-    """All that have left a trace in this checkout."""
-    folder = project.build / "lab"
+def slot_folder(project: Project, slot: str) -> Path:
+    return project.build / "lab" / slot
+
+
+def instance(project: Project, slot: str, key: str) -> Instance:
+    return Instance(slot_folder(project, slot) / key, runtime_folder() / f"{key}.sock")
+
+
+def instances(project: Project, slot: str) -> Iterator[Instance]:
+    """All that have left a trace in this slot."""
+    folder = slot_folder(project, slot)
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
             if path.is_dir():
-                yield instance(project, path.name)
+                yield instance(project, slot, path.name)
 
 
-def machine_key(project: Project, machine: LabMachine, kernel_id: str) -> str:
+def slots(project: Project) -> tuple[str, ...]:
+    """The slots this checkout has used."""
+    folder = project.build / "lab"
+    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+
+
+def machine_key(project: Project, slot: str, machine: LabMachine, kernel_id: str) -> str:
     """16 hexadecimal digits for this lab host of this checkout."""
     nowhere = Path("/")
     argv = qemu_argv(machine, socket=nowhere, console=nowhere)
-    digest = hashlib.sha256("\0".join((str(project.root), kernel_id, *argv)).encode())
+    digest = hashlib.sha256("\0".join((str(project.root), slot, kernel_id, *argv)).encode())
     digest.update(machine.initrd.read_bytes())
     return digest.hexdigest()[:16]
 

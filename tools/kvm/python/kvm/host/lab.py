@@ -3,7 +3,7 @@
 
 Booted once per kernel and kept: a command finds the one an earlier command left (even
 one that was killed), checks that it answers, and uses it; else it boots one. One
-command at a time uses it, by a lock. When it is lost in the middle, the sessions raise
+command at a time uses a slot's lab host, by a lock. When it is lost in the middle, the sessions raise
 ``HostLost`` with its console, and the next start boots a new one.
 """
 
@@ -25,7 +25,14 @@ from kvm.guest.initramfs import build_initramfs
 from kvm.host import bundle
 from kvm.host.base import Event, HostHung, HostLost
 from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
-from kvm.host.instance import instance, instances, machine_key
+from kvm.host.instance import (
+    MAIN_SLOT,
+    instance,
+    instances,
+    machine_key,
+    slot_folder,
+    slots,
+)
 from kvm.host.lab_session import LabCommand, LabSession, Sink
 from kvm.host.qemu import Accelerator, LabMachine, config_hz
 from kvm.host.tsc import tsc_khz
@@ -52,14 +59,16 @@ class LabSettings:
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
-    """A lab host that runs: its key, QEMU's pid, and who uses it now, if anybody."""
+    """A lab host that runs: its slot and key, QEMU's pid, and who uses it now, if anybody."""
 
+    slot: str
     key: str
     pid: int
     user: str | None
 
     def __str__(self) -> str:
-        return f"running (QEMU pid {self.pid}, {f'used by {self.user}' if self.user else 'idle'})"
+        user = f"used by {self.user}" if self.user else "idle"
+        return f"{self.slot}: running (QEMU pid {self.pid}, {user})"
 
 
 class LabHost:
@@ -76,6 +85,7 @@ class LabHost:
         artifact: Path | None = None,
         prefetch: Sequence[Path] = (),
         settings: LabSettings | None = None,
+        slot: str = MAIN_SLOT,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Boot or reuse it. ``artifact`` is the VMM that will be wanted first; the kernel and
@@ -93,12 +103,14 @@ class LabHost:
         self._closing = False
         self._console_start = 0
         self._resources = contextlib.ExitStack()
-        (project.build / "lab").mkdir(parents=True, exist_ok=True)
-        lock = project.build / "lab" / "lock"
+        self._folder = slot_folder(project, slot)
+        self._slot = slot
+        lock = self._folder / "lock"
         self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
-            self._machine = _machine(project, kernel, self._settings)
-            self._instance = instance(project, machine_key(project, self._machine, kernel_id))
+            self._machine = _machine(project, kernel, self._settings, self._plan_file)
+            key = machine_key(project, slot, self._machine, kernel_id)
+            self._instance = instance(project, slot, key)
             self._bundles: dict[Path, Path | None] = {}
             self._prefetch = (kernel, *prefetch)
             self._artifact = artifact
@@ -213,7 +225,7 @@ class LabHost:
 
     def _reuse(self) -> Channel | None:
         """The one that runs, if it is the wanted one and healthy; others are ended."""
-        for other in instances(self._project):
+        for other in instances(self._project, self._slot):
             if other.key != self._instance.key:
                 other.discard()
         if not self._instance.running:
@@ -267,9 +279,13 @@ class LabHost:
             on_closed=self._on_closed,
         )
 
+    @property
+    def _plan_file(self) -> Path:
+        return self._folder / "plan"
+
     def _write_plan(self) -> None:
         """What the agent has imported and read by the time we ask for it (``launch.py``)."""
-        path = _plan_file(self._project)
+        path = self._plan_file
         if self._artifact is None:
             path.unlink(missing_ok=True)
             return
@@ -307,32 +323,34 @@ class LabHost:
         return self._loss
 
 
-def stop(project: Project) -> bool:
-    """End this checkout's lab host whatever state it is in; whether one was running."""
-    found = list(instances(project))
+def stop(project: Project) -> int:
+    """End this checkout's lab hosts whatever state they are in; how many were running."""
+    found = [one for slot in slots(project) for one in instances(project, slot)]
     running = [one for one in found if one.running]
     for one in found:
         one.discard()
-    return bool(running)
+    return len(running)
 
 
-def status(project: Project) -> LabStatus | None:
-    """The lab host that runs for this checkout."""
-    for one in instances(project):
+def status(project: Project, slot: str = MAIN_SLOT) -> LabStatus | None:
+    """The lab host that runs in this slot."""
+    for one in instances(project, slot):
         found = one.processes()
         if found is not None and found.qemu is not None and found.qemu.alive:
-            return LabStatus(one.key, found.qemu.pid, holder(project.build / "lab" / "lock"))
+            user = holder(slot_folder(project, slot) / "lock")
+            return LabStatus(slot, one.key, found.qemu.pid, user)
     return None
 
 
-def _plan_file(project: Project) -> Path:
-    return project.build / "lab" / "plan"
+def statuses(project: Project) -> tuple[LabStatus, ...]:
+    """Every lab host that runs for this checkout."""
+    return tuple(s for slot in slots(project) if (s := status(project, slot)) is not None)
 
 
-def _machine(project: Project, kernel: Path, settings: LabSettings) -> LabMachine:
+def _machine(project: Project, kernel: Path, settings: LabSettings, plan: Path) -> LabMachine:
     machine = LabMachine(
         kernel=kernel,
-        initrd=build_initramfs(project, agent_argv=_agent_argv(project, settings.idle_s)),
+        initrd=build_initramfs(project, agent_argv=_agent_argv(project, settings.idle_s, plan)),
         share=project.build,
         accelerator=settings.accelerator,
         cpus=settings.cpus,
@@ -344,7 +362,7 @@ def _machine(project: Project, kernel: Path, settings: LabSettings) -> LabMachin
     return machine
 
 
-def _agent_argv(project: Project, idle_s: float) -> tuple[str, ...]:
+def _agent_argv(project: Project, idle_s: float, plan: Path) -> tuple[str, ...]:
     """The real interpreter rather than a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
     sources = b"".join((here / f"{name}.py").read_bytes() for name in _AGENT_MODULES)
@@ -352,5 +370,5 @@ def _agent_argv(project: Project, idle_s: float) -> tuple[str, ...]:
     name = f"agent {hashlib.sha256(sources).hexdigest()}"
     agent_bundle = bundle.make_bundle(project.cache, name, modules, here.parents[1])
     python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, _plan_file(project))
+    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan)
     return tuple(str(word) for word in words)

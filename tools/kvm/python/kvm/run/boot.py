@@ -11,11 +11,14 @@ from pathlib import Path
 from kvm.errors import BuildError, InfrastructureError
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
+from kvm.host.instance import MAIN_SLOT
+from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import RunRecord
 from kvm.run import halves as build_halves
 from kvm.run import hosts, observe, proven, rundir, staging
+from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec
@@ -57,13 +60,43 @@ def build_and_boot(
         )
     except BuildError as failed:
         return observe.build_failure(failed, options, time.monotonic() - start)
-    run_dir = rundir.create(project.runs)
-    run = _Run(project, options, progress, streams, halves, run_dir, start)
+    place = Place(rundir.create(project.runs))
+    return boot_built(project, halves, options, progress, streams, place, start=start)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a machine runs: the folder it leaves behind, and the lab host of which slot.
+
+    ``host_kernel`` is the lab host's when that is not the guest's own; ``memory`` belongs to
+    a command that boots many machines.
+    """
+
+    run_dir: Path
+    slot: str = MAIN_SLOT
+    host_kernel: Kernel | None = None
+    memory: hosts.Memory | None = None
+
+
+def boot_built(
+    project: Project,
+    halves: Halves,
+    options: BootOptions,
+    progress: Progress,
+    streams: Streams,
+    place: Place,
+    conduct: Conduct | None = None,
+    *,
+    start: float | None = None,
+) -> RunRecord:
+    """Boot halves that are built; ``start`` (``time.monotonic``) is when the command began."""
+    start = time.monotonic() if start is None else start
+    run = _Run(project, options, progress, streams, halves, place, conduct or Conduct(), start)
     try:
         return run.to_record()
     except InfrastructureError as trouble:
         outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))
-        return observe.record(options, halves, outcome, run_dir)
+        return observe.record(options, halves, outcome, place.run_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +108,18 @@ class _Run:
     progress: Progress
     streams: Streams
     halves: Halves
-    run_dir: Path
+    place: Place
+    conduct: Conduct
     start: float
+
+    @property
+    def run_dir(self) -> Path:
+        return self.place.run_dir
+
+    @property
+    def hosting(self) -> Halves:
+        """The halves with the lab host's kernel."""
+        return replace(self.halves, kernel=self.place.host_kernel or self.halves.kernel)
 
     def to_record(self) -> RunRecord:
         """Boot on a host; a kernel that did not come up as the host gets a second look."""
@@ -90,7 +133,7 @@ class _Run:
                 outcome = _both(outcome, stand.suspected)
         except hosts.KernelNotUp as failed:
             return self._not_up(failed.lost)
-        kernel = self.halves.kernel
+        kernel = self.hosting.kernel
         if outcome.ok and attempt.host.name == "lab" and stand.suspected is None:
             proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
         spent = observe.timings(
@@ -104,7 +147,7 @@ class _Run:
         """An attempt, repeated when it went astray: what the code does, it does again."""
         attempt, outcome = self._attempt(stand.host)
         for _ in range(_ASTRAY_RETRIES):
-            if not observe.went_astray(attempt, SystemMap(self.halves.kernel.system_map)):
+            if not observe.went_astray(attempt, SystemMap(self.hosting.kernel.system_map)):
                 break
             self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
             before = Evidence("earlier attempt", (outcome.summary, *attempt.script.console.tail))
@@ -117,15 +160,18 @@ class _Run:
             return hosts.connect(
                 self.project,
                 self.options.host,
-                self.halves,
+                self.hosting,
                 say,
                 prefetch=(build_initramfs(self.project),),
                 patient=patient,
+                slot=self.place.slot,
+                memory=self.place.memory,
             )
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:
         """Run the machine on this host, and judge it."""
-        spec = machine_spec(self.options, self.halves.kernel, build_initramfs(self.project))
+        initrd = build_initramfs(self.project, files=self.conduct.files)
+        spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
         repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
         rundir.write_spec(self.run_dir, spec.to_json(), repeat)
         try:
@@ -133,7 +179,8 @@ class _Run:
                 attempt = self._session(host, files)
             if host.console:
                 (self.run_dir / "host-console.log").write_text(host.console)
-            return attempt, judge(observe.observation(attempt, self.options, self.halves))
+            facts = observe.observation(attempt, self.options, self.halves, self.conduct.expected)
+            return attempt, judge(facts)
         finally:
             host.close()
 
@@ -141,7 +188,8 @@ class _Run:
         options = self.options
         command = options.command or (("sh", "-l") if options.shell else ("true",))
         script, session, lost = Transcript(), None, ""
-        capture = Capture(self.streams.stdout, self.streams.stderr)
+        watch = Watch(self.conduct.kill_on, self.streams.stdout)
+        capture = Capture(watch, self.streams.stderr)
         with Terminal(shell=options.shell) as terminal, self.progress.phase("boot") as say:
             request = {"argv": list(command), **terminal.request()}
             try:
@@ -150,7 +198,7 @@ class _Run:
                 )
                 drive = Drive(
                     session,
-                    self._sinks(capture, terminal, say),
+                    self._sinks(capture, watch, terminal, say),
                     options.timeout_s,
                     options.deadline_s,
                 )
@@ -163,17 +211,21 @@ class _Run:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
         return Attempt(command, script, capture, host, session, lost)
 
-    def _sinks(self, capture: Capture, terminal: Terminal, say: Callable[[str], None]) -> Sinks:
+    def _sinks(
+        self, capture: Capture, watch: Watch, terminal: Terminal, say: Callable[[str], None]
+    ) -> Sinks:
         if self.options.shell:
             self.progress.close()  # the terminal is the guest's now
+        given = self.conduct.stdin
         return Sinks(
             console_log=self.run_dir / "console.log",
             stdout=capture.stdout,
             stderr=capture.stderr,
             phase=say,
             console=self.streams.console,
-            input=terminal.poll,
+            input=terminal.poll if given is None else BytesInput(given).poll,
             typing=self.options.shell,
+            enough=lambda: watch.seen,
         )
 
     def _not_up(self, lost: HostLost) -> RunRecord:

@@ -23,7 +23,6 @@ def report(project: Project, *, json_target: str = "") -> int:
         return kvm_probe(artifact, project.cache)
 
     def lab_status() -> str | None:
-        running = lab.status(project)
-        return None if running is None else str(running)
+        return "; ".join(str(one) for one in lab.statuses(project)) or None
 
     return doctor.show(doctor.collect(project, probe, lab_status), json_target or None)

@@ -23,7 +23,8 @@ Event = Mapping[str, Any]
 
 _GRACE_AFTER_DEATH_S = 3.0
 _RESULT_WAIT_S = 10.0
-_CONSOLE_LIMIT = 64 << 20
+# A flooding guest's console is kept up to here; the verdict says how much was dropped.
+CONSOLE_LIMIT_BYTES = 16 << 20
 # How often deadlines are looked at, and, while somebody types, the keyboard.
 _TICK_S = 0.1
 _KEY_TICK_S = 0.01
@@ -49,12 +50,17 @@ class Transcript:
     interrupted: bool = False
     console_bytes: int = 0
 
+    @property
+    def console_dropped_bytes(self) -> int:
+        return max(self.console_bytes - CONSOLE_LIMIT_BYTES, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
 
-    ``input`` is polled for what to send to the guest, often when somebody is ``typing``.
+    ``input`` is polled for what to send to the guest, often when somebody is ``typing``;
+    ``enough`` for whether to kill the VMM now.
     """
 
     console_log: Path
@@ -64,6 +70,7 @@ class Sinks:
     console: Callable[[bytes], None] | None = None
     input: Callable[[], list[dict[str, Any]]] | None = None
     typing: bool = False
+    enough: Callable[[], bool] | None = None
 
 
 class Drive:
@@ -79,6 +86,7 @@ class Drive:
         self._alive_at = self._start
         self._stopping_at: float | None = None
         self._dying_at: float | None = None
+        self._killed = False
         self.transcript = Transcript()
 
     def run(self) -> Transcript:
@@ -102,6 +110,8 @@ class Drive:
                 if event["event"] in ("result", "error"):
                     return
             self._forward_input()
+            if self._enough():
+                continue
             if not self._in_time():
                 return
 
@@ -119,10 +129,11 @@ class Drive:
 
     def _on_console(self, data: bytes, log: Callable[[bytes], Any]) -> None:
         script = self.transcript
+        kept = data[: max(CONSOLE_LIMIT_BYTES - script.console_bytes, 0)]
         script.console_bytes += len(data)
-        if script.console_bytes <= _CONSOLE_LIMIT:
-            log(data)
-            script.console.feed(data)
+        if kept:
+            log(kept)
+            script.console.feed(kept)
         if self._sinks.console is not None:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:
@@ -165,6 +176,14 @@ class Drive:
         if self._sinks.input is not None and self.transcript.hello is not None:
             for message in self._sinks.input():
                 self._session.send(message)
+
+    def _enough(self) -> bool:
+        """Kill the machine where the caller wants it dead; its deadlines go on."""
+        if self._killed or self._sinks.enough is None or not self._sinks.enough():
+            return False
+        self._killed = True
+        self._session.kill()
+        return True
 
     def _in_time(self) -> bool:
         """Enforce the deadlines; False when even the worker's result is overdue."""

@@ -8,12 +8,12 @@ not blamed: ``Stand`` tells whose kernel the lab host runs, and what became of o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
+from kvm.host.instance import MAIN_SLOT
 from kvm.host.lab import LabHost, LabSettings
 from kvm.host.native import NativeHost
 from kvm.host.qemu import Accelerator
@@ -39,6 +39,19 @@ class Stand:
     suspected: HostLost | None = None
 
 
+@dataclass(slots=True)
+class Memory:
+    """What a command that boots many machines has learned about hosts, by kernel id.
+
+    A kernel that did not come up as lab host is not waited for again: ``suspects`` failed
+    the quick try, ``down`` the patient one too.
+    """
+
+    suspects: dict[str, HostLost] = field(default_factory=dict)
+    down: dict[str, HostLost] = field(default_factory=dict)
+    probed: ProbeResult | None = None
+
+
 class KernelNotUp(Exception):
     """The kernel under test did not come up as lab host, and no other is there to examine it."""
 
@@ -55,34 +68,47 @@ def connect(
     *,
     prefetch: tuple[Path, ...] = (),
     patient: bool = False,
+    slot: str = MAIN_SLOT,
+    memory: Memory | None = None,
 ) -> Stand:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
-    ``prefetch`` names files that its machines will want first. ``patient`` waits as
-    long as it takes, and does not let another kernel stand in. Raises ``KernelNotUp``.
+    The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
+    will want first. ``patient`` waits as long as it takes, and does not let another kernel
+    stand in. Raises ``KernelNotUp``.
     """
+    memory = memory or Memory()
 
-    @cache
     def probe() -> ProbeResult:
-        say("probing /dev/kvm")
-        return kvm_probe(halves.vmm.folder, project.cache)
+        if memory.probed is None:
+            say("probing /dev/kvm")
+            memory.probed = kvm_probe(halves.vmm.folder, project.cache)
+        return memory.probed
 
     choice = choose(requested, probe)
     say(f"{choice.kind.value}: {choice.why}")
     if choice.kind is HostKind.NATIVE:
         return Stand(NativeHost())
     good = None if patient else proven.load(project)
-    opener = _Opener(project, halves.vmm.folder, lab_accelerator(probe), prefetch, say)
+    opener = _Opener(project, halves.vmm.folder, lab_accelerator(probe), prefetch, slot, say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:
-        return Stand(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
-    quick_s = min(max(_QUICK_MIN_S, _SUSPICIOUS * good.boot_s), _QUICK_MAX_S)
-    try:
-        return Stand(opener.open(kernel.vmlinux, kernel.id, quick_s))
-    except KernelNotUp as failed:
-        say("the kernel does not come up as lab host; trying it as a guest of the last good one")
-        stand_in = opener.open(good.vmlinux, good.kernel_id, _PATIENT_S)
-        return Stand(stand_in, suspected=failed.lost)
+        if kernel.id in memory.down:
+            raise KernelNotUp(memory.down[kernel.id])
+        try:
+            return Stand(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
+        except KernelNotUp as failed:
+            memory.down[kernel.id] = failed.lost
+            raise
+    if kernel.id not in memory.suspects:
+        quick_s = min(max(_QUICK_MIN_S, _SUSPICIOUS * good.boot_s), _QUICK_MAX_S)
+        try:
+            return Stand(opener.open(kernel.vmlinux, kernel.id, quick_s))
+        except KernelNotUp as failed:
+            memory.suspects[kernel.id] = failed.lost
+    say("the kernel does not come up as lab host; trying it as a guest of the last good one")
+    stand_in = opener.open(good.vmlinux, good.kernel_id, _PATIENT_S)
+    return Stand(stand_in, suspected=memory.suspects[kernel.id])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +117,7 @@ class _Opener:
     artifact: Path
     accelerator: Accelerator
     prefetch: tuple[Path, ...]
+    slot: str
     say: Say
 
     def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
@@ -102,6 +129,7 @@ class _Opener:
                 artifact=self.artifact,
                 prefetch=self.prefetch,
                 settings=LabSettings(accelerator=self.accelerator, boot_deadline_s=deadline_s),
+                slot=self.slot,
                 say=self.say,
             )
         except (HostPanic, HostHung) as lost:

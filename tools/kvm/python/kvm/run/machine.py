@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.kernel.build import Kernel
+from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
 from kvm.verdict.symbols import SystemMap
 from kvm.vm.spec import DiskSpec, MachineSpec
@@ -21,6 +22,8 @@ _IN_TREE = "earlyprintk=debugport,keep console=ttynull 8250.nr_uarts=1"
 # nokaslr one boot in five or so went astray in a lab host.
 _STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 pci=off nokaslr"
 
+_DISK_MODES = ("ro", "rw", "volatile")
+
 
 def command_line(options: BootOptions) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last."""
@@ -29,14 +32,21 @@ def command_line(options: BootOptions) -> str:
 
 
 def parse_disk(text: str) -> DiskSpec:
-    """``PATH`` or ``PATH,ro``."""
+    """``PATH``, ``PATH,ro``, ``PATH,rw`` or ``PATH,volatile``."""
     path, _, mode = text.partition(",")
-    if mode not in ("", "ro", "rw"):
-        raise UserError(f"--disk {text}: unknown mode {mode!r}", "write PATH, PATH,ro or PATH,rw")
-    return DiskSpec(path=Path(path).absolute(), read_only=mode == "ro")
+    modes = f"write PATH or one of {', '.join(f'PATH,{known}' for known in _DISK_MODES)}"
+    if "," in mode:
+        raise UserError(f"--disk {text}: modes can't be combined, as in {mode!r}", modes)
+    if mode and mode not in _DISK_MODES:
+        raise UserError(f"--disk {text}: unknown mode {mode!r}", modes)
+    return DiskSpec(
+        path=Path(path).absolute(), read_only=mode == "ro", volatile=mode == "volatile"
+    )
 
 
-def machine_spec(options: BootOptions, kernel: Kernel | None, initrd: Path) -> MachineSpec:
+def machine_spec(
+    options: BootOptions, kernel: Kernel | None, initrd: Path, conduct: Conduct | None = None
+) -> MachineSpec:
     """The machine to boot; errors name the value at fault."""
     if options.kernel is None:
         assert kernel is not None
@@ -51,6 +61,7 @@ def machine_spec(options: BootOptions, kernel: Kernel | None, initrd: Path) -> M
         vcpus=options.cpus,
         memory_mib=options.memory_mib,
         disks=tuple(parse_disk(disk) for disk in options.disks),
+        rng=conduct.rng if conduct is not None else True,
         log_buf=log_buf,
     )
     spec.validate()

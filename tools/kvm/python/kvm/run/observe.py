@@ -61,7 +61,9 @@ class Attempt:
     lost: str
 
 
-def observation(attempt: Attempt, options: BootOptions, halves: Halves) -> Observation:
+def observation(
+    attempt: Attempt, options: BootOptions, halves: Halves, expected: Reason | None = None
+) -> Observation:
     """All facts of an attempt."""
     script, session = attempt.script, attempt.session
     result = script.result or {}
@@ -84,10 +86,12 @@ def observation(attempt: Attempt, options: BootOptions, halves: Halves) -> Obser
         worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
         host_findings=parse_console(attempt.host.console),
         host_lost=attempt.lost,
+        console_dropped_bytes=script.console_dropped_bytes,
         deadline=script.deadline,
         deadline_s=script.deadline_s,
         interrupted=script.interrupted,
         allow_warnings=options.allow_warnings,
+        expected=expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
 

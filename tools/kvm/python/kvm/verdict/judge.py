@@ -35,7 +35,7 @@ def judge(obs: Observation) -> Outcome:
         obs = replace(obs, findings=parse_console(printk_text(obs.log_buf)))
     answers = (rule(obs) for rule in RULES)
     outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
-    return _against_expected(obs, outcome)
+    return _with_flood(obs, _against_expected(obs, outcome))
 
 
 def judge_error(error: UserError) -> Outcome:
@@ -317,15 +317,40 @@ def _no_proof(obs: Observation) -> Outcome:
     )
 
 
+def _with_flood(obs: Observation, outcome: Outcome) -> Outcome:
+    """What was not kept can't be judged: say so."""
+    if not obs.console_dropped_bytes:
+        return outcome
+    dropped = f"{obs.console_dropped_bytes / (1 << 20):.1f} MiB"
+    return replace(
+        outcome,
+        summary=f"{outcome.summary}; the console was flooded, its last {dropped} were dropped",
+        evidence=(
+            *outcome.evidence,
+            Evidence("flood", (f"{dropped} of console output were neither kept nor read",)),
+        ),
+    )
+
+
 def _against_expected(obs: Observation, outcome: Outcome) -> Outcome:
     if obs.expected is None or outcome.verdict is Verdict.ERROR:
         return outcome
     if outcome.reason is obs.expected:
+        spoiled = _spoiled(obs)
+        if spoiled is not None:
+            return spoiled
         summary = f"as expected: {outcome.summary}"
         return replace(outcome, verdict=Verdict.PASS, reason=Reason.OK, summary=summary)
     if outcome.verdict is Verdict.PASS:
         return _fail(Reason.GUEST_EXIT, f"{obs.expected.value} was expected: {outcome.summary}")
     return outcome
+
+
+def _spoiled(obs: Observation) -> Outcome | None:
+    """A VMM killed on purpose proves nothing about a kernel that had complained before."""
+    if obs.expected is not Reason.VMM_CRASH:
+        return None
+    return _guest_died(obs) or _warned(obs)
 
 
 def _done(obs: Observation) -> bool:

@@ -54,6 +54,7 @@ class Observation:
     worker_stderr: tuple[str, ...] = ()
     host_findings: tuple[Finding, ...] = ()
     host_lost: str = ""
+    console_dropped_bytes: int = 0
     deadline: Deadline | None = None
     deadline_s: float = 0.0
     interrupted: bool = False

@@ -14,10 +14,14 @@ _FIRST_SIGNAL_CODE = 128  # from here on `git bisect run` aborts the whole bisec
 
 
 class Verdict(Enum):
-    """FAIL blames the code under test; ERROR blames nobody; SKIP did not try."""
+    """FAIL blames the code under test; ERROR blames nobody; SKIP did not try.
+
+    FLAKY is a matrix cell's that failed and passed by turns.
+    """
 
     PASS = "PASS"
     FAIL = "FAIL"
+    FLAKY = "FLAKY"
     SKIP = "SKIP"
     ERROR = "ERROR"
 
@@ -31,6 +35,7 @@ class Reason(Enum):
     KERNEL_WARNING = "kernel-warning"
     HANG = "hang"
     GUEST_EXIT = "guest-exit"
+    CHECK_FAILED = "check-failed"
     VMM_CRASH = "vmm-crash"
     VMM_ERROR = "vmm-error"
     HOST_PANIC = "host-panic"

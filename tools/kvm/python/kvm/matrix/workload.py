@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a workload is, and the bench it works at.
+
+A workload is a function that boots machines on its bench and checks what they did. It
+reads from top to bottom: ``bench.boot`` returns only when the boot ended as expected,
+and each ``bench.check`` is a sub-result of the cell. A workload that checked nothing
+has proved nothing, and its cell is an ERROR.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from kvm.guest.initramfs import ExtraFile
+from kvm.host.base import Host
+from kvm.matrix.cell import Cell
+from kvm.project import Project
+from kvm.report.record import RunRecord
+from kvm.verdict.ktap import Case
+from kvm.verdict.vocabulary import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """How one machine ended, and all that its command wrote."""
+
+    record: RunRecord
+    stdout: bytes
+    stderr: bytes
+    console: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        return self.stdout.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A raw image to attach. ``volatile`` has a write cache that dies with the VMM, so that
+    what the guest did not flush is lost when the machine is killed."""
+
+    path: Path
+    read_only: bool = False
+    volatile: bool = False
+
+
+class Bench(Protocol):
+    """What a workload works with; one cell, one attempt."""
+
+    cell: Cell
+    project: Project
+    folder: Path  # of this attempt, seen by guest hosts too; disks live here
+    seed: int  # the same for the same cell; print it where randomness comes in
+
+    def boot(
+        self,
+        *command: str,
+        disks: Sequence[Disk] = (),
+        files: Sequence[ExtraFile] = (),
+        stdin: bytes = b"",
+        append: str = "",
+        expect: Reason | None = None,
+        kill_on: bytes = b"",
+        cpus: int | None = None,
+        memory_mib: int | None = None,
+        quiet_s: float | None = None,
+    ) -> Boot:
+        """Boot the cell's machine with ``command`` in it; ``cpus`` and ``memory_mib`` override it.
+
+        ``expect`` is the reason it is meant to end with (``KERNEL_PANIC``, say; None: PASS).
+        ``kill_on``: kill the VMM (SIGKILL) as soon as stdout contains these bytes; that is then
+        the expected end. ``quiet_s`` allows a longer silence than usual. Raises ``CellFailed``.
+        """
+
+    def new_disk(self, name: str, size_mib: int) -> Path:
+        """An empty (sparse) image in ``folder``."""
+
+    def check(self, name: str, ok: bool, note: str = "") -> None:
+        """A sub-result. The first that is not ok makes the cell FAIL ``check-failed``."""
+
+    def add(self, cases: Sequence[Case]) -> None:
+        """Sub-results that a suite reported, nested as they came."""
+
+    def open_host(self) -> Host:
+        """The place where machines run, for commands in a lab host (``Host.run_command``)."""
+
+    def say(self, text: str) -> None:
+        """What is being done now, for progress."""
+
+    def measured(self, name: str, seconds: float) -> None:
+        """A timing worth keeping in the results."""
+
+
+class CellFailed(Exception):
+    """The cell's verdict is known: a machine did not end as expected. Caught by the runner."""
+
+
+class CellSkipped(Exception):
+    """This cell can't be tried here; its text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """``proves`` is one line for ``--list``; ``deadline_s`` bounds one attempt."""
+
+    name: str
+    run: Callable[[Bench], None]
+    proves: str
+    deadline_s: float = 60.0
