@@ -46,6 +46,9 @@ TEST_CASE("each refusal names the value and the mend") {
   CHECK(contains(failure(config), "31 MiB: use at least 32"));
   config.memory_mib = ~0ULL;
   CHECK_FALSE(failure(config).empty());
+  config = valid();
+  config.disks = {{"a.img", true, true}};
+  CHECK(contains(failure(config), "disk a.img: read-only with a volatile write cache; use one"));
 }
 
 TEST_CASE("virtio devices have a limit, which counts the console and the rng") {

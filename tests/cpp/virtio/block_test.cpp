@@ -66,6 +66,13 @@ struct ReadOnlyFixture : Fixture {
   ReadOnlyFixture() : Fixture(true) {}
 };
 
+// A driver that has never heard of FLUSH.
+struct WriteThroughFixture : Fixture {
+  WriteThroughFixture() {
+    REQUIRE(driver.start(driver.device_features() & ~(1ULL << VIRTIO_BLK_F_FLUSH), 1));
+  }
+};
+
 bool has_feature(Fixture& fixture, int bit) {
   return (fixture.driver.device_features() & 1ULL << bit) != 0;
 }
@@ -153,6 +160,33 @@ TEST_CASE_FIXTURE(Fixture, "a request without a status byte is a fault") {
 TEST_CASE_FIXTURE(Fixture, "block flushes the backend") {
   CHECK(request(VIRTIO_BLK_T_FLUSH, 0, {}) == VIRTIO_BLK_S_OK);
   CHECK(disk->flushes == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "block leaves flushing to a driver that can ask for it") {
+  CHECK(has_feature(*this, VIRTIO_BLK_F_FLUSH));
+  CHECK(request(VIRTIO_BLK_T_OUT, 0, {readable(kData, 512)}) == VIRTIO_BLK_S_OK);
+  CHECK(discard_request(VIRTIO_BLK_T_DISCARD, {{2, 1, 0}}) == VIRTIO_BLK_S_OK);
+  CHECK(disk->flushes == 0);
+}
+
+TEST_CASE_FIXTURE(WriteThroughFixture, "without FLUSH a change is stable once it is completed") {
+  CHECK(request(VIRTIO_BLK_T_OUT, 0, {readable(kData, 512)}) == VIRTIO_BLK_S_OK);
+  CHECK(disk->flushes == 1);
+  CHECK(discard_request(VIRTIO_BLK_T_DISCARD, {{2, 1, 0}, {4, 1, 0}}) == VIRTIO_BLK_S_OK);
+  CHECK(disk->flushes == 2);
+  CHECK(discard_request(VIRTIO_BLK_T_WRITE_ZEROES, {{2, 1, 0}}) == VIRTIO_BLK_S_OK);
+  CHECK(disk->flushes == 3);
+  CHECK(request(VIRTIO_BLK_T_IN, 0, {writable(kData, 512)}) == VIRTIO_BLK_S_OK);
+  CHECK(request(VIRTIO_BLK_T_OUT, kSectors, {readable(kData, 512)}) == VIRTIO_BLK_S_IOERR);
+  CHECK(disk->flushes == 3);
+  disk->flush_error = std::make_error_code(std::errc::io_error);
+  CHECK(request(VIRTIO_BLK_T_OUT, 0, {readable(kData, 512)}) == VIRTIO_BLK_S_IOERR);
+}
+
+TEST_CASE_FIXTURE(WriteThroughFixture, "each driver's choice of FLUSH counts anew") {
+  REQUIRE(driver.start(driver.device_features(), 1));
+  CHECK(request(VIRTIO_BLK_T_OUT, 0, {readable(kData, 512)}) == VIRTIO_BLK_S_OK);
+  CHECK(disk->flushes == 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a failing backend is the guest's I/O error") {

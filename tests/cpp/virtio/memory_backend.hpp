@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A disk in a vector, for the tests of the block device: counts flushes and fails on demand.
+// A disk in memory, for the tests of the block device and of the backends that wrap another: counts
+// what it is asked and fails on demand. `error` fails each call but lets it change the bytes;
+// `flush_error` fails flushes alone; `bad_byte` fails what would read or change that byte.
 #pragma once
 
 #include <cstring>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +24,8 @@ class MemoryBackend final : public backend::BlockBackend {
   std::string identity() const override { return "a-name-longer-than-twenty.img"; }
 
   std::error_code read(uint64_t offset, std::span<const iovec> into) override {
+    ++reads;
+    if (is_bad(offset, total(into))) return bad_byte_error();
     for (const iovec& buffer : into) {
       std::memcpy(buffer.iov_base, bytes.data() + offset, buffer.iov_len);
       offset += buffer.iov_len;
@@ -28,6 +33,8 @@ class MemoryBackend final : public backend::BlockBackend {
     return error;
   }
   std::error_code write(uint64_t offset, std::span<const iovec> from) override {
+    ++writes;
+    if (is_bad(offset, total(from))) return bad_byte_error();
     for (const iovec& buffer : from) {
       std::memcpy(bytes.data() + offset, buffer.iov_base, buffer.iov_len);
       offset += buffer.iov_len;
@@ -36,21 +43,44 @@ class MemoryBackend final : public backend::BlockBackend {
   }
   std::error_code flush() override {
     ++flushes;
-    return error;
+    return flush_error ? flush_error : error;
   }
   std::error_code discard(uint64_t offset, uint64_t length) override {
-    return write_zeroes(offset, length, true);
+    ++discards;
+    return clear(offset, length);
   }
-  std::error_code write_zeroes(uint64_t offset, uint64_t length, bool) override {
-    bytes.replace(offset, length, length, '\0');
-    return error;
+  std::error_code write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override {
+    ++(may_unmap ? unmaps : zeroes);
+    return clear(offset, length);
   }
 
   std::string bytes;
   std::error_code error;
+  std::error_code flush_error;
+  std::optional<uint64_t> bad_byte;
+  int reads = 0;
+  int writes = 0;
   int flushes = 0;
+  int discards = 0;
+  int zeroes = 0;
+  int unmaps = 0;
 
  private:
+  static uint64_t total(std::span<const iovec> buffers) {
+    uint64_t length = 0;
+    for (const iovec& buffer : buffers) length += buffer.iov_len;
+    return length;
+  }
+  static std::error_code bad_byte_error() { return std::make_error_code(std::errc::io_error); }
+  bool is_bad(uint64_t offset, uint64_t length) const {
+    return bad_byte && *bad_byte >= offset && *bad_byte - offset < length;
+  }
+  std::error_code clear(uint64_t offset, uint64_t length) {
+    if (is_bad(offset, length)) return bad_byte_error();
+    bytes.replace(offset, length, length, '\0');
+    return error;
+  }
+
   bool read_only_;
 };
 

@@ -11,6 +11,7 @@ import pytest
 from kvm.errors import UserError
 from kvm.run.machine import command_line, parse_disk
 from kvm.run.options import BootOptions, parse_memory
+from kvm.vm.spec import DiskSpec
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,21 @@ def test_the_user_s_words_come_last_on_the_command_line() -> None:
     assert command_line(BootOptions(append="panic=0")).endswith(" panic=0")
 
 
-def test_a_disk_may_be_read_only_and_nothing_else(tmp_path: Path) -> None:
-    assert parse_disk(f"{tmp_path}/d,ro").read_only
-    assert not parse_disk(f"{tmp_path}/d").read_only
-    with pytest.raises(UserError, match="unknown mode 'wo'"):
-        parse_disk("d,wo")
+def test_a_disk_has_one_mode(tmp_path: Path) -> None:
+    path = tmp_path / "d"
+    assert parse_disk(f"{path}") == parse_disk(f"{path},rw") == DiskSpec(path)
+    assert parse_disk(f"{path},ro") == DiskSpec(path, read_only=True)
+    assert parse_disk(f"{path},volatile") == DiskSpec(path, volatile=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("d,wo", "unknown mode 'wo'"),
+        ("d,ro,volatile", "can't be combined, as in 'ro,volatile'"),
+        ("d,volatile,rw", "can't be combined, as in 'volatile,rw'"),
+    ],
+)
+def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        parse_disk(text)

@@ -26,6 +26,7 @@ class KvmError(RuntimeError):
 class DiskConfig:
     path: str
     read_only: bool
+    volatile_cache: bool
 
 
 class MachineConfig:

@@ -22,7 +22,10 @@ def spec(tmp_path: Path) -> MachineSpec:
         initrd=tmp_path / "initrd",
         cmdline="quiet",
         vcpus=2,
-        disks=(DiskSpec(tmp_path / "disk", read_only=True),),
+        disks=(
+            DiskSpec(tmp_path / "disk", read_only=True),
+            DiskSpec(tmp_path / "disk", volatile=True),
+        ),
         log_buf=(0x1000, 0x2000),
     )
 
@@ -34,6 +37,12 @@ def test_json_there_and_back(spec: MachineSpec) -> None:
 def test_json_defaults() -> None:
     spec = MachineSpec.from_json({"kernel": "/k", "cmdline": ""})
     assert spec == MachineSpec(kernel=Path("/k"), initrd=None, cmdline="")
+
+
+def test_a_disk_is_durable_unless_its_json_says_otherwise() -> None:
+    disk = {"path": "/d", "read_only": False}
+    spec = MachineSpec.from_json({"kernel": "/k", "cmdline": "", "disks": [disk]})
+    assert spec.disks == (DiskSpec(Path("/d"), read_only=False, volatile=False),)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +73,12 @@ def test_vcpus_out_of_range_are_refused(spec: MachineSpec, vcpus: int) -> None:
 def test_too_little_memory_is_refused(spec: MachineSpec) -> None:
     with pytest.raises(UserError, match="31 MiB"):
         replace(spec, memory_mib=31).validate()
+
+
+def test_a_read_only_disk_is_not_volatile(spec: MachineSpec) -> None:
+    both = replace(spec.disks[0], volatile=True)
+    with pytest.raises(UserError, match="both read-only and volatile"):
+        replace(spec, disks=(both,)).validate()
 
 
 def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:

@@ -14,9 +14,11 @@ void bind_config(py::module_& module) {
   using machine::MachineConfig;
 
   py::class_<DiskConfig>(module, "DiskConfig")
-      .def(py::init<std::string, bool>(), py::arg("path"), py::arg("read_only"))
+      .def(py::init<std::string, bool, bool>(), py::arg("path"), py::arg("read_only"),
+           py::arg("volatile_cache"))
       .def_readwrite("path", &DiskConfig::path)
-      .def_readwrite("read_only", &DiskConfig::read_only);
+      .def_readwrite("read_only", &DiskConfig::read_only)
+      .def_readwrite("volatile_cache", &DiskConfig::volatile_cache);
 
   py::class_<MachineConfig>(module, "MachineConfig")
       .def(py::init<>())

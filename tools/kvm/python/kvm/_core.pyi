@@ -17,7 +17,9 @@ class KvmError(RuntimeError):
 class DiskConfig:
     path: str
     read_only: bool
-    def __init__(self, path: str, read_only: bool) -> None: ...
+    volatile_cache: bool
+    """Writes stay in this process until the guest flushes them; not with ``read_only``."""
+    def __init__(self, path: str, read_only: bool, volatile_cache: bool) -> None: ...
 
 class MachineConfig:
     kernel: str

@@ -31,6 +31,12 @@ void validate(const MachineConfig& config) {
     throw ConfigError("memory is " + std::to_string(config.memory_mib) + " MiB: use at least " +
                       std::to_string(MachineConfig::kMinMemoryMib));
   }
+  for (const DiskConfig& disk : config.disks) {
+    if (disk.read_only && disk.volatile_cache) {
+      throw ConfigError("disk " + disk.path +
+                        ": read-only with a volatile write cache; use one of the two");
+    }
+  }
   const size_t devices = count_virtio_devices(config);
   if (devices > kMaxVirtioDevices) {
     throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +

@@ -13,6 +13,7 @@ namespace vmm::machine {
 struct DiskConfig {
   std::string path;
   bool read_only = false;
+  bool volatile_cache = false;  // lose at the machine's end what the guest has not flushed
 };
 
 struct MachineConfig {

@@ -16,6 +16,7 @@
 #include "arch/x86_64/page_tables.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "backend/raw_file.hpp"
+#include "backend/volatile_cache.hpp"
 #include "base/error.hpp"
 #include "loader/linux.hpp"
 #include "virtio/device/block.hpp"
@@ -35,6 +36,12 @@ uint64_t monotonic_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+std::unique_ptr<backend::BlockBackend> open_disk(const DiskConfig& disk) {
+  auto file = std::make_unique<backend::RawFile>(disk.path, disk.read_only);
+  if (!disk.volatile_cache) return file;
+  return std::make_unique<backend::VolatileCache>(std::move(file));
 }
 
 MachineConfig validated(MachineConfig config) {
@@ -134,10 +141,9 @@ void Machine::add_virtio_devices() {
                                std::move(agent_link_.device_end)};
   add_virtio("virtio-console", std::make_unique<virtio::Console>(loop_, std::move(ports)));
   for (const DiskConfig& disk : config_.disks) {
-    auto file = std::make_unique<backend::RawFile>(disk.path, disk.read_only);
     const size_t number = virtio_.size() - 1;
     add_virtio("virtio-block" + std::to_string(number),
-               std::make_unique<virtio::Block>(std::move(file)));
+               std::make_unique<virtio::Block>(open_disk(disk)));
   }
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
   assert(virtio_.size() == count_virtio_devices(config_));

@@ -39,9 +39,7 @@ def parse_disk(text: str) -> DiskSpec:
         raise UserError(f"--disk {text}: modes can't be combined, as in {mode!r}", modes)
     if mode and mode not in _DISK_MODES:
         raise UserError(f"--disk {text}: unknown mode {mode!r}", modes)
-    return DiskSpec(
-        path=Path(path).absolute(), read_only=mode == "ro", volatile=mode == "volatile"
-    )
+    return DiskSpec(path=Path(path).absolute(), read_only=mode == "ro", volatile=mode == "volatile")
 
 
 def machine_spec(

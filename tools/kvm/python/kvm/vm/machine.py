@@ -116,6 +116,8 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.cmdline = spec.cmdline
     config.vcpus = spec.vcpus
     config.memory_mib = spec.memory_mib
-    config.disks = [_core.DiskConfig(str(disk.path), disk.read_only) for disk in spec.disks]
+    config.disks = [
+        _core.DiskConfig(str(disk.path), disk.read_only, disk.volatile) for disk in spec.disks
+    ]
     config.rng = spec.rng
     return config

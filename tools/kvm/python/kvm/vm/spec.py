@@ -21,10 +21,15 @@ _DEFAULT_MEMORY_MIB = 256
 
 @dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A raw image file that the guest sees as a virtio disk."""
+    """A raw image file that the guest sees as a virtio disk.
+
+    ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
+    did not flush is lost.
+    """
 
     path: Path
     read_only: bool = False
+    volatile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,11 @@ class MachineSpec:
             _require_file(self.initrd, "initrd", "pass the path of a cpio archive")
         for disk in self.disks:
             _require_file(disk.path, "disk", "create it with `truncate -s 1G FILE`")
+            if disk.read_only and disk.volatile:
+                raise UserError(
+                    f"disk {disk.path} is both read-only and volatile",
+                    "use one of the two: a read-only disk has no writes to lose",
+                )
 
     def to_json(self) -> dict[str, Any]:
         """A dict for ``json.dumps``; ``from_json`` is its inverse."""
@@ -62,7 +72,10 @@ class MachineSpec:
             "cmdline": self.cmdline,
             "vcpus": self.vcpus,
             "memory_mib": self.memory_mib,
-            "disks": [{"path": str(disk.path), "read_only": disk.read_only} for disk in self.disks],
+            "disks": [
+                {"path": str(disk.path), "read_only": disk.read_only, "volatile": disk.volatile}
+                for disk in self.disks
+            ],
             "rng": self.rng,
             "log_buf": None if self.log_buf is None else list(self.log_buf),
         }
@@ -81,7 +94,11 @@ class MachineSpec:
                 vcpus=int(record.get("vcpus", _DEFAULT_VCPUS)),
                 memory_mib=int(record.get("memory_mib", _DEFAULT_MEMORY_MIB)),
                 disks=tuple(
-                    DiskSpec(Path(disk["path"]), bool(disk["read_only"]))
+                    DiskSpec(
+                        Path(disk["path"]),
+                        bool(disk["read_only"]),
+                        volatile=bool(disk.get("volatile", False)),
+                    )
                     for disk in record.get("disks", ())
                 ),
                 rng=bool(record.get("rng", True)),

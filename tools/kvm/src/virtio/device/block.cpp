@@ -69,8 +69,11 @@ void Block::reset() {
 }
 
 void Block::serve() {
+  // A driver that turned FLUSH down has no other way to make its writes stable (5.2.6.2).
+  const bool flushes = (queues_.features() & 1ULL << VIRTIO_BLK_F_FLUSH) != 0;
+  const WriteMode mode = flushes ? WriteMode::kBack : WriteMode::kThrough;
   while (auto chain = queues_.pop(kRequestQueue)) {
-    const auto written = serve_block_request(*backend_, *chain);
+    const auto written = serve_block_request(*backend_, mode, *chain);
     if (!written) {
       queues_.fail(kRequestQueue, Fault::kMalformedRequest);
       return;

@@ -139,9 +139,21 @@ uint8_t carry_out(BlockBackend& backend, const Request& request) {
   }
 }
 
+bool changes_disk(uint32_t type) {
+  return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD ||
+         type == VIRTIO_BLK_T_WRITE_ZEROES;
+}
+
+uint8_t carry_out_in_mode(BlockBackend& backend, WriteMode mode, const Request& request) {
+  const uint8_t status = carry_out(backend, request);
+  const bool flush = mode == WriteMode::kThrough && changes_disk(request.header.type);
+  return flush && status == VIRTIO_BLK_S_OK ? status_of(backend.flush()) : status;
+}
+
 }  // namespace
 
-std::optional<uint32_t> serve_block_request(BlockBackend& backend, const Chain& chain) {
+std::optional<uint32_t> serve_block_request(BlockBackend& backend, WriteMode mode,
+                                            const Chain& chain) {
   if (chain.writable_bytes() == 0) return std::nullopt;
   // The status is the last writable byte, wherever the driver put it (5.2.6).
   const uint32_t in_bytes = chain.writable_bytes() - 1;
@@ -154,7 +166,7 @@ std::optional<uint32_t> serve_block_request(BlockBackend& backend, const Chain& 
     request.header = *header;
     request.out_bytes = chain.readable_bytes() - sizeof *header;
     request.out = sub_range(chain.readable(), sizeof *header, request.out_bytes);
-    status = carry_out(backend, request);
+    status = carry_out_in_mode(backend, mode, request);
   }
   // The used length covers everything up to the status byte (2.7.8.2), so all of it gets written.
   if (status != VIRTIO_BLK_S_OK) fill_zero(request.in);

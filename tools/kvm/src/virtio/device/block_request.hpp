@@ -20,8 +20,12 @@ inline constexpr uint32_t kMaxWriteZeroesSectors = 1U << 16;
 inline constexpr uint32_t kRequestOverheadSegments = 2;
 inline constexpr size_t kSerialBytes = 20;
 
+// What a completed write means to the driver: data in a cache that FLUSH empties, or stable data.
+enum class WriteMode { kBack, kThrough };
+
 // Carries the request out and writes its status. Returns the used length, or nothing when the
 // chain has no byte for the status.
-std::optional<uint32_t> serve_block_request(backend::BlockBackend& backend, const Chain& chain);
+std::optional<uint32_t> serve_block_request(backend::BlockBackend& backend, WriteMode mode,
+                                            const Chain& chain);
 
 }  // namespace vmm::virtio

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A disk whose write cache dies with the VMM's process: what the guest writes, zeroes or discards
+// stays in this process's memory until flush(), which hands it to the wrapped backend and flushes
+// that. A plain file hides a missing flush, because the host's page cache outlives the VMM; here a
+// guest that does not send one, or a VMM that drops it, loses data for real. machine/ puts it
+// around a disk that asks for it and hands it to a virtio::Block, which owns it and serialises the
+// calls, on vCPU threads.
+//
+// The end of the object is a power cut too: the destructor writes nothing back, so a clean stop
+// loses what was not flushed just as SIGKILL does.
+//
+// The cache is bounded. A drive may write back whenever it likes, so when it is full the lowest
+// offsets go to the wrapped backend, without a flush; a guest that keeps much less than
+// kDefaultMaxBytes unflushed sees none of this. What can't be written back stays in the cache.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "backend/block_backend.hpp"
+
+namespace vmm::backend {
+
+class VolatileCache final : public BlockBackend {
+ public:
+  static constexpr uint64_t kDefaultMaxBytes = 64 << 20;
+  // A write is kept in pieces of at most this size, each with a cost of its own for the map.
+  static constexpr uint64_t kMaxExtentBytes = 64 << 10;
+  static constexpr uint64_t kExtentCostBytes = 128;
+
+  // `backend` is a writable one: a read-only disk has nothing to lose.
+  explicit VolatileCache(std::unique_ptr<BlockBackend> backend,
+                         uint64_t max_bytes = kDefaultMaxBytes);
+
+  uint64_t size_bytes() const override { return backend_->size_bytes(); }
+  bool read_only() const override { return backend_->read_only(); }
+  std::string identity() const override { return backend_->identity(); }
+
+  std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;
+
+  // Fails only when there is no room and none can be made; a part of `from` may be taken then.
+  std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
+
+  // An error leaves what was not written back in the cache, for the next flush.
+  std::error_code flush() override;
+
+  // A discarded range reads as zeroes until it is written back; then as the backend has it.
+  std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) override;
+  std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
+                               bool may_unmap) override;
+
+  // What the cache holds now, as counted against the bound.
+  uint64_t cached_bytes() const { return cached_bytes_; }
+
+ private:
+  enum class Kind { kData, kZeroes, kUnmappedZeroes, kDiscarded };
+
+  struct Extent {
+    Kind kind;
+    uint64_t length;
+    std::vector<std::byte> data;  // of kData alone
+
+    uint64_t cost() const { return kExtentCostBytes + data.size(); }
+  };
+  using Extents = std::map<uint64_t, Extent>;  // by offset
+
+  std::error_code keep(uint64_t offset, Extent extent);
+  std::error_code make_room(uint64_t cost);
+  std::error_code write_back(uint64_t offset, Extent& extent);
+  std::error_code write_back_first();
+
+  // The extent that holds the byte at `offset`, or the next one.
+  Extents::const_iterator find(uint64_t offset) const;
+  void forget(uint64_t offset, uint64_t length);
+  void split(uint64_t offset);
+
+  const std::unique_ptr<BlockBackend> backend_;
+  const uint64_t max_bytes_;
+  // They never overlap, since each write cuts its range out of the older ones: the order in which
+  // they are written back can't matter.
+  Extents extents_;
+  uint64_t cached_bytes_ = 0;
+};
+
+}  // namespace vmm::backend
