@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -15,7 +14,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from kvm import cli
-from kvm.run.options import HELP
+from kvm.run.options import HELP, REPORT_HELP, TEST_HELP
 
 
 @task(help=HELP, iterable=["configitem", "append", "disk"])
@@ -44,31 +43,11 @@ def build_and_boot(
     What follows -- runs in the guest, and its exit code is this command's:
     ./invoke build-and-boot --cpus 4 -- sh -c 'nproc; uname -r'
     """
+    given = cli.given(locals())
     from kvm.run import command
-    from kvm.run.options import BootOptions, parse_memory
 
     with cli.command() as (project, progress):
-        options = BootOptions(
-            command=cli.after_dashes(),
-            shell=shell,
-            host=host,
-            config=config,
-            items=tuple(configitem or ()),
-            cpus=cpus,
-            memory_mib=parse_memory(memory),
-            append=" ".join(append or ()),
-            kernel=Path(kernel) if kernel else None,
-            initrd=Path(initrd) if initrd else None,
-            disks=tuple(disk or ()),
-            timeout_s=timeout,
-            deadline_s=deadline,
-            allow_warnings=allow_warnings,
-            pinned_only=locked,
-        ).check()
-        if dry_run:
-            print(command.describe(options))
-            return
-        code = command.boot(project, options, progress, json_target=json, verbose=verbose)
+        code = command.main(project, progress, command=cli.after_dashes(), **given)
     cli.finish(code)
 
 
@@ -97,14 +76,43 @@ def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
     print(f"kernel {built.kernel.label} {built.kernel.folder}\nvmm    {built.vmm.folder}")
 
 
-@task(help={"k": "run only tests that match this expression", "n": "parallel workers"})
-def test(c: Context, k: str = "", n: int = 0) -> None:
-    """Run every test: C++, Python, style, and boots in a lab host. Words after -- go to pytest."""
+@task(help=TEST_HELP, iterable=["axis"])
+def test(
+    c: Context,
+    k: str = "",
+    n: int = 0,
+    matrix: bool = False,
+    subset: str = "ci",
+    axis: list[str] | None = None,
+    workload: str = "",
+    list: bool = False,
+    dry_run: bool = False,
+    resume: bool = False,
+    reruns: int = 3,
+    planted: bool = False,
+    json: str = "",
+) -> None:
+    """Run every test, or the matrix, or the planted faults. Words after -- go to pytest.
+
+    ./invoke test                              C++, Python, style, and boots in a lab host
+    ./invoke test --matrix --subset smoke      kernels x hosts x machines x workloads
+    ./invoke test --matrix --workload 'sh -c "uname -r"' --axis vcpus=1,2
+    """
+    given = cli.given(locals())
     from kvm.run import suite
 
     with cli.command() as (project, progress):
-        code = suite.run(project, progress, expression=k, workers=n, extra=cli.after_dashes())
+        code = suite.main(project, progress, extra=cli.after_dashes(), **given)
     cli.finish(code)
+
+
+@task(help=REPORT_HELP, iterable=["output"])
+def report(c: Context, run: int = 0, output: list[str] | None = None) -> None:
+    """Render a run of the matrix: by default as a page, build/report.html."""
+    from kvm.report.matrix import command
+
+    with cli.command() as (project, _):
+        command.main(project, run, output or [])
 
 
 @task(
@@ -123,7 +131,7 @@ def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
         print(run(what, project, progress, runs=runs, json_target=json), end="")
 
 
-@task(help={"locked": HELP["locked"]})
+@task(name="fetch", help={"locked": HELP["locked"]})
 def kernel_fetch(c: Context, locked: bool = False) -> None:
     """Bring the pinned kernel source into the cache and verify it."""
     from kvm.kernel import commands
@@ -132,7 +140,7 @@ def kernel_fetch(c: Context, locked: bool = False) -> None:
         print(commands.fetch_source(project, say, pinned_only=locked))
 
 
-@task(help={"locked": HELP["locked"]})
+@task(name="tree", help={"locked": HELP["locked"]})
 def kernel_tree(c: Context, locked: bool = False) -> None:
     """Make linux/tree: the pinned source plus one commit for each of our patches."""
     from kvm.kernel import commands
@@ -141,7 +149,7 @@ def kernel_tree(c: Context, locked: bool = False) -> None:
         print(commands.tree_state(project, say, pinned_only=locked))
 
 
-@task(help={"message": "subject of the commit that uncommitted edits become"})
+@task(name="save", help={"message": "subject of the commit that uncommitted edits become"})
 def kernel_save(c: Context, message: str = "") -> None:
     """Turn the commits and edits in linux/tree into linux/patches."""
     from kvm.kernel import commands
@@ -150,7 +158,11 @@ def kernel_save(c: Context, message: str = "") -> None:
         print(commands.save(project, progress.note, message))
 
 
-@task(help={"config": HELP["config"], "configitem": HELP["configitem"]}, iterable=["configitem"])
+@task(
+    name="config",
+    help={"config": HELP["config"], "configitem": HELP["configitem"]},
+    iterable=["configitem"],
+)
 def kernel_config(c: Context, config: str = "default", configitem: list[str] | None = None) -> None:
     """Resolve a config and check that every requested symbol survived; prints its path."""
     from kvm.kernel import commands
@@ -159,7 +171,7 @@ def kernel_config(c: Context, config: str = "default", configitem: list[str] | N
         print(commands.resolve_config(project, say, config, tuple(configitem or ())))
 
 
-@task(help={"config": HELP["config"], "bzimage": "also build a bzImage"})
+@task(name="build", help={"config": HELP["config"], "bzimage": "also build a bzImage"})
 def kernel_build(c: Context, config: str = "default", bzimage: bool = False) -> None:
     """Build the kernel alone; prints its id and the folder of the image."""
     from kvm.kernel import commands
@@ -168,7 +180,7 @@ def kernel_build(c: Context, config: str = "default", bzimage: bool = False) -> 
         print(commands.build_kernel(project, say, config, bzimage=bzimage))
 
 
-@task
+@task(name="status")
 def lab_status(c: Context) -> None:
     """Say which lab hosts are running."""
     from kvm.host import lab
@@ -177,7 +189,7 @@ def lab_status(c: Context) -> None:
         print(*lab.statuses(project) or ("no lab host is running",), sep="\n")
 
 
-@task
+@task(name="stop")
 def lab_stop(c: Context) -> None:
     """End the lab hosts of this checkout, whatever state they are in."""
     from kvm.host import lab
@@ -186,15 +198,7 @@ def lab_stop(c: Context) -> None:
         print(f"stopped {stopped}" if (stopped := lab.stop(project)) else "no lab host was running")
 
 
-namespace = Collection(build_and_boot, boot, build, doctor, test, bench)
-namespace.add_collection(
-    Collection(
-        "kernel",
-        fetch=kernel_fetch,
-        tree=kernel_tree,
-        save=kernel_save,
-        config=kernel_config,
-        build=kernel_build,
-    )
-)
-namespace.add_collection(Collection("lab", status=lab_status, stop=lab_stop))
+kernel = (kernel_fetch, kernel_tree, kernel_save, kernel_config, kernel_build)
+namespace = Collection(build_and_boot, boot, build, doctor, test, report, bench)
+namespace.add_collection(Collection("kernel", *kernel))
+namespace.add_collection(Collection("lab", lab_status, lab_stop))

@@ -7,8 +7,9 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
+from typing import Any
 
 from invoke.exceptions import Exit
 
@@ -41,6 +42,11 @@ def after_dashes() -> tuple[str, ...]:
     """The words after ``--``, as they were typed (invoke joins them and loses the quoting)."""
     words = sys.argv[1:]
     return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
+
+
+def given(words: Mapping[str, Any]) -> dict[str, Any]:
+    """A task's options (its ``locals()``) without invoke's context."""
+    return {name: value for name, value in words.items() if name != "c"}
 
 
 def finish(code: int) -> None:

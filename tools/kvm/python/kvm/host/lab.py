@@ -3,8 +3,8 @@
 
 Booted once per kernel and kept: a command finds the one an earlier command left (even
 one that was killed), checks that it answers, and uses it; else it boots one. One
-command at a time uses a slot's lab host, by a lock. When it is lost in the middle, the sessions raise
-``HostLost`` with its console, and the next start boots a new one.
+command at a time uses a slot's lab host, by a lock. When it is lost in the middle, the
+sessions raise ``HostLost`` with its console, and the next start boots a new one.
 """
 
 from __future__ import annotations
@@ -323,9 +323,13 @@ class LabHost:
         return self._loss
 
 
-def stop(project: Project) -> int:
-    """End this checkout's lab hosts whatever state they are in; how many were running."""
-    found = [one for slot in slots(project) for one in instances(project, slot)]
+def stop(project: Project, slot: str | None = None) -> int:
+    """End this checkout's lab hosts (or those of one slot) whatever state they are in.
+
+    Returns how many were running.
+    """
+    named = slots(project) if slot is None else (slot,)
+    found = [one for name in named for one in instances(project, name)]
     running = [one for one in found if one.running]
     for one in found:
         one.discard()

@@ -51,10 +51,19 @@ class Disk:
 class Bench(Protocol):
     """What a workload works with; one cell, one attempt."""
 
-    cell: Cell
-    project: Project
-    folder: Path  # of this attempt, seen by guest hosts too; disks live here
-    seed: int  # the same for the same cell; print it where randomness comes in
+    @property
+    def cell(self) -> Cell: ...
+
+    @property
+    def project(self) -> Project: ...
+
+    @property
+    def folder(self) -> Path:
+        """Of this attempt; machines see it too, and disks live here."""
+
+    @property
+    def seed(self) -> int:
+        """The same for the same cell; print it where randomness comes in."""
 
     def boot(
         self,

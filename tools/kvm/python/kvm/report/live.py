@@ -49,7 +49,7 @@ class Progress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._stream = stream if stream is not None else sys.stderr
-        self._live = _is_live(self._stream, os.environ) if live is None else live
+        self._live = is_live(self._stream, os.environ) if live is None else live
         self._colour = colour_wanted(self._stream, os.environ) and self._live
         self._heartbeat_s = heartbeat_s
         self._clock = clock
@@ -176,7 +176,7 @@ def colour_wanted(stream: TextIO, env: Mapping[str, str]) -> bool:
     return not env.get("NO_COLOR") and env.get("TERM") != "dumb" and _is_terminal(stream)
 
 
-def _is_live(stream: TextIO, env: Mapping[str, str]) -> bool:
+def is_live(stream: TextIO, env: Mapping[str, str]) -> bool:
     return _is_terminal(stream) and env.get("TERM", "dumb") != "dumb" and not env.get("CI")
 
 

@@ -6,14 +6,53 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 from kvm.project import Project
 from kvm.report.closing import closing
 from kvm.report.live import Progress, colour_wanted
 from kvm.run.boot import Streams, build_and_boot
 from kvm.run.machine import command_line
-from kvm.run.options import BootOptions
+from kvm.run.options import BootOptions, parse_memory
+from kvm.verdict.vocabulary import EXIT_GOOD
+
+
+def main(
+    project: Project,
+    progress: Progress,
+    *,
+    memory: str,
+    append: list[str] | None,
+    configitem: list[str] | None,
+    kernel: str,
+    initrd: str,
+    disk: list[str] | None,
+    timeout: float,
+    deadline: float,
+    json: str,
+    verbose: bool,
+    dry_run: bool,
+    locked: bool,
+    **plain: Any,
+) -> int:
+    """The command from its words: those named here need reading, ``plain`` ones do not."""
+    options = BootOptions(
+        items=tuple(configitem or ()),
+        memory_mib=parse_memory(memory),
+        append=" ".join(append or ()),
+        kernel=Path(kernel) if kernel else None,
+        initrd=Path(initrd) if initrd else None,
+        disks=tuple(disk or ()),
+        timeout_s=timeout,
+        deadline_s=deadline,
+        pinned_only=locked,
+        **plain,
+    ).check()
+    if dry_run:
+        print(describe(options))
+        return EXIT_GOOD
+    return boot(project, options, progress, json_target=json, verbose=verbose)
 
 
 def boot(

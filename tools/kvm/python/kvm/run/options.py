@@ -19,7 +19,8 @@ HELP = {
     "append": "words to add to the kernel command line",
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
     "initrd": "use this initrd instead of ours",
-    "disk": "attach a raw disk image: PATH or PATH,ro (repeatable)",
+    "disk": "attach a raw disk image: PATH, PATH,ro or PATH,volatile, which loses at the machine's "
+    "end what the guest did not flush (repeatable)",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
     "deadline": "seconds the whole run may take",
@@ -28,6 +29,26 @@ HELP = {
     "dry_run": "print what would be booted, build and boot nothing",
     "allow_warnings": "a kernel WARNING alone does not fail the run",
     "locked": "use the pinned kernel version or fail; never a newer one",
+}
+
+TEST_HELP = {
+    "k": "run only tests (cells) that match this expression",
+    "n": "parallel workers; in the matrix each has a lab host",
+    "matrix": "run the test matrix, tests/matrix.toml",
+    "subset": "which of its subsets: smoke, ci, full",
+    "axis": "only cells with these values: AXIS=VALUE,VALUE (repeatable)",
+    "workload": "run this command line or script in each machine instead of the plan's workloads",
+    "list": "list the cells and what they prove; run nothing",
+    "dry_run": "say what would be built and run",
+    "resume": "go on with the run that was interrupted; passed cells are not repeated",
+    "reruns": "how often a failed cell is run again, to tell FAIL from FLAKY",
+    "planted": "check that the matrix finds the faults in tests/matrix/planted",
+    "json": HELP["json"],
+}
+
+REPORT_HELP = {
+    "run": "number of the run; the newest one otherwise",
+    "output": "FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout (repeatable)",
 }
 
 HOSTS = ("auto", "native", "lab")

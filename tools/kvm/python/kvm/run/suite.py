@@ -3,18 +3,47 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
-import sys
 from collections.abc import Sequence
+from typing import Any
 
-from kvm import process
 from kvm.project import Project
 from kvm.report.live import Progress
-from kvm.run import halves
+from kvm.run import halves, pytest_run
 
-_INTERRUPT_GRACE_S = 20.0
+
+def main(
+    project: Project,
+    progress: Progress,
+    *,
+    k: str,
+    n: int,
+    matrix: bool,
+    planted: bool,
+    extra: tuple[str, ...],
+    **words: Any,
+) -> int:
+    """The command from its words: all tests, the matrix, or the planted faults."""
+    if not (matrix or planted):
+        return run(project, progress, expression=k, workers=n, extra=extra)
+    from kvm.matrix import command
+    from kvm.matrix import planted as planting
+
+    options = command.MatrixOptions(
+        selection=command.Selection(
+            words["subset"], tuple(words["axis"] or ()), k, words["workload"]
+        ),
+        list_only=words["list"],
+        dry_run=words["dry_run"],
+        resume=words["resume"],
+        reruns=words["reruns"],
+        workers=n,
+        json=words["json"],
+        extra=extra,
+    )
+    if planted:
+        return planting.run(project, progress, options)
+    return command.run(project, progress, options)
 
 
 def run(
@@ -24,15 +53,7 @@ def run(
     halves.build(project, progress)
     progress.close()
     argv = arguments(project, expression, workers or (os.cpu_count() or 1), extra)
-    with process.spawn((sys.executable, "-m", "pytest", *argv), cwd=project.root) as child:
-        try:
-            return child.wait()
-        except KeyboardInterrupt:
-            # pytest has its own way of ending: fixtures close hosts, and it says what is done.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGINT)
-            child.wait(_INTERRUPT_GRACE_S)
-            raise
+    return pytest_run.run(project, argv)
 
 
 def arguments(

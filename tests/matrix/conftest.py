@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Cells are collected only when the matrix runs them: they need kernels that it builds first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    if collection_path.name != "test_matrix.py":
+        return None
+    return None if config.getoption("--matrix-order", None) else True

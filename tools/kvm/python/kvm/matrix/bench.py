@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The bench of one attempt at one cell: boots its machines and gathers what they proved."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.guest.initramfs import ExtraFile
+from kvm.host.base import Host, HostLost
+from kvm.matrix.cell import Cell
+from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.report.record import RunRecord
+from kvm.run import hosts
+from kvm.run.boot import Place, Streams, boot_built
+from kvm.run.conduct import Conduct
+from kvm.run.halves import Halves
+from kvm.run.options import BootOptions
+from kvm.verdict.console import parse_console
+from kvm.verdict.judge import judge
+from kvm.verdict.ktap import Case, Status
+from kvm.verdict.observation import Observation
+from kvm.verdict.vocabulary import Outcome, Reason, Verdict
+
+_SILENCE_S = 15.0
+_PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all cells of one worker share: the halves, its slot, and what it has learned."""
+
+    project: Project
+    slot: str
+    memory: hosts.Memory
+    progress: Progress
+
+
+@dataclass(slots=True)
+class CellBench:
+    """See ``workload.Bench`` for what workloads may do with it."""
+
+    cell: Cell
+    folder: Path
+    seed: int
+    around: Surroundings
+    guest: Halves
+    hosting: Halves
+    ends_at: float  # time.monotonic
+    note: Callable[[str], None]
+    checks: list[Case] = field(default_factory=list)
+    outcome: Outcome = _PLAIN
+    records: list[RunRecord] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    _hosts: list[Host] = field(default_factory=list)
+    _disks: list[Path] = field(default_factory=list)
+
+    @property
+    def project(self) -> Project:
+        return self.around.project
+
+    def boot(
+        self,
+        *command: str,
+        disks: Sequence[Disk] = (),
+        files: Sequence[ExtraFile] = (),
+        stdin: bytes = b"",
+        append: str = "",
+        expect: Reason | None = None,
+        kill_on: bytes = b"",
+        cpus: int | None = None,
+        memory_mib: int | None = None,
+        quiet_s: float | None = None,
+    ) -> Boot:
+        self.close_host()
+        start = time.monotonic()
+        options = BootOptions(
+            command=command,
+            host="native" if self.cell.host == "native" else "lab",
+            config=self.cell.config,
+            cpus=cpus or self.cell.vcpus,
+            memory_mib=memory_mib or self.cell.memory_mib,
+            append=f"{self.cell.append} {append}".strip(),
+            disks=tuple(_disk_words(disk) for disk in (*disks, *self._spare_disks())),
+            timeout_s=quiet_s or _SILENCE_S,
+            deadline_s=max(self.ends_at - start, 1.0),
+        ).check()
+        conduct = Conduct(
+            files=tuple(files),
+            rng=self.cell.rng,
+            stdin=stdin,
+            kill_on=kill_on,
+            expected=Reason.VMM_CRASH if kill_on else expect,
+        )
+        out, err = bytearray(), bytearray()
+        run_dir = self._new_folder()
+        place = Place(run_dir, self.around.slot, self.hosting.kernel, self.around.memory)
+        record = boot_built(
+            self.project,
+            self.guest,
+            options,
+            self.around.progress,
+            Streams(out.extend, err.extend),
+            place,
+            conduct,
+        )
+        self.records.append(record)
+        self._judge(record)
+        console = _read_text(run_dir / "console.log")
+        return Boot(record, bytes(out), bytes(err), console, time.monotonic() - start)
+
+    def new_disk(self, name: str, size_mib: int) -> Path:
+        path = self.folder / f"{name}.raw"
+        with path.open("wb") as image:
+            image.truncate(size_mib << 20)
+        self._disks.append(path)
+        return path
+
+    def check(self, name: str, ok: bool, note: str = "") -> None:
+        status = Status.PASS if ok else Status.FAIL
+        self.checks.append(Case(name, status, comments=(note,) if note else ()))
+        if not ok and self.outcome.ok:
+            text = f"{name}: {note}" if note else name
+            self.outcome = Outcome(
+                Verdict.FAIL, Reason.CHECK_FAILED, text, signature=f"check {name}"
+            )
+
+    def add(self, cases: Sequence[Case]) -> None:
+        self.checks.extend(cases)
+        bad = [
+            leaf.name
+            for case in cases
+            for leaf in (case, *case.leaves())
+            if leaf.status.verdict in (Verdict.FAIL, Verdict.ERROR)
+        ]
+        if bad and self.outcome.ok:
+            names = ", ".join(dict.fromkeys(bad))
+            self.outcome = Outcome(
+                Verdict.FAIL, Reason.CHECK_FAILED, f"failed: {names}", signature=f"check {names}"
+            )
+
+    def open_host(self) -> Host:
+        if not self._hosts:
+            if self.cell.host == "native":
+                raise CellSkipped("its suite needs a lab host")
+            with self.around.progress.phase("host") as say:
+                try:
+                    stand = hosts.connect(
+                        self.project,
+                        "lab",
+                        self.hosting,
+                        say,
+                        slot=self.around.slot,
+                        memory=self.around.memory,
+                    )
+                except hosts.KernelNotUp as failed:
+                    raise failed.lost from failed
+            if stand.suspected is not None:
+                stand.host.close()
+                raise stand.suspected
+            self._hosts.append(stand.host)
+        return self._hosts[0]
+
+    def say(self, text: str) -> None:
+        self.note(text)
+
+    def measured(self, name: str, seconds: float) -> None:
+        self.timings[name] = seconds
+
+    # For the runner
+
+    def close_host(self) -> str:
+        """Let go of the lab host; what its kernel had said meanwhile."""
+        console = "".join(host.console for host in self._hosts)
+        while self._hosts:
+            self._hosts.pop().close()
+        return console
+
+    def clean_up(self, *, keep_disks: bool) -> None:
+        """Disks go, unless somebody will want to look at them."""
+        self.close_host()
+        for path in self._disks:
+            if not keep_disks:
+                path.unlink(missing_ok=True)
+
+    def exits(self) -> dict[str, Any]:
+        """The exits of all machines, added up."""
+        sums: dict[str, Counter[str]] = {"reasons": Counter(), "ports": Counter()}
+        sums["devices"] = Counter()
+        for record in self.records:
+            for name, counter in sums.items():
+                counter.update(record.exits.to_json()[name])
+        plain: Mapping[str, dict[str, int]] = {name: dict(c) for name, c in sums.items()}
+        return {"total": sum(plain["reasons"].values()), **plain}
+
+    def _judge(self, record: RunRecord) -> None:
+        """Only the cell's first trouble is its verdict; the workload ends with it."""
+        if record.outcome.summary == "interrupted":
+            raise KeyboardInterrupt
+        if not record.outcome.ok:
+            self.outcome = record.outcome
+            raise CellFailed(record.outcome.summary)
+
+    def _new_folder(self) -> Path:
+        folder = self.folder / f"boot{len(self.records) + 1}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def _spare_disks(self) -> list[Disk]:
+        return [
+            Disk(self.new_disk(f"spare{number}", 16)) for number in range(self.cell.spare_disks)
+        ]
+
+
+def host_lost(lost: HostLost) -> Outcome:
+    """The verdict when the lab host went away under a suite that ran in it."""
+    return judge(Observation(host_findings=parse_console(lost.console), host_lost=str(lost)))
+
+
+def _disk_words(disk: Disk) -> str:
+    if disk.read_only and disk.volatile:
+        raise UserError(f"{disk.path.name} is read-only and volatile", "choose one")
+    mode = ",ro" if disk.read_only else ",volatile" if disk.volatile else ""
+    return f"{disk.path}{mode}"
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Which lab host a cell wants, which slot a worker has, and how many fit into this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.host.lab import LabSettings
+from kvm.lock import locked
+from kvm.project import Project
+
+# QEMU's own share beside its guest's memory, and what the rest of the machine needs.
+_OVERHEAD_MIB = 512
+_RESERVE_MIB = 1024
+# The config of the lab host's kernel by the host axis' value.
+LAB_CONFIGS = {"lab": "default", "lab_debug": "debug"}
+
+
+def configs_of(host: str, config: str) -> tuple[str, ...]:
+    """The kernel configs a cell needs: its guest's, and its lab host's."""
+    return tuple(dict.fromkeys((config, LAB_CONFIGS.get(host, "default"))))
+
+
+def workers_that_fit(wanted: int, *, available_mib: int | None = None) -> int:
+    """How many workers, each with a lab host, fit into cores and free memory.
+
+    ``wanted`` of 0 leaves it to us. Raises ``UserError`` when not even one fits, or when
+    more were asked for than the memory holds.
+    """
+    free_mib = _available_mib() if available_mib is None else available_mib
+    each_mib = LabSettings().memory_mib + _OVERHEAD_MIB
+    fit = (free_mib - _RESERVE_MIB) // each_mib
+    if fit < max(wanted, 1):
+        raise UserError(
+            f"{free_mib} MiB of memory are free, {max(wanted, 1)} lab hosts need "
+            f"{max(wanted, 1) * each_mib + _RESERVE_MIB}",
+            f"end something, or ask for -n {fit}" if fit > 0 else "end something that uses it",
+        )
+    return wanted or max(1, min(fit, os.cpu_count() or 1))
+
+
+@contextlib.contextmanager
+def own_slot(project: Project, count: int) -> Iterator[str]:
+    """A lab host slot for this process alone, until it ends however it ends.
+
+    A worker that replaces a killed one takes over its slot.
+    """
+    # One more than there are workers: a killed one may be a moment in dying.
+    for number in range(count + 1):
+        name = f"matrix{number}"
+        with contextlib.ExitStack() as stack:
+            try:
+                lock = project.build / "lab" / name / "worker"
+                stack.enter_context(locked(lock, "a matrix worker", wait_s=0, say=lambda _: None))
+            except UserError:
+                continue
+            yield name
+            return
+    raise UserError(f"all {count + 1} lab host slots are in use", "end the other matrix run")
+
+
+def _available_mib() -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    raise UserError("/proc/meminfo has no MemAvailable", "give -n")

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What one matrix run is to do, as a file: written once by the command, read by each worker.
+
+``build/matrix/NUMBER/order.json``. Cells, the kernels and the VMM they use (or why a
+kernel could not be built), and the settings that hold for all cells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.files import write_whole
+from kvm.kernel.build import Kernel
+from kvm.matrix.cell import Cell
+from kvm.vm.build import Vmm
+
+FILE = "order.json"
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFailure:
+    """A kernel that does not build: what its cells report."""
+
+    message: str
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """``kernels`` are by config, ``slots`` is how many lab hosts may run at once."""
+
+    number: int
+    folder: Path
+    cells: tuple[Cell, ...]
+    vmm: Vmm
+    kernels: Mapping[str, Kernel | BuildFailure]
+    reruns: int = 3
+    user_workload: str = ""
+    slots: int = 2
+
+    def write(self, name: str = FILE) -> Path:
+        """To its place in ``folder``."""
+        path = self.folder / name
+        write_whole(path, json.dumps(self._record(), indent=1))
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Order:
+        """Raises ``UserError`` for a file that is not an order."""
+        try:
+            record = json.loads(path.read_text())
+            return cls(
+                number=record["number"],
+                folder=Path(record["folder"]),
+                cells=tuple(Cell(**cell) for cell in record["cells"]),
+                vmm=_vmm(record["vmm"]),
+                kernels={name: _kernel(item) for name, item in record["kernels"].items()},
+                reruns=record["reruns"],
+                user_workload=record["user_workload"],
+                slots=record["slots"],
+            )
+        except (OSError, ValueError, KeyError, TypeError) as bad:
+            raise UserError(
+                f"{path} is not the order of a matrix run: {bad}", "use ./invoke test --matrix"
+            ) from bad
+
+    def _record(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "folder": str(self.folder),
+            "cells": [asdict(cell) for cell in self.cells],
+            "vmm": _plain(self.vmm),
+            "kernels": {name: _plain(item) for name, item in self.kernels.items()},
+            "reruns": self.reruns,
+            "user_workload": self.user_workload,
+            "slots": self.slots,
+        }
+
+
+def _plain(item: Vmm | Kernel | BuildFailure) -> dict[str, Any]:
+    record = asdict(item)
+    return {k: str(v) if isinstance(v, Path) else v for k, v in record.items()}
+
+
+def _vmm(record: Mapping[str, Any]) -> Vmm:
+    return Vmm(**{**record, "folder": Path(record["folder"])})
+
+
+def _kernel(record: Mapping[str, Any]) -> Kernel | BuildFailure:
+    if "errors" in record:
+        return BuildFailure(record["message"], tuple(record["errors"]))
+    return Kernel(**{**record, "folder": Path(record["folder"])})

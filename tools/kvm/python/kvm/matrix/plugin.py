@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The matrix in pytest: a cell is a test, a worker has a lab host, the controller keeps results.
+
+Loaded by ``pytest -p kvm.matrix.plugin``. Under xdist the process that collects nothing (the
+controller) hears of each cell's end and writes it down at once, so a killed run loses
+nothing that was done; without xdist the one process is both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.host import lab
+from kvm.matrix import display, workloads
+from kvm.matrix.bench import Surroundings
+from kvm.matrix.cell import Cell
+from kvm.matrix.cellrun import CellRunner, repeat_command
+from kvm.matrix.hosting import own_slot
+from kvm.matrix.order import Order
+from kvm.matrix.workload import Workload
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.results.model import Attempt, CellResult
+from kvm.results.store import Store
+from kvm.run import hosts
+from kvm.verdict.vocabulary import Reason, Verdict
+
+_PROPERTY = "matrix_cell"
+_TEST = "test_cell"
+_ORDER = pytest.StashKey[Order]()
+_CRASHES = 2  # a cell that takes its worker down this often is an ERROR
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The command's own; people use those of ``./invoke test --matrix``."""
+    group = parser.getgroup("matrix", "the test matrix (./invoke test --matrix)")
+    group.addoption("--matrix-order", metavar="FILE", help="run the cells of this order.json")
+    group.addoption("--matrix-plain", action="store_true", help="no live view on a terminal")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Cells for whoever runs tests; results for the one process that sees them all."""
+    given = config.getoption("--matrix-order")
+    if not given:
+        return
+    order = Order.read(Path(given))
+    config.stash[_ORDER] = order
+    config.pluginmanager.register(Cells(order), "matrix-cells")
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Results(config, order), "matrix-results")
+
+
+class Cells:
+    """Makes the tests, and runs them in a worker."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._stack = contextlib.ExitStack()
+        self._around: Surroundings | None = None
+        self._cells = {cell.id: cell for cell in order.cells}
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        if "cell" in metafunc.fixturenames:
+            # In the order of their cost: the last ones fill the gaps.
+            cells = sorted(self._cells.values(), key=self._cost, reverse=True)
+            metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
+
+    def pytest_sessionfinish(self) -> None:
+        self._stack.close()
+
+    @pytest.fixture
+    def matrix_runner(self, request: pytest.FixtureRequest) -> Iterator[CellRunner]:
+        if self._around is None:
+            project = Project.find()
+            slot = self._stack.enter_context(own_slot(project, self._order.slots))
+            self._stack.callback(lab.stop, project, slot)
+            progress = self._stack.enter_context(Progress(io.StringIO(), live=False))
+            self._around = Surroundings(project, slot, hosts.Memory(), progress)
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        yield CellRunner(self._order, self._around, worker)
+
+    def workload(self, cell: Cell) -> Workload:
+        return workloads.find(cell.workload, self._order.user_workload)
+
+    def _cost(self, cell: Cell) -> float:
+        return self.workload(cell).deadline_s * (1 + cell.vcpus / 8)
+
+
+def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> None:
+    """The body of ``test_cell``: pytest's words for the cell's verdict."""
+    order = request.config.stash[_ORDER]
+    result = runner.run(cell, workloads.find(cell.workload, order.user_workload))
+    request.node.user_properties.append((_PROPERTY, json.dumps(result.to_json())))
+    if result.verdict is Verdict.SKIP:
+        pytest.skip(result.summary)
+    if result.verdict in (Verdict.FAIL, Verdict.ERROR):
+        pytest.fail(display.failure_text(result), pytrace=False)
+
+
+class Results:
+    """The controller's side: each result into the store, and onto the screen."""
+
+    def __init__(self, config: pytest.Config, order: Order) -> None:
+        self._order = order
+        self._cells = {cell.id: cell for cell in order.cells}
+        self._store = Store.open(Project.find().build / "results.sqlite3")
+        self._display = display.Display.choose(
+            len(order.cells), plain=bool(config.getoption("--matrix-plain"))
+        )
+        self._crashes: dict[str, int] = {}
+
+    def pytest_sessionstart(self) -> None:
+        self._display.start()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if (cell := self._cell(nodeid)) is not None:
+            self._display.begins(cell.id)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        cell = self._cell(report.nodeid)
+        if cell is None:
+            return
+        found = dict(report.user_properties).get(_PROPERTY)
+        if report.when == "call" and isinstance(found, str):
+            self._take(CellResult.from_json(json.loads(found)))
+        elif report.outcome == "failed":
+            self._take(self._error(cell, str(report.longrepr)))
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """The counts are pytest's, the lines are ours."""
+        if self._cell(report.nodeid) is None:
+            return None
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]
+            return "rerun", "", ""
+        if report.when == "call" or report.outcome != "passed":
+            return report.outcome, "", ""
+        return None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
+        """A worker died under a cell: another one tries again."""
+        count = self._crashes[crashitem] = self._crashes.get(crashitem, 0) + 1
+        if count < _CRASHES:
+            sched.mark_test_pending(crashitem)
+            report.outcome = "rerun"
+
+    def pytest_sessionfinish(self, exitstatus: int) -> None:
+        self._display.stop()
+        interrupted = int(exitstatus) == int(pytest.ExitCode.INTERRUPTED)
+        self._store.end(self._order.number, time.time(), interrupted)
+        self._store.close()
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        terminalreporter.write_line(self._display.closing())
+
+    def _take(self, result: CellResult) -> None:
+        self._store.add(self._order.number, result)
+        self._display.ended(result)
+
+    def _cell(self, nodeid: str) -> Cell | None:
+        name = nodeid.rpartition("::")[2]
+        return self._cells.get(name.removeprefix(f"{_TEST}[").removesuffix("]"))
+
+    def _error(self, cell: Cell, text: str) -> CellResult:
+        """The worker died, or pytest itself could not run the cell."""
+        attempt = Attempt(Verdict.ERROR, Reason.INFRASTRUCTURE, text.splitlines()[-1])
+        return CellResult(
+            cell=cell.id,
+            axes=cell.axes,
+            verdict=attempt.verdict,
+            reason=attempt.reason,
+            summary=attempt.summary,
+            attempts=(attempt,),
+            vmm_id=self._order.vmm.id,
+            repeat=repeat_command(cell, self._order.user_workload),
+        )

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Before the first cell: build every kernel the cells need, once, and open the run."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from kvm.errors import BuildError, UserError
+from kvm.kernel.build import Kernel
+from kvm.kernel.git import Repository
+from kvm.matrix.cell import Cell
+from kvm.matrix.hosting import configs_of
+from kvm.matrix.order import FILE, BuildFailure, Order
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.results.model import MatrixRun
+from kvm.results.store import Store
+from kvm.run import halves
+from kvm.verdict.vocabulary import Verdict
+from kvm.vm.build import Vmm
+
+_KEPT_FOLDERS = 12  # consoles and specs of that many runs
+
+
+def build(
+    project: Project, progress: Progress, cells: Iterable[Cell]
+) -> tuple[Vmm, dict[str, Kernel | BuildFailure]]:
+    """The VMM and the kernel of each config; a kernel that does not build is a finding.
+
+    Raises ``BuildError`` when the VMM does not build, or no kernel does.
+    """
+    wanted = [config for cell in cells for config in configs_of(cell.host, cell.config)]
+    kernels: dict[str, Kernel | BuildFailure] = {}
+    vmm: Vmm | None = None
+    failed: BuildError | None = None
+    for config in dict.fromkeys(wanted):
+        try:
+            both = halves.build(project, progress, config=config)
+        except BuildError as broken:
+            progress.note(f"kernel config {config}: {broken.message}")
+            kernels[config] = BuildFailure(broken.message, broken.errors)
+            failed = broken
+            continue
+        vmm, kernels[config] = both.vmm, both.kernel
+    if vmm is None:
+        assert failed is not None
+        raise failed
+    return vmm, kernels
+
+
+def open_run(
+    project: Project,
+    cells: Sequence[Cell],
+    vmm: Vmm,
+    kernels: dict[str, Kernel | BuildFailure],
+    *,
+    subset: str,
+    command: str,
+    reruns: int,
+    user_workload: str,
+    workers: int,
+) -> Order:
+    """A new run in the store, its folder, and its order."""
+    with Store.open(project.build / "results.sqlite3") as store:
+        number = store.begin(
+            started=time.time(),
+            planned=[cell.id for cell in cells],
+            subset=subset,
+            command=command,
+            commit=_commit(project),
+            vmm_id=vmm.id,
+            kernels={name: k.id for name, k in kernels.items() if isinstance(k, Kernel)},
+        )
+        store.prune()
+    folder = project.build / "matrix" / str(number)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    _prune(folder.parent)
+    order = Order(number, folder, tuple(cells), vmm, kernels, reruns, user_workload, workers)
+    order.write()
+    return order
+
+
+def resume(project: Project, progress: Progress, *, workers: int) -> Order:
+    """The rest of the newest run that was not finished, with the same kernels and VMM.
+
+    Raises ``UserError`` when there is none, or when the code has changed since.
+    """
+    with Store.open(project.build / "results.sqlite3") as store:
+        run = store.last_unfinished()
+        done = store.cells(run.number) if run is not None else {}
+    if run is None:
+        raise UserError("no interrupted run to go on with", "leave out --resume")
+    before = Order.read(project.build / "matrix" / str(run.number) / FILE)
+    cells = tuple(
+        cell
+        for cell in before.cells
+        if cell.id not in done or done[cell.id].verdict not in (Verdict.PASS, Verdict.SKIP)
+    )
+    vmm, kernels = build(project, progress, before.cells)
+    _same_code(run, vmm, kernels)
+    progress.note(f"run {run.number}: {len(before.cells) - len(cells)} cells are done already")
+    return Order(
+        run.number,
+        before.folder,
+        cells,
+        vmm,
+        kernels,
+        before.reruns,
+        before.user_workload,
+        workers,
+    )
+
+
+def _same_code(run: MatrixRun, vmm: Vmm, kernels: dict[str, Kernel | BuildFailure]) -> None:
+    now = {name: k.id for name, k in kernels.items() if isinstance(k, Kernel)}
+    if vmm.id != run.vmm_id or now != dict(run.kernels):
+        half = "VMM" if vmm.id != run.vmm_id else "kernel"
+        raise UserError(
+            f"the {half} has changed since run {run.number} was interrupted",
+            "start a new run without --resume, or bring the code back to what it was",
+        )
+
+
+def _commit(project: Project) -> str:
+    """The checkout's commit, with ``+`` when something is uncommitted; "" outside git."""
+    with contextlib.suppress(UserError):
+        git = Repository(project.root)
+        head = git.call("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if git.call("status", "--porcelain") else "")
+    return ""
+
+
+def _prune(folder: Path) -> None:
+    runs = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
+    for old in runs[:-_KEPT_FOLDERS]:
+        shutil.rmtree(old, ignore_errors=True)
