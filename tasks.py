@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from kvm import cli
-from kvm.run.options import HELP, REPORT_HELP, TEST_HELP
+from kvm.run.options import BENCH_HELP, HELP, REPORT_HELP, TEST_HELP
 
 
 @task(help=HELP, iterable=["configitem", "append", "disk"])
@@ -92,11 +92,9 @@ def test(
     planted: bool = False,
     json: str = "",
 ) -> None:
-    """Run every test, or the matrix, or the planted faults. Words after -- go to pytest.
+    """Run every test: C++, Python, style, and boots in a lab host. Words after -- go to pytest.
 
-    ./invoke test                              C++, Python, style, and boots in a lab host
-    ./invoke test --matrix --subset smoke      kernels x hosts x machines x workloads
-    ./invoke test --matrix --workload 'sh -c "uname -r"' --axis vcpus=1,2
+    --matrix runs kernels x hosts x machines x workloads instead: ./invoke test --matrix
     """
     given = cli.given(locals())
     from kvm.run import suite
@@ -115,14 +113,7 @@ def report(c: Context, run: int = 0, output: list[str] | None = None) -> None:
         command.main(project, run, output or [])
 
 
-@task(
-    positional=["what"],
-    help={
-        "what": "boot: our boot against QEMU microvm's, both in the same lab host",
-        "runs": "interleaved runs of each",
-        "json": HELP["json"],
-    },
-)
+@task(positional=["what"], help=BENCH_HELP)
 def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
     """Measure speed as a ratio to a peer, side by side: ./invoke bench boot."""
     from kvm.bench import run

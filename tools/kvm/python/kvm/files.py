@@ -14,7 +14,7 @@ def write_whole(path: Path, text: str) -> None:
     """Write beside ``path`` and rename over it: a reader never sees half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        part.write_text(text)
+        part.write_text(text, encoding="utf-8")
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)

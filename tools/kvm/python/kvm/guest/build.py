@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles the init of guests and lab hosts: one static program, kept by content.
+"""Compiles what runs in guests: static programs, each of one folder's sources, kept by content.
 
-The sources are in ``tools/kvm/guest``. The result lies in the cache under a hash of
+The sources are in ``tools/kvm/guest``. A program lies in the cache under a hash of
 them, the flags and the compiler, so a bisect step that does not touch them compiles
-nothing. Called by ``initramfs.py``.
+nothing. Called by ``initramfs.py`` and the matrix's workloads.
 """
 
 from __future__ import annotations
@@ -32,17 +32,26 @@ FLAGS = (
 
 
 def build_init(project: Project) -> Path:
-    """The static init of this checkout's sources, compiled unless the cache has it."""
-    folder = project.root / "tools" / "kvm" / "guest"
+    """The init of guests and lab hosts."""
+    return _build(project, project.root / "tools" / "kvm" / "guest", "init")
+
+
+def build_exercise(project: Project) -> Path:
+    """The program that makes a guest's devices and processors work, and checks them."""
+    return _build(project, project.root / "tools" / "kvm" / "guest" / "exercise", "exercise")
+
+
+def _build(project: Project, folder: Path, name: str) -> Path:
+    """The static program of ``folder``'s sources, compiled unless the cache has it."""
     sources = sorted(folder.glob("*.c"))
     if not sources:
         raise UserError(f"{folder} holds no C sources", "restore it with git checkout")
     compiler = _compiler()
     identity = _identity((*sources, *sorted(folder.glob("*.h"))), compiler)
-    target = project.cache / "guest" / identity / "init"
+    target = project.cache / "guest" / identity / name
     if target.is_file():
         return target
-    with locked(project.cache / "guest" / "lock", "compiling the guest's init"):
+    with locked(project.cache / "guest" / "lock", f"compiling the guest's {name}"):
         if not target.is_file():
             _compile(compiler, sources, target)
     return target
@@ -72,19 +81,19 @@ def _identity(files: tuple[Path, ...], compiler: str) -> str:
 
 def _compile(compiler: str, sources: list[Path], target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".init-") as folder:
-        output = Path(folder) / "init"
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as folder:
+        output = Path(folder) / target.name
         done = process.run((compiler, *FLAGS, *sources, "-o", output), timeout_s=120, check=False)
         if not done.ok:
-            raise _failure(done.output)
+            raise _failure(target.name, done.output)
         output.replace(target)
 
 
-def _failure(output: str) -> BuildError:
+def _failure(name: str, output: str) -> BuildError:
     lines = tuple(line for line in output.splitlines() if "error" in line or "ld:" in line)
     static = "cannot find -lc" in output
     return BuildError(
-        "the guest's init does not compile",
+        f"the guest's {name} does not compile",
         lines or tuple(output.splitlines()[-10:]),
         "install the static C library (libc6-dev, glibc-static)" if static else "",
     )

@@ -8,7 +8,7 @@ not blamed: ``Stand`` tells whose kernel the lab host runs, and what became of o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
@@ -29,6 +29,8 @@ _SUSPICIOUS = 3.0
 _QUICK_MIN_S = 4.0
 _QUICK_MAX_S = 6.0
 _PATIENT_S = 120.0
+# A matrix worker ends its lab host itself; should it be killed, nothing stays for long.
+_WORKER_IDLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,9 @@ class _Opener:
     say: Say
 
     def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
+        settings = LabSettings(accelerator=self.accelerator, boot_deadline_s=deadline_s)
+        if self.slot != MAIN_SLOT:
+            settings = replace(settings, idle_s=_WORKER_IDLE_S)
         try:
             return LabHost(
                 self.project,
@@ -128,7 +133,7 @@ class _Opener:
                 kernel_id,
                 artifact=self.artifact,
                 prefetch=self.prefetch,
-                settings=LabSettings(accelerator=self.accelerator, boot_deadline_s=deadline_s),
+                settings=settings,
                 slot=self.slot,
                 say=self.say,
             )

@@ -46,6 +46,12 @@ TEST_HELP = {
     "json": HELP["json"],
 }
 
+BENCH_HELP = {
+    "what": "boot: our boot against QEMU microvm's, both in the same lab host",
+    "runs": "interleaved runs of each",
+    "json": HELP["json"],
+}
+
 REPORT_HELP = {
     "run": "number of the run; the newest one otherwise",
     "output": "FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout (repeatable)",

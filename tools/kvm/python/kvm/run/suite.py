@@ -26,11 +26,11 @@ def main(
     """The command from its words: all tests, the matrix, or the planted faults."""
     if not (matrix or planted):
         return run(project, progress, expression=k, workers=n, extra=extra)
-    from kvm.matrix import command
+    from kvm.matrix import command, select
     from kvm.matrix import planted as planting
 
     options = command.MatrixOptions(
-        selection=command.Selection(
+        selection=select.Selection(
             words["subset"], tuple(words["axis"] or ()), k, words["workload"]
         ),
         list_only=words["list"],

@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The matrix as people run it, and what is left when something in it is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import scratch
+from support.scratch import Scratch
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+
+_ALL_MACHINES = ("--axis", "vcpus=1,2", "--axis", "memory=256,512")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
+    made = scratch.make(tmp_path_factory.mktemp("checkout"))
+    yield made
+    made.run("lab.stop")
+
+
+def _matrix(checkout: Scratch, *words: str) -> tuple[int, dict[str, object], str]:
+    record = checkout.root / "result.json"
+    record.unlink(missing_ok=True)
+    code, output = checkout.run("test", "--matrix", *words, "--json", str(record))
+    found = json.loads(record.read_text()) if record.exists() else {}
+    return code, found, output
+
+
+def test_a_run_has_a_verdict_for_each_cell_and_leaves_nothing_running(checkout: Scratch) -> None:
+    code, found, output = _matrix(
+        checkout, "--workload", "sh -c 'test $(nproc) = 1'", "--axis", "vcpus=1,2", "-n", "2"
+    )
+    assert code == 1, output
+    counts = [found[name] for name in ("cells", "passed", "failed", "flaky", "error")]
+    assert counts == [2, 1, 1, 0, 0], output
+    assert "guest-exit" in output
+    assert (checkout.build / "report.html").exists()
+    checkout.await_none_left(20)
+
+
+def test_a_cell_that_passes_is_exit_code_0(checkout: Scratch) -> None:
+    code, found, output = _matrix(checkout, "--workload", "true", "-n", "1")
+    assert (code, found["passed"]) == (0, 1), output
+
+
+def test_a_second_run_at_once_is_refused_by_name(checkout: Scratch) -> None:
+    with checkout.start("test", "--matrix", "--workload", "sleep 5", "-n", "1") as first:
+        _wait(lambda: checkout.matrix_is_running)
+        code, output = checkout.run("test", "--matrix", "--workload", "true")
+        assert code == 2, output
+        assert "the matrix is being run by" in output
+        first.communicate(timeout=120)
+    assert first.returncode == 0
+
+
+def test_ctrl_c_stops_at_once_and_reports_what_is_done(checkout: Scratch) -> None:
+    words = ("test", "--matrix", "--workload", "sleep 4", *_ALL_MACHINES, "-n", "1")
+    with checkout.start(*words) as child:
+        _wait(lambda: _done(checkout) >= 1)
+        start = time.monotonic()
+        os.kill(child.pid, signal.SIGINT)
+        output, _ = child.communicate(timeout=60)
+    assert time.monotonic() - start < 20
+    assert child.returncode == 125, output
+    assert "not run" in output
+    checkout.await_none_left(60)
+
+
+@pytest.mark.parametrize("victim", ["pytest", "worker", "qemu"])
+def test_a_kill_in_mid_run_costs_at_most_its_cell(checkout: Scratch, victim: str) -> None:
+    words = ("test", "--matrix", "--workload", "sleep 4", *_ALL_MACHINES, "-n", "2")
+    with checkout.start(*words) as child:
+        _wait(lambda: _done(checkout) >= 1)
+        os.kill(_process(checkout, victim), signal.SIGKILL)
+        output, _ = child.communicate(timeout=240)
+    _intact(checkout)
+    if victim == "pytest":
+        assert child.returncode == 125, output
+        code, output = checkout.run("test", "--matrix", "--resume", "-n", "2")
+        assert code == 0, output
+        assert "are done already" in output
+    else:
+        assert child.returncode == 0, output
+    assert _done(checkout) == 4
+    checkout.await_none_left(150)
+
+
+# A VMM lives in its lab host, where only its session reaches it: this workload has it killed
+# in its first attempt, and does not say that this was meant to be.
+_KILLED_ONCE = """
+import kvm.matrix.bench as benches
+from kvm.matrix.workload import Workload
+from kvm.run.conduct import Conduct
+
+
+def _run(bench):
+    first = bench.folder.name == "attempt1"
+    benches.Conduct = lambda **words: Conduct(**{**words, "expected": None})
+    bench.boot("sh", "-c", "echo GO; sleep 2", kill_on=b"GO" if first else b"")
+    bench.check("ran", True)
+
+
+WORKLOADS = (Workload("boot", _run, "nothing"),)
+"""
+
+
+def test_a_killed_vmm_is_told_and_the_cell_run_again(checkout: Scratch) -> None:
+    folder = checkout.root / "tools/kvm/python/kvm/matrix/workloads"
+    module = folder / "zz_killed_once.py"  # read last: it takes the place of the plan's boot
+    module.write_text(_KILLED_ONCE)
+    try:
+        cell = ("--subset", "full", "-k", "test_cell[lab-vcpus1-mmio-boot]", "-n", "1")
+        code, found, output = _matrix(checkout, *cell)
+    finally:
+        module.unlink()
+    assert (code, found["flaky"]) == (0, 1), output
+    assert "FLAKY (1/4): the VMM was killed by SIGKILL" in output
+    checkout.await_none_left(60)
+
+
+def _done(checkout: Scratch) -> int:
+    """Cells of the newest run that are done."""
+    with sqlite3.connect(checkout.build / "results.sqlite3") as db:
+        row = db.execute(
+            "SELECT count(*) FROM cells WHERE run = (SELECT max(number) FROM runs)"
+        ).fetchone()
+    return int(row[0])
+
+
+def _intact(checkout: Scratch) -> None:
+    with sqlite3.connect(checkout.build / "results.sqlite3") as db:
+        assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def _process(checkout: Scratch, kind: str) -> int:
+    pytests = {pid: w for pid, w in checkout.processes().items() if "kvm.matrix.plugin" in w}
+    (controller,) = pytests
+    if kind == "pytest":
+        return controller
+    if kind == "worker":
+        children = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
+        return int(children[0])
+    return next(pid for pid, w in checkout.processes().items() if w.startswith("qemu-system"))
+
+
+def _wait(is_so: Callable[[], bool], within_s: float = 120) -> None:
+    deadline = time.monotonic() + within_s
+    while not _true(is_so):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def _true(is_so: Callable[[], bool]) -> bool:
+    try:
+        return is_so()
+    except sqlite3.OperationalError:
+        return False

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Build the tree's own selftests, out of the tree, and keep them by id.
+
+``build_kvm_selftests`` makes KVM's, to run in a lab host (which has this machine's
+libraries); ``build_kselftests`` makes chosen static programs, to run in a guest. Both
+are called by the matrix' workloads. ccache makes a second build a matter of seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import BuildError
+from kvm.files import UNFINISHED, keep_newest
+from kvm.kernel.toolchain import Toolchain
+from kvm.kernel.tree import Tree
+from kvm.lock import locked
+from kvm.project import Project
+
+Say = Callable[[str], None]
+
+PROGRAMS = "programs"  # in the folder of KVM's: the names of the test programs, one a line
+
+_KEPT = 8
+_SELFTESTS = "tools/testing/selftests"
+# What any selftest is made from, beside its own folder.
+_COMMON = (
+    f"{_SELFTESTS}/lib.mk",
+    f":(glob){_SELFTESTS}/*.h",
+    f"{_SELFTESTS}/rseq",
+    "tools/include",
+    "tools/arch/x86/include",
+    "tools/build/Build.include",
+    "scripts/subarch.include",
+)
+_STATIC = "-static -s"
+_OUTPUT = re.compile(r" -o (\S+)")
+_BROKEN = re.compile(r"\*\*\* \[.*?([^\s:\]]+)\] Error|No rule to make target '([^']+)'")
+_COMPILER_ERROR = re.compile(r"error:|undefined reference|No rule to make target|cannot find")
+
+
+def build_kvm_selftests(project: Project, tree: Tree, uapi: Path, say: Say) -> Path:
+    """The folder with the tree's KVM selftests, as its Makefile lists them for x86.
+
+    ``uapi`` is the include folder of ``kernel_build.uapi``. Raises ``BuildError`` naming
+    each selftest that does not compile.
+    """
+
+    def make(new: Path) -> None:
+        listed = _make(project, tree, "kvm", new, uapi, ("--eval", _LIST_RULE, "list-programs"))
+        names = tuple(
+            line.removeprefix(f"{new}/")
+            for line in listed.splitlines()
+            if line.startswith(f"{new}/")
+        )
+        _compile(project, tree, "kvm", new, uapi, names, say)
+        (new / PROGRAMS).write_text("".join(f"{name}\n" for name in names))
+
+    return _kept(project, tree, uapi, {"kvm": ()}, "", make, say)
+
+
+def build_kselftests(
+    project: Project, tree: Tree, uapi: Path, programs: Mapping[str, Sequence[str]], say: Say
+) -> Path:
+    """The folder with ``programs`` (suite → names) as ``SUITE/NAME``, static and stripped."""
+
+    def make(new: Path) -> None:
+        for suite, names in programs.items():
+            (new / suite).mkdir(parents=True)
+            _compile(project, tree, suite, new / suite, uapi, names, say, extra=_STATIC)
+
+    return _kept(project, tree, uapi, programs, _STATIC, make, say)
+
+
+# Written as one line of make; $(OUTPUT) stands before each name.
+_LIST_RULE = 'list-programs: ; @printf "%s\\n" $(TEST_GEN_PROGS)'
+
+
+def _kept(
+    project: Project,
+    tree: Tree,
+    uapi: Path,
+    programs: Mapping[str, Sequence[str]],
+    flags: str,
+    make: Callable[[Path], None],
+    say: Say,
+) -> Path:
+    """The artifact of these programs, from the cache or made now in a folder of its own."""
+    toolchain = Toolchain.from_environment()
+    digest = hashlib.sha256(_sources(tree, tuple(programs)))
+    digest.update((uapi.parent / "source-id").read_bytes())
+    chosen = {suite: tuple(names) for suite, names in programs.items()}
+    digest.update(f"{chosen} {flags} {toolchain.identity()}".encode())
+    artifact = project.cache / "selftests" / digest.hexdigest()[:16]
+    with locked(project.cache / "selftests" / "lock", "compiling selftests", say=say):
+        if not artifact.exists():
+            with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=UNFINISHED) as scratch:
+                new = Path(scratch) / "artifact"
+                new.mkdir()
+                make(new)
+                for path in (*new.rglob("*.o"), *new.rglob("*.d")):
+                    path.unlink()
+                os.replace(new, artifact)
+            keep_newest(artifact.parent, _KEPT)
+    os.utime(artifact)
+    return artifact
+
+
+def _sources(tree: Tree, suites: tuple[str, ...]) -> bytes:
+    """Names and ids of all files that the suites are made from, edits included."""
+    paths = (*_COMMON, *(f"{_SELFTESTS}/{suite}" for suite in suites))
+    with tree.repository.scratch_index() as env:
+        # Not just these paths: git minds being told one that a .gitignore names.
+        tree.repository.call("add", "--all", ".", env=env)
+        return tree.repository.output("ls-files", "-s", "--", *paths, env=env)
+
+
+def _make(
+    project: Project,
+    tree: Tree,
+    suite: str,
+    out: Path,
+    uapi: Path,
+    words: Sequence[str | Path],
+    *,
+    extra: str = "",
+    on_line: Callable[[str], None] | None = None,
+    check: bool = True,
+) -> str:
+    """Run make in the suite's folder with everything it writes going to ``out``; its words."""
+    toolchain = Toolchain.from_environment()
+    compiler = f"{toolchain.ccache} {toolchain.compiler} {extra}".strip()
+    done = process.run(
+        (
+            *("make", "--no-print-directory", "-k", f"-j{os.cpu_count() or 1}"),
+            *("-C", tree.path / _SELFTESTS / suite),
+            *("ARCH=x86", f"OUTPUT={out}", f"CC={compiler}", f"KHDR_INCLUDES=-isystem {uapi}"),
+            *words,
+        ),
+        env=toolchain.environment(project.cache / "ccache", project.root),
+        on_line=on_line,
+        check=check,
+        timeout_s=3600,
+    )
+    return done.output
+
+
+def _compile(
+    project: Project,
+    tree: Tree,
+    suite: str,
+    out: Path,
+    uapi: Path,
+    names: Sequence[str],
+    say: Say,
+    *,
+    extra: str = "",
+) -> None:
+    steps = 0
+
+    def watch(line: str) -> None:
+        nonlocal steps
+        if matched := _OUTPUT.search(line):
+            steps += 1
+            say(f"{suite}: {Path(matched.group(1)).name} ({steps})")
+
+    goals = tuple(out / name for name in names)
+    output = _make(project, tree, suite, out, uapi, goals, extra=extra, on_line=watch, check=False)
+    missing = tuple(name for name in names if not (out / name).is_file())
+    if missing or not names:
+        raise _failure(suite, out, missing, output)
+
+
+def _failure(suite: str, out: Path, missing: tuple[str, ...], output: str) -> BuildError:
+    """Names what is missing, and what make could not make when that is something else."""
+    lines = output.splitlines()
+    broken = [next(filter(None, m.groups())) for line in lines if (m := _BROKEN.search(line))]
+    made = {path.removeprefix(f"{out}/").removesuffix(".o") for path in broken}
+    what = sorted(made & set(missing)) or sorted(made) or list(missing) or ["its list of programs"]
+    errors = [line for line in lines if _COMPILER_ERROR.search(line)]
+    return BuildError(
+        f"{len(missing)} selftest(s) of {suite} do not compile: {', '.join(what)}",
+        tuple(errors[:40] or lines[-20:]),
+        "mend the lines above and run the same command again",
+    )

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Runs ``exercise`` in a guest and makes its results the cell's.
+
+``tools/kvm/guest/exercise`` reports in KTAP: the figures as a comment, then the result.
+A report without its plan broke off, and counts as a failure. Called by the workloads.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kvm.guest.build import build_exercise
+from kvm.guest.initramfs import ExtraFile
+from kvm.matrix.workload import Bench, Boot, Disk
+from kvm.verdict.ktap import Status, parse
+
+_BEGIN = "KTAP version 1"
+_PLAN = re.compile(r"1\.\.\d+")
+
+
+def program(bench: Bench) -> ExtraFile:
+    """``exercise``, for a guest's ``/bin``."""
+    return ExtraFile(build_exercise(bench.project), "/bin/exercise")
+
+
+def run(
+    bench: Bench,
+    script: str,
+    *,
+    disks: Sequence[Disk] = (),
+    stdin: bytes = b"",
+    append: str = "",
+    kill_on: bytes = b"",
+    quiet_s: float | None = None,
+) -> Boot:
+    """Boot with a shell script that calls ``exercise``; its reports become checks.
+
+    The script ends at its first command that fails.
+    """
+    boot = bench.boot(
+        "sh",
+        "-ec",
+        script,
+        disks=disks,
+        files=(program(bench),),
+        stdin=stdin,
+        append=append,
+        kill_on=kill_on,
+        quiet_s=quiet_s,
+    )
+    take_reports(bench, boot.text)
+    return boot
+
+
+def take_reports(bench: Bench, text: str) -> None:
+    """Each result as a check; the comments before it tell what was seen."""
+    reports = text.split(_BEGIN)[1:]
+    bench.check("exercises report", bool(reports), f"{len(reports)} reports")
+    for number, report in enumerate(reports, 1):
+        lines = _lines(report)
+        for case in parse(lines).cases:
+            bench.check(case.name, case.status is Status.PASS, "; ".join(case.comments))
+        if not any(_PLAN.fullmatch(line) for line in lines):
+            bench.check(f"report {number} is complete", False, f"it ends with {lines[-1:]}")
+
+
+def figures(text: str, name: str) -> dict[str, str]:
+    """The words ``key=value`` of the comment ``# NAME key=value ...``; the last one counts."""
+    found = re.findall(rf"^# {re.escape(name)} (\S+=.*)$", text, re.MULTILINE)
+    return dict(word.split("=", 1) for word in found[-1].split()) if found else {}
+
+
+def _lines(report: str) -> list[str]:
+    """Those of the report itself: what the script prints after the plan is not its."""
+    lines: list[str] = []
+    for line in report.splitlines():
+        lines.append(line)
+        if _PLAN.fullmatch(line):
+            break
+    return lines

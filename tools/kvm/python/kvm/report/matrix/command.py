@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``./invoke report``: a finished or running matrix run in the forms asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.files import write_whole
+from kvm.project import Project
+from kvm.report.matrix.gather import gather
+from kvm.report.matrix.html.page import page
+from kvm.report.matrix.junit import junit as as_junit
+from kvm.report.matrix.ktap import ktap as as_ktap
+from kvm.report.matrix.markdown import markdown as as_markdown
+from kvm.report.matrix.summary_json import summary_text
+from kvm.report.matrix.view import View
+from kvm.results.model import MatrixRun
+from kvm.results.store import Store
+
+STDOUT = "-"
+
+
+# By the suffix of the file, or by name for stdout.
+_FORMATS = {
+    "html": "html",
+    "xml": "junit",
+    "junit": "junit",
+    "ktap": "ktap",
+    "tap": "ktap",
+    "json": "json",
+    "md": "markdown",
+    "markdown": "markdown",
+}
+
+
+def main(project: Project, number: int, outputs: Sequence[str]) -> None:
+    """The command from its words: the newest run for 0, and files as ``parse_outputs`` takes."""
+    written = render(project, run=number or None, **parse_outputs(outputs))
+    for path in written:
+        if path != STDOUT:
+            print(path, file=sys.stderr)
+
+
+def parse_outputs(words: Sequence[str]) -> dict[str, str]:
+    """``["a.html", "junit:-"]`` → {"html": "a.html", "junit": "-"}."""
+    targets: dict[str, str] = {}
+    for word in words:
+        named, colon, file = word.partition(":")
+        kind = named if colon and named in _FORMATS else Path(word).suffix.removeprefix(".")
+        if kind not in _FORMATS:
+            raise UserError(
+                f"--output {word}: no format is known by that name",
+                "end the file's name in .html, .xml, .ktap, .json or .md, or write FORMAT:FILE",
+            )
+        if _FORMATS[kind] in targets:
+            raise UserError(f"--output {word}: a second {_FORMATS[kind]} report", "ask for one")
+        targets[_FORMATS[kind]] = file if colon and named in _FORMATS else word
+    return targets
+
+
+def database(project: Project) -> Path:
+    """Where the results of matrix runs are kept."""
+    return project.build / "results.sqlite3"
+
+
+def render(
+    project: Project,
+    *,
+    run: int | None = None,
+    html: str = "",
+    junit: str = "",
+    ktap: str = "",
+    json: str = "",
+    markdown: str = "",
+) -> list[Path | str]:
+    """Write the report of a run (default: the newest) to the files named; returns those.
+
+    ``-`` is stdout. When nothing is asked for it is the page, ``build/report.html``.
+    """
+    asked: list[tuple[str, Callable[[View], str]]] = [
+        (html, page),
+        (junit, as_junit),
+        (ktap, as_ktap),
+        (json, lambda view: summary_text(view.run, view.cells, view.changes)),
+        (markdown, as_markdown),
+    ]
+    if not any(target for target, _ in asked):
+        asked[0] = (str(project.build / "report.html"), page)
+    targets = [(target, renderer) for target, renderer in asked if target]
+    _check([target for target, _ in targets])
+    view = _view(project, run)
+    return [_write(target, renderer(view)) for target, renderer in targets]
+
+
+def _view(project: Project, number: int | None) -> View:
+    path = database(project)
+    if not path.exists():
+        raise UserError(
+            f"there are no results: {path} does not exist", "run ./invoke test --matrix first"
+        )
+    with Store.open(path) as store:
+        return gather(store, _chosen(store, number, path), project.root)
+
+
+def _chosen(store: Store, number: int | None, path: Path) -> MatrixRun:
+    if number is not None:
+        run = store.run(number)
+        if run is not None:
+            return run
+    newest = store.runs(1)
+    if not newest:
+        raise UserError(f"{path} holds no run yet", "run ./invoke test --matrix first")
+    if number is None:
+        return newest[0]
+    raise UserError(f"there is no run {number} in {path}", f"the newest is {newest[0].number}")
+
+
+def _check(targets: list[str]) -> None:
+    twice = next((target for target in targets if targets.count(target) > 1), None)
+    if twice is not None:
+        raise UserError(f"two reports are to be written to {twice}", "name a file for each")
+
+
+def _write(target: str, text: str) -> Path | str:
+    if target == STDOUT:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return STDOUT
+    path = Path(target)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, text)
+    except OSError as error:
+        raise UserError(
+            f"the report cannot be written to {path}: {error.strerror}",
+            "name another file, or - for stdout",
+        ) from error
+    return path

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The run as KTAP: a case per cell, its checks below it, why it failed in comments.
+
+A FLAKY cell is ``not ok ... # ERROR flaky``: it did fail, and a reader of KTAP must
+not take the run for a clean one. A planned cell without a result is a SKIP.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable
+
+from kvm.report.matrix.view import View
+from kvm.report.matrix.why import why
+from kvm.report.matrix.words import one_line
+from kvm.results.model import CellResult
+from kvm.verdict.ktap import Case, Report, Status, write
+from kvm.verdict.vocabulary import Reason, Verdict
+
+_STATUS = {
+    Verdict.PASS: Status.PASS,
+    Verdict.FAIL: Status.FAIL,
+    Verdict.FLAKY: Status.ERROR,
+    Verdict.ERROR: Status.ERROR,
+    Verdict.SKIP: Status.SKIP,
+}
+# What a comment must not begin with: kselftest's nesting would make a result of it.
+_RESULT_LIKE = re.compile(r"(?:#\s*)*(?:ok\b|not ok\b|K?TAP version|1\.\.|Bail out!)")
+
+
+def ktap(view: View) -> str:
+    """The whole report."""
+    cases = [_cell(result) for result in view.cells.values()]
+    cases += [
+        Case(one_line(cell), Status.SKIP, "the run ended before this cell") for cell in view.missing
+    ]
+    return write(Report(tuple(cases)))
+
+
+def _cell(result: CellResult) -> Case:
+    is_good = result.verdict is Verdict.PASS
+    note = "" if is_good else result.summary
+    comments: list[str] = []
+    if not is_good:
+        comments += why(result)
+        comments += [f"repeat: {result.repeat}"] if result.repeat else []
+    if result.verdict is Verdict.FLAKY:
+        note = f"flaky: {note}"
+    elif result.verdict is Verdict.ERROR and result.reason is not Reason.NONE:
+        note = f"{result.reason.value}: {note}"
+    return _plain(Case(result.cell, _STATUS[result.verdict], note, tuple(comments), result.checks))
+
+
+def _plain(case: Case) -> Case:
+    """Each part on one line of its own, so that no guest's text adds lines to the report."""
+    return dataclasses.replace(
+        case,
+        name=one_line(case.name),
+        note=one_line(case.note),
+        comments=tuple(_comments(case.comments)),
+        children=tuple(_plain(child) for child in case.children),
+    )
+
+
+def _comments(comments: Iterable[str]) -> Iterable[str]:
+    for comment in comments:
+        line = one_line(comment)
+        if line:
+            yield f"| {line}" if _RESULT_LIKE.match(line) else line
