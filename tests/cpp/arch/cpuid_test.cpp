@@ -22,6 +22,7 @@ std::vector<CpuidEntry> offer() {
       {0xd, 0, true, 0x207, 0, 0, 0x1},
       {0x80000001, 0, false, 0, 0, 0x00000005, 0},
       {0x80000008, 0, false, 0x3030, 0, 0xf0ff, 0},
+      {0x8000000a, 0, false, 1, 8, 0, 0x60},
       {0x8000001e, 0, false, 99, 99, 99, 0},
   };
 }
@@ -52,6 +53,7 @@ TEST_CASE("guests are not offered virtualization of their own") {
   const auto cpuid = guest_cpuid(offer(), {0, 1}, true);
   CHECK((find(cpuid, 1)->ecx & 0x21) == 0x01);
   CHECK(find(cpuid, 0x80000001)->ecx == 0x01);
+  CHECK_FALSE(find(cpuid, 0x8000000a));
 }
 
 TEST_CASE("a single processor without deadline timer says so") {

@@ -25,7 +25,7 @@ from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner, repeat_command
 from kvm.matrix.hosting import own_slot
-from kvm.matrix.order import Order
+from kvm.matrix.order import FILE, Order
 from kvm.matrix.workload import Workload
 from kvm.project import Project
 from kvm.report.live import Progress
@@ -116,10 +116,21 @@ class Results:
         self._display = display.Display.choose(
             len(order.cells), plain=bool(config.getoption("--matrix-plain"))
         )
+        self._resumed = Path(config.getoption("--matrix-order")).name != FILE
         self._crashes: dict[str, int] = {}
 
     def pytest_sessionstart(self) -> None:
         self._display.start()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
+        """What is left after ``-k`` and its like, as each worker sees it."""
+        self._plan(ids)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """The same without workers; a controller collects nothing itself."""
+        if session.items:
+            self._plan([item.nodeid for item in session.items])
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         if (cell := self._cell(nodeid)) is not None:
@@ -163,6 +174,13 @@ class Results:
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         terminalreporter.write_line(self._display.closing())
+
+    def _plan(self, nodeids: list[str]) -> None:
+        chosen = {cell.id for nodeid in nodeids if (cell := self._cell(nodeid)) is not None}
+        self._display.total = len(chosen)
+        if not self._resumed and len(chosen) < len(self._cells):
+            planned = [cell.id for cell in self._order.cells if cell.id in chosen]
+            self._store.replan(self._order.number, planned)
 
     def _take(self, result: CellResult) -> None:
         self._store.add(self._order.number, result)

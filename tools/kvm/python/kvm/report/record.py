@@ -30,12 +30,14 @@ class KernelFacts:
 class GuestFacts:
     """The machine, and how its command ended (None: it did not, or there was none).
 
-    ``stdout`` and ``stderr`` are the beginning of what the command wrote.
+    ``hello_uptime_s`` is its uptime when its init said hello. ``stdout`` and ``stderr`` are
+    the beginning of what the command wrote.
     """
 
     cpus: int = 1
     memory_mib: int = 0
     transport: str = ""
+    hello_uptime_s: float = 0.0
     exit_code: int | None = None
     signal: int | None = None
     stdout: str = ""

@@ -105,6 +105,13 @@ class Store:
             )
             return int(row.lastrowid or 0)
 
+    def replan(self, run: int, planned: Sequence[str]) -> None:
+        """What the run will try after all."""
+        with self._writing() as db:
+            db.execute(
+                "UPDATE runs SET planned = ? WHERE number = ?", (json.dumps(list(planned)), run)
+            )
+
     def add(self, run: int, result: CellResult) -> None:
         """Keep a cell's result; a second one of the same cell replaces the first."""
         result = dataclasses.replace(result, checks=_shallow(result.checks))

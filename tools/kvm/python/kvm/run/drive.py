@@ -39,6 +39,8 @@ class Transcript:
     started_s: float | None = None
     hello_s: float | None = None
     exit_s: float | None = None
+    hello_ns: int | None = None  # by the clock of the worker's machine
+    exit_ns: int | None = None
     end_s: float = 0.0
     exit_code: int | None = None
     exit_signal: int = 0
@@ -49,6 +51,13 @@ class Transcript:
     deadline_s: float = 0.0
     interrupted: bool = False
     console_bytes: int = 0
+
+    @property
+    def command_s(self) -> float | None:
+        """From init's hello to the command's end, as the worker saw it; nearer than we are."""
+        if self.hello_ns is None or self.exit_ns is None:
+            return None
+        return (self.exit_ns - self.hello_ns) / 1e9
 
     @property
     def console_dropped_bytes(self) -> int:
@@ -146,6 +155,7 @@ class Drive:
     def _on_hello(self, event: Event) -> None:
         self.transcript.hello = dict(event["info"])
         self.transcript.hello_s = self._now()
+        self.transcript.hello_ns = event.get("t_ns")
         self._sinks.phase("init is up")
 
     def _on_heartbeat(self, event: Event) -> None:
@@ -161,6 +171,7 @@ class Drive:
         self.transcript.exit_code = int(event["code"])
         self.transcript.exit_signal = int(event.get("signal", 0))
         self.transcript.exit_s = self._now()
+        self.transcript.exit_ns = event.get("t_ns")
         self._sinks.phase("powering off")
 
     def _on_guest_error(self, event: Event) -> None:

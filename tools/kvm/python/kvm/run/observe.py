@@ -138,7 +138,7 @@ def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> T
         host_boot=host.boot_s,
         vmm_start=script.started_s,
         guest_init=between(script.started_s, script.hello_s),
-        command=between(script.hello_s, script.exit_s),
+        command=script.command_s,
         total=total_s,
     )
 
@@ -168,6 +168,7 @@ def record(
             cpus=int(hello.get("cpus", options.cpus)),
             memory_mib=options.memory_mib,
             transport=hello.get("transport", ""),
+            hello_uptime_s=int(hello.get("uptime_ns", 0)) / 1e9,
             exit_code=script.exit_code,
             signal=script.exit_signal if script.exit_code is not None else None,
             stdout=attempt.capture.text("stdout") if attempt is not None else "",

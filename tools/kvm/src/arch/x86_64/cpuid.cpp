@@ -12,6 +12,7 @@ constexpr uint32_t kEcxVmx = 1U << 5;
 constexpr uint32_t kEcxTscDeadline = 1U << 24;
 constexpr uint32_t kEcxHypervisor = 1U << 31;
 constexpr uint32_t kEdxHtt = 1U << 28;
+constexpr uint32_t kSvmFeatures = 0x8000000a;
 // Leaf 0x80000001.
 constexpr uint32_t kEcxSvm = 1U << 2;
 
@@ -80,6 +81,8 @@ std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> suppor
   uint32_t max_leaf = 0;
   for (kvm::CpuidEntry entry : supported) {
     if (is_topology_leaf(entry.function)) continue;  // rebuilt below
+    // SVM's own features: without SVM Linux still lists them, and they would be lies.
+    if (entry.function == kSvmFeatures) continue;
     switch (entry.function) {
       case 0:
         max_leaf = entry.eax;
