@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""CI recipes call tasks that exist, and do nothing that a developer could not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+_CALL = re.compile(r"\./invoke ([\w.\-]+)((?: --[\w-]+)?)")
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_a_recipe_calls_only_tasks_there_are(name: str, root: Path) -> None:
+    text = (root / "ci" / "recipes" / name).read_text()
+    tasks = (root / "tasks.py").read_text()
+    called = [match[1] for match in _CALL.finditer(text)]
+    assert {"test", "report"} <= set(called)
+    for task in called:
+        assert f"def {task.replace('-', '_').replace('.', '_')}(" in tasks, task
+
+
+@pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
+def test_a_recipe_keeps_kernels_by_what_makes_their_id(name: str, root: Path) -> None:
+    text = (root / "ci" / "recipes" / name).read_text()
+    assert "linux/pin.toml" in text
+    assert "linux/patches" in text
