@@ -17,6 +17,7 @@
 #include "exercises.h"
 #include "pattern.h"
 #include "report.h"
+#include "threads.h"
 #include "timing.h"
 
 enum {
@@ -105,6 +106,8 @@ void exercise_leak(char **argv)
 	int rounds = atoi(argv[1]);
 	double start = now_s();
 
+	/* Each CPU has caches of its own, which would fill one after another. */
+	pin_to(0);
 	for (int round = 1 - WARM_UP; round <= rounds; round++) {
 		use_disk(argv[0]);
 		use_random();

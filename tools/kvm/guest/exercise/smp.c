@@ -28,7 +28,7 @@ enum {
 	LOCK_STEPS = 5000,
 	PING_PONGS = 100,
 	REMAPS = 40,
-	BARRIERS = 40,
+	BARRIERS = 16,
 	PAGE = 4096,
 };
 

@@ -100,6 +100,11 @@ class CellBench:
             expected=Reason.VMM_CRASH if kill_on else expect,
         )
         out, err = bytearray(), bytearray()
+
+        def restart() -> None:
+            out.clear()
+            err.clear()
+
         run_dir = self._new_folder()
         place = Place(run_dir, self.around.slot, self.hosting.kernel, self.around.memory)
         record = boot_built(
@@ -107,7 +112,7 @@ class CellBench:
             self.guest,
             options,
             self.around.progress,
-            Streams(out.extend, err.extend),
+            Streams(out.extend, err.extend, restart=restart),
             place,
             conduct,
         )

@@ -117,11 +117,19 @@ def _order(
         vmm,
         kernels,
         subset=options.selection.subset if not options.selection.workload else "",
-        command=shlex.join(sys.argv[1:]),
+        command=_typed(),
         reruns=options.reruns,
         user_workload=options.selection.workload,
         workers=workers,
     )
+
+
+def _typed() -> str:
+    """The command line as a person types it."""
+    words = sys.argv[1:]
+    if words[:1] == ["--search-root"]:  # the wrapper's
+        words = words[2:]
+    return shlex.join(["./invoke", *words])
 
 
 def _pytest_words(project: Project, order: Order, options: MatrixOptions) -> tuple[str, ...]:

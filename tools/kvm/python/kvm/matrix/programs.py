@@ -27,6 +27,7 @@ read -r from _ </proc/uptime
 timeout -k 3 "$limit" "$@" </dev/null 2>&1
 code=$?
 read -r to _ </proc/uptime
+if [ "$code" -ge 124 ] && [ -n "$alone" ]; then kill -9 -1; fi
 echo
 echo "{_MARK} end $name $code $from $to"
 }}
@@ -55,9 +56,13 @@ class _Run:
     seconds: float = 0.0
 
 
-def script(programs: Iterable[Program], *, folder: str = "/tmp") -> str:
-    """The text for ``sh -c``; the programs run one after another in ``folder``."""
-    lines = [_RUN, f"cd {shlex.quote(folder)} || exit 9"]
+def script(programs: Iterable[Program], *, folder: str = "/tmp", alone: bool = False) -> str:
+    """The text for ``sh -c``; the programs run one after another in ``folder``.
+
+    ``alone``: nothing but the script runs there, and what a program that was stopped or
+    crashed left behind is killed. (busybox' ``timeout`` ends one process, not its children.)
+    """
+    lines = [_RUN, f"alone={'yes' if alone else ''}", f"cd {shlex.quote(folder)} || exit 9"]
     for program in programs:
         words = (str(program.limit_s), program.name, *program.argv)
         lines.append("t " + " ".join(shlex.quote(word) for word in words))

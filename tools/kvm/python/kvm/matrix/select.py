@@ -24,7 +24,8 @@ class Selection:
 
 
 def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
-    """The cells, before ``-k``, which is pytest's. Raises ``UserError`` for an empty selection."""
+    """The cells, before ``-k``, which is pytest's; but a whole id as ``-k`` is that cell alone,
+    so that nothing is built for others. Raises ``UserError`` for an empty selection."""
     axes = parse_axes(plan, wanted.axes)
     if wanted.workload:
         block = {**axes, "workload": plan.axes["workload"][:1]}
@@ -35,13 +36,14 @@ def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
         for cell in cells
         if all(cell.axes[axis] in map(str, values) for axis, values in axes.items())
     )
+    named = tuple(cell for cell in chosen if cell.id == wanted.expression)
     if not chosen:
         asked = " ".join(f"--axis {axis}" for axis in wanted.axes) or "nothing"
         raise UserError(
             f"no cell of subset {wanted.subset} has {asked}",
             "see ./invoke test --matrix --list, or take a larger --subset",
         )
-    return chosen
+    return named or chosen
 
 
 def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]:

@@ -38,11 +38,16 @@ _ASTRAY_RETRIES = 2
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Where the guest command's output goes; ``console`` shows the kernel's words live."""
+    """Where the guest command's output goes; ``console`` shows the kernel's words live.
+
+    ``restart`` is called when a machine that went astray is booted again, and with it the output
+    begins anew.
+    """
 
     stdout: Write
     stderr: Write
     console: Write | None = None
+    restart: Callable[[], None] = lambda: None
 
 
 def build_and_boot(
@@ -151,6 +156,7 @@ class _Run:
                 break
             self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
             before = Evidence("earlier attempt", (outcome.summary, *attempt.script.console.tail))
+            self.streams.restart()
             attempt, outcome = self._attempt(self._connect(patient=False).host)
             outcome = replace(outcome, evidence=(*outcome.evidence, before))
         return attempt, outcome

@@ -14,6 +14,7 @@ _BLK = "/sys/bus/virtio/drivers/virtio_blk"
 _RNG = "/sys/bus/virtio/drivers/virtio_rng"
 # The disk of this workload comes before the spare ones of the cell.
 _FIRST = "$(basename $(readlink /sys/block/vda/device))"
+_STOP = "/tmp/stop"
 _WAIT = "n=0; while [ ! -b /dev/vda ] && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.1; done; "
 
 
@@ -58,10 +59,10 @@ def drivers_load(bench: Bench) -> None:
     # While somebody has the old disk open, the new one gets the next name.
     name = f"/dev/$(ls {_BLK}/$d/block 2>/dev/null)"
     load = (
-        f"while :; do dd if={name} of=/dev/null bs=4k count=64 iflag=direct || true; done "
-        "</dev/null >/dev/null 2>&1 & readers=$!; "
-        f"while :; do exercise fill {name} {bench.seed} {half} {half} 16384 || true; done "
-        "</dev/null >/dev/null 2>&1 & writers=$!; "
+        f"while [ ! -e {_STOP} ]; do dd if={name} of=/dev/null bs=4k count=64 iflag=direct "
+        "|| true; done </dev/null >/dev/null 2>&1 & "
+        f"while [ ! -e {_STOP} ]; do exercise fill {name} {bench.seed} {half} {half} 16384 "
+        "|| true; done </dev/null >/dev/null 2>&1 & "
     )
     turn = (
         f"sleep 0.3; echo $d >{_BLK}/unbind; echo $d >{_BLK}/bind; "
@@ -70,7 +71,7 @@ def drivers_load(bench: Bench) -> None:
     )
     script = (
         f"d={_FIRST}; {load} {turn * _TURNS}"
-        "kill $readers $writers; sleep 0.5; "
+        f"touch {_STOP}; wait; "
         f"exercise verify {name} {bench.seed} 0 {half} 65536; "
         f"exercise fill {name} {bench.seed + 1} {half} {half} 65536; "
         f"exercise verify {name} {bench.seed + 1} {half} {half} 65536"

@@ -20,46 +20,36 @@ from kvm.matrix.workload import Bench, Workload
 _FOLDER = "/selftests"
 _LIMIT_S = 20
 _MEMORY_MIB = 512
-# Suite → programs; a suite is a folder of tools/testing/selftests.
+# Suite → programs; a suite is a folder of tools/testing/selftests. Left out: what the image
+# lacks (namespaces, 32-bit calls, ioperm); what takes tens of seconds under emulation; what takes
+# a sleep of 10 ms for a thread's start (futex_wait, futex_requeue, futex_waitv); and what QEMU's
+# emulation does not survive: a far return to user mode (x86/sysret_ss_attrs), and hundreds of
+# watchpoints in an emulated guest (breakpoints).
 PROGRAMS: dict[str, Sequence[str]] = {
-    "breakpoints": ("breakpoint_test",),
     "core": ("close_range_test", "unshare_test"),
-    "filesystems/epoll": ("epoll_wakeup_test",),
     "futex/functional": (
-        "futex_requeue",
         "futex_requeue_pi_mismatched_ops",
         "futex_requeue_pi_signal_restart",
-        "futex_wait",
-        "futex_wait_private_mapped_file",
         "futex_wait_timeout",
         "futex_wait_wouldblock",
-        "futex_waitv",
     ),
     "membarrier": ("membarrier_test_single_thread", "membarrier_test_multi_thread"),
     "memfd": ("memfd_test",),
     "mincore": ("mincore_selftest",),
-    "pidfd": ("pidfd_test", "pidfd_poll_test", "pidfd_wait", "pidfd_open_test"),
+    "pidfd": ("pidfd_wait", "pidfd_open_test"),
     "proc": ("fd-002-posix-eq", "proc-self-syscall", "proc-tid0", "proc-uptime-001", "read"),
     "ptrace": ("get_syscall_info", "peeksiginfo"),
     "sigaltstack": ("sas",),
     "size": ("get_size",),
-    "timers": ("posix_timers", "nanosleep", "set-timer-lat"),
     "vDSO": ("vdso_test_abi", "vdso_test_getcpu", "vdso_test_gettimeofday"),
     "x86": (
         "corrupt_xstate_header_64",
-        "fsgsbase_64",
-        "fsgsbase_restore_64",
-        "ioperm_64",
-        "iopl_64",
-        "mov_ss_trap_64",
         "nx_stack_64",
         "sigreturn_64",
         "sigtrap_loop_64",
         "single_step_syscall_64",
         "syscall_nt_64",
-        "syscall_numbering_64",
         "sysret_rip_64",
-        "sysret_ss_attrs_64",
         "test_mremap_vdso_64",
     ),
 }
@@ -91,11 +81,12 @@ def _run(bench: Bench) -> None:
     source_tree = tree.locate(bench.project)
     folder = selftests.build_kselftests(bench.project, source_tree, uapi, PROGRAMS, bench.say)
     todo = plan()
+    script = bench.folder / "kselftests.sh"
+    script.write_text(programs.script(todo, alone=True))
     boot = bench.boot(
         "sh",
-        "-c",
-        programs.script(todo),
-        files=files(folder),
+        f"{_FOLDER}/run",
+        files=(*files(folder), ExtraFile(script, f"{_FOLDER}/run")),
         memory_mib=max(_MEMORY_MIB, bench.cell.memory_mib),
         quiet_s=_LIMIT_S + 10.0,
     )
