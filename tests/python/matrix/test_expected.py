@@ -82,7 +82,7 @@ def test_an_entry_without_a_case_is_reported_with_its_line(tmp_path: Path) -> No
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
     path = tmp_path / "suite.toml"
     path.write_text(text)
-    with pytest.raises(UserError, match="suite.toml") as mistake:
+    with pytest.raises(UserError, match=r"suite\.toml") as mistake:
         expected.parse(path)
     assert words in str(mistake.value)
 

@@ -59,6 +59,7 @@ SCHEMA: dict[str, Any] = {
         "cpus": int,
         "memory_mib": int,
         "transport": str,
+        "hello_uptime_s": float,
         "exit_code": (int, type(None)),
         "signal": (int, type(None)),
         "stdout": (str,),

@@ -18,7 +18,7 @@ from kvm.matrix.order import FILE, Order
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
 from kvm.project import Project
 from kvm.report.live import Progress
-from kvm.report.matrix.command import render
+from kvm.report.matrix.command import STDOUT, render
 from kvm.results.model import CellResult
 from kvm.results.store import Store
 from kvm.run import pytest_run
@@ -146,10 +146,10 @@ def _pytest_words(project: Project, order: Order, options: MatrixOptions) -> tup
 def _conclude(project: Project, order: Order, options: MatrixOptions, code: int) -> int:
     with Store.open(project.build / "results.sqlite3") as store:
         found = store.cells(order.number)
-    page = render(project, run=order.number, json=options.json)
-    shown = [path for path in page if str(path) != "-"]
-    for path in shown:
-        print(f"report: {_short(project, Path(path))}", file=sys.stderr)
+    page = str(project.build / "report.html")
+    for path in render(project, run=order.number, html=page, json=options.json):
+        if path != STDOUT:
+            print(f"report: {_short(project, Path(path))}", file=sys.stderr)
     if code in _PYTEST_FAILED or (code and not found):
         return EXIT_CANNOT_TELL
     return exit_code(found.values(), interrupted=code == _INTERRUPTED or code < 0)
