@@ -66,7 +66,16 @@ def test_a_list_is_read(tmp_path: Path) -> None:
         ({"cells": '["nowhere"]'}, 6, "no cell 'nowhere'"),
         ({"cells": f'["{GREEN}"]'}, 7, "is not one of its cells"),
         ({"expect": "[]"}, 7, "expect is not a list"),
-        ({"expect": f'[{{ cell = "{RED}", reasons = ["bad luck"] }}]'}, 7, "no reason 'bad luck'"),
+        (
+            {"expect": f'[{{ cell = "{RED}", reasons = ["bad luck"] }}]'},
+            7,
+            "no fault shows as 'bad luck'",
+        ),
+        (
+            {"expect": f'[{{ cell = "{RED}", reasons = ["infrastructure"] }}]'},
+            7,
+            "no fault shows as 'infrastructure'",
+        ),
         ({"expect": f'[{{ cell = "{RED}" }}]'}, 7, "not just cell and reasons"),
         ({"why": '"so"'}, 8, "'why' is unknown"),
     ],
@@ -111,6 +120,8 @@ def test_the_repository_s_own_faults() -> None:
     ("red", "green", "finding"),
     [
         ((Verdict.FAIL, Reason.CHECK_FAILED), (Verdict.PASS, Reason.OK), Finding.CAUGHT),
+        ((Verdict.ERROR, Reason.CHECK_FAILED), (Verdict.PASS, Reason.OK), Finding.CAUGHT),
+        ((Verdict.FLAKY, Reason.CHECK_FAILED), (Verdict.PASS, Reason.OK), Finding.MISSED),
         ((Verdict.FAIL, Reason.HANG), (Verdict.PASS, Reason.OK), Finding.MISSED),
         ((Verdict.PASS, Reason.OK), (Verdict.PASS, Reason.OK), Finding.MISSED),
         ((Verdict.ERROR, Reason.INFRASTRUCTURE), (Verdict.PASS, Reason.OK), Finding.MISSED),
@@ -137,7 +148,7 @@ def test_what_was_expected_is_told() -> None:
         FAULT, results(result(RED, Verdict.PASS), result(GREEN, Verdict.FAIL, Reason.HANG))
     )
     assert seen == (
-        f"{RED}: PASS (FAIL check-failed)",
+        f"{RED}: PASS (red with check-failed)",
         f"{GREEN}: FAIL hang: words (it should pass)",
     )
 

@@ -85,10 +85,20 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         "vcpus is 0",
     ),
     "kvm-refused": (
-        {"worker_error": WorkerError("kvm", "KVM_CREATE_VM: x"), "worker_status": 2},
+        {
+            "worker_error": WorkerError("kvm", "KVM_CREATE_VM: x"),
+            "worker_status": 2,
+            "hello": False,
+        },
         Verdict.ERROR,
         Reason.VMM_ERROR,
         "KVM_CREATE_VM: x",
+    ),
+    "vcpus-that-do-not-stop": (
+        {"worker_error": WorkerError("kvm", "KVM_RUN: stuck"), "worker_status": 3},
+        Verdict.FAIL,
+        Reason.VMM_ERROR,
+        "KVM_RUN: stuck after the command ended",
     ),
     "vmm-segfault": (
         {"worker_status": -11, "exit_code": None, "stop": None},
@@ -418,7 +428,8 @@ def test_quiet_guest_is_judged_by_its_printk_buffer() -> None:
 
 
 def test_setup_error_keeps_its_first_line_as_summary() -> None:
-    outcome = _judge(worker_error=WorkerError("load", "vmlinux is no ELF\n  → give a vmlinux"))
+    error = WorkerError("load", "vmlinux is no ELF\n  → give a vmlinux")
+    outcome = _judge(worker_error=error, hello=False)
     assert outcome.summary == "vmlinux is no ELF"
     assert _evidence(outcome)["VMM message"] == ("  → give a vmlinux",)
 

@@ -25,6 +25,8 @@ from kvm.verdict.vocabulary import Reason
 _STRINGS = ("name", "half", "patch", "what")
 _KEYS = (*_STRINGS, "cells", "expect")
 _HALVES = ("kernel", "vmm")
+# These say something of the surroundings, or that the fault could not be tried.
+_NO_PROOF = (Reason.OK, Reason.NONE, Reason.BUILD_FAILURE, Reason.INFRASTRUCTURE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +127,10 @@ class _Reader:
     def _reasons(self, where: tuple[str | int, ...], listed: object) -> tuple[Reason, ...]:
         if not isinstance(listed, list) or not listed:
             self._wrong(where, "reasons is not a list")
-        words = {reason.value: reason for reason in Reason}
+        words = {reason.value: reason for reason in Reason if reason not in _NO_PROOF}
         for word in listed:
             if word not in words:
-                self._wrong(where, f"there is no reason {word!r}", f"use {_all(words)}", word)
+                self._wrong(where, f"no fault shows as {word!r}", f"use {_all(words)}", word)
         return tuple(words[word] for word in listed)
 
     def _wrong(

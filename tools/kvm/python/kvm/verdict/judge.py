@@ -80,12 +80,19 @@ def _host_lost(obs: Observation) -> Outcome | None:
 
 
 def _setup_failed(obs: Observation) -> Outcome | None:
-    """The VMM refused: a bad image or setting, or no usable KVM. The guest never ran."""
+    """The VMM refused: a bad image or setting, or no usable KVM. The guest never ran.
+
+    Once it ran, what the VMM could not go on with is its own failure, or KVM's.
+    """
     if obs.worker_error is None:
         return None
     message, _, rest = obs.worker_error.message.partition("\n")
     lines = tuple(rest.splitlines())
     more = (Evidence("VMM message", lines),) if lines else ()
+    if obs.hello:
+        items = (*more, *evidence.worker(obs), *_reports(obs, obs.findings))
+        named = f"VMM {normalise(message)}"
+        return _fail(Reason.VMM_ERROR, f"{message} {obs.phase}", *items, signature=named)
     return _error(Reason.VMM_ERROR, message, *more, *evidence.worker(obs))
 
 

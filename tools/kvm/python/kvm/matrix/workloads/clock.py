@@ -10,9 +10,11 @@ from kvm.matrix.workloads import exercise
 
 _SECONDS = 5.0
 _DRIFT = 0.01
-# /proc/uptime has hundredths, and from the guest's last look at it to the VMM's notice of the
-# command's end an emulated machine takes some time.
-_READING_S = 0.06
+# /proc/uptime has hundredths, and what the guest says reaches the VMM a moment later: its
+# hello late makes its time look long, the command's end late makes it look short. On a busy
+# machine with a guest that polls, hello took up to 0.17 s.
+_HELLO_LATE_S = 0.2
+_END_LATE_S = 0.06
 _REALTIME_S = 3.0
 
 
@@ -45,11 +47,12 @@ def _check_pace(bench: Bench, done: Boot) -> None:
     host_s = done.record.timings.command or 0.0
     words = done.text.splitlines()[-1].split() if done.text.strip() else []
     guest_s = float(words[0]) - done.record.guest.hello_uptime_s if len(words) == 2 else 0.0
-    allowed_s = host_s * _DRIFT + _READING_S
+    least_s = host_s * (1 - _DRIFT) - _END_LATE_S
+    most_s = host_s * (1 + _DRIFT) + _HELLO_LATE_S
     bench.check(
         "the monotonic clock keeps the host's pace",
-        guest_s >= _SECONDS and abs(guest_s - host_s) <= allowed_s,
-        f"{guest_s:.3f} s of the host's {host_s:.3f} s, {allowed_s:.3f} apart at most",
+        guest_s >= _SECONDS and least_s <= guest_s <= most_s,
+        f"{guest_s:.3f} s of the host's {host_s:.3f} s, {least_s:.3f} to {most_s:.3f} allowed",
     )
     bench.measured("clock_interval_s", host_s)
 
