@@ -37,8 +37,7 @@ from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD, Reason, Verdict
 
 SCHEMA = 1
-_FIRST_BUILD_S = 3600.0
-_DEADLINE_S = 600.0  # of one fault: its build, and its cells
+_DEADLINE_S = 3600.0  # of one run of cells, which may be the first to build a whole kernel
 _INTERRUPT_GRACE_S = 30.0
 _TAIL_LINES = 20
 _SUMMARY_WIDTH = 70
@@ -161,7 +160,7 @@ class _Bench:
         names = tuple(dict.fromkeys(cell for fault in wanted for cell in fault.cells))
         # A killed run may have left a faulty kernel here as the last good one.
         self._proven.unlink(missing_ok=True)
-        results, words = self._run("baseline", names, reruns=1, deadline_s=_FIRST_BUILD_S)
+        results, words = self._run("baseline", names, reruns=1)
         lacking = [name for name in names if name not in results]
         if lacking:
             raise UserError(f"without a fault, {lacking[0]} has no result\n{words}", _mend(names))
@@ -182,7 +181,7 @@ class _Bench:
             seen: tuple[str, ...] = (f"{fault.patch.name} does not apply", str(failed))
         else:
             self._restore_proven()
-            results, words = self._run(fault.name, fault.cells, reruns=0, deadline_s=_DEADLINE_S)
+            results, words = self._run(fault.name, fault.cells, reruns=0)
             finding, seen = judge(fault, results)
             if not results:
                 seen = (*seen, *words.splitlines())
@@ -193,7 +192,7 @@ class _Bench:
         return trial
 
     def _run(
-        self, name: str, names: Sequence[str], *, reruns: int, deadline_s: float
+        self, name: str, names: Sequence[str], *, reruns: int
     ) -> tuple[dict[str, CellResult], str]:
         """The cells' results, and the last words of the command."""
         folder = self.copy.project.build / "planted"
@@ -202,11 +201,11 @@ class _Bench:
         answer.unlink(missing_ok=True)
         with self.progress.phase(name) as say, log.open("w") as output:
             say(f"{len(names)} cells")
-            self._child(self._argv(names, answer, reruns), output.fileno(), deadline_s)
+            self._child(self._argv(names, answer, reruns), output.fileno())
         words = log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
         return read_results(answer), "\n".join([*words, f"({log} has all of it)"])
 
-    def _child(self, argv: Sequence[str], output: int, deadline_s: float) -> None:
+    def _child(self, argv: Sequence[str], output: int) -> None:
         with process.spawn(
             argv,
             cwd=self.copy.project.root,
@@ -216,7 +215,7 @@ class _Bench:
             stderr=output,
         ) as child:
             try:
-                child.wait(deadline_s)
+                child.wait(_DEADLINE_S)
             except (KeyboardInterrupt, subprocess.TimeoutExpired) as ended:
                 # The matrix has its own way of ending, which leaves no lab host behind.
                 with contextlib.suppress(ProcessLookupError):
