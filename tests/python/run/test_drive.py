@@ -151,3 +151,15 @@ def test_a_setup_error_ends_the_session(drive: Drives) -> None:
     script, _ = drive(Script({"event": "error", "kind": "load", "message": "too small"}))
     assert script.worker_error is not None
     assert script.worker_error.kind == "load"
+
+
+def test_a_flooding_console_is_kept_up_to_its_limit_and_counted(
+    drive: Drives,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kvm.run.drive.CONSOLE_LIMIT_BYTES", 100)
+    flood: Event = {"event": "console", "data": b64(b"x" * 70)}
+    script, _ = drive(Script(STARTED, flood, flood, flood, RESULT))
+    assert script.console_dropped_bytes == 110
+    assert sum(len(path.read_bytes()) for path in tmp_path.glob("*console*")) == 100

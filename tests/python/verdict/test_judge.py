@@ -448,3 +448,15 @@ def test_other_errors_before_the_run_blame_nobody() -> None:
     assert (outcome.verdict, outcome.reason) == (Verdict.ERROR, Reason.INFRASTRUCTURE)
     assert outcome.summary == "QEMU is missing"
     assert _evidence(outcome)["message"] == ("looked in PATH", "→ install it")
+
+
+def test_a_flooded_console_is_said_whatever_the_verdict() -> None:
+    outcome = _judge(console_dropped_bytes=3 << 20)
+    assert outcome.verdict is Verdict.PASS
+    assert outcome.summary.endswith("the console was flooded, its last 3.0 MiB were dropped")
+
+
+def test_a_vmm_killed_as_planned_passes_unless_its_kernel_had_complained() -> None:
+    killed = {"worker_status": -9, "exit_code": None, "stop": None, "expected": Reason.VMM_CRASH}
+    assert _judge(**killed).verdict is Verdict.PASS
+    assert _judge(**killed, findings=WARN).reason is Reason.KERNEL_WARNING
