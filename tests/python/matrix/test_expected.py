@@ -13,6 +13,7 @@ from kvm.project import Project
 from kvm.verdict.ktap import Case, Status
 
 ENTRY = '[[expect]]\nname = "{}"\nstatus = "{}"\nreason = "because"\n'
+UNSTEADY = '[unsteady]\nruns = 3\nreason = "chance"\n'
 
 
 def _list(tmp_path: Path, *entries: tuple[str, str]) -> expected.Expected:
@@ -67,6 +68,39 @@ def test_an_entry_without_a_case_is_reported_with_its_line(tmp_path: Path) -> No
     assert "suite.toml:2" in stale.note
 
 
+def _unsteady(tmp_path: Path) -> expected.Expected:
+    path = tmp_path / "suite.toml"
+    path.write_text(UNSTEADY)
+    return expected.parse(path)
+
+
+def test_only_a_few_failures_of_an_unsteady_suite_are_repeated(tmp_path: Path) -> None:
+    cases = [Case("a", Status.FAIL), Case("b", Status.PASS), Case("c", Status.TIMEOUT)]
+    known = _unsteady(tmp_path)
+    assert expected.to_repeat(cases, known) == ("a", "c")
+    assert expected.to_repeat(cases, _list(tmp_path)) == ()
+    assert expected.to_repeat([Case(f"{n}", Status.FAIL) for n in range(9)], known) == ()
+
+
+@pytest.mark.parametrize(
+    ("again", "counts", "words"),
+    [
+        ((Status.PASS, Status.PASS), Status.PASS, "failed 1 of 3 times, as some do here (chance)"),
+        ((Status.PASS, Status.FAIL), Status.FAIL, "too slow; failed 2 of 3 times"),
+        ((Status.FAIL, Status.FAIL), Status.FAIL, "too slow; failed 3 of 3 times"),
+    ],
+)
+def test_most_runs_of_a_repeated_test_count(
+    tmp_path: Path, again: tuple[Status, ...], counts: Status, words: str
+) -> None:
+    first = (Case("a", Status.FAIL, "too slow", ("tail",)), Case("b", Status.PASS))
+    more = [(Case("a", status),) for status in again]
+    settled, other = expected.settle(first, more, _unsteady(tmp_path))
+    assert (settled.status, settled.comments) == (counts, ("tail",))
+    assert words in settled.note
+    assert other == first[1]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -77,6 +111,10 @@ def test_an_entry_without_a_case_is_reported_with_its_line(tmp_path: Path) -> No
         ("[expect]\n", "suite.toml:1"),
         ("[[known]]\n", "suite.toml:1: 'known' is unknown"),
         ("name = \n", "suite.toml"),
+        ("[unsteady]\nruns = 3\n", "suite.toml:1: [unsteady] has the keys runs and reason"),
+        (UNSTEADY.replace("3", "2"), "runs = 2 has no majority"),
+        (UNSTEADY.replace("3", "true"), "runs = True has no majority"),
+        (UNSTEADY.replace("chance", " "), "suite.toml:1: reason is no text"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str) -> None:
@@ -89,4 +127,4 @@ def test_a_mistake_is_named_with_its_line(tmp_path: Path, text: str, words: str)
 
 @pytest.mark.parametrize("suite", ["kvm_selftests", "kselftests", "kunit"])
 def test_the_lists_of_this_checkout_are_sound(suite: str) -> None:
-    assert expected.load(Project.find(), suite)
+    assert expected.load(Project.find(), suite).entries

@@ -9,6 +9,12 @@
 An expected failure becomes XFAIL, a pass in its place XPASS; both are no failures. A skip
 that nobody expects is no failure either, but says so. Called by the workloads that run
 somebody else's tests.
+
+    [unsteady]
+    runs = 3                       # odd; what fails is run until it has had so many
+    reason = "…"
+
+says that where the suite runs a test may fail by chance, and why: most of its runs count.
 """
 
 from __future__ import annotations
@@ -26,6 +32,9 @@ from kvm.verdict.ktap import Case, Status
 _KEYS = ("name", "status", "reason")
 _STATUSES = {"fail": Status.FAIL, "skip": Status.SKIP, "timeout": Status.TIMEOUT}
 _BAD = (Status.FAIL, Status.TIMEOUT)
+_UNSTEADY_KEYS = ("runs", "reason")
+# More failures than this at once are no chance, and running them all again would take long.
+_BY_CHANCE = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +47,13 @@ class Expectation:
     where: str
 
 
-Expected = Mapping[str, Expectation]
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A suite's list, by name; how often what fails is run in all, and why it may fail."""
+
+    entries: Mapping[str, Expectation]
+    runs: int = 1
+    chance: str = ""
 
 
 def load(project: Project, suite: str) -> Expected:
@@ -55,10 +70,12 @@ def parse(path: Path) -> Expected:
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: {error}", "mend that line") from error
     lines = TomlLines(text)
-    if unknown := next((key for key in content if key != "expect"), None):
+    if unknown := next((key for key in content if key not in ("expect", "unsteady")), None):
         raise UserError(
-            f"{path}:{lines.find((unknown,))}: {unknown!r} is unknown", "write [[expect]] tables"
+            f"{path}:{lines.find((unknown,))}: {unknown!r} is unknown",
+            "write [[expect]] tables, and [unsteady] at most once",
         )
+    runs, chance = _unsteady(content.get("unsteady"), path, lines)
     entries = content.get("expect", [])
     if not isinstance(entries, list):
         raise UserError(f"{path}:{lines.find(('expect',))}: [expect] is one table", "[[expect]]")
@@ -71,7 +88,23 @@ def parse(path: Path) -> Expected:
                 "keep one of the two",
             )
         found[made.name] = made
-    return found
+    return Expected(found, runs, chance)
+
+
+def _unsteady(table: object, path: Path, lines: TomlLines) -> tuple[int, str]:
+    if table is None:
+        return 1, ""
+    where = f"{path}:{lines.find(('unsteady',))}"
+    if not isinstance(table, dict) or set(table) != set(_UNSTEADY_KEYS):
+        raise UserError(
+            f"{where}: [unsteady] has the keys {' and '.join(_UNSTEADY_KEYS)}", "give both"
+        )
+    runs, reason = table["runs"], table["reason"]
+    if type(runs) is not int or runs not in (3, 5, 7):
+        raise UserError(f"{where}: runs = {runs!r} has no majority", "choose 3, 5 or 7")
+    if not isinstance(reason, str) or not reason.strip():
+        raise UserError(f"{where}: reason is no text", 'write reason = "…"')
+    return runs, reason
 
 
 def _entry(entry: Mapping[str, object], number: int, path: Path, lines: TomlLines) -> Expectation:
@@ -99,15 +132,44 @@ def apply(cases: Iterable[Case], expected: Expected) -> tuple[Case, ...]:
     An entry that no case bears is added as a skip, so that a list can't rot unseen.
     """
     seen: set[str] = set()
-    judged = tuple(_judge(case, case.name, expected, seen) for case in cases)
-    stale = (item for name, item in expected.items() if name not in seen)
+    judged = tuple(_judge(case, case.name, expected.entries, seen) for case in cases)
+    stale = (item for name, item in expected.entries.items() if name not in seen)
     return (
         *judged,
         *(Case(i.name, Status.SKIP, f"listed in {i.where}, did not run") for i in stale),
     )
 
 
-def _judge(case: Case, name: str, expected: Expected, seen: set[str]) -> Case:
+def to_repeat(judged: Iterable[Case], expected: Expected) -> tuple[str, ...]:
+    """Which tests failed, and may have by chance. None of a list that has no [unsteady]."""
+    failed = tuple(case.name for case in judged if case.status in _BAD)
+    return failed if expected.runs > 1 and len(failed) <= _BY_CHANCE else ()
+
+
+def settle(judged: Iterable[Case], more: Sequence[Iterable[Case]], expected: Expected) -> tuple[Case, ...]:
+    """Of a test that was repeated, the result that most runs had; a pass tells of the rest."""
+    again: dict[str, list[Case]] = {}
+    for cases in more:
+        for case in apply(cases, Expected(expected.entries)):
+            again.setdefault(case.name, []).append(case)
+    return tuple(_settled(case, again.get(case.name, []), expected) for case in judged)
+
+
+def _settled(case: Case, again: Sequence[Case], expected: Expected) -> Case:
+    passed = [other for other in again if other.status is Status.PASS]
+    if case.status not in _BAD or not again:
+        return case
+    runs = 1 + len(again)
+    failed = f"failed {runs - len(passed)} of {runs} times"
+    if 2 * len(passed) > runs:
+        note = f"{failed}, as some do here ({expected.chance}): {case.note}"
+        return replace(passed[0], note=note, comments=case.comments)
+    return replace(case, note=f"{case.note}; {failed}".removeprefix("; "))
+
+
+def _judge(
+    case: Case, name: str, expected: Mapping[str, Expectation], seen: set[str]
+) -> Case:
     children = tuple(_judge(c, f"{name}/{c.name}", expected, seen) for c in case.children)
     wanted = expected.get(name)
     if wanted is not None:

@@ -3,13 +3,14 @@
 
 Every program that the tree's Makefile lists for x86 runs, one after another, and has a
 verdict; ``tests/matrix/expected/kvm_selftests.toml`` says which can't pass under emulation,
-and why.
+and why, and that any can fail by chance there: what fails is run again.
 """
 
 from __future__ import annotations
 
 import shlex
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from kvm.errors import UserError
@@ -18,10 +19,12 @@ from kvm.kernel import headers, selftests, tree
 from kvm.matrix import expected, programs
 from kvm.matrix.programs import Program
 from kvm.matrix.workload import Bench, Workload
+from kvm.verdict.ktap import Case
 
 _LIMIT_S = 60
 # Stress tests that take minutes under emulation run for a while; a wrong result ends them sooner.
-_LIMITS_S = {"hardware_disable_test": 5, "rseq_test": 5}
+# One adds 32,764 memory slots, which takes a minute where other cells have the CPUs too.
+_LIMITS_S = {"hardware_disable_test": 5, "rseq_test": 5, "set_memory_region_test": 180}
 # The others of that kind can be told to do less: an emulated page fault costs 50 µs.
 _ARGUMENTS = {
     "access_tracking_perf_test": "-b 64M",
@@ -56,7 +59,17 @@ def _run(bench: Bench) -> None:
     source_tree = tree.locate(bench.project)
     folder = selftests.build_kvm_selftests(bench.project, source_tree, uapi, bench.say)
     todo = plan(folder)
-    host = bench.open_host()
+    start = time.monotonic()
+    judged = expected.apply(_cases(bench, todo), known)
+    names = expected.to_repeat(judged, known)
+    again = tuple(program for program in todo if program.name in names)
+    more = [_cases(bench, again) for _ in range(known.runs - 1)] if again else []
+    bench.measured("kvm_selftests", time.monotonic() - start)
+    bench.add(expected.settle(judged, more, known))
+
+
+def _cases(bench: Bench, todo: Sequence[Program]) -> tuple[Case, ...]:
+    """Run them in the lab host, one after another."""
     done = 0
 
     def watch(line: str) -> None:
@@ -65,16 +78,14 @@ def _run(bench: Bench) -> None:
             done += 1
             bench.say(f"{name} ({done}/{len(todo)})")
 
-    start = time.monotonic()
     argv = ("sh", "-c", programs.script(todo))
     try:
-        _, output = host.run_command(
+        _, output = bench.open_host().run_command(
             argv, cwd=Path("/"), timeout_s=WORKLOAD.deadline_s, on_output=watch
         )
     except CommandTimeout as late:
         output = late.output
-    bench.measured("kvm_selftests", time.monotonic() - start)
-    bench.add(expected.apply(programs.read(output.splitlines(), todo), known))
+    return programs.read(output.splitlines(), todo)
 
 
 WORKLOAD = Workload(

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The CMOS clock (MC146818), read at its ports: the machine's own time, whatever the
+ * kernel makes of its other clocks. One thread.
+ */
+#ifndef TOOLSKVM_EXERCISE_RTC_H
+#define TOOLSKVM_EXERCISE_RTC_H
+
+#include <stdint.h>
+
+struct rtc_edge {
+	int64_t second;		/* of the day the clock shows now */
+	int64_t monotonic_ns;	/* CLOCK_MONOTONIC as it began, or shortly after */
+};
+
+/* Sleeps and then polls until the clock's next second begins, which takes up to 2 s. */
+struct rtc_edge rtc_next_edge(void);
+
+#endif
