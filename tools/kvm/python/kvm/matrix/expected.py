@@ -146,7 +146,9 @@ def to_repeat(judged: Iterable[Case], expected: Expected) -> tuple[str, ...]:
     return failed if expected.runs > 1 and len(failed) <= _BY_CHANCE else ()
 
 
-def settle(judged: Iterable[Case], more: Sequence[Iterable[Case]], expected: Expected) -> tuple[Case, ...]:
+def settle(
+    judged: Iterable[Case], more: Sequence[Iterable[Case]], expected: Expected
+) -> tuple[Case, ...]:
     """Of a test that was repeated, the result that most runs had; a pass tells of the rest."""
     again: dict[str, list[Case]] = {}
     for cases in more:
@@ -167,9 +169,7 @@ def _settled(case: Case, again: Sequence[Case], expected: Expected) -> Case:
     return replace(case, note=f"{case.note}; {failed}".removeprefix("; "))
 
 
-def _judge(
-    case: Case, name: str, expected: Mapping[str, Expectation], seen: set[str]
-) -> Case:
+def _judge(case: Case, name: str, expected: Mapping[str, Expectation], seen: set[str]) -> Case:
     children = tuple(_judge(c, f"{name}/{c.name}", expected, seen) for c in case.children)
     wanted = expected.get(name)
     if wanted is not None:
