@@ -167,6 +167,35 @@ def test_identity_leaves_the_index_alone(checkout: Checkout) -> None:
     assert git(ready.path, "status", "--porcelain") == before
 
 
+HIDING = "*.o\n# packaging: hide the top level\n/*\n!/debian/\n"
+
+
+def test_new_files_count_and_are_saved_where_a_distribution_hides_them(checkout: Checkout) -> None:
+    checkout.repin("6.12.2", {**FILES, ".gitignore": HIDING})
+    ready = tree.prepare(checkout.project, quiet)
+    clean = identity.source_id(ready).tree
+    (ready.path / "init" / "new.c").write_text("new\n")
+    (ready.path / "init" / "new.o").write_text("compiled\n")
+    assert identity.source_id(ready).tree != clean
+    (name,) = tree.save(checkout.project, quiet, message="init: add a file")
+    patch = (checkout.patches / name).read_text()
+    assert "init/new.c" in patch
+    assert "new.o" not in patch
+
+
+def test_a_tree_imported_in_an_older_way_is_imported_anew(checkout: Checkout) -> None:
+    ready = tree.prepare(checkout.project, quiet)
+    state = ready.path / ".git" / "tools-kvm.json"
+    record = json.loads(state.read_text())
+    state.write_text(json.dumps({k: v for k, v in record.items() if k != "imported"}))
+    edit(checkout, 3, "mine")
+    with pytest.raises(UserError, match="unsaved edits"):
+        tree.prepare(checkout.project, quiet)
+    git(ready.path, "checkout", "-q", ".")
+    tree.prepare(checkout.project, quiet)
+    assert json.loads(state.read_text()) == record
+
+
 def test_external_mode_uses_the_named_clone(
     checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,8 @@ from kvm.project import Project
 
 Say = Callable[[str], None]
 _BASE = "refs/tags/tools-kvm-base"
+# How the source is imported; a tree imported in another way is imported anew.
+_IMPORT = 2
 _HOOK = """#!/bin/sh
 # Keeps linux/patches in step with linux/tree, so that a commit carries both halves.
 root=$(git rev-parse --show-toplevel) || exit 1
@@ -72,6 +74,7 @@ class _State:
     series: str
     tip: str
     moving_to: str = ""
+    imported: int = 1
 
 
 def locate(project: Project) -> Tree:
@@ -98,8 +101,8 @@ def prepare(project: Project, say: Say, *, pinned_only: bool = False) -> Tree:
         _import(project, pin, tree, say, pinned_only)
         install_hook(project)
     state = _read_state(tree)
-    if state is None or state.pin != pin.id:
-        _repin(project, pin, tree, say, pinned_only)
+    if state is None or (state.pin, state.imported) != (pin.id, _IMPORT):
+        _import_anew(project, pin, tree, say, pinned_only)
         state = _read_state(tree)
     assert state is not None
     if state.moving_to:
@@ -192,7 +195,7 @@ def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
     if state is not None and state.tip == tip:
         return series.names
     names = patches.write_series(repository, _base(repository), tip, folder)
-    _write_state(tree, _State(pin.id, Series.load(folder).digest, tip))
+    _write_state(tree, _State(pin.id, Series.load(folder).digest, tip, imported=_IMPORT))
     say(f"saved {len(names)} patch(es) to {folder.relative_to(project.root)}")
     return names
 
@@ -246,6 +249,7 @@ def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool)
         repository.call("config", key, value)
     if fetched.tarball is not None:
         _unpack(fetched.tarball, work, say)
+        _track_new_files(work)
         say("importing the source into git")
         # Files above the threshold go into one pack, instead of 86,000 loose objects.
         into_pack = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1")
@@ -258,7 +262,7 @@ def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool)
         repository.run("reset", "--quiet", "--hard", fetched.commit)
     repository.call("update-ref", _BASE, "HEAD")
     head = repository.call("rev-parse", "HEAD")
-    _write_state(Tree(work, Mode.PINNED), _State(pin.id, "", head))
+    _write_state(Tree(work, Mode.PINNED), _State(pin.id, "", head, imported=_IMPORT))
     os.replace(work, tree.path)
 
 
@@ -280,16 +284,27 @@ def _unpack(tarball: Path, work: Path, say: Say) -> None:
         raise UserError(f"{tarball} holds no kernel tree", "correct the source in linux/pin.toml")
 
 
+def _track_new_files(work: Path) -> None:
+    """A distribution's .gitignore may hide the whole top level from git, as Debian's does.
+
+    A file that somebody adds would then be neither built anew nor saved as a patch.
+    """
+    ignore = work / ".gitignore"
+    if ignore.exists():
+        lines = ignore.read_text().splitlines(keepends=True)
+        ignore.write_text("".join(line for line in lines if line.strip() != "/*"))
+
+
 def _commit_base(repository: Repository, fetched: fetch.Fetched) -> None:
     message = f"Linux {fetched.version}\n\nFrom: {fetched.source.describe()}"
     env = {"GIT_AUTHOR_DATE": "2000-01-01T00:00:00Z"}
     repository.call("commit", "--quiet", "--no-verify", "-m", message, env=env)
 
 
-def _repin(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
-    """The pin moved: import the new source beside the old tree, then swap them."""
-    refuse_unsaved(tree, "linux/pin.toml has changed")
-    say(f"the pin is now {pin.version}: importing it")
+def _import_anew(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
+    """The pin moved, say: import the source beside the old tree, then swap them."""
+    refuse_unsaved(tree, "the kernel tree has to be imported anew")
+    say(f"importing {pin.version} anew")
     old = tree.path.with_name("tree.old")
     shutil.rmtree(old, ignore_errors=True)
     staged = Tree(tree.path.with_name("tree.new"), Mode.PINNED)
