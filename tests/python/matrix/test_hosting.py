@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.matrix.hosting import configs_of, own_slot, workers_that_fit
+from kvm.matrix.hosting import configs_of, host_cpus, own_slot, workers_that_fit
 from kvm.project import Project
 
 
@@ -21,6 +21,11 @@ def test_too_many_workers_for_the_memory_are_refused_with_a_number_that_fits() -
     with pytest.raises(UserError) as wrong:
         workers_that_fit(4, available_mib=7000)
     assert wrong.value.mend.endswith("-n 2")
+
+
+def test_lab_hosts_share_the_cores() -> None:
+    assert [host_cpus(workers, cores=2) for workers in (1, 2, 4)] == [2, 1, 1]
+    assert [host_cpus(workers, cores=16) for workers in (1, 8, 12)] == [2, 2, 1]
 
 
 def test_two_workers_have_two_slots_and_a_freed_one_is_taken_again(tmp_path: Path) -> None:

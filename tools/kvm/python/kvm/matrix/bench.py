@@ -35,12 +35,13 @@ _PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all cells of one worker share: the halves, its slot, and what it has learned."""
+    """What all cells of one worker share: its slot, what it has learned, a lab host's CPUs."""
 
     project: Project
     slot: str
     memory: hosts.Memory
     progress: Progress
+    host_cpus: int
 
 
 @dataclass(slots=True)
@@ -106,12 +107,15 @@ class CellBench:
             err.clear()
 
         run_dir = self._new_folder()
-        place = Place(run_dir, self.around.slot, self.hosting.kernel, self.around.memory)
+        around = self.around
+        place = Place(
+            run_dir, around.slot, self.hosting.kernel, around.memory, host_cpus=around.host_cpus
+        )
         record = boot_built(
             self.project,
             self.guest,
             options,
-            self.around.progress,
+            around.progress,
             Streams(out.extend, err.extend, restart=restart),
             place,
             conduct,
@@ -151,7 +155,7 @@ class CellBench:
                 Verdict.FAIL, Reason.CHECK_FAILED, f"failed: {names}", signature=f"check {names}"
             )
 
-    def open_host(self) -> Host:
+    def open_host(self, cpus: int = 1) -> Host:
         if not self._hosts:
             if self.cell.host == "native":
                 raise CellSkipped("its suite needs a lab host")
@@ -164,6 +168,7 @@ class CellBench:
                         say,
                         slot=self.around.slot,
                         memory=self.around.memory,
+                        cpus=max(cpus, self.around.host_cpus),
                     )
                 except hosts.KernelNotUp as failed:
                     raise failed.lost from failed

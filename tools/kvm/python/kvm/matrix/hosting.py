@@ -43,6 +43,16 @@ def workers_that_fit(wanted: int, *, available_mib: int | None = None) -> int:
     return wanted or max(1, min(fit, os.cpu_count() or 1))
 
 
+def host_cpus(workers: int, *, cores: int | None = None) -> int:
+    """How many CPUs each of so many lab hosts has: its share of the cores, two at most.
+
+    Where more of them run than there are cores, one spins for another that has no core to
+    run on, and the same cells take half as much CPU time again.
+    """
+    have = cores if cores is not None else os.cpu_count() or 1
+    return min(LabSettings().cpus, max(1, have // workers))
+
+
 @contextlib.contextmanager
 def own_slot(project: Project, count: int) -> Iterator[str]:
     """A lab host slot for this process alone, until it ends however it ends.

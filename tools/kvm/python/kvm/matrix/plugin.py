@@ -24,7 +24,7 @@ from kvm.matrix import display, workloads
 from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner, repeat_command
-from kvm.matrix.hosting import own_slot
+from kvm.matrix.hosting import host_cpus, own_slot
 from kvm.matrix.order import FILE, Order
 from kvm.matrix.workload import Workload
 from kvm.project import Project
@@ -84,7 +84,9 @@ class Cells:
             slot = self._stack.enter_context(own_slot(project, self._order.slots))
             self._stack.callback(lab.stop, project, slot)
             progress = self._stack.enter_context(Progress(io.StringIO(), live=False))
-            self._around = Surroundings(project, slot, hosts.Memory(), progress)
+            self._around = Surroundings(
+                project, slot, hosts.Memory(), progress, host_cpus(self._order.slots)
+            )
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         yield CellRunner(self._order, self._around, worker)
 

@@ -94,8 +94,11 @@ class Bench(Protocol):
     def add(self, cases: Sequence[Case]) -> None:
         """Sub-results that a suite reported, nested as they came."""
 
-    def open_host(self) -> Host:
-        """The place where machines run, for commands in a lab host (``Host.run_command``)."""
+    def open_host(self, cpus: int = 1) -> Host:
+        """The place where machines run, for commands in a lab host (``Host.run_command``).
+
+        ``cpus`` are the fewest that the lab host may have.
+        """
 
     def say(self, text: str) -> None:
         """What is being done now, for progress."""

@@ -74,13 +74,14 @@ class Place:
     """Where a machine runs: the folder it leaves behind, and the lab host of which slot.
 
     ``host_kernel`` is the lab host's when that is not the guest's own; ``memory`` belongs to
-    a command that boots many machines.
+    a command that boots many machines, and ``host_cpus`` are a lab host's, if not the usual.
     """
 
     run_dir: Path
     slot: str = MAIN_SLOT
     host_kernel: Kernel | None = None
     memory: hosts.Memory | None = None
+    host_cpus: int | None = None
 
 
 def boot_built(
@@ -172,6 +173,7 @@ class _Run:
                 patient=patient,
                 slot=self.place.slot,
                 memory=self.place.memory,
+                cpus=self.place.host_cpus,
             )
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:

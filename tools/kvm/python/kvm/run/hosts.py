@@ -16,7 +16,6 @@ from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accele
 from kvm.host.instance import MAIN_SLOT
 from kvm.host.lab import LabHost, LabSettings
 from kvm.host.native import NativeHost
-from kvm.host.qemu import Accelerator
 from kvm.project import Project
 from kvm.run import proven
 from kvm.run.halves import Halves
@@ -72,12 +71,13 @@ def connect(
     patient: bool = False,
     slot: str = MAIN_SLOT,
     memory: Memory | None = None,
+    cpus: int | None = None,
 ) -> Stand:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
     The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
     will want first. ``patient`` waits as long as it takes, and does not let another kernel
-    stand in. Raises ``KernelNotUp``.
+    stand in. ``cpus`` are a lab host's. Raises ``KernelNotUp``.
     """
     memory = memory or Memory()
 
@@ -92,7 +92,8 @@ def connect(
     if choice.kind is HostKind.NATIVE:
         return Stand(NativeHost())
     good = None if patient else proven.load(project)
-    opener = _Opener(project, halves.vmm.folder, lab_accelerator(probe), prefetch, slot, say)
+    settings = LabSettings(accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus)
+    opener = _Opener(project, halves.vmm.folder, settings, prefetch, slot, say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:
         if kernel.id in memory.down:
@@ -117,13 +118,13 @@ def connect(
 class _Opener:
     project: Project
     artifact: Path
-    accelerator: Accelerator
+    settings: LabSettings
     prefetch: tuple[Path, ...]
     slot: str
     say: Say
 
     def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
-        settings = LabSettings(accelerator=self.accelerator, boot_deadline_s=deadline_s)
+        settings = replace(self.settings, boot_deadline_s=deadline_s)
         if self.slot != MAIN_SLOT:
             settings = replace(settings, idle_s=_WORKER_IDLE_S)
         try:

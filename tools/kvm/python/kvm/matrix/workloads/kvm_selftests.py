@@ -21,6 +21,7 @@ from kvm.matrix.programs import Program
 from kvm.matrix.workload import Bench, Workload
 from kvm.verdict.ktap import Case
 
+_HOST_CPUS = 2  # several tests are about vCPUs that run at the same time
 _LIMIT_S = 60
 # Stress tests that take minutes under emulation run for a while; a wrong result ends them sooner.
 # One adds 32,764 memory slots, which takes a minute where other cells have the CPUs too.
@@ -80,7 +81,7 @@ def _cases(bench: Bench, todo: Sequence[Program]) -> tuple[Case, ...]:
 
     argv = ("sh", "-c", programs.script(todo))
     try:
-        _, output = bench.open_host().run_command(
+        _, output = bench.open_host(_HOST_CPUS).run_command(
             argv, cwd=Path("/"), timeout_s=WORKLOAD.deadline_s, on_output=watch
         )
     except CommandTimeout as late:
