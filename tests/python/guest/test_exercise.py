@@ -102,7 +102,7 @@ def test_files_are_found_whole_or_named(exercise: Path, tmp_path: Path) -> None:
 
 
 def test_what_never_ends_is_reported_by_its_guard(exercise: Path, tmp_path: Path) -> None:
-    argv = (exercise, "clock", "100")
+    argv = (exercise, "files-write", tmp_path, str(SEED), "100000000")
     done = process.run(argv, timeout_s=30, check=False, env={"EXERCISE_PATIENCE_S": "1"})
     assert done.returncode == 0
     assert "not done after 1 s" in done.output and "not ok" in done.output
