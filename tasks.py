@@ -37,6 +37,7 @@ def build_and_boot(
     dry_run: bool = False,
     allow_warnings: bool = False,
     locked: bool = False,
+    events: str = "auto",
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 

@@ -22,7 +22,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "virtio": frozenset(("base", "memory", "virtio/queue")),
     "virtio/device": frozenset(("base", "memory", "backend", "virtio", "virtio/queue")),
     "virtio/transport": frozenset(("base", "memory", "bus", "virtio", "virtio/queue")),
-    "devices": frozenset(("base", "bus")),
+    "devices": frozenset(("base", "memory", "bus")),  # guest events lie in guest memory
     "arch/x86_64": frozenset(("base", "memory", "kvm")),
     "loader": frozenset(("base", "memory", "arch/x86_64")),
 }

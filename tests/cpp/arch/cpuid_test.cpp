@@ -20,6 +20,7 @@ std::vector<CpuidEntry> offer() {
       {4, 2, true, 0, 0, 0, 0},
       {0xb, 0, true, 0, 0, 0, 77},
       {0xd, 0, true, 0x207, 0, 0, 0x1},
+      {0x40000001, 0, false, 0x01000000, 0, 0, 0},
       {0x80000001, 0, false, 0, 0, 0x00000005, 0},
       {0x80000008, 0, false, 0x3030, 0, 0xf0ff, 0},
       {0x8000000a, 0, false, 1, 8, 0, 0x60},
@@ -38,7 +39,7 @@ std::optional<CpuidEntry> find(const std::vector<CpuidEntry>& all, uint32_t func
 }  // namespace
 
 TEST_CASE("leaf 1 carries the APIC id, the hypervisor bit and the deadline timer") {
-  const auto cpuid = guest_cpuid(offer(), {3, 4}, true);
+  const auto cpuid = guest_cpuid(offer(), {3, 4}, {true});
   const auto leaf = find(cpuid, 1);
   REQUIRE(leaf);
   CHECK((leaf->ebx >> 24) == 3);
@@ -49,15 +50,20 @@ TEST_CASE("leaf 1 carries the APIC id, the hypervisor bit and the deadline timer
   CHECK((leaf->edx >> 28 & 1) == 1);
 }
 
+TEST_CASE("paravirtual features are added to KVM's own") {
+  CHECK(find(guest_cpuid(offer(), {0, 1}, {}), 0x40000001)->eax == 0x01000000);
+  CHECK(find(guest_cpuid(offer(), {0, 1}, {false, 1 << 18}), 0x40000001)->eax == 0x01040000);
+}
+
 TEST_CASE("guests are not offered virtualization of their own") {
-  const auto cpuid = guest_cpuid(offer(), {0, 1}, true);
+  const auto cpuid = guest_cpuid(offer(), {0, 1}, {true});
   CHECK((find(cpuid, 1)->ecx & 0x21) == 0x01);
   CHECK(find(cpuid, 0x80000001)->ecx == 0x01);
   CHECK_FALSE(find(cpuid, 0x8000000a));
 }
 
 TEST_CASE("a single processor without deadline timer says so") {
-  const auto leaf = find(guest_cpuid(offer(), {0, 1}, false), 1);
+  const auto leaf = find(guest_cpuid(offer(), {0, 1}, {}), 1);
   REQUIRE(leaf);
   CHECK((leaf->ecx >> 24 & 1) == 0);
   CHECK((leaf->edx >> 28 & 1) == 0);
@@ -65,7 +71,7 @@ TEST_CASE("a single processor without deadline timer says so") {
 
 TEST_CASE("the topology leaves describe one package of single-threaded cores") {
   for (const uint32_t function : {0xbU, 0x1fU}) {
-    const auto cpuid = guest_cpuid(offer(), {5, 6}, true);
+    const auto cpuid = guest_cpuid(offer(), {5, 6}, {true});
     const auto threads = find(cpuid, function, 0);
     const auto cores = find(cpuid, function, 1);
     const auto end = find(cpuid, function, 2);
@@ -85,13 +91,13 @@ TEST_CASE("the topology leaves describe one package of single-threaded cores") {
 TEST_CASE("topology leaves past the last leaf are left out") {
   auto supported = offer();
   supported[0].eax = 0xd;
-  const auto cpuid = guest_cpuid(supported, {0, 2}, true);
+  const auto cpuid = guest_cpuid(supported, {0, 2}, {true});
   CHECK(find(cpuid, 0xb));
   CHECK_FALSE(find(cpuid, 0x1f));
 }
 
 TEST_CASE("AMD's leaves agree with the topology") {
-  const auto cpuid = guest_cpuid(offer(), {2, 8}, true);
+  const auto cpuid = guest_cpuid(offer(), {2, 8}, {true});
   CHECK((find(cpuid, 0x80000008)->ecx & 0xff) == 7);
   CHECK((find(cpuid, 0x80000008)->ecx >> 12 & 0xf) == 3);
   CHECK(find(cpuid, 0x8000001e)->eax == 2);
@@ -100,7 +106,7 @@ TEST_CASE("AMD's leaves agree with the topology") {
 }
 
 TEST_CASE("only the last level of cache is shared by all cores") {
-  const auto cpuid = guest_cpuid(offer(), {0, 4}, true);
+  const auto cpuid = guest_cpuid(offer(), {0, 4}, {true});
   CHECK((find(cpuid, 4, 0)->eax >> 14 & 0xfff) == 0);
   CHECK((find(cpuid, 4, 1)->eax >> 14 & 0xfff) == 3);
   CHECK(find(cpuid, 4, 2)->eax == 0);
@@ -112,15 +118,19 @@ TEST_CASE("XCR0 comes from leaf 0xd") {
 }
 
 TEST_CASE("SVM or VMX means nesting") {
-  auto supported = offer();
-  supported[1].ecx = 0;
-  supported[7].ecx = 0;
-  CHECK_FALSE(offers_nesting(supported));
-  supported[1].ecx |= 1U << 5;
-  CHECK(offers_nesting(supported));
-  supported[1].ecx = 0;
-  supported[7].ecx |= 1U << 2;
-  CHECK(offers_nesting(supported));
+  constexpr uint32_t kVmx = 1U << 5;
+  constexpr uint32_t kSvm = 1U << 2;
+  const auto with = [](uint32_t vmx, uint32_t svm) {
+    auto supported = offer();
+    for (CpuidEntry& entry : supported) {
+      if (entry.function == 1) entry.ecx = vmx;
+      if (entry.function == 0x80000001) entry.ecx = svm;
+    }
+    return offers_nesting(supported);
+  };
+  CHECK_FALSE(with(0, 0));
+  CHECK(with(kVmx, 0));
+  CHECK(with(0, kSvm));
 }
 
 }  // namespace vmm::arch

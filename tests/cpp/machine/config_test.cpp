@@ -37,6 +37,9 @@ TEST_CASE("each refusal names the value and the mend") {
   config.kernel.clear();
   CHECK(contains(failure(config), "pass a vmlinux"));
   config = valid();
+  config.guest_events = "hyper";
+  CHECK(contains(failure(config), "guest_events is hyper: use auto, port or none"));
+  config = valid();
   config.vcpus = 0;
   CHECK(contains(failure(config), "vcpus is 0: use 1 to 255"));
   config.vcpus = 256;

@@ -43,7 +43,11 @@ class FakeMachine:
     """What ``kvm._core.Machine`` offers, and what the guest side of it needs."""
 
     started_ns = 123
+    load_ns = 45
     cmdline = "quiet"
+    events_offered = "hypercall"
+    events_seen = "hypercall"
+    unsent = b""
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -52,9 +56,11 @@ class FakeMachine:
         self.console, self._console = _pair()
         self.agent, self._agent = _pair()
         self.serial, self._serial = _pair()
+        self.events, self._events = _pair()
         self.console_fd = self._console.fileno()
         self.agent_fd = self._agent.fileno()
         self.serial_agent_fd = self._serial.fileno()
+        self.events_fd = self._events.fileno()
         self.stopped_fd = os.eventfd(0)
 
     def start(self) -> None:
@@ -69,12 +75,15 @@ class FakeMachine:
             self.stop_info = StopInfo(reason, detail)
             os.eventfd_write(self.stopped_fd, 1)
 
+    def unsent_events(self) -> bytes:
+        return self.unsent
+
     def wait(self, timeout_s: float) -> StopInfo | None:
         return self.stop_info
 
     def close(self) -> None:
         self.closed = True
-        for end in (self._console, self._agent, self._serial):
+        for end in (self._console, self._agent, self._serial, self._events):
             end.close()
         os.close(self.stopped_fd)
 

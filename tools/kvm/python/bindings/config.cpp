@@ -28,7 +28,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("vcpus", &MachineConfig::vcpus)
       .def_readwrite("memory_mib", &MachineConfig::memory_mib)
       .def_readwrite("disks", &MachineConfig::disks)
-      .def_readwrite("rng", &MachineConfig::rng);
+      .def_readwrite("rng", &MachineConfig::rng)
+      .def_readwrite("guest_events", &MachineConfig::guest_events);
 }
 
 }  // namespace vmm::bindings

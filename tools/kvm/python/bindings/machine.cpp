@@ -115,6 +115,22 @@ py::bytes read_memory(const OwnedMachine& owned, uint64_t gpa, uint64_t size) {
   return py::bytes(reinterpret_cast<const char*>(range->data()), range->size());
 }
 
+py::str events_offered(const OwnedMachine& owned) {
+  return py::str(std::string(name_of(owned.get().events_offered())));
+}
+
+py::str events_seen(const OwnedMachine& owned) {
+  return py::str(std::string(name_of(owned.get().guest_events().seen())));
+}
+
+py::bytes unsent_events(const OwnedMachine& owned) {
+  if (!owned.get().wait(std::chrono::nanoseconds::zero())) {
+    throw std::runtime_error("unsent events are known once the machine has stopped");
+  }
+  const std::vector<std::byte> record = owned.get().guest_events().unsent();
+  return py::bytes(reinterpret_cast<const char*>(record.data()), record.size());
+}
+
 }  // namespace
 
 void bind_machine(py::module_& module) {
@@ -134,12 +150,19 @@ void bind_machine(py::module_& module) {
                              [](const OwnedMachine& m) { return m.get().agent_fd(); })
       .def_property_readonly("serial_agent_fd",
                              [](const OwnedMachine& m) { return m.get().serial_agent_fd(); })
+      .def_property_readonly("events_fd",
+                             [](const OwnedMachine& m) { return m.get().events_fd(); })
       .def_property_readonly("stopped_fd",
                              [](const OwnedMachine& m) { return m.get().stopped_fd(); })
       .def_property_readonly("cmdline",
                              [](const OwnedMachine& m) { return m.get().command_line(); })
       .def_property_readonly("started_ns",
                              [](const OwnedMachine& m) { return m.get().started_ns(); })
+      .def_property_readonly("load_ns",
+                             [](const OwnedMachine& m) { return m.get().load_ns(); })
+      .def_property_readonly("events_offered", &events_offered)
+      .def_property_readonly("events_seen", &events_seen)
+      .def("unsent_events", &unsent_events)
       .def("exits", &exits)
       .def("last_exits", [](const OwnedMachine& m) { return m.get().last_exits(); })
       .def("registers", &registers)

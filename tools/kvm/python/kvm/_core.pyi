@@ -31,6 +31,8 @@ class MachineConfig:
     disks: list[DiskConfig]
     """Assign a whole list: reading gives a copy."""
     rng: bool
+    guest_events: str
+    """auto, port or none."""
     def __init__(self) -> None: ...
 
 class StopInfo:
@@ -66,6 +68,9 @@ class Machine:
     @property
     def serial_agent_fd(self) -> int: ...
     @property
+    def events_fd(self) -> int:
+        """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
+    @property
     def stopped_fd(self) -> int:
         """Becomes readable when ``wait`` has something to tell."""
     @property
@@ -74,6 +79,17 @@ class Machine:
     @property
     def started_ns(self) -> int:
         """CLOCK_MONOTONIC when the first vCPU was about to run; 0 before."""
+    @property
+    def events_offered(self) -> str:
+        """How the guest may send events: hypercall, port or none."""
+    @property
+    def events_seen(self) -> str:
+        """How it has sent some: hypercall, port or none."""
+    def unsent_events(self) -> bytes:
+        """A record of what it gathered and did not send; only after the machine has stopped."""
+    @property
+    def load_ns(self) -> int:
+        """How long it took to put kernel and initrd in guest memory."""
     def exits(self) -> Exits: ...
     def last_exits(self) -> list[str]: ...
     def registers(self) -> list[dict[str, int]]:

@@ -36,8 +36,11 @@ struct Shutdown {};     // triple fault
 struct Interrupted {};  // a signal, or immediate_exit
 struct Debug {};
 
+// `result` is eight bytes, what the guest's hypercall returns; it points into the page too.
 struct Hypercall {
   uint64_t number;
+  uint64_t argument;  // the first of its six
+  std::span<std::byte> result;
 };
 
 struct SystemEvent {

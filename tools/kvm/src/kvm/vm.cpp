@@ -64,4 +64,13 @@ bool Vm::add_coalesced_port(uint16_t port, uint32_t length) {
   return ioctl(fd(), KVM_REGISTER_COALESCED_MMIO, &zone) == 0;
 }
 
+bool Vm::add_hypercall_exits(uint64_t mask) {
+  const auto offered = static_cast<uint64_t>(kvm_.check_extension(Capability::kHypercallExits));
+  if (mask == 0 || (mask & ~offered) != 0) return false;
+  kvm_enable_cap capability{};
+  capability.cap = KVM_CAP_EXIT_HYPERCALL;
+  capability.args[0] = mask;
+  return ioctl(fd(), KVM_ENABLE_CAP, &capability) == 0;
+}
+
 }  // namespace vmm::kvm

@@ -34,6 +34,9 @@ class Vm {
   // False when this KVM cannot; then each write is an ordinary exit.
   bool add_coalesced_port(uint16_t port, uint32_t length);
 
+  // Hypercalls with these numbers, bit by bit, become exits. False when this KVM cannot.
+  bool add_hypercall_exits(uint64_t mask);
+
   const Kvm& host() const { return kvm_; }
   int fd() const { return fd_.get(); }
 

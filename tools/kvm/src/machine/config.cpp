@@ -37,6 +37,10 @@ void validate(const MachineConfig& config) {
                         ": read-only with a volatile write cache; use one of the two");
     }
   }
+  const std::string& events = config.guest_events;
+  if (events != "auto" && events != "port" && events != "none") {
+    throw ConfigError("guest_events is " + events + ": use auto, port or none");
+  }
   const size_t devices = count_virtio_devices(config);
   if (devices > kMaxVirtioDevices) {
     throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +

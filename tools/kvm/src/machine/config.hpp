@@ -26,6 +26,9 @@ struct MachineConfig {
   uint64_t memory_mib = 256;
   std::vector<DiskConfig> disks;
   bool rng = true;
+  // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by
+  // port), "port" or "none".
+  std::string guest_events = "auto";
 };
 
 // Throws base::ConfigError naming the value and the mend.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/dispatch.hpp"
 
+#include <cstring>
 #include <string>
 
 namespace vmm::machine {
@@ -8,7 +9,7 @@ namespace {
 
 class Dispatcher {
  public:
-  explicit Dispatcher(Buses& buses) : buses_(buses) {}
+  Dispatcher(Buses& buses, devices::GuestEvents& events) : buses_(buses), events_(events) {}
 
   std::optional<StopInfo> operator()(const kvm::Pio& io) const {
     for (uint32_t i = 0; i < io.count; ++i) {
@@ -52,7 +53,13 @@ class Dispatcher {
   std::optional<StopInfo> operator()(const kvm::Halt&) const { return unexpected("halt"); }
   std::optional<StopInfo> operator()(const kvm::Debug&) const { return unexpected("debug"); }
   std::optional<StopInfo> operator()(const kvm::Hypercall& call) const {
-    return unexpected("hypercall " + std::to_string(call.number));
+    if (!devices::GuestEvents::is_hypercall(call.number)) {
+      return unexpected("hypercall " + std::to_string(call.number));
+    }
+    const uint64_t result = events_.take(memory::GuestAddress{call.argument},
+                                         devices::EventPath::kHypercall);
+    std::memcpy(call.result.data(), &result, sizeof result);
+    return std::nullopt;
   }
   std::optional<StopInfo> operator()(const kvm::Unknown& exit) const {
     return unexpected("number " + std::to_string(exit.reason));
@@ -64,12 +71,14 @@ class Dispatcher {
   }
 
   Buses& buses_;
+  devices::GuestEvents& events_;
 };
 
 }  // namespace
 
-std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses) {
-  return std::visit(Dispatcher(buses), exit);
+std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses,
+                                 devices::GuestEvents& events) {
+  return std::visit(Dispatcher(buses, events), exit);
 }
 
 }  // namespace vmm::machine

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bus/bus.hpp"
+#include "devices/guest_events.hpp"
 #include "kvm/exit.hpp"
 #include "machine/stop.hpp"
 
@@ -18,6 +19,7 @@ struct Buses {
 };
 
 // A StopInfo when the machine cannot go on; nothing when the guest is to be re-entered.
-std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses);
+std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses,
+                                 devices::GuestEvents& events);
 
 }  // namespace vmm::machine

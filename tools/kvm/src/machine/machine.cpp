@@ -66,11 +66,13 @@ Machine::Machine(MachineConfig config)
       finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       console_output_(console_link_.device_end.get(), stopping_event_.get()),
       serial_agent_output_(serial_agent_link_.device_end.get(), stopping_event_.get()),
+      events_output_(events_link_.device_end.get(), stopping_event_.get()),
       i8042_command_(*this),
       reset_control_(*this),
       acpi_pm_(*this, layout::kSleepTypeOff),
       debug_port_(console_output_),
-      debug_exit_(*this) {
+      debug_exit_(*this),
+      guest_events_(memory_, events_output_) {
   load();
   vm_.set_reserved_pages(layout::kIdentityMapPage, layout::kTssPages);
   vm_.create_irqchip();
@@ -78,6 +80,7 @@ Machine::Machine(MachineConfig config)
   uint32_t slot = 0;
   for (const memory::Region& region : memory_.regions()) vm_.add_memory(slot++, region);
   attach_ports();
+  if (config_.guest_events != "none") offer_guest_events();
   add_virtio_devices();
   create_vcpus();
 }
@@ -94,6 +97,7 @@ Machine::~Machine() {
 }
 
 void Machine::load() {
+  const uint64_t begun_ns = monotonic_ns();
   const loader::LoadedKernel kernel =
       loader::load_linux(memory_, config_.kernel, config_.initrd);
   kernel_entry_ = kernel.entry;
@@ -109,6 +113,7 @@ void Machine::load() {
   // The in-tree kernel reads the one, distributions' kernels the other.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
   place(memory_, layout::kAcpiTables, arch::acpi_tables(layout::kAcpiTables, config_.vcpus));
+  load_ns_ = monotonic_ns() - begun_ns;
 }
 
 void Machine::attach_ports() {
@@ -136,6 +141,19 @@ void Machine::attach_ports() {
   }
 }
 
+// The port is for a KVM that does not know the hypercall.
+void Machine::offer_guest_events() {
+  const uint64_t hypercall = devices::GuestEvents::hypercall_mask();
+  if (hypercall == 0) return;
+  if (config_.guest_events != "port" && vm_.add_hypercall_exits(hypercall)) {
+    events_path_ = devices::EventPath::kHypercall;
+    return;
+  }
+  events_path_ = devices::EventPath::kPort;
+  buses_.pio.attach(devices::GuestEvents::port(), devices::GuestEvents::kPortBytes, guest_events_,
+                    "guest-events");
+}
+
 void Machine::add_virtio_devices() {
   virtio::Console::Ports ports{console_link_.duplicate_device_end(),
                                std::move(agent_link_.device_end)};
@@ -160,11 +178,13 @@ void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> devic
 
 void Machine::create_vcpus() {
   const auto supported = kvm_.supported_cpuid();
-  const bool tsc_deadline = kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0;
+  const arch::CpuExtras extras = {
+      kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0,
+      devices::GuestEvents::feature_bit(events_path_)};
   for (uint32_t id = 0; id < config_.vcpus; ++id) {
     vcpus_.push_back(std::make_unique<VcpuThread>(vm_, id, static_cast<RunControl&>(*this)));
     kvm::Vcpu& vcpu = vcpus_.back()->vcpu();
-    vcpu.set_cpuid(arch::guest_cpuid(supported, {id, config_.vcpus}, tsc_deadline));
+    vcpu.set_cpuid(arch::guest_cpuid(supported, {id, config_.vcpus}, extras));
     arch::reset_processor(vcpu, arch::supported_xcr0(supported));
   }
   // The others wait for the INIT and SIPI that the guest sends them.
@@ -238,7 +258,7 @@ void Machine::drain_output() {
 
 std::optional<StopInfo> Machine::handle_exit(uint32_t vcpu, const kvm::Exit& exit) {
   ring_->drain();
-  auto stop = dispatch(exit, buses_);
+  auto stop = dispatch(exit, buses_, guest_events_);
   exits_.record(vcpu, exit);
   return stop;
 }

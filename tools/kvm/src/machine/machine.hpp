@@ -19,6 +19,7 @@
 #include "devices/acpi_pm.hpp"
 #include "devices/debug_exit.hpp"
 #include "devices/debug_port.hpp"
+#include "devices/guest_events.hpp"
 #include "devices/i8042.hpp"
 #include "devices/power_control.hpp"
 #include "devices/reset_control.hpp"
@@ -62,6 +63,8 @@ class Machine : private devices::PowerControl, private RunControl {
   int console_fd() const { return console_link_.host_end.get(); }
   int agent_fd() const { return agent_link_.host_end.get(); }
   int serial_agent_fd() const { return serial_agent_link_.host_end.get(); }
+  // Carries GuestEvents' records.
+  int events_fd() const { return events_link_.host_end.get(); }
 
   // Becomes readable when wait() has something to tell.
   int stopped_fd() const { return finished_event_.get(); }
@@ -69,6 +72,8 @@ class Machine : private devices::PowerControl, private RunControl {
   const std::string& command_line() const { return command_line_; }
   // CLOCK_MONOTONIC when the first vCPU was about to enter the guest; 0 before.
   uint64_t started_ns() const { return started_ns_.load(); }
+  // How long the constructor took to load kernel and initrd.
+  uint64_t load_ns() const { return load_ns_; }
 
   const ExitLog& exits() const { return exits_; }
   // Bus traffic by device.
@@ -76,6 +81,8 @@ class Machine : private devices::PowerControl, private RunControl {
   // The last exits, and what any virtio device has against its driver.
   std::vector<std::string> last_exits() const;
   const memory::GuestMemory& memory() const { return memory_; }
+  devices::EventPath events_offered() const { return events_path_; }
+  const devices::GuestEvents& guest_events() const { return guest_events_; }
 
   // After stop.
   std::vector<VcpuSnapshot> snapshots() const;
@@ -83,6 +90,7 @@ class Machine : private devices::PowerControl, private RunControl {
  private:
   void load();
   void attach_ports();
+  void offer_guest_events();
   void add_virtio_devices();
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
   void create_vcpus();
@@ -107,14 +115,17 @@ class Machine : private devices::PowerControl, private RunControl {
   memory::GuestMemory memory_;  // outlives the VM that maps it
   kvm::Vm vm_;
   uint64_t kernel_entry_ = 0;
+  uint64_t load_ns_ = 0;
 
   base::UniqueFd stopping_event_;
   base::UniqueFd finished_event_;
   HostLink console_link_;
   HostLink agent_link_;
   HostLink serial_agent_link_;
+  HostLink events_link_;
   OutputPipe console_output_;
   OutputPipe serial_agent_output_;
+  OutputPipe events_output_;
 
   ExitLog exits_;
   Buses buses_;
@@ -131,6 +142,8 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::Rtc rtc_;
   devices::DebugPort debug_port_;
   devices::DebugExit debug_exit_;
+  devices::GuestEvents guest_events_;
+  devices::EventPath events_path_ = devices::EventPath::kNone;
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
   std::unique_ptr<SerialInput> serial_agent_input_;
 

@@ -73,7 +73,7 @@ class ProbeRun : private RunControl {
     thread_.emplace(vm_, 0, static_cast<RunControl&>(*this));
     kvm::Vcpu& vcpu = thread_->vcpu();
     const auto supported = kvm.supported_cpuid();
-    vcpu.set_cpuid(arch::guest_cpuid(supported, {0, 1}, false));
+    vcpu.set_cpuid(arch::guest_cpuid(supported, {0, 1}, {}));
     arch::reset_processor(vcpu, arch::supported_xcr0(supported));
     arch::enter_long_mode(vcpu, kProbeCode);
     kvm::SystemRegisters system = vcpu.system_registers();

@@ -60,6 +60,7 @@ def machine_spec(
         memory_mib=options.memory_mib,
         disks=tuple(parse_disk(disk) for disk in options.disks),
         rng=conduct.rng if conduct is not None else True,
+        guest_events=options.events,
         log_buf=log_buf,
     )
     spec.validate()

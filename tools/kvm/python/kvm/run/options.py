@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
+from kvm.vm.spec import EVENT_PATHS
 
 HELP = {
     "config": "kernel config: default, debug, kunit, or a path to a .config fragment",
@@ -28,6 +29,8 @@ HELP = {
     "verbose": "show the guest kernel's console as it comes",
     "dry_run": "print what would be booted, build and boot nothing",
     "allow_warnings": "a kernel WARNING alone does not fail the run",
+    "events": "how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
+    "where KVM has it), port or none",
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 
@@ -85,11 +88,14 @@ class BootOptions:
     deadline_s: float = 3600.0
     allow_warnings: bool = False
     pinned_only: bool = False
+    events: str = "auto"
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
         if self.host not in HOSTS:
             raise UserError(f"--host {self.host}", f"use one of {', '.join(HOSTS)}")
+        if self.events not in EVENT_PATHS:
+            raise UserError(f"--events {self.events}", f"use one of {', '.join(EVENT_PATHS)}")
         if not 1 <= self.cpus <= 255:
             raise UserError(f"--cpus {self.cpus}", "a machine has 1 to 255 vCPUs")
         if self.timeout_s <= 0 or self.deadline_s <= 0:
@@ -114,6 +120,7 @@ class BootOptions:
             ("cpus", str(self.cpus) if self.cpus != 1 else ""),
             ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
             ("append", self.append),
+            ("events", self.events if self.events != "auto" else ""),
             ("kernel", str(self.kernel or "")),
             ("initrd", str(self.initrd or "")),
         ):

@@ -36,7 +36,8 @@ _COMPILED = (
     "tools/kvm/python/bindings",
 )
 # The modules that run beside the core; the rest of the package stays with the harness.
-_PYTHON = ("__init__.py", "errors.py", "vm", "guest/__init__.py", "guest/protocol.py")
+_GUEST = ("guest/__init__.py", "guest/events.py", "guest/protocol.py")
+_PYTHON = ("__init__.py", "errors.py", "vm", *_GUEST)
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
 
 

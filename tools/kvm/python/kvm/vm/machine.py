@@ -79,6 +79,10 @@ class Machine:
         return self._core.serial_agent_fd
 
     @property
+    def events_fd(self) -> int:
+        return self._core.events_fd
+
+    @property
     def stopped_fd(self) -> int:
         return self._core.stopped_fd
 
@@ -89,6 +93,18 @@ class Machine:
     @property
     def started_ns(self) -> int:
         return self._core.started_ns
+
+    @property
+    def event_paths(self) -> tuple[str, str]:
+        """How the guest may send events, and how it has: hypercall, port or none."""
+        return self._core.events_offered, self._core.events_seen
+
+    def unsent_events(self) -> bytes:
+        return self._core.unsent_events()
+
+    @property
+    def load_ns(self) -> int:
+        return self._core.load_ns
 
     def exits(self) -> _core.Exits:
         return self._core.exits()
@@ -120,4 +136,5 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
         _core.DiskConfig(str(disk.path), disk.read_only, disk.volatile) for disk in spec.disks
     ]
     config.rng = spec.rng
+    config.guest_events = spec.guest_events
     return config

@@ -14,6 +14,7 @@ from typing import Any
 from kvm.errors import UserError
 
 MAX_VCPUS = 255
+EVENT_PATHS = ("auto", "port", "none")  # auto: by hypercall where KVM has it, else by port
 MIN_MEMORY_MIB = 32
 _DEFAULT_VCPUS = 1
 _DEFAULT_MEMORY_MIB = 256
@@ -34,7 +35,8 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
+    """``guest_events`` is how the guest's kernel may tell the VMM how far it has got.
+    ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
     initrd: Path | None
@@ -43,6 +45,7 @@ class MachineSpec:
     memory_mib: int = _DEFAULT_MEMORY_MIB
     disks: tuple[DiskSpec, ...] = ()
     rng: bool = True
+    guest_events: str = "auto"
     log_buf: tuple[int, int] | None = None
 
     def validate(self) -> None:
@@ -77,6 +80,7 @@ class MachineSpec:
                 for disk in self.disks
             ],
             "rng": self.rng,
+            "guest_events": self.guest_events,
             "log_buf": None if self.log_buf is None else list(self.log_buf),
         }
 
@@ -102,6 +106,7 @@ class MachineSpec:
                     for disk in record.get("disks", ())
                 ),
                 rng=bool(record.get("rng", True)),
+                guest_events=str(record.get("guest_events", "auto")),
                 log_buf=None if log_buf is None else (int(log_buf[0]), int(log_buf[1])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:

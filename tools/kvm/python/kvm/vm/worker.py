@@ -3,8 +3,8 @@
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
 are stdin, stdin_eof, winsize, signal and stop. Out come events: started, console, hello,
-stdout, stderr, heartbeat, exit, guest_error and, last, result; or one error when the machine could
-not be set up. The end of the input is the end of the machine.
+stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and, last, result;
+or one error when the machine could not be set up. The end of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm.errors import UserError
+from kvm.guest.events import Batch, EventDecoder
 from kvm.guest.protocol import (
     FrameDecoder,
     FrameType,
@@ -67,6 +68,7 @@ class Session:
             machine.agent_fd: FrameDecoder(),
             machine.serial_agent_fd: FrameDecoder(),
         }
+        self._events = EventDecoder()
         self._agent_fd: int | None = None  # the one that HELLO came on
         self._exited = False
         self._to_guest = bytearray()
@@ -88,6 +90,8 @@ class Session:
         assert stop is not None
         log_buf = self._machine.log_buf()
         given = self._stop_detail if stop.reason == "stopped" else None
+        offered, seen = self._machine.event_paths
+        unsent = EventDecoder().feed(self._machine.unsent_events())
         return {
             "event": "result",
             "stop": stop.reason,
@@ -97,6 +101,9 @@ class Session:
             "last_exits": self._machine.last_exits(),
             "log_buf": None if log_buf is None else self._out.text_of(log_buf),
             "t_ns": time.monotonic_ns(),
+            "events_offered": offered,
+            "events_source": seen,
+            "events_unsent": [_batch(batch) for batch in unsent],
             "rss_kib": _peak_rss_kib(),
         }
 
@@ -107,7 +114,7 @@ class Session:
             self._out.flush()
         if self._lines.fd in ready:
             self._read_input()
-        for fd in (self._machine.console_fd, *self._decoders):
+        for fd in self._guest_fds():
             events = ready.get(fd, 0)
             if events & (select.POLLIN | select.POLLHUP):
                 self._read_guest(fd)
@@ -120,6 +127,9 @@ class Session:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._on_deadline()
         return False
+
+    def _guest_fds(self) -> tuple[int, ...]:
+        return (self._machine.console_fd, self._machine.events_fd, *self._decoders)
 
     def _on_deadline(self) -> None:
         if self._stop_detail is None:
@@ -136,6 +146,7 @@ class Session:
         self._watch(self._machine.stopped_fd, True)
         listening = not self._out.full
         self._watch(self._machine.console_fd, listening)
+        self._watch(self._machine.events_fd, listening)
         for fd in self._decoders:
             wants_out = fd == self._agent_fd and bool(self._to_guest)
             self._watch(fd, listening, wants_out)
@@ -200,6 +211,9 @@ class Session:
             return False
         if fd == self._machine.console_fd:
             self._out.send("console", data=data)
+        elif fd == self._machine.events_fd:
+            for batch in self._events.feed(data):
+                self._out.send("events", **_batch(batch))
         else:
             self._decode(fd, data)
         return True
@@ -262,7 +276,7 @@ class Session:
         unfinished = self._agent_fd is not None and self._run is not None and not self._exited
         idle_ms = _LAST_WORDS_MS if unfinished else 0
         guest = select.poll()
-        for fd in (self._machine.console_fd, *self._decoders):
+        for fd in self._guest_fds():
             guest.register(fd, select.POLLIN)
         while ready := guest.poll(idle_ms):
             # Every one is read: any() alone would stop at the first that has something.
@@ -270,6 +284,16 @@ class Session:
             if not any(read):
                 return
             self._out.flush_all()
+
+
+def _batch(batch: Batch) -> dict[str, Any]:
+    return {
+        "t_ns": batch.received_ns,
+        "sent_ns": batch.sent_ns,
+        "lost": batch.lost,
+        "refused": batch.refused,
+        "events": [[e.time_ns, e.kind, e.value, e.name] for e in batch.events],
+    }
 
 
 def _encode_run(run: Mapping[str, Any]) -> bytes:
@@ -320,7 +344,9 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
         session = Session(machine, run, lines, out)
         machine.start()
         started_ns = machine.started_ns
-        out.send("started", t_ns=started_ns, setup_ns=started_ns - begun_ns)
+        out.send(
+            "started", t_ns=started_ns, setup_ns=started_ns - begun_ns, load_ns=machine.load_ns
+        )
         session.loop()
         out.send_record(session.result())
         out.flush_all()

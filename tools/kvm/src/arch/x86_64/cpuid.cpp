@@ -15,6 +15,7 @@ constexpr uint32_t kEdxHtt = 1U << 28;
 constexpr uint32_t kSvmFeatures = 0x8000000a;
 // Leaf 0x80000001.
 constexpr uint32_t kEcxSvm = 1U << 2;
+constexpr uint32_t kKvmFeatures = 0x40000001;  // KVM_CPUID_FEATURES
 
 // Level types of leaves 0xb and 0x1f (SDM vol. 2, CPUID).
 constexpr uint32_t kLevelThread = 1;
@@ -76,7 +77,7 @@ void append_topology(std::vector<kvm::CpuidEntry>& entries, uint32_t function,
 }  // namespace
 
 std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> supported,
-                                         CpuTopology topology, bool tsc_deadline) {
+                                         CpuTopology topology, CpuExtras extras) {
   std::vector<kvm::CpuidEntry> entries;
   uint32_t max_leaf = 0;
   for (kvm::CpuidEntry entry : supported) {
@@ -88,10 +89,13 @@ std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> suppor
         max_leaf = entry.eax;
         break;
       case 1:
-        patch_features(entry, topology, tsc_deadline);
+        patch_features(entry, topology, extras.tsc_deadline);
         break;
       case 4:
         patch_cache(entry, topology);
+        break;
+      case kKvmFeatures:
+        entry.eax |= extras.paravirt_features;
         break;
       case 0x80000001:
         entry.ecx &= ~kEcxSvm;

@@ -17,9 +17,14 @@ struct CpuTopology {
   uint32_t vcpus;
 };
 
-// `tsc_deadline`: KVM_CAP_TSC_DEADLINE_TIMER; GET_SUPPORTED_CPUID leaves that bit to the VMM.
+// What KVM_GET_SUPPORTED_CPUID leaves to the VMM.
+struct CpuExtras {
+  bool tsc_deadline = false;      // KVM_CAP_TSC_DEADLINE_TIMER
+  uint32_t paravirt_features = 0; // more bits for leaf KVM_CPUID_FEATURES
+};
+
 std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> supported,
-                                         CpuTopology topology, bool tsc_deadline);
+                                         CpuTopology topology, CpuExtras extras);
 
 // All that XCR0 may have set with this CPUID; 0 without XSAVE.
 uint64_t supported_xcr0(std::span<const kvm::CpuidEntry> supported);
