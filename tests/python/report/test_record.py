@@ -48,6 +48,7 @@ SCHEMA: dict[str, Any] = {
             "vmm_build",
             "host_boot",
             "vmm_start",
+            "load",
             "guest_init",
             "command",
             "total",
@@ -55,6 +56,9 @@ SCHEMA: dict[str, Any] = {
         _NUMBER,
     ),
     "exits": {"total": int, "reasons": dict, "ports": dict, "devices": dict},
+    "event_source": str,
+    "events": list,
+    "events_lost": {"guest": int, "refused": int},
     "guest": {
         "cpus": int,
         "memory_mib": int,

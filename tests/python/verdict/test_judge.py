@@ -42,6 +42,24 @@ def _judge(**changes: Any) -> Outcome:
 
 CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
     "pass": ({}, Verdict.PASS, Reason.OK, "`true` exited with 0"),
+    "hang-in-an-initcall-that-the-guest-told-of": (
+        {
+            "hello": False,
+            "deadline": Deadline.SILENCE,
+            "deadline_s": 6.0,
+            "running_initcall": "virtio_blk_init",
+            **RUNNING,
+        },
+        Verdict.FAIL,
+        Reason.HANG,
+        "silent for 6 s in initcall virtio_blk_init, before init said hello",
+    ),
+    "panic-that-only-the-guest-told-of": (
+        {"hello": False, "exit_code": None, "told_death": ("panic", "no init found")},
+        Verdict.FAIL,
+        Reason.KERNEL_PANIC,
+        "the guest told of its panic: no init found (before init said hello)",
+    ),
     "pass-without-command": (
         {"command": (), "exit_code": None},
         Verdict.PASS,

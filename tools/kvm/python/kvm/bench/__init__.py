@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from kvm.bench import boot
+from kvm.bench import boot, events
 from kvm.errors import UserError
 from kvm.project import Project
 from kvm.report.live import Progress
 
-_BENCHES = {"boot": boot.report}
+_BENCHES = {"boot": boot.report, "events": events.report}
 
 
 def run(what: str, project: Project, progress: Progress, *, runs: int, json_target: str) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm.errors import UserError
+from kvm.verdict.guest_events import EventLog
 from kvm.verdict.vocabulary import Outcome
 
 SCHEMA_VERSION = 1
@@ -46,12 +47,16 @@ class GuestFacts:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds per stage; None for a stage that did not take place."""
+    """Seconds per stage; None for a stage that did not take place.
+
+    ``load`` is the part of ``vmm_start`` in which kernel and initrd were put in guest memory.
+    """
 
     kernel_build: float | None = None
     vmm_build: float | None = None
     host_boot: float | None = None
     vmm_start: float | None = None
+    load: float | None = None
     guest_init: float | None = None
     command: float | None = None
     total: float | None = None
@@ -97,6 +102,33 @@ class ExitCounts:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class GuestTold:
+    """What the guest's kernel told the VMM of itself (``CONFIG_KVM_GUEST_EVENTS``).
+
+    ``source`` is how: hypercall, port or none. Events are dicts with t_s (seconds since the
+    first vCPU entered the guest), kind, name and value. ``lost`` ones found no room in the
+    guest, ``refused`` ones made no sense to the VMM or were too many.
+    """
+
+    source: str = "none"
+    events: tuple[Mapping[str, Any], ...] = ()
+    lost: int = 0
+    refused: int = 0
+
+    @classmethod
+    def from_log(cls, log: EventLog, started_ns: int) -> GuestTold:
+        events = tuple(event.to_json() for event in log.events(started_ns))
+        return cls(log.source, events, log.lost, log.refused)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "event_source": self.source,
+            "events": list(self.events),
+            "events_lost": {"guest": self.lost, "refused": self.refused},
+        }
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """``command`` is what runs in the guest; ``repeat`` the command line to do it all again.
@@ -113,6 +145,7 @@ class RunRecord:
     guest: GuestFacts = GuestFacts()
     timings: Timings = Timings()
     exits: ExitCounts = ExitCounts()
+    told: GuestTold = GuestTold()
     run_dir: Path | None = None
     command: tuple[str, ...] = ()
     repeat: str = ""
@@ -128,6 +161,7 @@ class RunRecord:
             "vmm": {"id": self.vmm_id},
             "timings_s": self.timings.to_json(),
             "exits": self.exits.to_json(),
+            **self.told.to_json(),
             "guest": guest,
             "run_dir": None if self.run_dir is None else str(self.run_dir),
             "exit_code": self.exit_code,

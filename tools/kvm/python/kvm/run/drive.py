@@ -17,6 +17,7 @@ from typing import Any
 
 from kvm.host.base import Session
 from kvm.verdict.console import ConsoleParser
+from kvm.verdict.guest_events import EventLog
 from kvm.verdict.observation import Deadline, WorkerError
 
 Event = Mapping[str, Any]
@@ -36,7 +37,10 @@ class Transcript:
 
     console: ConsoleParser = field(default_factory=ConsoleParser)
     hello: dict[str, str] | None = None
+    events: EventLog = field(default_factory=EventLog)
     started_s: float | None = None
+    started_ns: int = 0  # by the clock of the worker's machine
+    load_s: float | None = None
     hello_s: float | None = None
     exit_s: float | None = None
     hello_ns: int | None = None  # by the clock of the worker's machine
@@ -150,6 +154,8 @@ class Drive:
 
     def _on_started(self, event: Event) -> None:
         self.transcript.started_s = self._now()
+        self.transcript.started_ns = int(event.get("t_ns", 0))
+        self.transcript.load_s = int(event.get("load_ns", 0)) / 1e9
         self._sinks.phase("booting")
 
     def _on_hello(self, event: Event) -> None:
@@ -174,11 +180,15 @@ class Drive:
         self.transcript.exit_ns = event.get("t_ns")
         self._sinks.phase("powering off")
 
+    def _on_events(self, event: Event) -> None:
+        self.transcript.events.take(event)
+
     def _on_guest_error(self, event: Event) -> None:
         self.transcript.guest_error = str(event["message"])
 
     def _on_result(self, event: Event) -> None:
         self.transcript.result = dict(event)
+        self.transcript.events.end(event)
 
     def _on_error(self, event: Event) -> None:
         self.transcript.worker_error = WorkerError(str(event["kind"]), str(event["message"]))

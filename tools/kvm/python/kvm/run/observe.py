@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kvm.errors import BuildError
 from kvm.host.base import Host, HostHung, HostLost, Session
-from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
+from kvm.report.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
 from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
@@ -87,6 +87,9 @@ def observation(
         host_findings=parse_console(attempt.host.console),
         host_lost=attempt.lost,
         console_dropped_bytes=script.console_dropped_bytes,
+        last_events=script.events.last(),
+        running_initcall=script.events.running_initcall,
+        told_death=script.events.death,
         deadline=script.deadline,
         deadline_s=script.deadline_s,
         interrupted=script.interrupted,
@@ -137,6 +140,7 @@ def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> T
         vmm_build=halves.vmm.seconds,
         host_boot=host.boot_s,
         vmm_start=script.started_s,
+        load=script.load_s,
         guest_init=between(script.started_s, script.hello_s),
         command=script.command_s,
         total=total_s,
@@ -176,6 +180,7 @@ def record(
         ),
         timings=spent or Timings(),
         exits=ExitCounts.from_result((script.result or {}).get("exits")),
+        told=GuestTold.from_log(script.events, script.started_ns),
         run_dir=run_dir,
         command=options.command,
         repeat=f"./invoke boot {options.arguments()}".strip(),

@@ -50,7 +50,7 @@ TEST_HELP = {
 }
 
 BENCH_HELP = {
-    "what": "boot: our boot against QEMU microvm's, both in the same lab host",
+    "what": "boot: ours against QEMU microvm's; events: with guest events against without",
     "runs": "interleaved runs of each",
     "json": HELP["json"],
 }

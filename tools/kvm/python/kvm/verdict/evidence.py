@@ -59,6 +59,8 @@ def machine(obs: Observation) -> tuple[Evidence, ...]:
         items.append(Evidence("registers", tuple(rows)))
     if obs.last_exits:
         items.append(Evidence("last exits", tuple(obs.last_exits[-_LAST_EXITS:])))
+    if obs.last_events:
+        items.append(Evidence("guest events", obs.last_events))
     return tuple(items)
 
 

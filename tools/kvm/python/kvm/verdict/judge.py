@@ -133,6 +133,21 @@ def _guest_died(obs: Observation) -> Outcome | None:
     )
 
 
+def _told_death(obs: Observation) -> Outcome | None:
+    """Its console and its log say nothing, but the guest told the VMM that it dies."""
+    kind, message = obs.told_death
+    if not kind:
+        return None
+    reason = Reason.KERNEL_OOPS if kind == "oops" else Reason.KERNEL_PANIC
+    return _fail(
+        reason,
+        f"the guest told of its {kind}: {message} ({obs.phase})",
+        *evidence.machine(obs),
+        *evidence.tail(obs),
+        signature=f"{kind}: {normalise(message)}",
+    )
+
+
 def _vmm_stop(obs: Observation) -> Outcome | None:
     """KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, or the VMM gave up on the machine."""
     if obs.stop not in ("internal_error", "fail_entry", "vmm_error"):
@@ -292,6 +307,7 @@ RULES: tuple[Rule, ...] = (
     _setup_failed,
     _vmm_crash,
     _guest_died,
+    _told_death,
     _vmm_stop,
     _triple_fault,
     _host_stalled,

@@ -34,6 +34,8 @@ class Observation:
     ``worker_status`` is the VMM process's exit status, negative for a signal.
     ``host_lost`` says how the lab host went away ("" = it did not). ``log_buf`` is
     the guest's raw printk buffer, looked at when its console shows nothing.
+    ``last_events``, ``running_initcall`` and ``told_death`` (oops or panic, its message) are the
+    guest kernel's own events, which need no console.
     ``expected`` is a reason the run was meant to end with (a panic test, say).
     """
 
@@ -55,6 +57,9 @@ class Observation:
     host_findings: tuple[Finding, ...] = ()
     host_lost: str = ""
     console_dropped_bytes: int = 0
+    last_events: tuple[str, ...] = ()
+    running_initcall: str = ""
+    told_death: tuple[str, str] = ("", "")
     deadline: Deadline | None = None
     deadline_s: float = 0.0
     interrupted: bool = False
@@ -66,7 +71,8 @@ class Observation:
     def phase(self) -> str:
         """Where in the guest's life the run ended."""
         if not self.hello:
-            return "before init said hello"
+            within = f"in initcall {self.running_initcall}, " if self.running_initcall else ""
+            return f"{within}before init said hello"
         if self.exit_code is not None:
             return "after the command ended"
         return "while the command ran" if self.command else "after init said hello"
