@@ -38,6 +38,8 @@ def build_and_boot(
     allow_warnings: bool = False,
     locked: bool = False,
     events: str = "auto",
+    timeline: str = "",
+    compare: str = "",
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 

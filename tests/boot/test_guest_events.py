@@ -22,6 +22,7 @@ INVALID = -22
 LIMIT = 1 << 16  # GuestEvents::kMaxEvents
 
 ENTRY = 16 << 20
+DEVICE = "/dev/kvm_guest_events"
 
 
 def kinds(run: Run) -> Counter[str]:
@@ -51,9 +52,19 @@ def test_a_boot_is_told_from_its_first_initcall_to_init(
 
 
 def test_nothing_is_told_to_a_vmm_that_does_not_ask(boot: Boot) -> None:
-    run = boot("true", events="none")
+    run = boot("test", "!", "-e", DEVICE, events="none")
     assert run.verdict == ("PASS", "ok"), run
     assert (run.record.told.source, run.record.told.events) == ("none", ())
+
+
+def test_a_program_s_marks_are_events_with_its_text(boot: Boot) -> None:
+    script = f"echo first >{DEVICE}; echo {'long ' * 20}>{DEVICE}; printf '\\033[2J' >{DEVICE}"
+    run = boot("sh", "-c", script)
+    assert run.verdict == ("PASS", "ok"), run
+    marks = [event["name"] for event in run.record.told.events if event["kind"] == "mark"]
+    assert marks[0] == "first"
+    assert marks[1] == ("long " * 20)[:47].strip()
+    assert marks[2].isprintable()
 
 
 def test_a_panic_without_a_console_is_told(boot: Boot) -> None:

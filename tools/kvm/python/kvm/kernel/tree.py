@@ -30,6 +30,7 @@ from kvm.kernel.pin import load as load_pin
 from kvm.project import Project
 
 Say = Callable[[str], None]
+STATE_FILE = "tools-kvm.json"  # in a pinned tree's git folder
 _BASE = "refs/tags/tools-kvm-base"
 # How the source is imported; a tree imported in another way is imported anew.
 _IMPORT = 2
@@ -335,7 +336,7 @@ def _base(repository: Repository) -> str:
 
 
 def _state_file(tree: Tree) -> Path:
-    return tree.path / ".git" / "tools-kvm.json"
+    return tree.path / ".git" / STATE_FILE
 
 
 def _read_state(tree: Tree) -> _State | None:

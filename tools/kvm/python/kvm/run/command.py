@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kvm.files import write_whole
 from kvm.project import Project
 from kvm.report.closing import closing
 from kvm.report.live import Progress, colour_wanted
+from kvm.report.record import RunRecord
+from kvm.report.timeline import page, terminal
+from kvm.report.timeline.compare import render as render_comparison
+from kvm.report.timeline.model import Timeline
 from kvm.run.boot import Streams, build_and_boot
+from kvm.run.compare import against_revision
 from kvm.run.machine import command_line
 from kvm.run.options import BootOptions, parse_memory
 from kvm.verdict.vocabulary import EXIT_GOOD
@@ -34,6 +42,8 @@ def main(
     verbose: bool,
     dry_run: bool,
     locked: bool,
+    timeline: str,
+    compare: str,
     **plain: Any,
 ) -> int:
     """The command from its words: those named here need reading, ``plain`` ones do not."""
@@ -52,7 +62,11 @@ def main(
     if dry_run:
         print(describe(options))
         return EXIT_GOOD
-    return boot(project, options, progress, json_target=json, verbose=verbose)
+    if compare:
+        return compare_boots(project, options, compare, progress, json_target=json)
+    return boot(
+        project, options, progress, json_target=json, verbose=verbose, timeline_target=timeline
+    )
 
 
 def boot(
@@ -62,6 +76,7 @@ def boot(
     *,
     json_target: str = "",
     verbose: bool = False,
+    timeline_target: str = "",
 ) -> int:
     """Boot and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
 
@@ -72,8 +87,46 @@ def boot(
     if json_target:
         record.write(json_target)
     colour = colour_wanted(sys.stderr, os.environ)
+    if timeline_target:
+        _draw(record, timeline_target, colour)
     print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
     return record.exit_code
+
+
+def compare_boots(
+    project: Project,
+    options: BootOptions,
+    revision: str,
+    progress: Progress,
+    *,
+    json_target: str = "",
+) -> int:
+    """Boot as it is and as ``revision`` was; which initcalls got slower or faster."""
+    compared = against_revision(project, options, revision, progress)
+    progress.close()
+    if json_target:
+        text = json.dumps(compared.to_json(), indent=2) + "\n"
+        if json_target == "-":
+            print(text, end="")
+        else:
+            write_whole(Path(json_target), text)
+    out = sys.stderr if json_target == "-" else sys.stdout
+    print(render_comparison(compared, before_name=revision, after_name="now"), end="", file=out)
+    return EXIT_GOOD
+
+
+def _draw(record: RunRecord, target: str, colour: bool) -> None:
+    drawn = Timeline.from_record(record.to_json())
+    facts = {
+        "kernel": record.kernel.release,
+        "host": record.host,
+        "vCPUs": str(record.guest.cpus),
+        "memory": f"{record.guest.memory_mib} MiB",
+        "verdict": f"{record.outcome.verdict.value} {record.outcome.summary}",
+    }
+    write_whole(Path(target), page.render(drawn, title="Boot timeline", facts=facts))
+    width = shutil.get_terminal_size().columns
+    print(terminal.render(drawn, width=width, colour=colour), end="", file=sys.stderr)
 
 
 def _streams(progress: Progress, stdout_is_json: bool, verbose: bool) -> Streams:

@@ -31,6 +31,8 @@ HELP = {
     "allow_warnings": "a kernel WARNING alone does not fail the run",
     "events": "how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
     "where KVM has it), port or none",
+    "timeline": "write a picture of the boot's stages and initcalls to this .html file",
+    "compare": "boot this revision too, several times by turns, and say which initcalls differ",
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 

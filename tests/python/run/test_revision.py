@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A checkout at another revision has that revision's files and patches, and costs ours nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.kernel import identity, tree
+from kvm.project import Project
+from kvm.run import revision
+from support.checkout import FILES, Checkout, git
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
+    root = tmp_path / "checkout"
+    (root / "linux" / "patches").mkdir(parents=True)
+    (root / "linux" / "patches" / "series").write_text("")
+    (root / "tools" / "kvm").mkdir(parents=True)
+    (root / ".gitignore").write_text("/build/\n/linux/tree/\n/source-*\n*.tar.gz\n")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("KERNEL_TREE", raising=False)
+    made = Checkout(Project(root))
+    made.repin("6.12.1", FILES)
+    git(root, "init", "-q")
+    return made
+
+
+def commit(checkout: Checkout, name: str) -> str:
+    (checkout.project.root / "tools" / "kvm" / "vmm.txt").write_text(f"{name}\n")
+    git(checkout.project.root, "add", "--all")
+    git(checkout.project.root, "commit", "-q", "--no-verify", "-m", name)
+    return git(checkout.project.root, "rev-parse", "HEAD").strip()
+
+
+def change_kernel(checkout: Checkout, text: str) -> None:
+    (checkout.tree / "init" / "main.c").write_text(text)
+    tree.save(checkout.project, quiet, message=f"init: say {text.strip()}")
+
+
+def state(checkout: Checkout) -> tuple[str, str, str]:
+    root = checkout.project.root
+    kernel = git(checkout.tree, "status", "--porcelain") + git(checkout.tree, "rev-parse", "HEAD")
+    return git(root, "status", "--porcelain"), git(root, "rev-parse", "HEAD"), kernel
+
+
+def test_both_halves_are_as_they_were(checkout: Checkout) -> None:
+    tree.prepare(checkout.project, quiet)
+    first = commit(checkout, "first")
+    change_kernel(checkout, "second\n")
+    second = commit(checkout, "second")
+    (checkout.project.root / "tools" / "kvm" / "vmm.txt").write_text("an edit\n")
+    before = state(checkout)
+    for name, commit_id, main in (
+        ("first", first, FILES["init/main.c"]),
+        ("second", second, "second\n"),
+        ("first", first, FILES["init/main.c"]),
+    ):
+        old = revision.checkout(checkout.project, commit_id, quiet)
+        ready = tree.prepare(old, quiet)
+        assert (old.root / "tools" / "kvm" / "vmm.txt").read_text() == f"{name}\n"
+        assert (ready.path / "init" / "main.c").read_text() == main
+    assert state(checkout) == before
+
+
+def test_equal_kernels_have_equal_ids(checkout: Checkout) -> None:
+    ready = tree.prepare(checkout.project, quiet)
+    old = revision.checkout(checkout.project, commit(checkout, "only"), quiet)
+    assert identity.source_id(tree.prepare(old, quiet)) == identity.source_id(ready)
+
+
+def test_what_names_no_commit_is_refused(checkout: Checkout) -> None:
+    commit(checkout, "only")
+    with pytest.raises(UserError, match="no-such-branch names no commit"):
+        revision.resolve(checkout.project, "no-such-branch")

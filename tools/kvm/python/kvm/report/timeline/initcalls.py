@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Initcalls and their levels out of events. Times are seconds since guest entry."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from kvm.report.timeline.reading import Reading
+from kvm.verdict.guest_events import Event
+
+KINDS = frozenset(("level", "initcall_start", "initcall_finish"))
+
+
+@dataclass(slots=True)
+class Call:
+    """``end_s`` is None when its return was not told; ``value`` is what it returned."""
+
+    name: str
+    start_s: float
+    end_s: float | None = None
+    value: int = 0
+
+    @property
+    def seconds(self) -> float:
+        return 0.0 if self.end_s is None else self.end_s - self.start_s
+
+    @property
+    def note(self) -> str:
+        """What it returned, in words; "" when that was 0."""
+        if self.value == 0:
+            return ""
+        code = errno.errorcode.get(-self.value)
+        return f"returned {self.value}" + (f" ({code})" if code else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    name: str
+    start_s: float
+    end_s: float
+
+
+def calls(events: Iterable[Event]) -> tuple[list[Call], int]:
+    """In order of start, and how many ended that were not seen to begin.
+
+    A module's initcall runs in another process than the one that asked for it: only names
+    match an end to its beginning, the last open one first.
+    """
+    found: list[Call] = []
+    running: dict[str, list[Call]] = {}
+    unmatched = 0
+    for event in events:
+        if event.kind == "initcall_start":
+            call = Call(event.name, event.t_s)
+            found.append(call)
+            running.setdefault(event.name, []).append(call)
+        elif event.kind == "initcall_finish":
+            if begun := running.get(event.name):
+                call = begun.pop()
+                call.end_s, call.value = event.t_s, event.value
+            else:
+                unmatched += 1
+    return found, unmatched
+
+
+def boot_events(reading: Reading) -> list[Event]:
+    """Levels and initcalls until the first program ran: modules come later still."""
+    booted_s = reading.booted_s
+    return [e for e in reading.events if e.kind in KINDS and e.t_s <= booted_s]
+
+
+def levels(reading: Reading) -> list[Level]:
+    """A level lasts until its last initcall event: between two of them the kernel does other
+    things. One that had none lasts until the next, and one that the boot ended in until then.
+    """
+    events = boot_events(reading)
+    starts = [at for at, event in enumerate(events) if event.kind == "level"]
+    found = []
+    for at, until in itertools.pairwise([*starts, len(events)]):
+        if until == len(events):
+            end_s = _last_end(reading, events, at)
+        else:
+            end_s = events[until - 1 if until > at + 1 else until].t_s
+        found.append(Level(events[at].name, events[at].t_s, end_s))
+    return found
+
+
+def _last_end(reading: Reading, events: list[Event], at: int) -> float:
+    """Of the last level, which began with ``events[at]``."""
+    booted_s = reading.booted_s
+    if math.isinf(booted_s):
+        return reading.last_s
+    return events[-1].t_s if at < len(events) - 1 else booted_s

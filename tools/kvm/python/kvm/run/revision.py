@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""This checkout as it was at another revision, in a folder of its own.
+
+``build/revision/checkout`` borrows the objects of this repository and of its kernel tree and
+writes none to them. It is kept: the next revision changes only what differs, and its build
+folders make builds incremental.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.kernel import tree
+from kvm.kernel.git import Repository
+from kvm.kernel.tree import Mode
+from kvm.process import CommandError
+from kvm.project import Project
+
+Say = Callable[[str], None]
+
+
+def resolve(project: Project, revision: str) -> str:
+    """The commit's full id. Raises ``UserError`` for what names none."""
+    commit = Repository(project.root).commit_of(revision)
+    if commit is None:
+        raise UserError(
+            f"{revision} names no commit of {project.root}", "give a branch, tag or commit id"
+        )
+    return commit
+
+
+def checkout(project: Project, commit: str, say: Say) -> Project:
+    """The checkout at ``commit``, its kernel tree ready to follow its patches."""
+    root = project.build / "revision" / "checkout"
+    if not (root / ".git" / "HEAD").exists():
+        say("copying the checkout")
+        _clone(project.root, root)
+    here = Repository(root)
+    (here.git_dir / "index.lock").unlink(missing_ok=True)  # of a killed one
+    here.call("checkout", "--quiet", "--force", "--detach", commit)
+    here.call("clean", "-fdq")
+    made = Project(root)
+    source = tree.prepare(project, say)
+    if source.mode is Mode.PINNED:
+        _share_tree(source.path, made.linux / "tree", say)
+    return made
+
+
+def _share_tree(origin: Path, path: Path, say: Say) -> None:
+    """A kernel tree for the copy: at the origin's last saved state, to be moved from there."""
+    state = origin / ".git" / tree.STATE_FILE
+    if (path / ".git" / tree.STATE_FILE).exists():
+        return
+    say("copying the kernel tree")
+    shutil.rmtree(path, ignore_errors=True)
+    _clone(origin, path)
+    here = Repository(path)
+    for key, value in (("feature.manyFiles", "true"), ("gc.auto", "0"), ("core.fsync", "none")):
+        here.call("config", key, value)
+    here.call("checkout", "--quiet", "-B", "tools-kvm", json.loads(state.read_text())["tip"])
+    shutil.copy(state, path / ".git" / tree.STATE_FILE)
+
+
+def _clone(origin: Path, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        Repository(origin).run("clone", "--quiet", "--shared", "--no-checkout", origin, path)
+    except CommandError as failed:
+        shutil.rmtree(path, ignore_errors=True)
+        raise UserError(
+            f"{origin} could not be copied: {failed.completed.output.strip()}", "mend that"
+        ) from failed
