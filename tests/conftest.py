@@ -3,7 +3,14 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
+
+# A shell starts what runs in the background with SIGINT ignored, and so would be all that the
+# tests start: a Ctrl-C could not be tested, and no shell could trap one.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _rank(item: pytest.Item) -> int:
