@@ -14,6 +14,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from kvm import cli
+from kvm.commands import bisect, kernel, lab
 from kvm.run.options import BENCH_HELP, HELP, REPORT_HELP, TEST_HELP
 
 
@@ -93,6 +94,7 @@ def test(
     resume: bool = False,
     reruns: int = 3,
     planted: bool = False,
+    bisect_planted: bool = False,
     json: str = "",
 ) -> None:
     """Run every test: C++, Python, style, and boots in a lab host. Words after -- go to pytest.
@@ -125,74 +127,8 @@ def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
         print(run(what, project, progress, runs=runs, json_target=json), end="")
 
 
-@task(name="fetch", help={"locked": HELP["locked"]})
-def kernel_fetch(c: Context, locked: bool = False) -> None:
-    """Bring the pinned kernel source into the cache and verify it."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel source") as say:
-        print(commands.fetch_source(project, say, pinned_only=locked))
-
-
-@task(name="tree", help={"locked": HELP["locked"]})
-def kernel_tree(c: Context, locked: bool = False) -> None:
-    """Make linux/tree: the pinned source plus one commit for each of our patches."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel tree") as say:
-        print(commands.tree_state(project, say, pinned_only=locked))
-
-
-@task(name="save", help={"message": "subject of the commit that uncommitted edits become"})
-def kernel_save(c: Context, message: str = "") -> None:
-    """Turn the commits and edits in linux/tree into linux/patches."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress):
-        print(commands.save(project, progress.note, message))
-
-
-@task(
-    name="config",
-    help={"config": HELP["config"], "configitem": HELP["configitem"]},
-    iterable=["configitem"],
+namespace = Collection(
+    build_and_boot, boot, build, doctor, test, report, bench, bisect.bisect, bisect.bisect_step
 )
-def kernel_config(c: Context, config: str = "default", configitem: list[str] | None = None) -> None:
-    """Resolve a config and check that every requested symbol survived; prints its path."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel config") as say:
-        print(commands.resolve_config(project, say, config, tuple(configitem or ())))
-
-
-@task(name="build", help={"config": HELP["config"], "bzimage": "also build a bzImage"})
-def kernel_build(c: Context, config: str = "default", bzimage: bool = False) -> None:
-    """Build the kernel alone; prints its id and the folder of the image."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel") as say:
-        print(commands.build_kernel(project, say, config, bzimage=bzimage))
-
-
-@task(name="status")
-def lab_status(c: Context) -> None:
-    """Say which lab hosts are running."""
-    from kvm.host import lab
-
-    with cli.command() as (project, _):
-        print(*lab.statuses(project) or ("no lab host is running",), sep="\n")
-
-
-@task(name="stop")
-def lab_stop(c: Context) -> None:
-    """End the lab hosts of this checkout, whatever state they are in."""
-    from kvm.host import lab
-
-    with cli.command() as (project, _):
-        print(f"stopped {stopped}" if (stopped := lab.stop(project)) else "no lab host was running")
-
-
-kernel = (kernel_fetch, kernel_tree, kernel_save, kernel_config, kernel_build)
-namespace = Collection(build_and_boot, boot, build, doctor, test, report, bench)
-namespace.add_collection(Collection("kernel", *kernel))
-namespace.add_collection(Collection("lab", lab_status, lab_stop))
+namespace.add_collection(kernel.COMMANDS)
+namespace.add_collection(lab.COMMANDS)

@@ -16,6 +16,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import UserError
 from kvm.kernel.git import Repository
+from kvm.kernel.series_memory import SeriesMemory
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +53,27 @@ def commit_series(
 ) -> str:
     """Commit each patch on top of ``base`` without touching the work tree; the tip's id.
 
+    What the series has in common with one that was committed before is taken from there.
     Raises ``UserError`` naming the patch, the file and the hunk that does not apply.
     """
-    tip = base
-    with repository.scratch_index(base) as env:
-        for number, name in enumerate(series.names, 1):
-            say(f"applying {name} ({number}/{len(series.names)})")
-            patch = series.folder / name
-            done = repository.run("apply", "--cached", "--verbose", patch, env=env, check=False)
-            if not done.ok:
+    memory = SeriesMemory.load(repository, base)
+    paths = [series.folder / name for name in series.names]
+    done, tip = memory.longest(paths)
+    if done == len(paths):
+        return tip
+    with repository.scratch_index(tip) as env:
+        for number, patch in enumerate(paths[done:], done + 1):
+            say(f"applying {patch.name} ({number}/{len(paths)})")
+            applied = repository.run("apply", "--cached", "--verbose", patch, env=env, check=False)
+            if not applied.ok:
                 raise UserError(
-                    f"{patch} does not apply:\n{_rejection(done.output, patch)}",
+                    f"{patch} does not apply:\n{_rejection(applied.output, patch)}",
                     "the kernel tree is unchanged; mend the patch or its place in the series file",
                 )
             tree = repository.call("write-tree", env=env)
             tip = _commit(repository, tree, tip, patch)
+            memory.add(paths[:number], tip)
+    memory.save()
     return tip
 
 

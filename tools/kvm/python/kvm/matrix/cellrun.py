@@ -95,14 +95,15 @@ class CellRunner:
         return _Try(attempt, outcome, tuple(bench.checks), bench.exits(), _timings(bench, seconds))
 
     def _bench(self, cell: Cell, folder: Path, ends_at: float) -> CellBench:
-        guest = self._kernel(cell.config)
+        guest, hosting = self._kernels(cell)
+        assert isinstance(guest, Kernel) and isinstance(hosting, Kernel), cell.id
         return CellBench(
             cell=cell,
             folder=folder,
             seed=int(hashlib.sha256(cell.id.encode()).hexdigest()[:8], 16),
             around=self.around,
             guest=Halves(guest, self.order.vmm),
-            hosting=Halves(self._kernel(LAB_CONFIGS.get(cell.host, "default")), self.order.vmm),
+            hosting=Halves(hosting, self.order.vmm),
             ends_at=ends_at,
             note=lambda text: self.say(f"{cell.id}: {text}"),
         )
@@ -135,17 +136,14 @@ class CellRunner:
             return Outcome(Verdict.PASS, Reason.OK, f"{count} checks held")
         return bench.outcome
 
-    def _kernel(self, config: str) -> Kernel:
-        kernel = self.order.kernels[config]
-        assert isinstance(kernel, Kernel), config
-        return kernel
+    def _kernels(self, cell: Cell) -> tuple[Kernel | BuildFailure, Kernel | BuildFailure]:
+        """The guest's and the lab host's."""
+        hosting = self.order.lab_kernel(LAB_CONFIGS.get(cell.host, "default"))
+        return self.order.kernels[cell.config], hosting
 
     def _unbuilt(self, cell: Cell) -> BuildFailure | None:
-        for config in (cell.config, LAB_CONFIGS.get(cell.host, "default")):
-            found = self.order.kernels[config]
-            if isinstance(found, BuildFailure):
-                return found
-        return None
+        found = (kernel for kernel in self._kernels(cell) if isinstance(kernel, BuildFailure))
+        return next(found, None)
 
     def _build_failure(self, broken: BuildFailure) -> _Try:
         """Its other cells run; these can't tell."""

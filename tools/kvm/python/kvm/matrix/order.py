@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,10 @@ class BuildFailure:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``kernels`` are by config, ``slots`` is how many lab hosts may run at once."""
+    """``kernels`` are by config, ``slots`` is how many lab hosts may run at once.
+
+    ``lab_kernels`` are the lab hosts', where these are not the guests' own (a bisection's).
+    """
 
     number: int
     folder: Path
@@ -42,6 +45,11 @@ class Order:
     reruns: int = 3
     user_workload: str = ""
     slots: int = 2
+    lab_kernels: Mapping[str, Kernel | BuildFailure] = field(default_factory=dict)
+
+    def lab_kernel(self, config: str) -> Kernel | BuildFailure:
+        """The kernel of a lab host with that config."""
+        return self.lab_kernels.get(config) or self.kernels[config]
 
     def write(self, name: str = FILE) -> Path:
         """To its place in ``folder``."""
@@ -63,6 +71,7 @@ class Order:
                 reruns=record["reruns"],
                 user_workload=record["user_workload"],
                 slots=record["slots"],
+                lab_kernels={n: _kernel(item) for n, item in record["lab_kernels"].items()},
             )
         except (OSError, ValueError, KeyError, TypeError) as bad:
             raise UserError(
@@ -79,6 +88,7 @@ class Order:
             "reruns": self.reruns,
             "user_workload": self.user_workload,
             "slots": self.slots,
+            "lab_kernels": {name: _plain(item) for name, item in self.lab_kernels.items()},
         }
 
 

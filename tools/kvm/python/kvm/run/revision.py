@@ -9,6 +9,7 @@ folders make builds incremental.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -33,19 +34,19 @@ def resolve(project: Project, revision: str) -> str:
     return commit
 
 
-def checkout(project: Project, commit: str, say: Say) -> Project:
-    """The checkout at ``commit``, its kernel tree ready to follow its patches."""
-    root = project.build / "revision" / "checkout"
-    if not (root / ".git" / "HEAD").exists():
-        say("copying the checkout")
-        _clone(project.root, root)
+def checkout(project: Project, commit: str, say: Say, root: Path | None = None) -> Project:
+    """The checkout at ``commit``, in ``root``, its kernel tree ready to follow its patches."""
+    root = root or project.build / "revision" / "checkout"
+    clone(project.root, root, say)
     here = Repository(root)
     (here.git_dir / "index.lock").unlink(missing_ok=True)  # of a killed one
     here.call("checkout", "--quiet", "--force", "--detach", commit)
     here.call("clean", "-fdq")
     made = Project(root)
-    source = tree.prepare(project, say)
+    source = tree.locate(project)
     if source.mode is Mode.PINNED:
+        if not (source.path / ".git" / tree.STATE_FILE).exists():
+            tree.prepare(project, say)
         _share_tree(source.path, made.linux / "tree", say)
     return made
 
@@ -55,9 +56,8 @@ def _share_tree(origin: Path, path: Path, say: Say) -> None:
     state = origin / ".git" / tree.STATE_FILE
     if (path / ".git" / tree.STATE_FILE).exists():
         return
-    say("copying the kernel tree")
     shutil.rmtree(path, ignore_errors=True)
-    _clone(origin, path)
+    clone(origin, path, say)
     here = Repository(path)
     for key, value in (("feature.manyFiles", "true"), ("gc.auto", "0"), ("core.fsync", "none")):
         here.call("config", key, value)
@@ -65,12 +65,20 @@ def _share_tree(origin: Path, path: Path, say: Say) -> None:
     shutil.copy(state, path / ".git" / tree.STATE_FILE)
 
 
-def _clone(origin: Path, path: Path) -> None:
+def clone(origin: Path, path: Path, say: Say) -> None:
+    """A repository at ``path`` that borrows the objects of ``origin``'s; kept if it is there."""
+    if (path / ".git" / "HEAD").exists():
+        return
+    say(f"copying {origin.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.new")  # renamed when whole
+    for old in (part, path):
+        shutil.rmtree(old, ignore_errors=True)
     try:
-        Repository(origin).run("clone", "--quiet", "--shared", "--no-checkout", origin, path)
+        Repository(origin).run("clone", "--quiet", "--shared", "--no-checkout", origin, part)
     except CommandError as failed:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(part, ignore_errors=True)
         raise UserError(
             f"{origin} could not be copied: {failed.completed.output.strip()}", "mend that"
         ) from failed
+    os.replace(part, path)

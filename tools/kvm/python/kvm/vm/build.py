@@ -38,6 +38,9 @@ _COMPILED = (
 # The modules that run beside the core; the rest of the package stays with the harness.
 _GUEST = ("guest/__init__.py", "guest/events.py", "guest/protocol.py")
 _PYTHON = ("__init__.py", "errors.py", "vm", *_GUEST)
+# Each file that makes the VMM, by its path in the checkout.
+_PACKAGE = "tools/kvm/python/kvm"
+SOURCES = (*_COMPILED, *(f"{_PACKAGE}/{name}" for name in _PYTHON))
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
 
 
@@ -79,8 +82,7 @@ def build(project: Project, uapi: Path, say: Say) -> Vmm:
 
 
 def _sources(project: Project) -> Iterator[Path]:
-    package = project.root / "tools" / "kvm" / "python" / "kvm"
-    for start in (*(project.root / name for name in _COMPILED), *(package / n for n in _PYTHON)):
+    for start in (project.root / name for name in SOURCES):
         if start.is_file():
             yield start
         for path in sorted(start.rglob("*")) if start.is_dir() else ():
@@ -164,7 +166,7 @@ def _telling(output: str) -> tuple[str, ...]:
 
 def _keep(project: Project, artifact: Path) -> None:
     """Copy the core and its modules into the cache, whole or not at all."""
-    package = project.root / "tools" / "kvm" / "python" / "kvm"
+    package = project.root / _PACKAGE
     cores = list((project.vmm_build / "tools" / "kvm" / "python").rglob("_core*.so"))
     if len(cores) != 1:
         raise BuildError(f"expected one compiled core in {project.vmm_build}, found {len(cores)}")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A history to search, and the command that does."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.bisect import command
+from kvm.report.live import Progress
+from support.history import Bisect, History
+
+
+@pytest.fixture
+def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
+    monkeypatch.delenv("KERNEL_TREE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return History.make(tmp_path / "checkout")
+
+
+WORDS: dict[str, Any] = {
+    "good": "",
+    "bad": "HEAD",
+    "cell": "",
+    "test": "",
+    "fix": False,
+    "first_parent": False,
+    "skip": None,
+    "path": None,
+    "term_old": "",
+    "term_new": "",
+    "confidence": 0.99,
+    "reason": "",
+    "signature": "",
+    "deadline": 60.0,
+    "no_blame": False,
+    "configs": "",
+    "devices": False,
+    "resume": False,
+    "json": "",
+    "output": None,
+}
+
+
+@pytest.fixture
+def bisect_words() -> dict[str, Any]:
+    """The command's options as they are when none is given."""
+    return dict(WORDS)
+
+
+@pytest.fixture
+def bisect(history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Bisect:
+    """``./invoke bisect`` with these options and ``sh -c SCRIPT``; the report as JSON.
+
+    ``notes`` holds what was said meanwhile.
+    """
+
+    def run(script: str, **words: Any) -> dict[str, Any]:
+        answer = tmp_path / "report.json"
+        answer.unlink(missing_ok=True)
+        said = io.StringIO()
+        given = {**WORDS, "json": str(answer), **words}
+        argv = ("sh", "-c", script) if script else ()
+        code = command.main(history.project, Progress(said, live=False), argv=argv, **given)
+        report: dict[str, Any] = json.loads(answer.read_text())
+        report["notes"] = said.getvalue()
+        report["code"] = code
+        return report
+
+    return run

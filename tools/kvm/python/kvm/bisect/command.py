@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The ``bisect`` and ``bisect-step`` commands: from words to a report and an exit code."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kvm.bisect import minimise, variants
+from kvm.bisect.hunt import Hunt
+from kvm.bisect.model import Report
+from kvm.bisect.request import Request, resolve_ends
+from kvm.bisect.session import Session
+from kvm.bisect.subject import Subject
+from kvm.bisect.subjects.cell import CellSubject
+from kvm.bisect.subjects.command import CommandSubject, PytestSubject
+from kvm.bisect.workplace import Workplace
+from kvm.errors import UserError
+from kvm.kernel import tree
+from kvm.kernel.git import Repository
+from kvm.kernel.tree import Mode
+from kvm.lock import locked
+from kvm.matrix import plan, workloads
+from kvm.matrix.cell import Cell
+from kvm.matrix.select import USER_WORKLOAD
+from kvm.project import Project
+from kvm.report.bisect.write import write
+from kvm.report.live import Progress
+from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
+
+
+def main(
+    project: Project,
+    progress: Progress,
+    *,
+    resume: bool,
+    json: str,
+    output: Sequence[str] | None,
+    skip: Sequence[str] | None,
+    path: Sequence[str] | None,
+    deadline: float,
+    no_blame: bool,
+    **plain: Any,
+) -> int:
+    """Search history, or the difference of two configs or device sets; 0 when it was found."""
+    targets = [*(output or ()), *((f"json:{json}" if json == "-" else json,) if json else ())]
+    lock = project.build / "bisect" / "lock"
+    with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
+        if resume:
+            session = Session.unfinished(project)
+        else:
+            wanted = Request(
+                skip=tuple(skip or ()),
+                paths=tuple(path or ()),
+                deadline_s=deadline,
+                blame=not no_blame,
+                **plain,
+            )
+            session = _begin(project, progress, wanted.check())
+        if session.request.configs or session.request.devices:
+            return _minimise(project, session, progress, json)
+        report = _hunt(project, session, progress)
+    progress.close()
+    return _conclude(session, report, targets)
+
+
+def find_cell(project: Project, name: str) -> Cell:
+    """A cell of the plan, by its id; raises ``UserError`` naming the nearest one."""
+    known = plan.load(project.root / "tests" / "matrix.toml", (*workloads.known(), USER_WORKLOAD))
+    cells = {cell.id: cell for subset in known.subsets for cell in known.cells(subset)}
+    if name in cells:
+        return cells[name]
+    close = difflib.get_close_matches(name, cells, 1)
+    raise UserError(
+        f"--cell {name}: the plan has no such cell",
+        (f"did you mean {close[0]}? " if close else "")
+        + "see ./invoke test --matrix --subset full --list",
+    )
+
+
+def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
+    if wanted.cell:
+        find_cell(project, wanted.cell)
+    command = shlex.join(["./invoke", *_typed()])
+    if wanted.configs or wanted.devices:
+        return Session.begin(project, wanted, ("", ""), command)
+    searched = _searched(project)
+    ends = resolve_ends(searched, wanted)
+    if searched.is_dirty():
+        progress.note(f"{searched.path} has uncommitted changes: commits alone are searched")
+    return Session.begin(project, wanted, (ends.good, ends.bad), command)
+
+
+def _searched(project: Project) -> Repository:
+    """The repository whose history is searched: the user's own, which is only read."""
+    source = tree.locate(project)
+    return Repository(source.path if source.mode is Mode.EXTERNAL else project.root)
+
+
+def _hunt(project: Project, session: Session, progress: Progress) -> Report:
+    with progress.phase("work tree") as say:
+        workplace = Workplace.make(project, session.journal(), say)
+    subject = _subject(project, session, workplace)
+    try:
+        return Hunt(session, workplace, subject, progress).run()
+    except KeyboardInterrupt:
+        progress.note("nothing is lost: ./invoke bisect --resume goes on")
+        raise
+    finally:
+        subject.close()
+
+
+def _minimise(project: Project, session: Session, progress: Progress, json_target: str) -> int:
+    """The same at one commit, the checkout's."""
+    with progress.phase("work tree") as say:
+        workplace = Workplace.make(project, session.journal(), say)
+    subject = CellSubject(workplace, find_cell(project, session.request.cell), session.runs)
+    try:
+        if session.request.configs:
+            good, bad = session.request.config_names
+            varied = variants.configs(
+                subject, workplace.head, (good, bad), project.linux / "configs", session.folder
+            )
+        else:
+            varied = variants.devices(subject, workplace.head)
+        found = minimise.minimise(varied, session, workplace, progress)
+    finally:
+        subject.close()
+    progress.close()
+    minimise.conclude(found, session, json_target)
+    return EXIT_GOOD
+
+
+def _subject(project: Project, session: Session, workplace: Workplace) -> Subject:
+    wanted = session.request
+    if wanted.cell:
+        return CellSubject(workplace, find_cell(project, wanted.cell), session.runs)
+    if wanted.test:
+        return PytestSubject(workplace, (wanted.test,), session.runs, wanted.deadline_s)
+    return CommandSubject(workplace, wanted.argv, session.runs, wanted.deadline_s)
+
+
+def _conclude(session: Session, report: Report, targets: Sequence[str]) -> int:
+    kept = [str(session.folder / f"report.{form}") for form in ("html", "md", "json")]
+    if not any(target in ("json:-", "-") for target in targets):
+        write(report, ["txt:-"])
+    for path in write(report, [*kept, *targets]):
+        if path.endswith(".html"):
+            print(f"report: {_short(Path(path))}", file=sys.stderr)
+    return EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path
+
+
+def _typed() -> list[str]:
+    words = sys.argv[1:]
+    return words[2:] if words[:1] == ["--search-root"] else words  # the wrapper's

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How many runs tell a good revision from a bad one that fails only now and then. Pure.
+
+A sequential test (Wald, 1945): each run moves the odds that the revision is bad, a failure by
+rate/noise, a pass by (1 - rate)/(1 - noise); it ends when the odds are clear enough. A failure
+that always shows is decided by its first run.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from kvm.bisect.model import Mark
+
+# How often a run of good code shows the very same failure by chance.
+_NOISE = 0.0001
+# What "always" is taken for: no number of runs proves it.
+_STEADY = 0.99999
+# Of a rate measured in few runs, what is counted on.
+_CAUTION = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """The test of one revision; ``error`` is how often its answer may be wrong."""
+
+    rate: float
+    error: float
+
+    @classmethod
+    def steady(cls, error: float) -> Sequential:
+        return cls(_STEADY, error)
+
+    @classmethod
+    def measured(cls, rate: float, error: float) -> Sequential:
+        """For a failure that showed at this rate in a few runs, taken cautiously."""
+        return cls(max(_CAUTION * rate, 0.01), error)
+
+    def decide(self, bad: int, good: int) -> Mark | None:
+        """GOOD or BAD once the runs so far are enough, else None."""
+        odds = bad * math.log(self.rate / _NOISE) + good * math.log((1 - self.rate) / (1 - _NOISE))
+        bound = math.log((1 - self.error) / self.error)
+        if odds >= bound:
+            return Mark.BAD
+        return Mark.GOOD if odds <= -bound else None
+
+    @property
+    def passes_needed(self) -> int:
+        """How many runs without the failure make a revision good."""
+        each = math.log((1 - _NOISE) / (1 - self.rate))
+        return math.ceil(math.log((1 - self.error) / self.error) / each)
+
+
+def error_of_each(confidence: float, answers: int) -> float:
+    """How often each of so many answers may be wrong when all must be right."""
+    return (1 - confidence) / max(answers, 1)
+
+
+def runs_to_see(rate: float, confidence: float) -> int:
+    """How many runs show a failure of that rate at least once."""
+    return math.ceil(math.log(1 - confidence) / math.log(1 - rate))

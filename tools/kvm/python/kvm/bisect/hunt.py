@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One bisection from its ends to its report: verify, search, blame."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from dataclasses import dataclass, field, replace
+
+from kvm.bisect import blame, ends
+from kvm.bisect.confidence import Sequential, error_of_each
+from kvm.bisect.decide import Judge
+from kvm.bisect.ends import Wanted
+from kvm.bisect.model import (
+    Axis,
+    Blame,
+    Commit,
+    Decision,
+    Failure,
+    Label,
+    Mark,
+    Mix,
+    Report,
+    Step,
+)
+from kvm.bisect.patches import guilty_patch
+from kvm.bisect.request import Request
+from kvm.bisect.search import Place, Search, Terms
+from kvm.bisect.session import Session
+from kvm.bisect.subject import Built, NoSuchTest, Say, Subject, Unbuildable
+from kvm.bisect.workplace import Workplace
+from kvm.errors import UserError
+from kvm.report.live import Progress
+
+# The table of blame has at most that many answers of its own, and there are two ends.
+_OTHER_ANSWERS = 8
+
+
+@dataclass(slots=True)
+class Hunt:
+    """The parts of a bisection, and what it has found so far."""
+
+    session: Session
+    workplace: Workplace
+    subject: Subject
+    progress: Progress
+    steps: list[Step] = field(default_factory=list)
+
+    def run(self) -> Report:
+        """Raises ``UserError`` when the ends are not what they were said to be."""
+        begun = time.time()
+        good, bad = self.session.ends
+        failure, judge = self._verified(good, bad)
+        self.progress.note(f"hunting {failure.reason.value}: {failure.summary}")
+        search = Search(self.workplace.searched, self._terms)
+        end = self._search(search, judge)
+        first_bad = self.workplace.commit(end.first_bad) if end.first_bad else None
+        with self.progress.phase("blame") as say:
+            found = self._blame(judge, first_bad, say) if self.request.blame else None
+        return self._report(failure, end, first_bad, found, search.log(), begun)
+
+    @property
+    def request(self) -> Request:
+        return self.session.request
+
+    @property
+    def _terms(self) -> Terms:
+        old, new = ("broken", "fixed") if self.request.fix else ("good", "bad")
+        return Terms(self.request.term_old or old, self.request.term_new or new)
+
+    def _verified(self, good: str, bad: str) -> tuple[Failure, Judge]:
+        """The failure that the failing end shows, and the judge of all other commits."""
+        failing, passing = (good, bad) if self.request.fix else (bad, good)
+        with self.progress.phase("ends") as say:
+            at_failing = self._built_end(failing, say)
+            at_passing = self._built_end(passing, say)
+            if at_failing.key == at_passing.key:
+                raise UserError(
+                    "the two ends have the same kernel and VMM: nothing to find",
+                    "what differs is in the test; bisect it with a command after --",
+                )
+            wanted = Wanted(self.request.reason, self.request.signature)
+            journal = self.workplace.journal
+            try:
+                failure = ends.failure_at(
+                    at_failing, at_passing, journal, wanted, self.request.confidence, say
+                )
+                judge = Judge(journal, failure, self._test(failure), say)
+                ends.check_passing(judge, at_passing)
+            except NoSuchTest as missing:
+                raise UserError(str(missing), "give ends at which the test exists") from missing
+        return failure, judge
+
+    def _test(self, failure: Failure) -> Sequential:
+        count = self.workplace.searched.call(
+            "rev-list", "--count", "{}..{}".format(*self.session.ends)
+        )
+        answers = math.ceil(math.log2(max(int(count), 2))) + _OTHER_ANSWERS
+        return ends.test_for(failure, error_of_each(self.request.confidence, answers))
+
+    def _built_end(self, commit: str, say: Say) -> Built:
+        try:
+            return self.subject.build(Mix.of(commit), say)
+        except Unbuildable as why:
+            raise UserError(f"the end {commit[:12]} {why}", "give ends that build") from why
+
+    def _search(self, search: Search, judge: Judge) -> Place:
+        good, bad = self.session.ends
+        place = search.start(
+            good,
+            bad,
+            first_parent=self.request.first_parent,
+            skipped=self.request.skip,
+            paths=self.request.paths or self.subject.paths,
+        )
+        while not place.over:
+            place = self._step(search, judge, place)
+        return place
+
+    def _step(self, search: Search, judge: Judge, place: Place) -> Place:
+        start = time.monotonic()
+        commit = self.workplace.commit(place.commit)
+        with self.progress.phase(f"step {len(self.steps) + 1}") as say:
+            say(f"{commit.short} {commit.subject}")
+            decision = self._decide(judge, Mix.of(commit.id), say)
+        if commit.id not in self.workplace.journal.steps:
+            self.workplace.journal.add_step(commit.id, time.monotonic() - start)
+        decision = replace(decision, seconds=self.workplace.journal.steps[commit.id])
+        self.steps.append(Step(commit, decision, place.left))
+        mark = _inverted(decision.mark) if self.request.fix else decision.mark
+        self.progress.note(
+            f"{self._terms.word(mark):4} {commit.short} {commit.subject}: {decision.why}"
+            f"{self._to_go(place)}"
+        )
+        return search.mark(commit.id, mark)
+
+    def _to_go(self, place: Place) -> str:
+        if not place.left:
+            return ""
+        steps = math.ceil(math.log2(place.left + 1))
+        each = statistics.median(step.decision.seconds for step in self.steps)
+        plural = "step" if steps == 1 else "steps"
+        return f" ({place.left} commits left, about {steps} {plural}, {steps * each:.0f} s)"
+
+    def _decide(self, judge: Judge, mix: Mix, say: Say) -> Decision:
+        """What cannot be built or found is skipped."""
+        judge = Judge(judge.journal, judge.failure, judge.test, say)
+        try:
+            return judge.decide(self.subject.build(mix, say))
+        except (Unbuildable, NoSuchTest) as why:
+            return Decision(Mark.SKIP, str(why))
+
+    def _blame(self, judge: Judge, first_bad: Commit | None, say: Say) -> Blame | None:
+        """Which half of the first bad commit, or of the range that is left."""
+        pair = self._pair(first_bad)
+        if pair is None:
+            return None
+        passing, failing = reversed(pair) if self.request.fix else pair
+        table = blame.Table.over(
+            passing,
+            failing,
+            self.subject.axes,
+            lambda mix: self._decide(judge, mix, say),
+        )
+        found = blame.find(table, self._differing(passing, failing))
+        if found.label in (Label.KERNEL, Label.INTERACTION) and not self.workplace.external:
+            patch = self._patch(judge, passing, failing, found, say)
+            return replace(found, patch=patch)
+        return found
+
+    def _pair(self, first_bad: Commit | None) -> tuple[str, str] | None:
+        """The last good commit and the first bad one that are known."""
+        if first_bad is not None:
+            parent = self.workplace.searched.commit_of(f"{first_bad.id}^1")
+            return (parent, first_bad.id) if parent is not None else None
+        good, bad = self.session.ends
+        for step in self.steps:
+            mark = _inverted(step.decision.mark) if self.request.fix else step.decision.mark
+            if mark is Mark.GOOD:
+                good = step.commit.id
+            elif mark is Mark.BAD:
+                bad = step.commit.id
+        return good, bad
+
+    def _differing(self, good: str, bad: str) -> frozenset[Axis]:
+        """Where both commits were built to the same, nothing has to be run."""
+        found = set()
+        for axis in self.subject.axes:
+            paths = self.workplace.paths_of(axis)
+            if self.workplace.content(good, paths) != self.workplace.content(bad, paths):
+                found.add(axis)
+        return frozenset(found)
+
+    def _patch(self, judge: Judge, passing: str, failing: str, found: Blame, say: Say) -> str:
+        """The one kernel patch; the rest of the machine is as it must be for it to show."""
+        vmm = failing if Axis.VMM in found.parts else passing
+
+        def test(commit: str) -> Decision:
+            return self._decide(judge, Mix(commit, commit, vmm), say)
+
+        return guilty_patch(self.workplace, passing, failing, test)
+
+    def _report(
+        self,
+        failure: Failure,
+        end: Place,
+        first_bad: Commit | None,
+        found: Blame | None,
+        log: str,
+        begun: float,
+    ) -> Report:
+        good, bad = (self.workplace.commit(commit) for commit in self.session.ends)
+        shown = first_bad.id if first_bad is not None else bad.id
+        return Report(
+            test=self.subject.words,
+            command=self.session.command,
+            good=good,
+            bad=bad,
+            failure=failure,
+            steps=tuple(self.steps),
+            first_bad=first_bad,
+            candidates=tuple(self.workplace.commit(commit) for commit in end.candidates),
+            blame=found,
+            confidence=self.request.confidence,
+            log=log,
+            repeat=self.subject.repeat(shown),
+            started=self.session.started,
+            seconds=round(time.time() - begun, 1),
+            kernels_built=self.workplace.kernels_built,
+            vmms_built=self.workplace.vmms_built,
+            reused=sum(step.decision.reused for step in self.steps),
+        )
+
+
+def _inverted(mark: Mark) -> Mark:
+    return {Mark.GOOD: Mark.BAD, Mark.BAD: Mark.GOOD}.get(mark, mark)

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a person asked a bisection to do, checked, and kept so that it can be resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.kernel.git import Repository
+from kvm.verdict.vocabulary import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """``good`` and ``bad`` are revisions as typed. One of ``cell``, ``test`` and ``argv`` is set.
+
+    ``fix``: the older end fails and the newer does not, and the commit that mended it is
+    wanted. ``reason`` and ``signature`` name the failure; else it is what the failing end shows.
+    ``configs`` is GOOD,BAD: kernel configs, whose difference is searched instead of history.
+    """
+
+    good: str = ""
+    bad: str = "HEAD"
+    cell: str = ""
+    test: str = ""
+    argv: tuple[str, ...] = ()
+    fix: bool = False
+    first_parent: bool = False
+    skip: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    term_old: str = ""
+    term_new: str = ""
+    confidence: float = 0.99
+    reason: str = ""
+    signature: str = ""
+    deadline_s: float = 3600.0
+    blame: bool = True
+    configs: str = ""
+    devices: bool = False
+
+    def check(self) -> Request:
+        """Raise ``UserError`` for what can't be meant; self otherwise."""
+        tests = [name for name in ("cell", "test", "argv") if getattr(self, name)]
+        if len(tests) != 1:
+            raise UserError(
+                "what to run at each step?" if not tests else f"both {' and '.join(tests)} given",
+                "give one of --cell ID, --test NODE, or a command after --",
+            )
+        if (self.configs or self.devices) and not self.cell:
+            raise UserError("--configs and --devices vary a machine", "give --cell ID")
+        if not (self.configs or self.devices or self.good):
+            raise UserError("--good is missing", "give a revision that does not fail")
+        if self.configs and len(self.config_names) != 2:
+            raise UserError(f"--configs {self.configs}", "give two: --configs GOOD,BAD")
+        if not 0.5 <= self.confidence < 1:
+            raise UserError(f"--confidence {self.confidence}", "give 0.5 to 0.9999")
+        known = {reason.value for reason in Reason}
+        if self.reason and self.reason not in known:
+            raise UserError(f"--reason {self.reason}", f"use one of {', '.join(sorted(known))}")
+        if self.deadline_s <= 0:
+            raise UserError(f"--deadline {self.deadline_s}", "give seconds above 0")
+        return self
+
+    @property
+    def config_names(self) -> tuple[str, ...]:
+        return tuple(self.configs.replace(",", " ").split())
+
+    @property
+    def words(self) -> str:
+        """What is run."""
+        return self.cell or self.test or " ".join(self.argv)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Request:
+        """Raises ``TypeError`` for what ``to_json`` did not write."""
+        known = {field.name for field in fields(cls)}
+        plain: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in record.items()
+            if name in known
+        }
+        return cls(**plain)
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """The two ends as full commit ids; ``count`` is how many commits lie between them."""
+
+    good: str
+    bad: str
+    count: int
+
+
+def resolve_ends(repository: Repository, request: Request) -> Ends:
+    """The commits meant. Raises ``UserError`` for two between which nothing can be found."""
+    good = _commit(repository, "--good", request.good)
+    bad = _commit(repository, "--bad", request.bad)
+    if good == bad:
+        raise UserError(f"--good and --bad are the same commit, {good[:12]}", "give two commits")
+    base = repository.run("merge-base", good, bad, check=False)
+    if not base.ok:
+        raise UserError(
+            f"{request.good} and {request.bad} have no common history", "give two of one history"
+        )
+    if base.output.strip() == bad:
+        mend = (
+            "--good is the older end with --fix too; there it is the one that fails"
+            if request.fix
+            else "swap the two; or add --fix to find the commit that mended it"
+        )
+        raise UserError(f"--good {request.good} is newer than --bad {request.bad}", mend)
+    count = int(repository.call("rev-list", "--count", f"{good}..{bad}"))
+    return Ends(good, bad, count)
+
+
+def _commit(repository: Repository, option: str, revision: str) -> str:
+    commit = repository.commit_of(revision)
+    if commit is None:
+        raise UserError(
+            f"{option} {revision} names no commit of {repository.path}",
+            "give a branch, tag or commit id",
+        )
+    return commit

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cell of the matrix, run by this checkout's harness on halves of other commits.
+
+The test is held fixed: the workload, the guest's init and the judge are those of the checkout
+where the command was typed, at every step. So a cell need not have existed when the commit
+was made, and what differs between two steps is the kernel and the VMM alone.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kvm.bisect.model import Axis, Mix, Run
+from kvm.bisect.subject import Built, Say
+from kvm.bisect.subjects.command import new_folder
+from kvm.bisect.workplace import Workplace
+from kvm.host import lab
+from kvm.kernel.build import Kernel
+from kvm.matrix import workloads
+from kvm.matrix.bench import Surroundings
+from kvm.matrix.cell import Cell
+from kvm.matrix.cellrun import CellRunner, repeat_command
+from kvm.matrix.hosting import LAB_CONFIGS, host_cpus
+from kvm.matrix.order import Order
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import hosts
+from kvm.run.halves import Halves
+from kvm.vm.build import Vmm
+
+SLOT = "bisect"
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What one run of a cell is made of."""
+
+    host: Kernel
+    guest: Kernel
+    vmm: Vmm
+
+    @property
+    def key(self) -> str:
+        return f"{self.host.id}|{self.guest.id}|{self.vmm.id}"
+
+
+@dataclass(slots=True)
+class CellSubject:
+    """``folder`` gets a folder for each run."""
+
+    workplace: Workplace
+    cell: Cell
+    folder: Path
+    _memory: hosts.Memory = field(default_factory=hosts.Memory)
+
+    @property
+    def words(self) -> str:
+        return self.cell.id
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        parts = (Axis.HOST, Axis.GUEST, Axis.VMM)
+        return tuple(
+            axis
+            for axis in parts
+            if not (axis is Axis.HOST and self.cell.host == "native")
+            and not (axis is Axis.VMM and self.workplace.external)
+        )
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return self.workplace.paths
+
+    def build(self, mix: Mix, say: Say) -> Built:
+        guest = self.halves(mix.guest, self.cell.config, say).kernel
+        host = self.halves(mix.host, LAB_CONFIGS.get(self.cell.host, "default"), say).kernel
+        vmm = self.halves(mix.vmm, self.cell.config, say).vmm
+        return self.ready(self.cell, Parts(host, guest, vmm), mix.guest[:12])
+
+    def halves(self, commit: str, config: str, say: Say) -> Halves:
+        return self.workplace.halves(commit, config, say)
+
+    def ready(self, cell: Cell, parts: Parts, name: str) -> Built:
+        """The run of ``cell`` on these parts."""
+        return Built(
+            key=f"{cell.id}|{parts.key}",
+            name=name,
+            run=lambda: self._run(cell, parts),
+            kernel=parts.guest.id,
+            vmm=parts.vmm.id,
+        )
+
+    def repeat(self, commit: str) -> str:
+        return f"git checkout {commit[:12]} && {repeat_command(self.cell, '')}"
+
+    def close(self) -> None:
+        lab.stop(self.workplace.project, SLOT)
+
+    def _run(self, cell: Cell, parts: Parts) -> Run:
+        return run_cell(self.workplace.project, cell, parts, self.folder, self._memory)
+
+
+def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, memory: hosts.Memory) -> Run:
+    """One attempt at a cell, in a new folder below ``folder``, in a lab host of bisections."""
+    order = Order(
+        number=0,
+        folder=new_folder(folder),
+        cells=(cell,),
+        vmm=parts.vmm,
+        kernels={cell.config: parts.guest},
+        reruns=0,
+        lab_kernels={LAB_CONFIGS.get(cell.host, "default"): parts.host},
+    )
+    silent = Progress(io.StringIO(), live=False)
+    around = Surroundings(project, SLOT, memory, silent, host_cpus(1))
+    result = CellRunner(order, around, "bisect").run(cell, workloads.find(cell.workload))
+    return Run(
+        result.verdict,
+        result.reason,
+        result.summary,
+        result.signature,
+        round(result.seconds, 3),
+        result.run_dir,
+    )
