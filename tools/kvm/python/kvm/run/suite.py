@@ -20,10 +20,15 @@ def main(
     n: int,
     matrix: bool,
     planted: bool,
+    bisect_planted: bool,
     extra: tuple[str, ...],
     **words: Any,
 ) -> int:
-    """The command from its words: all tests, the matrix, or the planted faults."""
+    """The command from its words: all tests, the matrix, or what is planted to be found."""
+    if bisect_planted:
+        from kvm.bisect import planted as bisections
+
+        return bisections.run(project, progress, only=k, json_target=words["json"])
     if not (matrix or planted):
         return run(project, progress, expression=k, workers=n, extra=extra)
     from kvm.matrix import command, select

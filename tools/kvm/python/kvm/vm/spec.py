@@ -68,7 +68,19 @@ class MachineSpec:
                 )
 
     def to_json(self) -> dict[str, Any]:
-        """A dict for ``json.dumps``; ``from_json`` is its inverse."""
+        """A dict for ``json.dumps``; ``from_json`` is its inverse.
+
+        What is the default is left out: so a VMM of an older commit, which a bisection boots,
+        is told of nothing that it does not know unless it is asked to do it.
+        """
+        plain = MachineSpec(self.kernel, self.initrd, self.cmdline)._record()
+        always = ("kernel", "initrd", "cmdline")
+        record = self._record()
+        return {
+            name: record[name] for name in record if name in always or record[name] != plain[name]
+        }
+
+    def _record(self) -> dict[str, Any]:
         return {
             "kernel": str(self.kernel),
             "initrd": None if self.initrd is None else str(self.initrd),
