@@ -48,7 +48,7 @@ TEST_HELP = {
     "resume": "go on with the run that was interrupted; passed cells are not repeated",
     "reruns": "how often a failed cell is run again, to tell FAIL from FLAKY",
     "planted": "check that the matrix finds the faults in tests/matrix/planted",
-    "bisect_planted": "check that bisect finds the commits planted in a history, and whose they are",
+    "bisect_planted": "check that bisect finds commits planted in a history, and whose they are",
     "json": HELP["json"],
 }
 
