@@ -18,7 +18,8 @@ from kvm.matrix.order import FILE, Order
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
 from kvm.project import Project
 from kvm.report.live import Progress
-from kvm.report.matrix.command import STDOUT, render
+from kvm.report.matrix.command import render
+from kvm.report.targets import STDOUT
 from kvm.results.model import CellResult
 from kvm.results.store import Store
 from kvm.run import pytest_run

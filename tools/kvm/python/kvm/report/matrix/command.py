@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.files import write_whole
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.matrix.gather import gather
 from kvm.report.matrix.html.page import page
 from kvm.report.matrix.junit import junit as as_junit
@@ -17,11 +17,9 @@ from kvm.report.matrix.ktap import ktap as as_ktap
 from kvm.report.matrix.markdown import markdown as as_markdown
 from kvm.report.matrix.summary_json import summary_text
 from kvm.report.matrix.view import View
+from kvm.report.targets import STDOUT
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
-
-STDOUT = "-"
-
 
 # By the suffix of the file, or by name for stdout.
 _FORMATS = {
@@ -46,19 +44,13 @@ def main(project: Project, number: int, outputs: Sequence[str]) -> None:
 
 def parse_outputs(words: Sequence[str]) -> dict[str, str]:
     """``["a.html", "junit:-"]`` → {"html": "a.html", "junit": "-"}."""
-    targets: dict[str, str] = {}
+    parsed: dict[str, str] = {}
     for word in words:
-        named, colon, file = word.partition(":")
-        kind = named if colon and named in _FORMATS else Path(word).suffix.removeprefix(".")
-        if kind not in _FORMATS:
-            raise UserError(
-                f"--output {word}: no format is known by that name",
-                "end the file's name in .html, .xml, .ktap, .json or .md, or write FORMAT:FILE",
-            )
-        if _FORMATS[kind] in targets:
-            raise UserError(f"--output {word}: a second {_FORMATS[kind]} report", "ask for one")
-        targets[_FORMATS[kind]] = file if colon and named in _FORMATS else word
-    return targets
+        form, target = targets.parse(word, _FORMATS)
+        if form in parsed:
+            raise UserError(f"--output {word}: a second {form} report", "ask for one")
+        parsed[form] = target
+    return parsed
 
 
 def database(project: Project) -> Path:
@@ -89,10 +81,12 @@ def render(
     ]
     if not any(target for target, _ in asked):
         asked[0] = (str(project.build / "report.html"), page)
-    targets = [(target, renderer) for target, renderer in asked if target]
-    _check([target for target, _ in targets])
+    wanted = [(target, renderer) for target, renderer in asked if target]
+    targets.refuse_twice([target for target, _ in wanted])
     view = _view(project, run)
-    return [_write(target, renderer(view)) for target, renderer in targets]
+    for target, renderer in wanted:
+        targets.put(target, renderer(view))
+    return [target if target == STDOUT else Path(target) for target, _ in wanted]
 
 
 def _view(project: Project, number: int | None) -> View:
@@ -116,26 +110,3 @@ def _chosen(store: Store, number: int | None, path: Path) -> MatrixRun:
     if number is None:
         return newest[0]
     raise UserError(f"there is no run {number} in {path}", f"the newest is {newest[0].number}")
-
-
-def _check(targets: list[str]) -> None:
-    twice = next((target for target in targets if targets.count(target) > 1), None)
-    if twice is not None:
-        raise UserError(f"two reports are to be written to {twice}", "name a file for each")
-
-
-def _write(target: str, text: str) -> Path | str:
-    if target == STDOUT:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return STDOUT
-    path = Path(target)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written to {path}: {error.strerror}",
-            "name another file, or - for stdout",
-        ) from error
-    return path
