@@ -31,6 +31,27 @@ _LAUNCH = (
     " os.execv(sys.argv[3], sys.argv[3:])"
 )
 
+# Evaluates to the elements whose words have less than 4.5:1 (WCAG 2) against what is behind them.
+LOW_CONTRAST = """
+(() => {
+  const parse = c => c.match(/[\\d.]+/g).map(Number);
+  const light = c => { const [r, g, b] = parse(c).slice(0, 3).map(v => {
+    v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const behind = e => { for (; e; e = e.parentElement) {
+    const c = getComputedStyle(e).backgroundColor, p = parse(c);
+    if (p.length < 4 || p[3] > 0) return c; } return 'rgb(255,255,255)'; };
+  const low = new Set();
+  for (const e of document.querySelectorAll('body *')) {
+    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
+    const a = light(getComputedStyle(e).color), b = light(behind(e));
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) low.add(`${e.tagName}.${e.className} ${ratio.toFixed(2)}`);
+  }
+  return [...low];
+})()
+"""
+
 
 def installed() -> str | None:
     return next((path for name in NAMES if (path := shutil.which(name))), None)

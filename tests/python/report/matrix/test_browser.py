@@ -12,7 +12,7 @@ import pytest
 
 from kvm.report.matrix.html.page import page
 from kvm.report.matrix.view import View
-from support.browser import NAMES, Browser, browser, installed
+from support.browser import LOW_CONTRAST, NAMES, Browser, browser, installed
 
 _PROGRAM = installed()
 
@@ -104,27 +104,5 @@ def test_words_have_contrast_in_both_schemes(chromium: Browser, file: Path) -> N
     chromium.allow_scripts(True)
     for dark in (False, True):
         chromium.show(file, width=1280, height=900, dark=dark)
-        low = chromium.evaluate(_CONTRAST)
+        low = chromium.evaluate(LOW_CONTRAST)
         assert low == [], f"dark={dark}"
-
-
-# WCAG 2: words need 4.5:1 against what is behind them.
-_CONTRAST = """
-(() => {
-  const parse = c => c.match(/[\\d.]+/g).map(Number);
-  const light = c => { const [r, g, b] = parse(c).slice(0, 3).map(v => {
-    v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-  const behind = e => { for (; e; e = e.parentElement) {
-    const c = getComputedStyle(e).backgroundColor, p = parse(c);
-    if (p.length < 4 || p[3] > 0) return c; } return 'rgb(255,255,255)'; };
-  const low = new Set();
-  for (const e of document.querySelectorAll('body *')) {
-    if (![...e.childNodes].some(n => n.nodeType === 3 && n.data.trim())) continue;
-    const a = light(getComputedStyle(e).color), b = light(behind(e));
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) low.add(`${e.tagName}.${e.className} ${ratio.toFixed(2)}`);
-  }
-  return [...low];
-})()
-"""
