@@ -142,11 +142,15 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A revision that the search asked for. ``left`` is how many commits were then left."""
+    """A revision that the search asked for. ``left`` is how many commits were then left.
+
+    ``at`` is its place in history: how many commits it has that the good end lacks (0: not known).
+    """
 
     commit: Commit
     decision: Decision
     left: int = 0
+    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +197,8 @@ class Report:
     ``first_bad`` is None when only skipped commits were left: then ``candidates`` holds them,
     oldest first. ``log`` is git's own, which ``git bisect replay`` takes. ``confidence`` is
     that of the whole answer. ``repeat`` is the command line that shows the failure again.
+    ``fix``: the older end fails, and ``first_bad`` is the commit that mended it; marks say what
+    was seen, so older steps are bad then. ``commits`` is the place (``Step.at``) of the bad end.
     """
 
     test: str
@@ -212,3 +218,5 @@ class Report:
     kernels_built: int = 0
     vmms_built: int = 0
     reused: int = 0
+    fix: bool = False
+    commits: int = 0
