@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Writes the report of a bisection in the forms asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from kvm.bisect.model import Report
+from kvm.report import targets as places
+from kvm.report.bisect.html.page import page
+from kvm.report.bisect.markdown import markdown
+from kvm.report.bisect.record import json_text
+from kvm.report.bisect.text import text
+
+# By the suffix of the file, or by name before a colon.
+_FORMATS = {
+    "html": "html",
+    "md": "markdown",
+    "markdown": "markdown",
+    "json": "json",
+    "txt": "text",
+    "text": "text",
+}
+_RENDERERS: dict[str, Callable[[Report], str]] = {
+    "html": page,
+    "markdown": markdown,
+    "json": json_text,
+    "text": text,
+}
+
+
+def check(targets: Sequence[str]) -> None:
+    """Raises ``UserError`` for what ``write`` would refuse: a search is long, so ask early."""
+    _parsed(targets)
+
+
+def write(report: Report, targets: Sequence[str]) -> tuple[str, ...]:
+    """``FILE.html``, ``.md``, ``.json``, ``.txt``, or ``FORMAT:FILE``, ``-`` being stdout.
+
+    Returns the files, ``-`` among them; all are rendered before the first is written.
+    """
+    rendered = [(file, _RENDERERS[form](report)) for form, file in _parsed(targets)]
+    for file, content in rendered:
+        places.put(file, content)
+    return tuple(file for file, _ in rendered)
+
+
+def _parsed(targets: Sequence[str]) -> list[tuple[str, str]]:
+    parsed = [places.parse(word, _FORMATS) for word in targets]
+    places.refuse_twice([file for _, file in parsed])
+    return parsed
