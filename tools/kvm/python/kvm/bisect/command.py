@@ -28,7 +28,7 @@ from kvm.matrix import plan, workloads
 from kvm.matrix.cell import Cell
 from kvm.matrix.select import USER_WORKLOAD
 from kvm.project import Project
-from kvm.report.bisect.write import write
+from kvm.report.bisect import write as reports
 from kvm.report.live import Progress
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
@@ -48,6 +48,7 @@ def main(
 ) -> int:
     """Search history, or the difference of two configs or device sets; 0 when it was found."""
     targets = [*(output or ()), *((f"json:{json}" if json == "-" else json,) if json else ())]
+    reports.check(targets)
     lock = project.build / "bisect" / "lock"
     with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
         if resume:
@@ -145,12 +146,12 @@ def _subject(project: Project, session: Session, workplace: Workplace) -> Subjec
 
 
 def _conclude(session: Session, report: Report, targets: Sequence[str]) -> int:
-    kept = [str(session.folder / f"report.{form}") for form in ("html", "md", "json")]
-    if not any(target in ("json:-", "-") for target in targets):
-        write(report, ["txt:-"])
-    for path in write(report, [*kept, *targets]):
-        if path.endswith(".html"):
-            print(f"report: {_short(Path(path))}", file=sys.stderr)
+    kept = [str(session.folder / f"report.{form}") for form in ("html", "md")]
+    to_stdout = any(target.endswith(":-") for target in targets)
+    reports.write(report, [*kept, *targets, *([] if to_stdout else ["text:-"])])
+    # Last: with it the session counts as finished.
+    reports.write(report, [str(session.folder / "report.json")])
+    print(f"report: {_short(Path(kept[0]))}", file=sys.stderr)
     return EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL
 
 

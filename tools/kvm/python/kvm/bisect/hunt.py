@@ -93,10 +93,8 @@ class Hunt:
         return failure, judge
 
     def _test(self, failure: Failure) -> Sequential:
-        count = self.workplace.searched.call(
-            "rev-list", "--count", "{}..{}".format(*self.session.ends)
-        )
-        answers = math.ceil(math.log2(max(int(count), 2))) + _OTHER_ANSWERS
+        count = self._place(self.session.ends[1])
+        answers = math.ceil(math.log2(max(count, 2))) + _OTHER_ANSWERS
         return ends.test_for(failure, error_of_each(self.request.confidence, answers))
 
     def _built_end(self, commit: str, say: Say) -> Built:
@@ -127,13 +125,18 @@ class Hunt:
         if commit.id not in self.workplace.journal.steps:
             self.workplace.journal.add_step(commit.id, time.monotonic() - start)
         decision = replace(decision, seconds=self.workplace.journal.steps[commit.id])
-        self.steps.append(Step(commit, decision, place.left))
+        self.steps.append(Step(commit, decision, place.left, self._place(commit.id)))
         mark = _inverted(decision.mark) if self.request.fix else decision.mark
         self.progress.note(
             f"{self._terms.word(mark):4} {commit.short} {commit.subject}: {decision.why}"
             f"{self._to_go(place)}"
         )
         return search.mark(commit.id, mark)
+
+    def _place(self, commit: str) -> int:
+        """How many commits it has that the older end lacks."""
+        words = ("rev-list", "--count", f"{self.session.ends[0]}..{commit}")
+        return int(self.workplace.searched.call(*words))
 
     def _to_go(self, place: Place) -> str:
         if not place.left:
@@ -230,6 +233,8 @@ class Hunt:
             kernels_built=self.workplace.kernels_built,
             vmms_built=self.workplace.vmms_built,
             reused=sum(step.decision.reused for step in self.steps),
+            fix=self.request.fix,
+            commits=self._place(bad.id),
         )
 
 
