@@ -88,7 +88,7 @@ def test_only_skipped_commits_left_is_a_range(history: History, bisect: Bisect) 
     culprit = history.commit("builds, broken", vmm="bug\n")
     report = bisect(f"grep -q unbuildable {VMM} && exit 125; {_VMM_BROKEN}", good=good)
     assert report["status"] == "range" and report["code"] == 125
-    assert {commit["id"] for commit in report["candidates"]} == {*stuck, culprit}
+    assert [commit["id"] for commit in report["candidates"]] == [*stuck, culprit]
     assert report["blame"]["label"] == "vmm"
 
 
@@ -119,6 +119,8 @@ def test_finds_what_mended_it(history: History, bisect: Bisect) -> None:
     report = bisect(_KERNEL_BROKEN, good=broken, fix=True)
     assert report["first_bad"]["id"] == fix
     assert "git bisect fixed" in report["log"]
+    before = git(history.root, "rev-parse", f"{fix}^").strip()
+    assert f"git checkout {before[:12]} && " in report["repeat"], "where it can be seen"
 
 
 def test_first_parent_blames_the_merge(history: History, bisect: Bisect) -> None:

@@ -214,7 +214,8 @@ class Hunt:
         begun: float,
     ) -> Report:
         good, bad = (self.workplace.commit(commit) for commit in self.session.ends)
-        shown = first_bad.id if first_bad is not None else bad.id
+        pair = self._pair(first_bad)
+        shows_it = bad.id if pair is None else pair[0] if self.request.fix else pair[1]
         return Report(
             test=self.subject.words,
             command=self.session.command,
@@ -223,11 +224,13 @@ class Hunt:
             failure=failure,
             steps=tuple(self.steps),
             first_bad=first_bad,
-            candidates=tuple(self.workplace.commit(commit) for commit in end.candidates),
+            candidates=tuple(
+                self.workplace.commit(c) for c in sorted(end.candidates, key=self._place)
+            ),
             blame=found,
             confidence=self.request.confidence,
             log=log,
-            repeat=self.subject.repeat(shown),
+            repeat=self.subject.repeat(shows_it),
             started=self.session.started,
             seconds=round(time.time() - begun, 1),
             kernels_built=self.workplace.kernels_built,
