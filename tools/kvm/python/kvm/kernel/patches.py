@@ -158,18 +158,7 @@ def write_series(repository: Repository, base: str, tip: str, folder: Path) -> t
     argv = ("rev-list", "--reverse", f"{base}..{tip}")
     for number, commit in enumerate(repository.call(*argv).split(), 1):
         subject = repository.call("show", "-s", "--format=%f", commit)
-        kept[f"{number:04d}-{subject[:52].rstrip('-')}.patch"] = repository.output(
-            "format-patch",
-            "-1",
-            "--stdout",
-            "--zero-commit",
-            "--no-signature",
-            "--no-stat",
-            "--full-index",
-            "--no-renames",
-            "-N",
-            commit,
-        )
+        kept[f"{number:04d}-{subject[:52].rstrip('-')}.patch"] = formatted(repository, commit)
     for old in folder.glob("*.patch"):
         if old.name not in kept:
             old.unlink()
@@ -178,3 +167,19 @@ def write_series(repository: Repository, base: str, tip: str, folder: Path) -> t
             (folder / name).write_bytes(content)
     (folder / "series").write_text("".join(f"{name}\n" for name in kept))
     return tuple(kept)
+
+
+def formatted(repository: Repository, commit: str) -> bytes:
+    """The commit as a mail; equal commits give equal files."""
+    return repository.output(
+        "format-patch",
+        "-1",
+        "--stdout",
+        "--zero-commit",
+        "--no-signature",
+        "--no-stat",
+        "--full-index",
+        "--no-renames",
+        "-N",
+        commit,
+    )

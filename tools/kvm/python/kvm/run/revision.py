@@ -47,11 +47,11 @@ def checkout(project: Project, commit: str, say: Say, root: Path | None = None) 
     if source.mode is Mode.PINNED:
         if not (source.path / ".git" / tree.STATE_FILE).exists():
             tree.prepare(project, say)
-        _share_tree(source.path, made.linux / "tree", say)
+        share_tree(source.path, made.linux / "tree", say)
     return made
 
 
-def _share_tree(origin: Path, path: Path, say: Say) -> None:
+def share_tree(origin: Path, path: Path, say: Say) -> None:
     """A kernel tree for the copy: at the origin's last saved state, to be moved from there."""
     state = origin / ".git" / tree.STATE_FILE
     if (path / ".git" / tree.STATE_FILE).exists():

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Makes the history of ``tests/bisect/planted/history.toml`` in a checkout of its own.
+
+The checkout has this one's files as they are now as its first commit, and a kernel tree that
+shares the objects of this one's. Kernel changes become files of ``linux/patches``, VMM changes
+edits of one source file each; nothing is checked out or compiled for them. Dates are fixed, so
+the same files give the same commits.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kvm.errors import UserError
+from kvm.kernel import patches, tree
+from kvm.kernel.git import Repository
+from kvm.kernel.patches import Series
+from kvm.kernel.tree import Mode
+from kvm.matrix.planted_copy import Mirror
+from kvm.process import CommandError
+from kvm.project import Project
+from kvm.run import revision
+
+Say = Callable[[str], None]
+
+_DATE = "2026-01-{:02}T12:{:02}:00Z"
+_BRANCH = "planted"
+# Files that harmless changes go to, by turns: small ones, which few others include.
+_KERNEL_FILES = (
+    "drivers/char/hw_random/core.c",
+    "kernel/reboot.c",
+    "lib/kobject.c",
+    "fs/9p/fid.c",
+    "drivers/base/bus.c",
+)
+_VMM_FILES = (
+    "tools/kvm/src/devices/i8042.cpp",
+    "tools/kvm/src/devices/reset_control.cpp",
+    "tools/kvm/src/base/signals.cpp",
+    "tools/kvm/src/arch/x86_64/page_tables.cpp",
+    "tools/kvm/src/devices/debug_port.cpp",
+)
+# What the commits without a name of their own are, round and round.
+_FILLERS = ("kernel", "vmm", "vmm", "kernel", "docs", "vmm", "kernel", "both")
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A planted regression: the answer is ``culprit``, ``label`` and ``part`` ("": any)."""
+
+    name: str
+    cell: str
+    culprit: str
+    label: str
+    part: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The first and the last commit, and what lies between."""
+
+    base: str
+    tip: str
+    cases: tuple[Case, ...]
+
+
+def build_history(project: Project, root: Path, say: Say) -> History:
+    """The history in ``root``, made anew; what was built there stays for the next time."""
+    plan = _load(project.root / "tests" / "bisect" / "planted" / "history.toml")
+    say("copying the checkout")
+    Mirror(project.root, root).sync()
+    checkout = Project(root)
+    _share_kernel(project, checkout, say)
+    writer = _Writer(checkout, plan)
+    base = writer.first()
+    commits = {at: writer.commit(at, say) for at in range(1, plan.count + 1)}
+    writer.finish()
+    cases = tuple(
+        Case(item["name"], item["cell"], commits[item["at"]], item["label"], item["part"])
+        for item in plan.cases
+    )
+    return History(base, commits[plan.count], cases)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The named commits by their position."""
+
+    folder: Path
+    count: int
+    named: Mapping[int, Mapping[str, Any]]
+    cases: tuple[Mapping[str, Any], ...]
+
+
+def _load(path: Path) -> Plan:
+    record = tomllib.loads(path.read_text())
+    cases = tuple(record["case"])
+    named = {item["at"]: item for item in (*record["commit"], *cases)}
+    if len(named) != len(record["commit"]) + len(cases):
+        raise UserError(f"{path}: two commits stand at one position", "move one")
+    return Plan(path.parent, record["commits"], named, cases)
+
+
+def _share_kernel(project: Project, checkout: Project, say: Say) -> None:
+    """A kernel tree at the state that belongs to the first commit's patches."""
+    source = tree.prepare(project, say)
+    if source.mode is not Mode.PINNED:
+        raise UserError(
+            f"the kernel tree is {source.mode.value}: the planted history adds patches to a pin",
+            "unset KERNEL_TREE",
+        )
+    tree.refuse_unsaved(source, "the planted history starts at linux/patches")
+    revision.share_tree(source.path, checkout.linux / "tree", say)
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Adds one commit after the other to ``checkout``, whose work tree follows."""
+
+    checkout: Project
+    plan: Plan
+    tip: str = ""
+    names: list[str] = field(default_factory=list)
+    fillers: int = 0
+
+    @property
+    def _here(self) -> Repository:
+        return Repository(self.checkout.root)
+
+    @property
+    def _kernel(self) -> Repository:
+        return Repository(self.checkout.linux / "tree")
+
+    def first(self) -> str:
+        """The checkout as it is, and the kernel commit that its patches make."""
+        series = Series.load(self.checkout.linux / "patches")
+        base = self._kernel.call("rev-parse", "refs/tags/tools-kvm-base")
+        self.tip = patches.commit_series(self._kernel, base, series, lambda text: None)
+        self.names = list(series.names)
+        return self._commit("Start", 0, parent="")
+
+    def commit(self, at: int, say: Say) -> str:
+        """The commit at this position; its id."""
+        item = self.plan.named.get(at) or self._filler(at)
+        say(f"{at}/{self.plan.count} {item['subject']}")
+        for name in item.get("kernel", ()):
+            self._patch_kernel(item["subject"], at, "apply", "--cached", self.plan.folder / name)
+        for name in item.get("kernel_reverse", ()):
+            path = self.plan.folder / name
+            self._patch_kernel(item["subject"], at, "apply", "--cached", "--reverse", path)
+        for name in item.get("vmm", ()):
+            self._apply(self._here, "apply", self.plan.folder / name)
+        for name in item.get("vmm_reverse", ()):
+            self._apply(self._here, "apply", "--reverse", self.plan.folder / name)
+        if "kernel_file" in item:
+            self._note_in_kernel(item["kernel_file"], item["subject"], at)
+        for name in filter(None, (item.get("vmm_file"), item.get("docs_file"))):
+            path = self.checkout.root / name
+            mark = "//" if name.endswith(".cpp") else "-"
+            path.write_text(f"{path.read_text()}{mark} {item['subject']}, {at}.\n")
+        return self._commit(item["subject"], at, parent="HEAD")
+
+    def finish(self) -> None:
+        """The branch, for people; the kernel tree follows when it is built."""
+        self._here.call("update-ref", f"refs/heads/{_BRANCH}", "HEAD")
+
+    def _filler(self, at: int) -> dict[str, Any]:
+        kind, turn = _FILLERS[self.fillers % len(_FILLERS)], self.fillers
+        self.fillers += 1
+        kernel, vmm = _KERNEL_FILES[turn % 5], _VMM_FILES[turn % 5]
+        if kind == "docs":
+            return {"subject": f"docs: note {at}", "docs_file": "CHANGELOG.md"}
+        names = {"kernel": kernel, "vmm": vmm, "both": "both halves"}
+        item: dict[str, Any] = {"subject": f"{Path(names[kind]).stem}: a note"}
+        if kind != "vmm":
+            item["kernel_file"] = kernel
+        if kind != "kernel":
+            item["vmm_file"] = vmm
+        return item
+
+    def _note_in_kernel(self, name: str, subject: str, at: int) -> None:
+        kernel = self._kernel
+        text = kernel.output("show", f"{self.tip}:{name}") + f"\n/* {subject}, {at}. */\n".encode()
+        blob = kernel.run("hash-object", "-w", "--stdin", stdin=text).output.strip()
+        self._patch_kernel(subject, at, "update-index", "--cacheinfo", f"100644,{blob},{name}")
+
+    def _patch_kernel(self, subject: str, at: int, *words: str | Path) -> None:
+        """Change the kernel's index by a git command; the change becomes a patch file."""
+        kernel = self._kernel
+        with kernel.scratch_index(self.tip) as env:
+            self._apply(kernel, *words, env=env)
+            git_tree = kernel.call("write-tree", env=env)
+        dated = {"GIT_AUTHOR_DATE": self._date(at)}
+        made = ("commit-tree", git_tree, "-p", self.tip, "-m", subject)
+        self.tip = kernel.call(*made, env=dated)
+        name = f"{len(self.names) + 1:04d}-planted-{at}.patch"
+        folder = self.checkout.linux / "patches"
+        (folder / name).write_bytes(patches.formatted(kernel, self.tip))
+        self.names.append(name)
+        (folder / "series").write_text("".join(f"{one}\n" for one in self.names))
+
+    def _commit(self, subject: str, at: int, parent: str) -> str:
+        """Commit the checkout's files."""
+        here = self._here
+        here.call("add", "--all")
+        git_tree = here.call("write-tree")
+        parents = ("-p", here.call("rev-parse", parent)) if parent else ()
+        dated = {"GIT_AUTHOR_DATE": self._date(at)}
+        commit = here.call("commit-tree", git_tree, *parents, "-m", subject, env=dated)
+        here.call("update-ref", "--no-deref", "HEAD", commit)
+        return commit
+
+    def _apply(
+        self, repository: Repository, *words: str | Path, env: Mapping[str, str] | None = None
+    ) -> None:
+        try:
+            repository.call(*words, env=env)
+        except CommandError as failed:
+            raise UserError(
+                f"{words[-1]} does not apply to the planted history: "
+                f"{failed.completed.output.strip()}",
+                "bring it up to date with the sources that it changes",
+            ) from failed
+
+    def _date(self, at: int) -> str:
+        return _DATE.format(1 + at // 60, at % 60)
