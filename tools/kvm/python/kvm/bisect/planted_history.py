@@ -30,14 +30,14 @@ Say = Callable[[str], None]
 _DATE = "2026-01-{:02}T12:{:02}:00Z"
 _BRANCH = "planted"
 # Files that harmless changes go to, by turns: small ones, which few others include.
-_KERNEL_FILES = (
+KERNEL_FILES = (
     "drivers/char/hw_random/core.c",
     "kernel/reboot.c",
     "lib/kobject.c",
     "fs/9p/fid.c",
     "drivers/base/bus.c",
 )
-_VMM_FILES = (
+VMM_FILES = (
     "tools/kvm/src/devices/i8042.cpp",
     "tools/kvm/src/devices/reset_control.cpp",
     "tools/kvm/src/base/signals.cpp",
@@ -171,7 +171,7 @@ class _Writer:
     def _filler(self, at: int) -> dict[str, Any]:
         kind, turn = _FILLERS[self.fillers % len(_FILLERS)], self.fillers
         self.fillers += 1
-        kernel, vmm = _KERNEL_FILES[turn % 5], _VMM_FILES[turn % 5]
+        kernel, vmm = KERNEL_FILES[turn % 5], VMM_FILES[turn % 5]
         if kind == "docs":
             return {"subject": f"docs: note {at}", "docs_file": "CHANGELOG.md"}
         names = {"kernel": kernel, "vmm": vmm, "both": "both halves"}
