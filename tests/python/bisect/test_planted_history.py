@@ -24,7 +24,7 @@ ITEMS = [*RECORD["commit"], *RECORD["case"]]
 def test_positions_are_one_commit_s_each_and_in_the_history() -> None:
     places = [item["at"] for item in ITEMS]
     assert len(set(places)) == len(places)
-    assert 0 < min(places) and max(places) < RECORD["commits"] == 64
+    assert min(places) > 0 and max(places) < RECORD["commits"] == 64
 
 
 @pytest.mark.parametrize("case", RECORD["case"], ids=lambda case: case["name"])
