@@ -30,8 +30,8 @@ constexpr uint16_t kAgentRx = 4, kAgentTx = 5;
 constexpr uint64_t kScratch = MockDriver::kBuffers;
 constexpr uint64_t kControlBuffers = kScratch + 0x10000;
 constexpr uint32_t kControlBufferBytes = 64;
-constexpr uint64_t kMultiport =
-    MockDriver::kRingFeatures | 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
+constexpr uint64_t kMultiport = MockDriver::kRingFeatures | 1ULL << VIRTIO_F_IN_ORDER |
+                                1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
 constexpr uint64_t kSinglePort = MockDriver::kRingFeatures;
 
 // Nothing here may wait for ever; no step takes anywhere near this long.

@@ -31,7 +31,9 @@ class Device {
   // VIRTIO_ID_* of <linux/virtio_ids.h>.
   virtual uint32_t type() const = 0;
 
-  // The device's own feature bits; the transport adds those of rings and transport.
+  // The device's own feature bits; the transport adds those of rings and transport. Two of the
+  // latter are for the device to offer: VIRTIO_F_IN_ORDER, if it completes each queue's chains in
+  // the order it popped them, and VIRTIO_F_RING_RESET, if it implements start_queue().
   virtual uint64_t features() const = 0;
 
   // The largest size of each queue; as many entries as the device has queues.
@@ -54,6 +56,10 @@ class Device {
   // (of that queue) nor the interrupt. A request that is being served is finished first.
   virtual void stop_queue(uint16_t index) = 0;
   virtual void reset() = 0;
+
+  // A queue that was stopped while the device is active is there anew, as in activate(). Only
+  // called if the device offers VIRTIO_F_RING_RESET.
+  virtual void start_queue(uint16_t, Queue) {}
 };
 
 // Serves a read of a configuration space that is a plain struct.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/device/block.hpp"
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
 #include <utility>
@@ -35,8 +36,8 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend)
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
 uint64_t Block::features() const {
-  const uint64_t common =
-      1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE | 1ULL << VIRTIO_BLK_F_FLUSH;
+  const uint64_t common = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
+                          1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_F_RING_RESET;
   if (backend_->read_only()) return common | 1ULL << VIRTIO_BLK_F_RO;
   return common | 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 }
@@ -66,6 +67,12 @@ void Block::stop_queue(uint16_t index) {
 void Block::reset() {
   const std::lock_guard lock(mutex_);
   queues_.stop();
+}
+
+void Block::start_queue(uint16_t index, Queue queue) {
+  const std::lock_guard lock(mutex_);
+  queues_.start(index, std::move(queue));
+  serve();
 }
 
 void Block::serve() {

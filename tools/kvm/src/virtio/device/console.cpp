@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/device/console.hpp"
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <sys/epoll.h>
 
@@ -50,7 +51,8 @@ Console::~Console() {
 uint32_t Console::type() const { return VIRTIO_ID_CONSOLE; }
 
 uint64_t Console::features() const {
-  return 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
+  return 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT |
+         1ULL << VIRTIO_F_IN_ORDER;
 }
 
 std::span<const uint16_t> Console::queue_max_sizes() const { return kQueueMaxSizes; }

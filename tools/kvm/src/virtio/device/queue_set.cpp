@@ -10,6 +10,7 @@ void QueueSet::start(Activation activation) {
   queues_ = std::move(activation.queues);
   interrupt_ = activation.interrupt;
   features_ = activation.features;
+  faulty_ = false;
 }
 
 void QueueSet::stop() {
@@ -20,6 +21,10 @@ void QueueSet::stop() {
 
 void QueueSet::stop(uint16_t index) {
   if (index < queues_.size()) queues_[index].reset();
+}
+
+void QueueSet::start(uint16_t index, Queue queue) {
+  if (!faulty_ && index < queues_.size()) queues_[index] = std::move(queue);
 }
 
 bool QueueSet::ready(uint16_t index) const {
@@ -58,6 +63,7 @@ void QueueSet::config_changed() {
 
 void QueueSet::fail(uint16_t index, Fault fault) {
   for (auto& queue : queues_) queue.reset();
+  faulty_ = true;
   interrupt_->needs_reset(index, fault);
 }
 

@@ -17,7 +17,9 @@ class QueueSet {
  public:
   void start(Activation activation);
   void stop();
+  // One queue; started again it is there anew, unless a fault has stopped them all meanwhile.
   void stop(uint16_t index);
+  void start(uint16_t index, Queue queue);
 
   bool ready(uint16_t index) const;
   bool has_available(uint16_t index) const;
@@ -40,6 +42,7 @@ class QueueSet {
   std::vector<std::optional<Queue>> queues_;
   Interrupt* interrupt_ = nullptr;
   uint64_t features_ = 0;
+  bool faulty_ = false;
 };
 
 }  // namespace vmm::virtio

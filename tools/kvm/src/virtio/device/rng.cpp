@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/device/rng.hpp"
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <sys/random.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <utility>
 
 #include "base/error.hpp"
 
@@ -42,6 +44,10 @@ uint32_t fill_request(const Chain& chain) {
 
 uint32_t Rng::type() const { return VIRTIO_ID_RNG; }
 
+uint64_t Rng::features() const {
+  return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
+}
+
 std::span<const uint16_t> Rng::queue_max_sizes() const { return kQueueMaxSizes; }
 
 void Rng::read_config(uint64_t offset, std::span<std::byte> data) const {
@@ -67,6 +73,12 @@ void Rng::stop_queue(uint16_t index) {
 void Rng::reset() {
   const std::lock_guard lock(mutex_);
   queues_.stop();
+}
+
+void Rng::start_queue(uint16_t index, Queue queue) {
+  const std::lock_guard lock(mutex_);
+  queues_.start(index, std::move(queue));
+  serve();
 }
 
 void Rng::serve() {

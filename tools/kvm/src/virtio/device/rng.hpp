@@ -18,7 +18,7 @@ class Rng final : public Device {
   static constexpr uint32_t kMaxRequestBytes = 64 * 1024;
 
   uint32_t type() const override;
-  uint64_t features() const override { return 0; }
+  uint64_t features() const override;
   std::span<const uint16_t> queue_max_sizes() const override;
   void read_config(uint64_t offset, std::span<std::byte> data) const override;
   void write_config(uint64_t, std::span<const std::byte>) override {}
@@ -27,6 +27,7 @@ class Rng final : public Device {
   void notify(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
+  void start_queue(uint16_t index, Queue queue) override;
 
  private:
   void serve();

@@ -13,7 +13,10 @@
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <variant>
 #include <vector>
+
+#include "virtio/queue/fault.hpp"
 
 namespace vmm::virtio {
 
@@ -21,6 +24,7 @@ class Chain {
  public:
   Chain(Chain&& other) noexcept
       : head_(other.head_),
+        slots_(other.slots_),
         readable_count_(other.readable_count_),
         readable_bytes_(other.readable_bytes_),
         writable_bytes_(other.writable_bytes_),
@@ -30,6 +34,8 @@ class Chain {
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
+  // What the used ring calls the chain: its first descriptor's index, or a packed queue's buffer
+  // id. The driver's to choose, so not unique among chains that are out.
   uint16_t head() const { return head_; }
   std::span<const iovec> readable() const { return all().first(readable_count_); }
   std::span<const iovec> writable() const { return all().subspan(readable_count_); }
@@ -39,8 +45,9 @@ class Chain {
   uint32_t writable_bytes() const { return writable_bytes_; }
 
  private:
-  friend class Queue;
-  friend class ChainWalker;
+  friend class ChainBuilder;
+  friend class PackedRing;
+  friend class SplitRing;
   explicit Chain(uint16_t head) : head_(head) {}
 
   std::span<const iovec> all() const {
@@ -49,11 +56,16 @@ class Chain {
   }
 
   uint16_t head_;
+  uint16_t slots_ = 1;  // entries of the ring it takes up
   uint16_t readable_count_ = 0;
   uint32_t readable_bytes_ = 0;
   uint32_t writable_bytes_ = 0;
   std::vector<iovec> buffers_;
   bool owned_ = true;
 };
+
+struct NoChain {};
+
+using Popped = std::variant<NoChain, Chain, Fault>;
 
 }  // namespace vmm::virtio

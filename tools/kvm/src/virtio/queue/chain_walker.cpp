@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/queue/chain_walker.hpp"
 
-#include <limits>
-
-#include "virtio/queue/queue.hpp"
+#include "virtio/queue/chain_builder.hpp"
 #include "virtio/queue/ring_abi.hpp"
+#include "virtio/queue/state.hpp"
 
 namespace vmm::virtio {
 
 using memory::GuestAddress;
 
 std::variant<Chain, Fault> ChainWalker::walk(uint16_t head) const {
-  Chain chain(head);
+  ChainBuilder builder(memory_, queue_.size);
   Table table{queue_.descriptors, queue_.size, false};
   uint32_t index = head;
   // One more round than buffers, for the descriptor that leads to the indirect table.
@@ -27,9 +26,10 @@ std::variant<Chain, Fault> ChainWalker::walk(uint16_t head) const {
       index = 0;
       continue;
     }
-    const auto appended = append(chain, descriptor);
-    if (const auto* fault = std::get_if<Fault>(&appended)) return *fault;
-    if (!(descriptor.flags & VRING_DESC_F_NEXT)) return chain;
+    const bool writable = (descriptor.flags & VRING_DESC_F_WRITE) != 0;
+    const auto fault = builder.add(GuestAddress{descriptor.addr}, descriptor.len, writable);
+    if (fault) return *fault;
+    if (!(descriptor.flags & VRING_DESC_F_NEXT)) return builder.finish(head, 1);
     index = descriptor.next;
   }
   return Fault::kChainTooLong;
@@ -55,30 +55,6 @@ std::variant<ChainWalker::Table, Fault> ChainWalker::enter(const Table& from,
   const GuestAddress start{descriptor.addr};
   if (!memory_.slice(start, descriptor.len)) return Fault::kIndirectOutsideMemory;
   return Table{start, length, true};
-}
-
-std::variant<std::monostate, Fault> ChainWalker::append(Chain& chain,
-                                                        const vring_desc& descriptor) const {
-  if (chain.buffers_.size() == queue_.size) return Fault::kChainTooLong;
-  const bool writable = (descriptor.flags & VRING_DESC_F_WRITE) != 0;
-  if (!writable && chain.readable_count_ < chain.buffers_.size()) {
-    return Fault::kWritableBeforeReadable;
-  }
-  if (descriptor.len == 0) return Fault::kZeroLength;
-  const auto bytes = memory_.slice(GuestAddress{descriptor.addr}, descriptor.len);
-  if (!bytes) return Fault::kBufferOutsideMemory;
-  const uint64_t total = uint64_t{chain.readable_bytes_} + chain.writable_bytes_ + descriptor.len;
-  if (total > std::numeric_limits<uint32_t>::max()) return Fault::kChainTooLarge;
-
-  if (chain.buffers_.empty()) chain.buffers_.reserve(4);
-  chain.buffers_.push_back({bytes->data(), bytes->size()});
-  if (writable) {
-    chain.writable_bytes_ += descriptor.len;
-  } else {
-    chain.readable_bytes_ += descriptor.len;
-    ++chain.readable_count_;
-  }
-  return std::monostate{};
 }
 
 }  // namespace vmm::virtio

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Follows one descriptor chain through the table, and through an indirect table if there is one,
-// and checks every step (virtio 1.2, 2.7.5). Internal to Queue, called from pop(). At most as many
-// descriptors as the queue has are visited, so a loop ends as a fault.
+// Follows one descriptor chain of a split queue through the table, and through an indirect table if
+// there is one, and checks every step (virtio 1.2, 2.7.5). Internal to SplitRing, called from
+// pop(). At most as many descriptors as the queue has are visited, so a loop ends as a fault.
 #pragma once
 
 #include <cstdint>
@@ -35,7 +35,6 @@ class ChainWalker {
 
   std::variant<vring_desc, Fault> read(const Table& table, uint32_t index) const;
   std::variant<Table, Fault> enter(const Table& from, const vring_desc& descriptor) const;
-  std::variant<std::monostate, Fault> append(Chain& chain, const vring_desc& descriptor) const;
 
   const memory::GuestMemory& memory_;
   const QueueState& queue_;

@@ -6,7 +6,7 @@ namespace vmm::virtio {
 std::string_view describe(Fault fault) {
   switch (fault) {
     case Fault::kQueueSize:
-      return "queue size is not a power of two within the maximum";
+      return "queue size is zero, above the maximum, or (split) not a power of two";
     case Fault::kRingMisaligned:
       return "a ring's address is misaligned";
     case Fault::kRingOutsideMemory:

@@ -12,7 +12,7 @@ namespace vmm::virtio {
 
 enum class Fault : uint8_t {
   // Of the rings' set-up (virtio 1.2, 2.7).
-  kQueueSize,          // not a power of two, zero, or more than the device's maximum
+  kQueueSize,          // zero, above the maximum, or (split) not a power of two
   kRingMisaligned,     // table 16, available ring 2, used ring 4 bytes
   kRingOutsideMemory,  // a part is not wholly in one region of guest memory
   kUsedRingOverlaps,   // the used ring lies over the descriptor table or the available ring

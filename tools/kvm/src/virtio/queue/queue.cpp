@@ -1,171 +1,47 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/queue/queue.hpp"
 
-#include <atomic>
-#include <bit>
-#include <cassert>
-#include <cstddef>
 #include <optional>
-
-#include "virtio/queue/chain_walker.hpp"
-#include "virtio/queue/ring_abi.hpp"
+#include <utility>
 
 namespace vmm::virtio {
 
-using memory::GuestAddress;
-using memory::GuestMemory;
-
-namespace {
-
-// Ring fields are little-endian (virtio 1.2, 1.4); this reads them as they are.
-static_assert(std::endian::native == std::endian::little);
-
-constexpr uint64_t kFlagsOffset = 0;
-constexpr uint64_t kIndexOffset = 2;
-constexpr uint64_t kRingOffset = 4;
-static_assert(offsetof(vring_avail, idx) == kIndexOffset);
-static_assert(offsetof(vring_avail, ring) == kRingOffset);
-static_assert(offsetof(vring_used, idx) == kIndexOffset);
-static_assert(offsetof(vring_used, ring) == kRingOffset);
-
-struct Range {
-  uint64_t start;
-  uint64_t length;
-
-  bool overlaps(const Range& other) const {
-    return start < other.start + other.length && other.start < start + length;
-  }
-};
-
-// The sizes of 2.7: each ring ends in one event index word, used or not.
-Range descriptor_table(const QueueState& state) {
-  return {state.descriptors.value, state.size * sizeof(vring_desc)};
-}
-Range available_ring(const QueueState& state) {
-  return {state.available.value, kRingOffset + state.size * sizeof(uint16_t) + sizeof(uint16_t)};
-}
-Range used_ring(const QueueState& state) {
-  return {state.used.value, kRingOffset + state.size * sizeof(vring_used_elem) + sizeof(uint16_t)};
-}
-
-std::optional<Fault> check_layout(const GuestMemory& memory, const QueueState& state,
-                                  uint16_t max_size) {
-  if (!std::has_single_bit(state.size) || state.size > max_size) return Fault::kQueueSize;
-  if (state.descriptors.value % VRING_DESC_ALIGN_SIZE != 0 ||
-      state.available.value % VRING_AVAIL_ALIGN_SIZE != 0 ||
-      state.used.value % VRING_USED_ALIGN_SIZE != 0) {
-    return Fault::kRingMisaligned;
-  }
-  const Range used = used_ring(state);
-  for (const Range& part : {descriptor_table(state), available_ring(state), used}) {
-    if (!memory.slice(GuestAddress{part.start}, part.length)) return Fault::kRingOutsideMemory;
-  }
-  if (used.overlaps(descriptor_table(state)) || used.overlaps(available_ring(state))) {
-    return Fault::kUsedRingOverlaps;
-  }
-  return std::nullopt;
-}
-
-}  // namespace
-
-std::variant<Queue, Fault> Queue::create(GuestMemory& memory, const QueueState& state,
+std::variant<Queue, Fault> Queue::create(memory::GuestMemory& memory, const QueueState& state,
                                          uint16_t max_size) {
-  if (const auto fault = check_layout(memory, state, max_size)) return *fault;
-  return Queue(memory, state);
+  if (state.packed) {
+    if (const auto fault = PackedRing::check(memory, state, max_size)) return *fault;
+    return Queue(PackedRing(memory, state));
+  }
+  if (const auto fault = SplitRing::check(memory, state, max_size)) return *fault;
+  return Queue(SplitRing(memory, state));
 }
 
-GuestAddress Queue::available_entry(uint16_t index) const {
-  const uint64_t slot = index & (state_.size - 1U);
-  return {state_.available.value + kRingOffset + slot * sizeof(uint16_t)};
-}
-
-GuestAddress Queue::used_entry(uint16_t index) const {
-  const uint64_t slot = index & (state_.size - 1U);
-  return {state_.used.value + kRingOffset + slot * sizeof(vring_used_elem)};
-}
-
-std::variant<uint16_t, Fault> Queue::available_count() const {
-  // Acquire: the entries and descriptors that the index announces are read after it.
-  const auto index = memory_->load_acquire_u16(GuestAddress{state_.available.value + kIndexOffset});
-  if (!index) return Fault::kRingOutsideMemory;
-  const auto count = static_cast<uint16_t>(*index - state_.next_available);
-  if (count > state_.size) return Fault::kAvailableIndexJumped;
-  return count;
+Popped Queue::pop() {
+  return std::visit([](auto& ring) { return ring.pop(); }, ring_);
 }
 
 bool Queue::has_available() const {
-  const auto count = available_count();
-  const uint16_t* known = std::get_if<uint16_t>(&count);
-  return known == nullptr || *known != 0;
-}
-
-void Queue::request_notification() {
-  if (!state_.event_index) return;  // the used ring's flags never ask for silence
-  const GuestAddress event{state_.used.value + kRingOffset + state_.size * sizeof(vring_used_elem)};
-  memory_->store_release_u16(event, state_.next_available);
-  // The driver writes its index, then reads our event; we the other way round. Without a full
-  // fence both could miss the other's write (2.7.10.1).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-}
-
-Queue::Popped Queue::pop() {
-  auto count = available_count();
-  if (const uint16_t* known = std::get_if<uint16_t>(&count); known != nullptr && *known == 0) {
-    request_notification();
-    count = available_count();
-  }
-  if (const Fault* fault = std::get_if<Fault>(&count)) return *fault;
-  if (std::get<uint16_t>(count) == 0) return NoChain{};
-  return take_next();
-}
-
-Queue::Popped Queue::take_next() {
-  if (in_flight_ == state_.size) return Fault::kTooManyInFlight;
-  const auto head = memory_->read_object<uint16_t>(available_entry(state_.next_available));
-  if (!head) return Fault::kRingOutsideMemory;
-  if (*head >= state_.size) return Fault::kHeadOutOfRange;
-  auto walked = ChainWalker(*memory_, state_).walk(*head);
-  if (const Fault* fault = std::get_if<Fault>(&walked)) return *fault;
-  ++state_.next_available;
-  ++in_flight_;
-  return std::move(std::get<Chain>(walked));
+  return std::visit([](const auto& ring) { return ring.has_available(); }, ring_);
 }
 
 void Queue::push_used(Chain&& chain, uint32_t written_bytes) {
-  const Chain done = std::move(chain);
-  assert(done.owned_ && in_flight_ > 0 && written_bytes <= done.writable_bytes());
-  --in_flight_;
-  const vring_used_elem element{done.head(), written_bytes};
-  memory_->write_object(used_entry(state_.next_used), element);
-  ++state_.next_used;
-  // Release: whoever sees the index sees the element and what was written to the buffers.
-  memory_->store_release_u16(GuestAddress{state_.used.value + kIndexOffset}, state_.next_used);
+  std::visit([&](auto& ring) { ring.push_used(std::move(chain), written_bytes); }, ring_);
 }
 
 void Queue::put_back(Chain&& chain) {
-  const Chain unused = std::move(chain);
-  assert(unused.owned_ && in_flight_ > 0);
-  --in_flight_;
-  --state_.next_available;
+  std::visit([&](auto& ring) { ring.put_back(std::move(chain)); }, ring_);
 }
 
 bool Queue::needs_interrupt() {
-  // The used index is written before the driver's wish is read; the driver does the reverse
-  // (2.7.7).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  if (state_.next_used == state_.signalled_used) return false;
-  if (!state_.event_index) {
-    const auto flags =
-        memory_->load_acquire_u16(GuestAddress{state_.available.value + kFlagsOffset});
-    state_.signalled_used = state_.next_used;
-    return flags && !(*flags & VRING_AVAIL_F_NO_INTERRUPT);
-  }
-  const GuestAddress event{state_.available.value + kRingOffset + state_.size * sizeof(uint16_t)};
-  const auto wanted = memory_->load_acquire_u16(event);
-  if (!wanted) return false;
-  const bool crossed = vring_need_event(*wanted, state_.next_used, state_.signalled_used) != 0;
-  state_.signalled_used = state_.next_used;
-  return crossed;
+  return std::visit([](auto& ring) { return ring.needs_interrupt(); }, ring_);
+}
+
+uint16_t Queue::in_flight() const {
+  return std::visit([](const auto& ring) { return ring.in_flight(); }, ring_);
+}
+
+const QueueState& Queue::state() const {
+  return std::visit([](const auto& ring) -> const QueueState& { return ring.state(); }, ring_);
 }
 
 }  // namespace vmm::virtio

@@ -1,45 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The device's side of a split virtqueue (virtio 1.2, 2.7), with indirect descriptors and
-// VIRTIO_F_EVENT_IDX. It knows guest memory and nothing else: no device, no transport, no eventfd.
-// A transport creates it once the driver has set it up; the device then owns it and calls it under
-// the device's own mutex, on any thread. Everything the guest wrote is read once and checked;
-// walks are bounded by the queue size; the guest's mistakes come back as Fault values.
+// The device's side of a virtqueue, split (virtio 1.2, 2.7) or packed (2.8): one door for both, so
+// that no device knows which ring its driver chose. It knows guest memory and nothing else: no
+// device, no transport, no eventfd. A transport creates it once the driver has set it up; the
+// device then owns it and calls it under the device's own mutex, on any thread. Everything the
+// guest wrote is read once and checked; walks are bounded by the queue size; the guest's mistakes
+// come back as Fault values.
 #pragma once
 
 #include <cstdint>
 #include <variant>
 
-#include "memory/guest_address.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtio/queue/chain.hpp"
 #include "virtio/queue/fault.hpp"
+#include "virtio/queue/packed_ring.hpp"
+#include "virtio/queue/split_ring.hpp"
+#include "virtio/queue/state.hpp"
 
 namespace vmm::virtio {
 
-// All there is to a queue; restoring from it continues where state() was taken.
-struct QueueState {
-  uint16_t size = 0;
-  memory::GuestAddress descriptors;
-  memory::GuestAddress available;
-  memory::GuestAddress used;
-  bool indirect = false;        // VIRTIO_RING_F_INDIRECT_DESC was negotiated
-  bool event_index = false;     // VIRTIO_RING_F_EVENT_IDX was negotiated
-  uint16_t next_available = 0;  // index of the next available entry to take
-  uint16_t next_used = 0;       // index of the next used entry to fill
-  uint16_t signalled_used = 0;  // next_used when the driver was last interrupted
-
-  bool operator==(const QueueState&) const = default;
-};
-
-struct NoChain {};
-
 class Queue {
  public:
-  using Popped = std::variant<NoChain, Chain, Fault>;
+  using Popped = virtio::Popped;
 
-  // Checks size, alignment and place of the three parts. `state` is either fresh (indices zero)
-  // or what an earlier queue's state() returned.
+  // Checks size, alignment and place of the three parts. `state` is either fresh (positions as
+  // they are by default) or what an earlier queue's state() returned.
   static std::variant<Queue, Fault> create(memory::GuestMemory& memory, const QueueState& state,
                                            uint16_t max_size);
 
@@ -59,24 +45,17 @@ class Queue {
   // Whether the driver wants an interrupt for what was pushed since the last call that said so.
   bool needs_interrupt();
 
-  uint16_t size() const { return state_.size; }
-  uint16_t in_flight() const { return in_flight_; }
+  uint16_t size() const { return state().size; }
+  uint16_t in_flight() const;
 
   // For a snapshot; chains that are out are lost to it, so take it when in_flight() is zero.
-  QueueState state() const { return state_; }
+  const QueueState& state() const;
 
  private:
-  Queue(memory::GuestMemory& memory, const QueueState& state) : memory_(&memory), state_(state) {}
+  using Ring = std::variant<SplitRing, PackedRing>;
+  explicit Queue(Ring ring) : ring_(ring) {}
 
-  std::variant<uint16_t, Fault> available_count() const;
-  void request_notification();
-  Popped take_next();
-  memory::GuestAddress available_entry(uint16_t index) const;
-  memory::GuestAddress used_entry(uint16_t index) const;
-
-  memory::GuestMemory* memory_;
-  QueueState state_;
-  uint16_t in_flight_ = 0;
+  Ring ring_;
 };
 
 }  // namespace vmm::virtio

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The driver's side of a packed virtqueue, as simple and as unchecked as possible: tests build good
+// and bad rings with it. The counterpart of MockRing, with the same names where both have it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "memory/guest_memory.hpp"
+#include "mock_ring.hpp"
+#include "virtio/queue/ring_abi.hpp"
+#include "virtio/queue/state.hpp"
+
+namespace vmm::test {
+
+class MockPackedRing {
+ public:
+  static constexpr uint16_t kAvailable = 1 << VRING_PACKED_DESC_F_AVAIL;
+  static constexpr uint16_t kUsed = 1 << VRING_PACKED_DESC_F_USED;
+  static constexpr uint16_t kWrap = 1 << VRING_PACKED_EVENT_F_WRAP_CTR;
+
+  // The ring, the driver's event structure and the device's one, from `base` on.
+  MockPackedRing(memory::GuestMemory& memory, uint64_t base, uint16_t size)
+      : memory_(memory), size_(size), descriptors_(base) {
+    memory_.write({base}, std::vector<std::byte>(end() - base));
+  }
+
+  uint16_t size() const { return size_; }
+  uint64_t descriptors() const { return descriptors_; }
+  uint64_t available() const { return descriptors_ + 16ULL * size_; }
+  uint64_t used() const { return available() + 4; }
+  uint64_t end() const { return used() + 4; }
+
+  virtio::QueueState state(bool indirect = true, bool event_index = false) const {
+    virtio::QueueState state;
+    state.size = size_;
+    state.descriptors = {descriptors_};
+    state.available = {available()};
+    state.used = {used()};
+    state.packed = true;
+    state.indirect = indirect;
+    state.event_index = event_index;
+    return state;
+  }
+
+  void set_descriptor(uint64_t slot, const vring_packed_desc& descriptor) {
+    memory_.write_object({descriptors_ + slot * sizeof descriptor}, descriptor);
+  }
+  vring_packed_desc descriptor(uint64_t slot) const {
+    return *memory_.read_object<vring_packed_desc>({descriptors_ + slot * 16});
+  }
+
+  // The flags that make a descriptor available at the place where the next one goes.
+  uint16_t available_flags() const { return wrap_ ? kAvailable : kUsed; }
+
+  // Puts one descriptor where the next one goes, with `flags` besides those that make it available.
+  void put(uint64_t address, uint32_t length, int flags, uint16_t id = 0) {
+    set_descriptor(next_, {address, length, id, static_cast<uint16_t>(flags | available_flags())});
+    if (++next_ == size_) {
+      next_ = 0;
+      wrap_ = !wrap_;
+    }
+  }
+
+  // Makes a chain available and returns its id.
+  uint16_t add(std::vector<Buffer> buffers) {
+    const uint16_t id = next_id_++;
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      const bool last = i + 1 == buffers.size();
+      put(buffers[i].address, buffers[i].length,
+          (buffers[i].writable ? VRING_DESC_F_WRITE : 0) | (last ? 0 : VRING_DESC_F_NEXT), id);
+    }
+    return id;
+  }
+
+  // The same by an indirect table at `table`.
+  uint16_t add_indirect(uint64_t table, std::span<const Buffer> buffers) {
+    for (size_t i = 0; i < buffers.size(); ++i) {
+      const auto flags = static_cast<uint16_t>(buffers[i].writable ? VRING_DESC_F_WRITE : 0);
+      memory_.write_object({table + i * 16},
+                           vring_packed_desc{buffers[i].address, buffers[i].length, 0, flags});
+    }
+    const uint16_t id = next_id_++;
+    put(table, static_cast<uint32_t>(buffers.size() * 16), VRING_DESC_F_INDIRECT, id);
+    return id;
+  }
+
+  // The next used entry, if there is one; a chain of `slots` entries is thereby seen.
+  std::optional<vring_used_elem> take_used(uint16_t slots = 1) {
+    const vring_packed_desc entry = descriptor(seen_);
+    const bool available = (entry.flags & kAvailable) != 0;
+    const bool used = (entry.flags & kUsed) != 0;
+    if (available != used || used != seen_wrap_) return std::nullopt;
+    if ((seen_ += slots) >= size_) {
+      seen_ -= size_;
+      seen_wrap_ = !seen_wrap_;
+    }
+    return vring_used_elem{entry.id, entry.len};
+  }
+
+  // The driver's wishes for interrupts.
+  void set_driver_event(uint16_t flags, uint16_t position = 0) {
+    memory_.store_release_u16({available()}, position);
+    memory_.store_release_u16({available() + 2}, flags);
+  }
+  // The device's wishes for notifications.
+  uint16_t device_event_position() const { return *memory_.load_acquire_u16({used()}); }
+  uint16_t device_event_flags() const { return *memory_.load_acquire_u16({used() + 2}); }
+
+ private:
+  memory::GuestMemory& memory_;
+  uint16_t size_;
+  uint64_t descriptors_;
+  uint16_t next_ = 0;
+  bool wrap_ = true;
+  uint32_t seen_ = 0;
+  bool seen_wrap_ = true;
+  uint16_t next_id_ = 0x100;  // ids are the driver's: nothing ties them to slots
+};
+
+}  // namespace vmm::test

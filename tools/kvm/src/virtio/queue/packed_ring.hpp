@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A packed virtqueue (virtio 1.2, 2.8): one ring of descriptors that driver and device both write,
+// told apart by a wrap counter of each. Queue holds one and forwards to it; see there for what each
+// method means and who calls it. A chain lies in consecutive slots, or in an indirect table; its
+// used entry goes where the next one is due, which is seldom the place it came from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "memory/guest_memory.hpp"
+#include "virtio/queue/chain.hpp"
+#include "virtio/queue/fault.hpp"
+#include "virtio/queue/state.hpp"
+
+struct vring_packed_desc;
+
+namespace vmm::virtio {
+
+class ChainBuilder;
+
+class PackedRing {
+ public:
+  static std::optional<Fault> check(const memory::GuestMemory& memory, const QueueState& state,
+                                    uint16_t max_size);
+
+  // `state` has passed check().
+  PackedRing(memory::GuestMemory& memory, const QueueState& state)
+      : memory_(&memory), state_(state) {}
+
+  Popped pop();
+  bool has_available() const;
+  void push_used(Chain&& chain, uint32_t written_bytes);
+  void put_back(Chain&& chain);
+  bool needs_interrupt();
+
+  uint16_t in_flight() const { return in_flight_; }
+  const QueueState& state() const { return state_; }
+
+ private:
+  void request_notification();
+  Popped take_next();
+  std::optional<Fault> add_indirect(ChainBuilder& builder,
+                                    const vring_packed_desc& descriptor) const;
+  memory::GuestAddress slot(uint32_t index) const;
+
+  memory::GuestMemory* memory_;
+  QueueState state_;
+  uint16_t in_flight_ = 0;
+  uint32_t slots_in_flight_ = 0;
+};
+
+}  // namespace vmm::virtio
