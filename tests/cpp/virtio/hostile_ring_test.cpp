@@ -10,12 +10,13 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstring>
 #include <memory>
 #include <random>
 
 #include "base/event_loop.hpp"
+#include "guest_driver.hpp"
 #include "memory_backend.hpp"
-#include "mock_driver.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
@@ -92,8 +93,9 @@ bool is_valid(const Chain& chain, const memory::GuestMemory& memory, uint16_t si
 // One device behind a transport, under random register writes and random rings.
 class HostileDriver {
  public:
-  HostileDriver(virtio::Device& device, uint64_t features, uint16_t queue_count, uint32_t seed)
-      : driver_(device), features_(features), queue_count_(queue_count), random_(seed) {}
+  HostileDriver(virtio::Device& device, uint16_t queue_count, uint32_t seed,
+                Transport transport = Transport::kMmio, Rings rings = Rings::kSplit)
+      : driver_(device, transport, rings), queue_count_(queue_count), random_(seed) {}
 
   void run(int steps) {
     for (int step = 0; step < steps; ++step) {
@@ -102,11 +104,12 @@ class HostileDriver {
       } else if (started_) {
         poke_ring();
       } else {
-        started_ = driver_.start(features_, queue_count_);
+        driver_.registers().restore();
+        started_ = driver_.start(queue_count_);
         REQUIRE(started_);
       }
       // A device that the driver broke stays quiet until it is reset.
-      if (driver_.status() & VIRTIO_CONFIG_S_NEEDS_RESET) {
+      if (driver_.needs_reset()) {
         ++faults_;
         started_ = false;
       }
@@ -119,60 +122,123 @@ class HostileDriver {
  private:
   void poke_ring() {
     const auto index = static_cast<uint16_t>(random_.below(queue_count_));
-    MockRing& ring = driver_.ring(index);
+    put_header();
+    if (driver_.is_packed()) {
+      fill(driver_.packed(index));
+    } else {
+      fill(driver_.split(index));
+    }
+    const size_t interrupts = driver_.registers().interrupts();
+    driver_.registers().notify(index);
+    if (driver_.is_packed()) {  // whose driver wants an interrupt for each that is used
+      if (!driver_.needs_reset()) served_ += driver_.registers().interrupts() > interrupts;
+      return;
+    }
+    while (driver_.take_used(index)) ++served_;
+  }
+
+  void fill(MockRing& ring) {
     if (random_.one_in(4)) {
       scramble(ring, driver_.memory, random_);
     } else {
-      plausible_request(ring);
+      plausible_requests(ring);
     }
     const uint64_t count = 1 + random_.below(3);
     for (uint64_t i = 0; i < count; ++i) {
       ring.make_available(static_cast<uint16_t>(random_.below(ring.size())));
     }
     if (random_.one_in(50)) ring.set_available_index(static_cast<uint16_t>(random_.below(65536)));
-    driver_.notify(index);
-    while (ring.take_used()) ++served_;
   }
 
-  // A block request or console message of random type at descriptor 0, in random sizes.
-  void plausible_request(MockRing& ring) {
-    const uint64_t header = MockDriver::kBuffers;
+  void fill(MockPackedRing& ring) {
+    const uint64_t count = 1 + random_.below(4);
+    for (uint64_t i = 0; i < count; ++i) {
+      if (random_.one_in(4)) {
+        put_random(ring);
+      } else if (random_.one_in(4)) {
+        const auto any = random_descriptor(random_, driver_.memory.size(), ring.size());
+        ring.set_descriptor(random_.below(ring.size()), {any.addr, any.len, any.next, any.flags});
+      } else {
+        ring.add({readable(kHeader, 16), {kHeader + 0x1000, data_bytes(), random_.one_in(2)},
+                  writable(kHeader + 0x8000, 1)});
+      }
+    }
+  }
+
+  void put_random(MockPackedRing& ring) {
+    const auto any = random_descriptor(random_, driver_.memory.size(), ring.size());
+    ring.put(any.addr, any.len, any.flags, any.next);
+    driver_.memory.write_object({random_.below(driver_.memory.size()) & ~15ULL}, any);
+  }
+
+  // A block request or console message of random type.
+  void put_header() {
     driver_.memory.write_object(
-        {header},
-        virtio_blk_outhdr{static_cast<uint32_t>(random_.below(16)),
-                          static_cast<uint32_t>(random_.below(8)),
-                          random_.one_in(8) ? ~0ULL - random_.below(9) : random_.below(70)});
+        {kHeader}, virtio_blk_outhdr{static_cast<uint32_t>(random_.below(16)),
+                                     static_cast<uint32_t>(random_.below(8)),
+                                     random_.one_in(8) ? ~0ULL - random_.below(9)
+                                                       : random_.below(70)});
+  }
+  uint32_t data_bytes() { return static_cast<uint32_t>(16 + 16 * random_.below(96)); }
+
+  // Chains of three at each third descriptor, in random sizes.
+  void plausible_requests(MockRing& ring) {
     for (uint64_t i = 0; i + 3 <= ring.size(); i += 3) {
       const auto at = static_cast<uint16_t>(i);
       const auto next = [&](int n) { return static_cast<uint16_t>(at + n); };
-      const auto bytes = static_cast<uint32_t>(16 + 16 * random_.below(96));
       const auto direction = static_cast<uint16_t>(random_.one_in(2) ? VRING_DESC_F_WRITE : 0);
-      ring.set_descriptor(at, {header, 16, VRING_DESC_F_NEXT, next(1)});
-      ring.set_descriptor(next(1), {header + 0x1000, bytes,
+      ring.set_descriptor(at, {kHeader, 16, VRING_DESC_F_NEXT, next(1)});
+      ring.set_descriptor(next(1), {kHeader + 0x1000, data_bytes(),
                                     static_cast<uint16_t>(direction | VRING_DESC_F_NEXT), next(2)});
-      ring.set_descriptor(next(2), {header + 0x8000, 1, VRING_DESC_F_WRITE, 0});
+      ring.set_descriptor(next(2), {kHeader + 0x8000, 1, VRING_DESC_F_WRITE, 0});
     }
   }
 
   void poke_register() {
-    const uint64_t offset = random_.below(0x120) & (random_.one_in(10) ? ~0ULL : ~3ULL);
+    Registers& registers = driver_.registers();
+    const uint64_t offset =
+        random_.below(registers.poke_range()) & (random_.one_in(10) ? ~0ULL : ~3ULL);
+    std::array<std::byte, 8> data{};
+    const auto width = random_.pick<size_t>({1, 2, 4, 4, 4, 8});
     if (random_.one_in(2)) {
-      std::array<std::byte, 8> data{};
-      const auto width = random_.pick<size_t>({1, 2, 4, 4, 4, 8});
-      driver_.transport.read(offset, std::span(data).first(width));
+      registers.peek(offset, std::span(data).first(width));
     } else {
-      driver_.write32(offset, random_.pick<uint32_t>({0, 1, 2, 5, 15, 0xffff, 0xffffffff}));
+      const auto value = random_.pick<uint64_t>({0, 1, 2, 5, 15, 0xffff, 0xffffffff, ~0ULL});
+      std::memcpy(data.data(), &value, sizeof value);
+      registers.poke(offset, std::span<const std::byte>(data).first(width));
     }
   }
 
-  MockDriver driver_;
-  uint64_t features_;
+  static constexpr uint64_t kHeader = MockDriver::kBuffers;
+
+  GuestDriver driver_;
   uint16_t queue_count_;
   Random random_;
   bool started_ = false;
   int faults_ = 0;
   int served_ = 0;
 };
+
+struct Wiring {
+  Transport transport;
+  Rings rings;
+};
+constexpr Wiring kWirings[] = {{Transport::kMmio, Rings::kSplit},
+                               {Transport::kMmio, Rings::kPacked},
+                               {Transport::kPci, Rings::kSplit},
+                               {Transport::kPci, Rings::kPacked}};
+
+// Both sides of the device's code are reached, and often.
+void torment(virtio::Device& device, uint16_t queue_count, uint32_t seed) {
+  for (const Wiring& wiring : kWirings) {
+    CAPTURE(seed);
+    CAPTURE(name_of(wiring.transport, wiring.rings));
+    HostileDriver driver(device, queue_count, seed, wiring.transport, wiring.rings);
+    driver.run(8'000);
+    CHECK(driver.faults() > 50);
+    CHECK(driver.served() > 400);
+  }
+}
 
 }  // namespace
 
@@ -212,50 +278,73 @@ TEST_CASE("hostile rings give valid chains or faults") {
   CHECK(faults > 10'000);
 }
 
-TEST_CASE("a hostile driver cannot harm the block device") {
-  for (uint32_t seed = 1; seed <= 3; ++seed) {
+TEST_CASE("hostile packed rings give valid chains or faults") {
+  int chains = 0;
+  int faults = 0;
+  for (uint32_t seed = 1; seed <= 4; ++seed) {
     CAPTURE(seed);
+    Random random(seed);
+    memory::GuestMemory memory(1 << 16);
+    for (int iteration = 0; iteration < 50'000; ++iteration) {
+      CAPTURE(iteration);
+      MockPackedRing ring(memory, 0x1000, 16);
+      for (int i = 0; i < 16; ++i) {
+        const vring_desc any = random_descriptor(random, memory.size(), 16);
+        ring.put(any.addr, any.len, any.flags, any.next);
+        memory.write_object({random.below(memory.size()) & ~15ULL}, any);
+      }
+      auto queue = std::get<Queue>(
+          Queue::create(memory, ring.state(!random.one_in(8), random.one_in(2)), 16));
+      for (int i = 0; i < 24; ++i) {
+        auto popped = queue.pop();
+        if (std::holds_alternative<Fault>(popped)) {
+          ++faults;
+          break;
+        }
+        auto* chain = std::get_if<Chain>(&popped);
+        if (chain == nullptr) break;
+        ++chains;
+        if (!is_valid(*chain, memory, 16)) FAIL("not in memory, or too long");
+        queue.push_used(std::move(*chain), 0);
+        queue.needs_interrupt();
+      }
+    }
+  }
+  CHECK(chains > 10'000);
+  CHECK(faults > 10'000);
+}
+
+TEST_CASE("a hostile driver cannot harm the block device") {
+  for (uint32_t seed = 1; seed <= 2; ++seed) {
     virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
-    HostileDriver driver(block, block.features() | MockDriver::kRingFeatures, 1, seed);
-    driver.run(20'000);
-    CHECK(driver.faults() > 100);
-    CHECK(driver.served() > 1'000);
+    torment(block, 1, seed);
   }
 }
 
 TEST_CASE("a hostile driver cannot harm the entropy device") {
   virtio::Rng rng;
-  HostileDriver driver(rng, MockDriver::kRingFeatures, 1, 1);
-  driver.run(20'000);
-  CHECK(driver.faults() > 100);
-  CHECK(driver.served() > 1'000);
+  torment(rng, 1, 1);
 }
 
 TEST_CASE("a hostile driver cannot harm the console") {
-  for (uint32_t seed = 1; seed <= 2; ++seed) {
-    CAPTURE(seed);
-    std::array<std::array<int, 2>, 2> ends;
-    for (auto& pair : ends) {
-      REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()) == 0);
-    }
-    const base::UniqueFd console_host(ends[0][0]);
-    const base::UniqueFd agent_host(ends[1][0]);
-    base::EventLoop loop;
-    virtio::Console console(loop, {base::UniqueFd(ends[0][1]), base::UniqueFd(ends[1][1])});
-    // Both hosts echo, which keeps both directions busy.
-    for (const auto* host : {&console_host, &agent_host}) {
-      loop.add(host->get(), EPOLLIN, [fd = host->get()](uint32_t) {
-        std::array<char, 4096> bytes;
-        const ssize_t got = recv(fd, bytes.data(), bytes.size(), 0);
-        if (got > 0) send(fd, bytes.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
-      });
-    }
-    HostileDriver driver(console, console.features() | MockDriver::kRingFeatures, 6, seed);
-    driver.run(20'000);
-    CHECK(driver.faults() > 100);
-    CHECK(driver.served() > 1'000);
-    for (const auto* host : {&console_host, &agent_host}) loop.remove(host->get());
+  std::array<std::array<int, 2>, 2> ends;
+  for (auto& pair : ends) {
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair.data()) == 0);
   }
+  const base::UniqueFd console_host(ends[0][0]);
+  const base::UniqueFd agent_host(ends[1][0]);
+  base::EventLoop loop;
+  virtio::Console console(loop, {base::UniqueFd(ends[0][1]), base::UniqueFd(ends[1][1])});
+  // Both hosts echo, which keeps both directions busy.
+  for (const auto* host : {&console_host, &agent_host}) {
+    loop.add(host->get(), EPOLLIN, [fd = host->get()](uint32_t) {
+      std::array<char, 4096> bytes;
+      const ssize_t got = recv(fd, bytes.data(), bytes.size(), 0);
+      if (got > 0) send(fd, bytes.data(), static_cast<size_t>(got), MSG_NOSIGNAL);
+    });
+  }
+  torment(console, 6, 1);
+  for (const auto* host : {&console_host, &agent_host}) loop.remove(host->get());
 }
 
 }  // namespace vmm::test

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One interrupt line of the machine, as a device sees it. machine/ implements it with an irqfd and
-// gives one to each device; raise() may be called on any thread and never blocks.
+// How a device interrupts: by one line of the machine, or by messages (MSI) that say themselves
+// where they go. machine/ implements both, by an irqfd and by an ioctl, and hands them out; raise()
+// and signal() may be called on any thread and never block.
 #pragma once
+
+#include <cstdint>
 
 namespace vmm::base {
 
@@ -11,6 +14,13 @@ struct InterruptLine {
 
   // An edge: the line pulses once.
   virtual void raise() = 0;
+};
+
+struct MessageInterrupt {
+  virtual ~MessageInterrupt() = default;
+
+  // A write of `data` to `address`, both as the guest chose them; what is no interrupt is ignored.
+  virtual void signal(uint64_t address, uint32_t data) = 0;
 };
 
 }  // namespace vmm::base

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A function's MSI-X table and pending bits (PCI Local Bus 3.0, 6.8.2), as the register range that
+// its bar shows: the table from offset 0, the pending bits from kPendingOffset. Function owns it
+// and passes on the capability's control word; raise() may be called on any thread, under a
+// device's mutex: its own mutex is held while the message is sent and never while a device is
+// called.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/interrupt.hpp"
+#include "bus/device.hpp"
+
+namespace vmm::pci {
+
+class MsixTable final : public bus::Device {
+ public:
+  static constexpr uint32_t kSizeBytes = 0x2000;
+  static constexpr uint32_t kPendingOffset = 0x1000;
+  static constexpr uint16_t kMaxVectors = 256;
+
+  // 1 to kMaxVectors, all masked, as after a reset.
+  MsixTable(base::MessageInterrupt& messages, uint16_t vectors);
+
+  uint16_t vectors() const { return static_cast<uint16_t>(entries_.size()); }
+
+  void read(uint64_t offset, std::span<std::byte> data) override;
+  void write(uint64_t offset, std::span<const std::byte> data) override;
+
+  // The message control word of the capability, whenever the guest has written it.
+  void set_control(uint16_t control);
+
+  // `vector` is one of the table's. Without MSI-X, which the guest has to switch on, nothing.
+  void raise(uint16_t vector);
+
+ private:
+  struct Entry {
+    uint64_t address = 0;
+    uint32_t data = 0;
+    uint32_t control;
+    bool pending = false;
+  };
+
+  uint32_t read_word(uint64_t offset) const;
+  void write_word(uint64_t offset, uint32_t value);
+  bool masked(const Entry& entry) const;
+  void send_pending(Entry& entry);
+
+  base::MessageInterrupt& messages_;
+  mutable std::mutex mutex_;  // guards all that follows
+  std::vector<Entry> entries_;
+  bool enabled_ = false;
+  bool all_masked_ = false;
+};
+
+}  // namespace vmm::pci

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "pci/root.hpp"
+
+#include <algorithm>
+#include <cassert>
+
+namespace vmm::pci {
+namespace {
+
+// Red Hat's number for the host bridge of a virtual machine, which no driver binds to
+// (QEMU, docs/specs/pci-ids.rst).
+constexpr Identity kBridge = {.vendor = 0x1b36, .device = 0x0008, .class_code = 0x060000};
+
+constexpr uint64_t kMinSpacing = 0x1000;  // a page of its own for each bar
+
+}  // namespace
+
+Root::Root(uint64_t window_start, uint64_t window_bytes)
+    : bridge_(kBridge),
+      window_start_(window_start),
+      window_end_(window_start + window_bytes),
+      next_address_(window_start) {
+  assert(window_end_ <= 1ULL << 32);
+  attach(bridge_, "pci-bridge");
+}
+
+void Root::attach(Function& function, const std::string& name) {
+  assert(next_slot_ < kSlots);
+  functions_[next_slot_++] = &function;
+  for (const auto& bar : function.bars()) {
+    bar->name = bar->index == 0 ? name : name + "-bar" + std::to_string(bar->index);
+    const uint64_t size = std::max<uint64_t>(bar->size, kMinSpacing);
+    next_address_ = (next_address_ + size - 1) / size * size;
+    assert(next_address_ + size <= window_end_);
+    function.place_bar(*bar, static_cast<uint32_t>(next_address_));
+    next_address_ += size;
+    bars_.push_back(bar.get());
+  }
+  if (!function.bars().empty()) function.enable_memory();
+}
+
+Function* Root::find(uint32_t bus, uint32_t slot_function) const {
+  const uint32_t slot = slot_function >> 3;
+  if (bus != 0 || (slot_function & 7) != 0 || slot >= kSlots) return nullptr;
+  return functions_[slot];
+}
+
+bool Root::read_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
+                       std::span<std::byte> data) {
+  Function* function = find(bus, slot_function);
+  if (function == nullptr) return false;
+  function->read_config(offset, data);
+  return true;
+}
+
+bool Root::write_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
+                        std::span<const std::byte> data) {
+  Function* function = find(bus, slot_function);
+  if (function == nullptr) return false;
+  function->write_config(offset, data);
+  return true;
+}
+
+// The first bar wins where the guest has laid one over another.
+Bar* Root::find_bar(uint64_t address, size_t length) const {
+  const auto found =
+      std::ranges::find_if(bars_, [&](const Bar* bar) { return bar->holds(address, length); });
+  return found == bars_.end() ? nullptr : *found;
+}
+
+void Root::read(uint64_t offset, std::span<std::byte> data) {
+  const uint64_t address = window_start_ + offset;
+  Bar* bar = find_bar(address, data.size());
+  if (bar == nullptr) {
+    unclaimed_reads_.fetch_add(1, std::memory_order_relaxed);
+    std::ranges::fill(data, std::byte{0xff});
+    return;
+  }
+  bar->reads.fetch_add(1, std::memory_order_relaxed);
+  // The guest may move the bar at this very moment: the mask keeps the offset inside all the same.
+  bar->device.read(address & (bar->size - 1), data);
+}
+
+void Root::write(uint64_t offset, std::span<const std::byte> data) {
+  const uint64_t address = window_start_ + offset;
+  Bar* bar = find_bar(address, data.size());
+  if (bar == nullptr) {
+    unclaimed_writes_.fetch_add(1, std::memory_order_relaxed);
+    return;
+  }
+  bar->writes.fetch_add(1, std::memory_order_relaxed);
+  bar->device.write(address & (bar->size - 1), data);
+}
+
+std::vector<bus::AccessCount> Root::counters() const {
+  std::vector<bus::AccessCount> all;
+  for (const Bar* bar : bars_) {
+    all.push_back({bar->name, bar->reads.load(std::memory_order_relaxed),
+                   bar->writes.load(std::memory_order_relaxed)});
+  }
+  const uint64_t reads = unclaimed_reads_.load(std::memory_order_relaxed);
+  const uint64_t writes = unclaimed_writes_.load(std::memory_order_relaxed);
+  if (reads != 0 || writes != 0) all.push_back({"unclaimed-pci", reads, writes});
+  return all;
+}
+
+}  // namespace vmm::pci

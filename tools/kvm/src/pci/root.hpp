@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The machine's PCI bus, number 0, behind a host bridge in slot 0: finds the function that a
+// configuration access is meant for and, as a bus::Device over the host bridge's memory window, the
+// bar that a memory access is meant for. machine/ owns it, attaches every function before the first
+// vCPU runs, and puts the window on the MMIO bus; afterwards it is used on vCPU threads without a
+// lock. A bar that the guest moves out of the window is out of reach, as on a real bridge.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "bus/bus.hpp"
+#include "bus/device.hpp"
+#include "pci/function.hpp"
+
+namespace vmm::pci {
+
+class Root final : public bus::Device {
+ public:
+  static constexpr unsigned kSlots = 32;
+
+  // The window lies below 4 GiB.
+  Root(uint64_t window_start, uint64_t window_bytes);
+
+  // Puts `function` into the next slot, and its bars into the window; `name` is for the counters.
+  // The window must have room, and there must be a slot.
+  void attach(Function& function, const std::string& name);
+
+  // `slot_function` is as in config addresses: slot << 3 | function. False when nobody is there.
+  bool read_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
+                   std::span<std::byte> data);
+  bool write_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
+                    std::span<const std::byte> data);
+
+  // Memory accesses, by offset into the window. What no bar claims reads as all ones.
+  void read(uint64_t offset, std::span<std::byte> data) override;
+  void write(uint64_t offset, std::span<const std::byte> data) override;
+
+  // One entry per bar, and "unclaimed-pci" when there were such accesses.
+  std::vector<bus::AccessCount> counters() const;
+
+ private:
+  Function* find(uint32_t bus, uint32_t slot_function) const;
+  Bar* find_bar(uint64_t address, size_t length) const;
+
+  Function bridge_;
+  const uint64_t window_start_;
+  const uint64_t window_end_;
+  uint64_t next_address_;
+  std::array<Function*, kSlots> functions_{};
+  unsigned next_slot_ = 0;
+  std::vector<Bar*> bars_;
+  std::atomic<uint64_t> unclaimed_reads_{0};
+  std::atomic<uint64_t> unclaimed_writes_{0};
+};
+
+}  // namespace vmm::pci

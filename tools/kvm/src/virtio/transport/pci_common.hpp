@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The common configuration structure of virtio over PCI (virtio 1.2, 4.1.4.3): selectors, and the
+// interrupt vector of each queue, in front of a Session. PciTransport owns it and calls read() and
+// write() on vCPU threads; the vectors may be asked for on any thread, under a device's mutex.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "memory/guest_memory.hpp"
+#include "virtio/device.hpp"
+#include "virtio/interrupt.hpp"
+#include "virtio/transport/session.hpp"
+
+namespace vmm::virtio {
+
+class PciCommon {
+ public:
+  static constexpr uint64_t kSizeBytes = 64;
+
+  // `vectors` is the size of the MSI-X table.
+  PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
+            uint16_t vectors);
+
+  // Each field by its own width; 64-bit fields by halves (4.1.3.1).
+  void read(uint64_t offset, std::span<std::byte> data) const;
+  void write(uint64_t offset, std::span<const std::byte> data);
+
+  // VIRTIO_MSI_NO_VECTOR when there is none.
+  uint16_t queue_vector(uint16_t index) const { return queue_vectors_[index]; }
+  uint16_t config_vector() const { return config_vector_; }
+
+  Session& session() { return session_; }
+  const Session& session() const { return session_; }
+
+ private:
+  uint32_t read_field(uint64_t offset) const;
+  uint32_t read_queue_field(uint64_t offset) const;
+  void write_field(uint64_t offset, uint32_t value);
+  void write_queue_field(uint64_t offset, uint32_t value);
+  void write_status(uint32_t value);
+  uint16_t usable_vector(uint32_t value) const;
+
+  Device& device_;
+  const uint16_t vectors_;
+  std::atomic<uint16_t> config_vector_;
+  std::vector<std::atomic<uint16_t>> queue_vectors_;
+
+  mutable std::mutex mutex_;  // guards all that follows
+  uint32_t device_features_select_ = 0;
+  uint32_t driver_features_select_ = 0;
+  uint32_t queue_select_ = 0;
+  Session session_;
+};
+
+}  // namespace vmm::virtio
