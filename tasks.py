@@ -39,6 +39,8 @@ def build_and_boot(
     allow_warnings: bool = False,
     locked: bool = False,
     events: str = "auto",
+    transport: str = "mmio",
+    ring: str = "split",
     timeline: str = "",
     compare: str = "",
 ) -> None:

@@ -29,7 +29,9 @@ void bind_config(py::module_& module) {
       .def_readwrite("memory_mib", &MachineConfig::memory_mib)
       .def_readwrite("disks", &MachineConfig::disks)
       .def_readwrite("rng", &MachineConfig::rng)
-      .def_readwrite("guest_events", &MachineConfig::guest_events);
+      .def_readwrite("guest_events", &MachineConfig::guest_events)
+      .def_readwrite("transport", &MachineConfig::transport)
+      .def_readwrite("ring", &MachineConfig::ring);
 }
 
 }  // namespace vmm::bindings

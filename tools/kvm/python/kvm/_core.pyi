@@ -32,6 +32,8 @@ class MachineConfig:
     """Assign a whole list: reading gives a copy."""
     rng: bool
     guest_events: str
+    transport: str
+    ring: str
     """auto, port or none."""
     def __init__(self) -> None: ...
 

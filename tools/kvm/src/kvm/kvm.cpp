@@ -31,6 +31,8 @@ int number_of(Capability capability) {
       return KVM_CAP_MAX_VCPUS;
     case Capability::kIrqfd:
       return KVM_CAP_IRQFD;
+    case Capability::kSignalMsi:
+      return KVM_CAP_SIGNAL_MSI;
     case Capability::kHypercallExits:
       return KVM_CAP_EXIT_HYPERCALL;
   }

@@ -20,6 +20,7 @@ enum class Capability {
   kImmediateExit,
   kMaxVcpus,
   kIrqfd,
+  kSignalMsi,
   kHypercallExits,  // a mask of the hypercalls that can be exits
 };
 

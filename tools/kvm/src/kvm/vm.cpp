@@ -55,6 +55,15 @@ void Vm::add_irqfd(uint32_t gsi, int event_fd) {
   base::check(ioctl(fd(), KVM_IRQFD, &description), "KVM_IRQFD");
 }
 
+void Vm::signal_msi(uint64_t address, uint32_t data) {
+  kvm_msi message{};
+  message.address_lo = static_cast<uint32_t>(address);
+  message.address_hi = static_cast<uint32_t>(address >> 32);
+  message.data = data;
+  // Fails for what the guest has made up, too, and there is nobody to tell.
+  static_cast<void>(ioctl(fd(), KVM_SIGNAL_MSI, &message));
+}
+
 bool Vm::add_coalesced_port(uint16_t port, uint32_t length) {
   if (kvm_.check_extension(Capability::kCoalescedPio) == 0) return false;
   kvm_coalesced_mmio_zone zone{};

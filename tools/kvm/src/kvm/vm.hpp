@@ -31,6 +31,10 @@ class Vm {
   // A write to `event_fd` pulses the line.
   void add_irqfd(uint32_t gsi, int event_fd);
 
+  // A message-signalled interrupt, any thread. One that leads nowhere is the guest's affair. Needs
+  // Capability::kSignalMsi.
+  void signal_msi(uint64_t address, uint32_t data);
+
   // False when this KVM cannot; then each write is an ordinary exit.
   bool add_coalesced_port(uint16_t port, uint32_t length);
 

@@ -5,15 +5,35 @@
 
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
+#include "pci/root.hpp"
 
 namespace vmm::machine {
 namespace {
 
-using arch::layout::kMaxVirtioDevices;
 using base::ConfigError;
 
 // 16 TiB: more than any host of ours, and far from overflowing an address.
 constexpr uint64_t kMaxMemoryMib = 16ULL << 20;
+
+size_t max_virtio_devices(const MachineConfig& config) {
+  return has_pci(config) ? pci::Root::kSlots - 1 : arch::layout::kMaxVirtioDevices;
+}
+
+void validate_virtio(const MachineConfig& config) {
+  if (config.transport != "mmio" && config.transport != "pci") {
+    throw ConfigError("transport is " + config.transport + ": use mmio or pci");
+  }
+  if (config.ring != "split" && config.ring != "packed") {
+    throw ConfigError("ring is " + config.ring + ": use split or packed");
+  }
+  const size_t devices = count_virtio_devices(config);
+  const size_t most = max_virtio_devices(config);
+  if (devices > most) {
+    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +
+                      std::to_string(most) + " virtio devices, so use at most " +
+                      std::to_string(config.disks.size() - (devices - most)));
+  }
+}
 
 }  // namespace
 
@@ -41,16 +61,12 @@ void validate(const MachineConfig& config) {
   if (events != "auto" && events != "port" && events != "none") {
     throw ConfigError("guest_events is " + events + ": use auto, port or none");
   }
-  const size_t devices = count_virtio_devices(config);
-  if (devices > kMaxVirtioDevices) {
-    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +
-                      std::to_string(kMaxVirtioDevices) + " virtio devices, so use at most " +
-                      std::to_string(config.disks.size() - (devices - kMaxVirtioDevices)));
-  }
+  validate_virtio(config);
 }
 
 std::string full_command_line(const MachineConfig& config, size_t virtio_devices) {
   std::string line = config.cmdline;
+  if (has_pci(config)) return line;
   for (size_t i = 0; i < virtio_devices; ++i) {
     char entry[64];
     std::snprintf(entry, sizeof entry, "%svirtio_mmio.device=4K@%#llx:%u", line.empty() ? "" : " ",

@@ -29,13 +29,17 @@ struct MachineConfig {
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by
   // port), "port" or "none".
   std::string guest_events = "auto";
+  std::string transport = "mmio";  // of every virtio device: "mmio" or "pci"
+  std::string ring = "split";      // "packed" offers drivers the packed kind too
 };
+
+inline bool has_pci(const MachineConfig& config) { return config.transport == "pci"; }
 
 // Throws base::ConfigError naming the value and the mend.
 void validate(const MachineConfig& config);
 
-// The kernel command line of the machine: the caller's and one entry per virtio device
-// (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them.
+// The kernel command line of the machine: the caller's and one entry per virtio-mmio device
+// (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them. PCI needs none.
 std::string full_command_line(const MachineConfig& config, size_t virtio_devices);
 
 // How many virtio devices this configuration asks for: the console, the disks, the rng.

@@ -129,7 +129,14 @@ void Machine::attach_ports() {
   ports.attach(layout::kPortCom2, 8, *com2_, "com2");
   ports.attach(layout::kPortI8042Data, 1, i8042_data_, "i8042-data");
   ports.attach(layout::kPortI8042Command, 1, i8042_command_, "i8042");
-  ports.attach(layout::kPortReset, 1, reset_control_, "reset");
+  if (has_pci(config_)) {
+    if (kvm_.check_extension(kvm::Capability::kSignalMsi) == 0) {
+      throw base::ConfigError("transport pci: this KVM has no KVM_CAP_SIGNAL_MSI; use mmio");
+    }
+    pci_ = std::make_unique<PciBus>(vm_, buses_, reset_control_);
+  } else {
+    ports.attach(layout::kPortReset, 1, reset_control_, "reset");
+  }
   static_assert(layout::kPortPm1Control == layout::kPortPm1Event + devices::AcpiPm::kControlOffset);
   ports.attach(layout::kPortPm1Event, devices::AcpiPm::kSizeBytes, acpi_pm_, "acpi-pm");
   ports.attach(layout::kPortRtc, 2, rtc_, "rtc");
@@ -168,9 +175,17 @@ void Machine::add_virtio_devices() {
 }
 
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
+  const auto rings = config_.ring == "packed" ? virtio::Rings::kPacked : virtio::Rings::kSplit;
+  if (pci_) {
+    auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings,
+                                          pci_->messages);
+    pci_->root.attach(slot->transport, slot->name);
+    virtio_.push_back(std::move(slot));
+    return;
+  }
   const size_t index = virtio_.size();
-  auto slot = std::make_unique<VirtioSlot>(std::move(name), std::move(device), memory_, vm_,
-                                           layout::irq_virtio(index));
+  auto slot = std::make_unique<MmioSlot>(std::move(name), std::move(device), memory_, rings, vm_,
+                                         layout::irq_virtio(index));
   buses_.mmio.attach(layout::kVirtioMmio + index * layout::kVirtioMmioStride,
                      virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
   virtio_.push_back(std::move(slot));
@@ -281,6 +296,11 @@ std::vector<bus::AccessCount> Machine::device_counters() const {
     if (count.name == "unclaimed") count.name = "unclaimed-mmio";
   }
   all.insert(all.end(), mmio.begin(), mmio.end());
+  if (pci_) {
+    std::erase_if(all, [](const auto& count) { return count.name == PciBus::kWindowName; });
+    const auto bars = pci_->root.counters();
+    all.insert(all.end(), bars.begin(), bars.end());
+  }
   std::erase_if(all, [](const bus::AccessCount& count) {
     return count.reads == 0 && count.writes == 0;
   });
@@ -290,7 +310,7 @@ std::vector<bus::AccessCount> Machine::device_counters() const {
 std::vector<std::string> Machine::last_exits() const {
   std::vector<std::string> lines = exits_.last();
   for (const auto& slot : virtio_) {
-    if (const auto fault = slot->transport.fault()) {
+    if (const auto fault = slot->fault()) {
       lines.push_back(slot->name + " needs a reset: " + *fault);
     }
   }

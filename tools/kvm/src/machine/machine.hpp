@@ -34,6 +34,7 @@
 #include "machine/host_link.hpp"
 #include "machine/irq_line.hpp"
 #include "machine/output_pipe.hpp"
+#include "machine/pci_bus.hpp"
 #include "machine/serial_input.hpp"
 #include "machine/stop.hpp"
 #include "machine/timer.hpp"
@@ -144,6 +145,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::DebugExit debug_exit_;
   devices::GuestEvents guest_events_;
   devices::EventPath events_path_ = devices::EventPath::kNone;
+  std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
   std::unique_ptr<SerialInput> serial_agent_input_;
 

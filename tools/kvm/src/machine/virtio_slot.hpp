@@ -1,31 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One virtio-mmio device of the machine with all that belongs to it: device, interrupt line,
-// transport. Built and owned by machine/, in the order of the guest's virtio_mmio.device= entries.
+// One virtio device of the machine with all that belongs to it: its transport, and how it
+// interrupts. Built and owned by machine/, in the order in which guests find the devices.
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "machine/irq_line.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtio/device.hpp"
 #include "virtio/transport/mmio.hpp"
+#include "virtio/transport/pci.hpp"
 
 namespace vmm::machine {
 
 struct VirtioSlot {
-  VirtioSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
-             memory::GuestMemory& memory, kvm::Vm& vm, uint32_t gsi)
-      : name(std::move(slot_name)),
-        device(std::move(slot_device)),
-        line(vm, gsi),
-        transport(*device, memory, line) {}
+  VirtioSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device)
+      : name(std::move(slot_name)), device(std::move(slot_device)) {}
+  virtual ~VirtioSlot() = default;
+  VirtioSlot(const VirtioSlot&) = delete;
+  VirtioSlot& operator=(const VirtioSlot&) = delete;
 
-  std::string name;
-  std::unique_ptr<virtio::Device> device;
+  // What the device has against its driver, if anything.
+  virtual std::optional<std::string> fault() const = 0;
+
+  const std::string name;
+  const std::unique_ptr<virtio::Device> device;
+};
+
+struct MmioSlot final : VirtioSlot {
+  MmioSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
+           memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, uint32_t gsi)
+      : VirtioSlot(std::move(slot_name), std::move(slot_device)),
+        line(vm, gsi),
+        transport(*device, memory, line, rings) {}
+
+  std::optional<std::string> fault() const override { return transport.fault(); }
+
   IrqLine line;
   virtio::MmioTransport transport;
+};
+
+struct PciSlot final : VirtioSlot {
+  PciSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
+          memory::GuestMemory& memory, virtio::Rings rings, base::MessageInterrupt& messages)
+      : VirtioSlot(std::move(slot_name), std::move(slot_device)),
+        transport(*device, memory, messages, rings) {}
+
+  std::optional<std::string> fault() const override { return transport.fault(); }
+
+  virtio::PciTransport transport;
 };
 
 }  // namespace vmm::machine

@@ -61,6 +61,8 @@ def machine_spec(
         disks=tuple(parse_disk(disk) for disk in options.disks),
         rng=conduct.rng if conduct is not None else True,
         guest_events=options.events,
+        transport=options.transport,
+        ring=options.ring,
         log_buf=log_buf,
     )
     spec.validate()

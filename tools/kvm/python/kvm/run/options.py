@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.vm.spec import EVENT_PATHS
+from kvm.vm.spec import EVENT_PATHS, RINGS, TRANSPORTS
 
 HELP = {
     "config": "kernel config: default, debug, kunit, or a path to a .config fragment",
@@ -31,6 +31,8 @@ HELP = {
     "allow_warnings": "a kernel WARNING alone does not fail the run",
     "events": "how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
     "where KVM has it), port or none",
+    "transport": "how the guest finds its virtio devices: mmio or pci",
+    "ring": "virtqueues the guest is offered: split, or packed besides",
     "timeline": "write a picture of the boot's stages and initcalls to this .html file",
     "compare": "boot this revision too, several times by turns, and say which initcalls differ",
     "locked": "use the pinned kernel version or fail; never a newer one",
@@ -92,6 +94,8 @@ class BootOptions:
     allow_warnings: bool = False
     pinned_only: bool = False
     events: str = "auto"
+    transport: str = "mmio"
+    ring: str = "split"
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
@@ -99,6 +103,10 @@ class BootOptions:
             raise UserError(f"--host {self.host}", f"use one of {', '.join(HOSTS)}")
         if self.events not in EVENT_PATHS:
             raise UserError(f"--events {self.events}", f"use one of {', '.join(EVENT_PATHS)}")
+        if self.transport not in TRANSPORTS:
+            raise UserError(f"--transport {self.transport}", f"use one of {', '.join(TRANSPORTS)}")
+        if self.ring not in RINGS:
+            raise UserError(f"--ring {self.ring}", f"use one of {', '.join(RINGS)}")
         if not 1 <= self.cpus <= 255:
             raise UserError(f"--cpus {self.cpus}", "a machine has 1 to 255 vCPUs")
         if self.timeout_s <= 0 or self.deadline_s <= 0:
@@ -124,6 +132,8 @@ class BootOptions:
             ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
             ("append", self.append),
             ("events", self.events if self.events != "auto" else ""),
+            ("transport", self.transport if self.transport != "mmio" else ""),
+            ("ring", self.ring if self.ring != "split" else ""),
             ("kernel", str(self.kernel or "")),
             ("initrd", str(self.initrd or "")),
         ):

@@ -137,4 +137,6 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     ]
     config.rng = spec.rng
     config.guest_events = spec.guest_events
+    config.transport = spec.transport
+    config.ring = spec.ring
     return config

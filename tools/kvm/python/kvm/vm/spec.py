@@ -15,6 +15,8 @@ from kvm.errors import UserError
 
 MAX_VCPUS = 255
 EVENT_PATHS = ("auto", "port", "none")  # auto: by hypercall where KVM has it, else by port
+TRANSPORTS = ("mmio", "pci")
+RINGS = ("split", "packed")  # packed: offered besides the split kind
 MIN_MEMORY_MIB = 32
 _DEFAULT_VCPUS = 1
 _DEFAULT_MEMORY_MIB = 256
@@ -35,7 +37,7 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """``guest_events`` is how the guest's kernel may tell the VMM how far it has got.
+    """``transport`` and ``ring`` are every virtio device's. ``guest_events`` is how the guest's kernel may tell the VMM how far it has got.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -46,6 +48,8 @@ class MachineSpec:
     disks: tuple[DiskSpec, ...] = ()
     rng: bool = True
     guest_events: str = "auto"
+    transport: str = "mmio"
+    ring: str = "split"
     log_buf: tuple[int, int] | None = None
 
     def validate(self) -> None:
@@ -56,6 +60,10 @@ class MachineSpec:
             raise UserError(
                 f"{self.memory_mib} MiB of memory asked for", f"use at least {MIN_MEMORY_MIB} MiB"
             )
+        if self.transport not in TRANSPORTS:
+            raise UserError(f"transport {self.transport!r}", f"use one of {', '.join(TRANSPORTS)}")
+        if self.ring not in RINGS:
+            raise UserError(f"ring {self.ring!r}", f"use one of {', '.join(RINGS)}")
         _require_file(self.kernel, "kernel", "build one, or pass the path of a vmlinux or bzImage")
         if self.initrd is not None:
             _require_file(self.initrd, "initrd", "pass the path of a cpio archive")
@@ -93,6 +101,8 @@ class MachineSpec:
             ],
             "rng": self.rng,
             "guest_events": self.guest_events,
+            "transport": self.transport,
+            "ring": self.ring,
             "log_buf": None if self.log_buf is None else list(self.log_buf),
         }
 
@@ -119,6 +129,8 @@ class MachineSpec:
                 ),
                 rng=bool(record.get("rng", True)),
                 guest_events=str(record.get("guest_events", "auto")),
+                transport=str(record.get("transport", "mmio")),
+                ring=str(record.get("ring", "split")),
                 log_buf=None if log_buf is None else (int(log_buf[0]), int(log_buf[1])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:

@@ -32,6 +32,11 @@ inline constexpr uint64_t kHighRamStart = 0x100000;
 // RAM ends at 3 GiB at the latest (memory::GuestMemory::kLowEnd) and goes on at 4 GiB.
 inline constexpr uint64_t kVirtioMmio = 0xd0000000;
 inline constexpr uint64_t kVirtioMmioStride = 0x1000;
+// PCI: what a bar may be moved to, and the configuration spaces of bus 0 (ECAM).
+inline constexpr uint64_t kPciWindow = 0xd1000000;
+inline constexpr uint64_t kPciWindowBytes = 0x0f000000;
+inline constexpr uint64_t kPciEcam = 0xe0000000;
+inline constexpr uint64_t kPciEcamBytes = 1 << 20;
 inline constexpr uint64_t kIoApic = 0xfec00000;
 inline constexpr uint64_t kLocalApic = 0xfee00000;
 
@@ -48,6 +53,7 @@ inline constexpr uint16_t kPortCom2 = 0x2f8;
 inline constexpr uint16_t kPortCom1 = 0x3f8;
 inline constexpr uint16_t kPortPm1Event = 0x600;
 inline constexpr uint16_t kPortPm1Control = 0x604;
+inline constexpr uint16_t kPortPciConfig = 0xcf8;
 inline constexpr uint16_t kPortReset = 0xcf9;
 
 inline constexpr uint32_t kIrqCom2 = 3;
