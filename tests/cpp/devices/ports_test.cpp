@@ -4,6 +4,7 @@
 #include "devices/debug_exit.hpp"
 #include "devices/debug_port.hpp"
 #include "devices/i8042.hpp"
+#include "devices/pvpanic.hpp"
 #include "devices/reset_control.hpp"
 #include "recorders.hpp"
 
@@ -59,6 +60,17 @@ TEST_CASE("debug exit takes 32-bit writes only") {
   const std::array<std::byte, 4> value = {std::byte{3}, {}, {}, {}};
   exit.write(0, value);
   CHECK(power.status == 7);
+}
+
+TEST_CASE("pvpanic says what it takes, and a panic ends the machine where a crash kernel does not") {
+  test::RecordingPower power;
+  Pvpanic pvpanic(power);
+  CHECK(in8(pvpanic, 0) == 0x03);
+  out8(pvpanic, 0, 0x02);
+  out8(pvpanic, 0, 0xfc);
+  CHECK(power.panics == 0);
+  out8(pvpanic, 0, 0x01);
+  CHECK(power.panics == 1);
 }
 
 }  // namespace vmm::devices

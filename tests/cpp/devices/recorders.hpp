@@ -36,7 +36,9 @@ struct RecordingPower : devices::PowerControl {
     reason = how;
   }
   void debug_exit(uint32_t exit_status) override { status = exit_status; }
+  void guest_panicked() override { ++panics; }
   int resets = 0;
+  int panics = 0;
   std::string reason;
   uint32_t status = 0;
 };

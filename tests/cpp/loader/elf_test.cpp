@@ -71,8 +71,6 @@ TEST_CASE("a segment lands at its physical address") {
 
 TEST_CASE("foreign files are named for what they are") {
   Image image;
-  image.header.e_ident[EI_CLASS] = ELFCLASS32;
-  CHECK(contains(image.failure(), "32-bit"));
   image = Image();
   image.header.e_machine = EM_AARCH64;
   CHECK(contains(image.failure(), "another architecture"));
@@ -92,6 +90,27 @@ TEST_CASE("foreign files are named for what they are") {
   image = Image();
   image.header.e_entry = 5 * kMiB;
   CHECK(contains(image.failure(), "entry point"));
+}
+
+TEST_CASE("a 32-bit program is none to boot") {
+  Elf32_Ehdr header{};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS32;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_type = ET_EXEC;
+  header.e_machine = EM_386;
+  header.e_phoff = sizeof header;
+  header.e_phentsize = sizeof(Elf32_Phdr);
+  header.e_phnum = 1;
+  std::vector<std::byte> bytes;
+  put(bytes, 0, header);
+  put(bytes, sizeof header, Elf32_Phdr{});
+  const test::TemporaryFile file(bytes);
+  const std::string message = failure_of([&] {
+    memory::GuestMemory memory(32 * kMiB);
+    load_elf(memory, ImageFile("kernel", file.path()));
+  });
+  CHECK(contains(message, "32-bit"));
 }
 
 TEST_CASE("a truncated file says how long it should be") {

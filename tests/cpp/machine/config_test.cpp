@@ -50,6 +50,13 @@ TEST_CASE("each refusal names the value and the mend") {
   config.memory_mib = ~0ULL;
   CHECK_FALSE(failure(config).empty());
   config = valid();
+  config.protocol = "efi";
+  CHECK(contains(failure(config), "protocol is efi: use auto, linux, pvh, multiboot or flat"));
+  config = valid();
+  config.payload = true;
+  config.disks = {{"a.img", false, false}};
+  CHECK(contains(failure(config), "disk a.img: a payload's machine has no disks"));
+  config = valid();
   config.disks = {{"a.img", true, true}};
   CHECK(contains(failure(config), "disk a.img: read-only with a volatile write cache; use one"));
 }
@@ -73,6 +80,14 @@ TEST_CASE("the command line announces the virtio devices in order") {
         "virtio_mmio.device=4K@0xd0002000:7");
   config.cmdline.clear();
   CHECK(full_command_line(config, 1) == "virtio_mmio.device=4K@0xd0000000:5");
+}
+
+TEST_CASE("a payload has no virtio devices, and only its own words on the command line") {
+  MachineConfig config = valid();
+  config.payload = true;
+  CHECK(failure(config).empty());
+  CHECK(count_virtio_devices(config) == 0);
+  CHECK(full_command_line(config, 0) == "quiet");
 }
 
 TEST_CASE("the ninth device shares the first one's interrupt line") {

@@ -77,6 +77,30 @@ class Kernel {
   std::string path_ = "/tmp/vmm-machine-test-XXXXXX";
 };
 
+// A file of code alone.
+class FlatCode {
+ public:
+  explicit FlatCode(const std::vector<uint8_t>& code) {
+    const int fd = mkstemp(path_.data());
+    REQUIRE(fd >= 0);
+    REQUIRE(write(fd, code.data(), code.size()) == static_cast<ssize_t>(code.size()));
+    close(fd);
+  }
+  ~FlatCode() { unlink(path_.c_str()); }
+  FlatCode(const FlatCode&) = delete;
+  FlatCode& operator=(const FlatCode&) = delete;
+
+  MachineConfig config() const {
+    MachineConfig config;
+    config.kernel = path_;
+    config.memory_mib = MachineConfig::kMinMemoryMib;
+    return config;
+  }
+
+ private:
+  std::string path_ = "/tmp/vmm-machine-test-XXXXXX";
+};
+
 StopInfo run(Machine& machine) {
   machine.start();
   auto stop = machine.wait(10s);
@@ -149,6 +173,66 @@ TEST_CASE("a payload's own exit status is passed on") {
   const StopInfo stop = run(machine);
   CHECK(stop.reason == StopReason::kDebugExit);
   CHECK(stop.detail == "11");
+}
+
+TEST_CASE("flat code starts in real mode, in its own segment") {
+  if (!have_kvm()) return;
+  const std::vector<uint8_t> code = {
+      0x66, 0x31, 0xc0,              // xor %eax, %eax
+      0x8c, 0xc8,                    // mov %cs, %ax
+      0xba, 0xf4, 0x00,              // mov $0xf4, %dx
+      0x66, 0xef,                    // out %eax, %dx
+      0xeb, 0xfe,
+  };
+  const FlatCode flat(code);
+  MachineConfig config = flat.config();
+  config.protocol = "flat";
+  config.payload = true;
+  Machine machine(config);
+  const StopInfo stop = run(machine);
+  CHECK(stop.reason == StopReason::kDebugExit);
+  CHECK(stop.detail == std::to_string(0x1000 << 1 | 1));
+}
+
+TEST_CASE("a multiboot payload starts in protected mode and finds the test device") {
+  if (!have_kvm()) return;
+  // At 2 MiB by its own header: the latch must return what is written, then EAX leaves.
+  const std::vector<uint8_t> code = {
+      0x02, 0xb0, 0xad, 0x1b, 0x00, 0x00, 0x01, 0x00, 0xfe, 0x4f, 0x51, 0xe4,  // the header
+      0x00, 0x00, 0x20, 0x00,        // its own address
+      0x00, 0x00, 0x20, 0x00,        // the load address
+      0x00, 0x00, 0x00, 0x00,        // up to the end of the file
+      0x00, 0x00, 0x00, 0x00,        // no bss
+      0x20, 0x00, 0x20, 0x00,        // entry, the next byte
+      0x31, 0xc0,                    // xor %eax, %eax
+      0xb8, 0x78, 0x56, 0x34, 0x12,  // mov $0x12345678, %eax
+      0xe7, 0xe0,                    // out %eax, $0xe0
+      0x31, 0xc0,                    // xor %eax, %eax
+      0xe5, 0xe0,                    // in $0xe0, %eax
+      0xe7, 0xf4,                    // out %eax, $0xf4
+      0xeb, 0xfe,
+  };
+  const FlatCode flat(code);
+  MachineConfig config = flat.config();
+  config.payload = true;
+  Machine machine(config);
+  const StopInfo stop = run(machine);
+  CHECK(stop.reason == StopReason::kDebugExit);
+  CHECK(stop.detail == std::to_string(uint32_t{0x12345678} << 1 | 1));
+  CHECK(machine.command_line().empty());
+}
+
+TEST_CASE("a guest that tells of its panic through pvpanic is stopped") {
+  if (!have_kvm()) return;
+  const Kernel kernel({
+      0xba, 0x05, 0x05, 0x00, 0x00,  // mov $0x505, %edx
+      0xb0, 0x01, 0xee,              // mov $1, %al; out %al, %dx
+      0xeb, 0xfe,
+  });
+  Machine machine(kernel.config());
+  const StopInfo stop = run(machine);
+  CHECK(stop.reason == StopReason::kGuestPanic);
+  CHECK(name_of(stop.reason) == "guest_panic");
 }
 
 TEST_CASE("a guest that never exits is stopped from outside, with all its processors") {

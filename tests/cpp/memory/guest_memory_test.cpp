@@ -70,6 +70,16 @@ TEST_CASE("a write that does not fit touches nothing") {
   CHECK_FALSE(memory.read(GuestAddress{kMiB - 2}, into));
 }
 
+TEST_CASE("a dropped mapping takes nothing away") {
+  GuestMemory memory(kMiB);
+  memory.write_object(GuestAddress{0x5008}, uint64_t{42});
+  CHECK(memory.drop_mapping(GuestAddress{0x5fff}));
+  CHECK(memory.read_object<uint64_t>(GuestAddress{0x5008}) == 42);
+  CHECK(memory.write_object(GuestAddress{0x5008}, uint64_t{43}));
+  CHECK_FALSE(memory.drop_mapping(GuestAddress{kMiB}));
+  CHECK_FALSE(memory.drop_mapping(GuestAddress{kMax}));
+}
+
 TEST_CASE("ring indices must be aligned") {
   GuestMemory memory(kMiB);
   CHECK(memory.store_release_u16(GuestAddress{2}, 0xbeef));

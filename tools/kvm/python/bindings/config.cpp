@@ -31,7 +31,9 @@ void bind_config(py::module_& module) {
       .def_readwrite("rng", &MachineConfig::rng)
       .def_readwrite("guest_events", &MachineConfig::guest_events)
       .def_readwrite("transport", &MachineConfig::transport)
-      .def_readwrite("ring", &MachineConfig::ring);
+      .def_readwrite("ring", &MachineConfig::ring)
+      .def_readwrite("protocol", &MachineConfig::protocol)
+      .def_readwrite("payload", &MachineConfig::payload);
 }
 
 }  // namespace vmm::bindings

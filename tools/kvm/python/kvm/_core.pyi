@@ -35,13 +35,17 @@ class MachineConfig:
     transport: str
     ring: str
     """auto, port or none."""
+    protocol: str
+    """auto, linux, pvh, multiboot or flat."""
+    payload: bool
+    """With the test device, and without virtio devices."""
     def __init__(self) -> None: ...
 
 class StopInfo:
     @property
     def reason(self) -> str:
-        """reset, shutdown, stopped, internal_error, fail_entry, debug_exit, system_event
-        or vmm_error."""
+        """reset, shutdown, stopped, internal_error, fail_entry, debug_exit, guest_panic,
+        system_event or vmm_error."""
     @property
     def detail(self) -> str: ...
 

@@ -17,6 +17,9 @@ struct PowerControl {
 
   // A test wrote its exit status: `(value << 1) | 1`, as with QEMU's isa-debug-exit.
   virtual void debug_exit(uint32_t status) = 0;
+
+  // It told of its own panic, after which nothing is to be expected of it.
+  virtual void guest_panicked() = 0;
 };
 
 }  // namespace vmm::devices

@@ -64,6 +64,13 @@ void Vm::signal_msi(uint64_t address, uint32_t data) {
   static_cast<void>(ioctl(fd(), KVM_SIGNAL_MSI, &message));
 }
 
+void Vm::set_line(uint32_t gsi, bool level) {
+  kvm_irq_level description{};
+  description.irq = gsi;
+  description.level = level ? 1 : 0;
+  base::check(ioctl(fd(), KVM_IRQ_LINE, &description), "KVM_IRQ_LINE");
+}
+
 bool Vm::add_coalesced_port(uint16_t port, uint32_t length) {
   if (kvm_.check_extension(Capability::kCoalescedPio) == 0) return false;
   kvm_coalesced_mmio_zone zone{};

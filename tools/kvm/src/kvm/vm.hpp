@@ -2,7 +2,7 @@
 //
 // One virtual machine of the host's KVM: its memory slots, interrupt controllers and irqfds.
 // machine/ owns it and sets it up on one thread before the first vCPU runs; afterwards only
-// CoalescedRing and the irqfds are in use.
+// CoalescedRing, the irqfds and set_line() are in use.
 #pragma once
 
 #include <cstddef>
@@ -34,6 +34,9 @@ class Vm {
   // A message-signalled interrupt, any thread. One that leads nowhere is the guest's affair. Needs
   // Capability::kSignalMsi.
   void signal_msi(uint64_t address, uint32_t data);
+
+  // Drives the line from here instead. On any thread.
+  void set_line(uint32_t gsi, bool level);
 
   // False when this KVM cannot; then each write is an ordinary exit.
   bool add_coalesced_port(uint16_t port, uint32_t length);

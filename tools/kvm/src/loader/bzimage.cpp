@@ -26,13 +26,21 @@ constexpr uint64_t kSectorSize = 512;
 // "If zero, it is 4", says the header's description.
 constexpr uint64_t kDefaultSetupSectors = 4;
 
+bool is_large_enough(const ImageFile& file) {
+  return file.size() >= kHeaderAt + sizeof(setup_header);
+}
+
+bool has_magic(const setup_header& header) {
+  return header.boot_flag == kBootFlag && header.header == kMagic;
+}
+
 setup_header read_header(const ImageFile& file) {
-  if (file.size() < kHeaderAt + sizeof(setup_header)) {
+  if (!is_large_enough(file)) {
     file.fail("is neither an ELF vmlinux nor a bzImage: only " + std::to_string(file.size()) +
               " bytes");
   }
   const auto header = file.read_object<setup_header>(kHeaderAt);
-  if (header.boot_flag != kBootFlag || header.header != kMagic) {
+  if (!has_magic(header)) {
     file.fail("is neither an ELF vmlinux nor a bzImage; pass the vmlinux or "
               "arch/x86/boot/bzImage of a kernel build");
   }
@@ -56,6 +64,10 @@ std::vector<std::byte> raw_header(const ImageFile& file) {
 }
 
 }  // namespace
+
+bool is_bzimage(const ImageFile& file) {
+  return is_large_enough(file) && has_magic(file.read_object<setup_header>(kHeaderAt));
+}
 
 LoadedKernel load_bzimage(memory::GuestMemory& memory, const ImageFile& file) {
   const setup_header header = read_header(file);

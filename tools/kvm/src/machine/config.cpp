@@ -5,6 +5,7 @@
 
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
+#include "loader/loaded_kernel.hpp"
 #include "pci/root.hpp"
 
 namespace vmm::machine {
@@ -38,6 +39,7 @@ void validate_virtio(const MachineConfig& config) {
 }  // namespace
 
 size_t count_virtio_devices(const MachineConfig& config) {
+  if (config.payload) return 0;
   return 1 + config.disks.size() + (config.rng ? 1 : 0);
 }
 
@@ -60,6 +62,14 @@ void validate(const MachineConfig& config) {
   const std::string& events = config.guest_events;
   if (events != "auto" && events != "port" && events != "none") {
     throw ConfigError("guest_events is " + events + ": use auto, port or none");
+  }
+  if (!loader::protocol_named(config.protocol)) {
+    throw ConfigError("protocol is " + config.protocol +
+                      ": use auto, linux, pvh, multiboot or flat");
+  }
+  if (config.payload && !config.disks.empty()) {
+    throw ConfigError("disk " + config.disks.front().path +
+                      ": a payload's machine has no disks; leave it out");
   }
   validate_virtio(config);
 }

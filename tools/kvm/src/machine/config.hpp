@@ -31,6 +31,10 @@ struct MachineConfig {
   std::string guest_events = "auto";
   std::string transport = "mmio";  // of every virtio device: "mmio" or "pci"
   std::string ring = "split";      // "packed" offers drivers the packed kind too
+  // How the kernel is entered: "auto" (by what the file is), "linux", "pvh", "multiboot" or "flat".
+  std::string protocol = "auto";
+  // For test payloads: the test device instead of virtio devices, debug port and guest events.
+  bool payload = false;
 };
 
 inline bool has_pci(const MachineConfig& config) { return config.transport == "pci"; }
@@ -42,7 +46,8 @@ void validate(const MachineConfig& config);
 // (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them. PCI needs none.
 std::string full_command_line(const MachineConfig& config, size_t virtio_devices);
 
-// How many virtio devices this configuration asks for: the console, the disks, the rng.
+// How many virtio devices this configuration asks for: the console, the disks, the rng; none for a
+// payload.
 size_t count_virtio_devices(const MachineConfig& config);
 
 }  // namespace vmm::machine

@@ -9,16 +9,13 @@
 #include <system_error>
 
 #include "arch/x86_64/acpi.hpp"
-#include "arch/x86_64/boot_params.hpp"
 #include "arch/x86_64/cpuid.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/mptable.hpp"
-#include "arch/x86_64/page_tables.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "backend/raw_file.hpp"
 #include "backend/volatile_cache.hpp"
 #include "base/error.hpp"
-#include "loader/linux.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
@@ -72,6 +69,7 @@ Machine::Machine(MachineConfig config)
       acpi_pm_(*this, layout::kSleepTypeOff),
       debug_port_(console_output_),
       debug_exit_(*this),
+      pvpanic_(*this),
       guest_events_(memory_, events_output_) {
   load();
   vm_.set_reserved_pages(layout::kIdentityMapPage, layout::kTssPages);
@@ -80,7 +78,7 @@ Machine::Machine(MachineConfig config)
   uint32_t slot = 0;
   for (const memory::Region& region : memory_.regions()) vm_.add_memory(slot++, region);
   attach_ports();
-  if (config_.guest_events != "none") offer_guest_events();
+  if (config_.guest_events != "none" && !config_.payload) offer_guest_events();
   add_virtio_devices();
   create_vcpus();
 }
@@ -98,18 +96,7 @@ Machine::~Machine() {
 
 void Machine::load() {
   const uint64_t begun_ns = monotonic_ns();
-  const loader::LoadedKernel kernel =
-      loader::load_linux(memory_, config_.kernel, config_.initrd);
-  kernel_entry_ = kernel.entry;
-  arch::BootInputs inputs;
-  inputs.command_line = command_line_;
-  inputs.command_line_max = kernel.command_line_max;
-  inputs.setup_header = kernel.setup_header;
-  inputs.initrd_start = kernel.initrd_start;
-  inputs.initrd_size = kernel.initrd_size;
-  arch::write_boot_params(memory_, inputs);
-  arch::write_page_tables(memory_);
-  arch::write_gdt(memory_);
+  boot_point_ = load_guest(memory_, config_, command_line_);
   // The in-tree kernel reads the one, distributions' kernels the other.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
   place(memory_, layout::kAcpiTables, arch::acpi_tables(layout::kAcpiTables, config_.vcpus));
@@ -140,11 +127,15 @@ void Machine::attach_ports() {
   static_assert(layout::kPortPm1Control == layout::kPortPm1Event + devices::AcpiPm::kControlOffset);
   ports.attach(layout::kPortPm1Event, devices::AcpiPm::kSizeBytes, acpi_pm_, "acpi-pm");
   ports.attach(layout::kPortRtc, 2, rtc_, "rtc");
-  ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
   ports.attach(layout::kPortDebugExit, 4, debug_exit_, "debug-exit");
+  ports.attach(layout::kPortPvpanic, 1, pvpanic_, "pvpanic");
   // Output alone: whatever a driver looks at next takes an exit, and that drains the ring first.
-  for (const uint16_t port : {layout::kPortDebug, layout::kPortCom1, layout::kPortCom2}) {
-    vm_.add_coalesced_port(port, 1);
+  for (const uint16_t port : {layout::kPortCom1, layout::kPortCom2}) vm_.add_coalesced_port(port, 1);
+  if (config_.payload) {
+    test_device_ = std::make_unique<TestDevice>(buses_, memory_, vm_);
+  } else {  // the test device's latch lies there
+    ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
+    vm_.add_coalesced_port(layout::kPortDebug, 1);
   }
 }
 
@@ -162,6 +153,7 @@ void Machine::offer_guest_events() {
 }
 
 void Machine::add_virtio_devices() {
+  if (config_.payload) return;
   virtio::Console::Ports ports{console_link_.duplicate_device_end(),
                                std::move(agent_link_.device_end)};
   add_virtio("virtio-console", std::make_unique<virtio::Console>(loop_, std::move(ports)));
@@ -203,7 +195,7 @@ void Machine::create_vcpus() {
     arch::reset_processor(vcpu, arch::supported_xcr0(supported));
   }
   // The others wait for the INIT and SIPI that the guest sends them.
-  arch::enter_long_mode(vcpus_.front()->vcpu(), kernel_entry_);
+  enter_guest(vcpus_.front()->vcpu(), boot_point_);
   ring_ = std::make_unique<kvm::CoalescedRing>(
       vcpus_.front()->vcpu().coalesced_page(),
       [this](uint16_t port, std::span<const std::byte> data) { buses_.pio.write(port, data); });
@@ -284,6 +276,10 @@ void Machine::reset(std::string_view how) {
 
 void Machine::debug_exit(uint32_t status) {
   request_stop({StopReason::kDebugExit, std::to_string(status)});
+}
+
+void Machine::guest_panicked() {
+  request_stop({StopReason::kGuestPanic, "pvpanic, port 0x505"});
 }
 
 std::vector<bus::AccessCount> Machine::device_counters() const {

@@ -22,12 +22,14 @@
 #include "devices/guest_events.hpp"
 #include "devices/i8042.hpp"
 #include "devices/power_control.hpp"
+#include "devices/pvpanic.hpp"
 #include "devices/reset_control.hpp"
 #include "devices/rtc.hpp"
 #include "devices/serial.hpp"
 #include "kvm/coalesced_ring.hpp"
 #include "kvm/kvm.hpp"
 #include "kvm/vm.hpp"
+#include "machine/boot_protocol.hpp"
 #include "machine/config.hpp"
 #include "machine/dispatch.hpp"
 #include "machine/exit_log.hpp"
@@ -37,6 +39,7 @@
 #include "machine/pci_bus.hpp"
 #include "machine/serial_input.hpp"
 #include "machine/stop.hpp"
+#include "machine/test_device.hpp"
 #include "machine/timer.hpp"
 #include "machine/vcpu_thread.hpp"
 #include "machine/virtio_slot.hpp"
@@ -101,6 +104,7 @@ class Machine : private devices::PowerControl, private RunControl {
   // devices::PowerControl
   void reset(std::string_view how) override;
   void debug_exit(uint32_t status) override;
+  void guest_panicked() override;
 
   // RunControl
   bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
@@ -115,7 +119,7 @@ class Machine : private devices::PowerControl, private RunControl {
   kvm::Kvm kvm_;
   memory::GuestMemory memory_;  // outlives the VM that maps it
   kvm::Vm vm_;
-  uint64_t kernel_entry_ = 0;
+  BootPoint boot_point_;
   uint64_t load_ns_ = 0;
 
   base::UniqueFd stopping_event_;
@@ -143,6 +147,8 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::Rtc rtc_;
   devices::DebugPort debug_port_;
   devices::DebugExit debug_exit_;
+  devices::Pvpanic pvpanic_;
+  std::unique_ptr<TestDevice> test_device_;  // of a payload's machine
   devices::GuestEvents guest_events_;
   devices::EventPath events_path_ = devices::EventPath::kNone;
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI

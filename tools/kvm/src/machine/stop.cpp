@@ -17,6 +17,8 @@ std::string_view name_of(StopReason reason) {
       return "fail_entry";
     case StopReason::kDebugExit:
       return "debug_exit";
+    case StopReason::kGuestPanic:
+      return "guest_panic";
     case StopReason::kSystemEvent:
       return "system_event";
     case StopReason::kVmmError:

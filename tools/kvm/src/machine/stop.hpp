@@ -16,6 +16,7 @@ enum class StopReason {
   kInternalError,  // KVM_EXIT_INTERNAL_ERROR
   kFailEntry,      // KVM_EXIT_FAIL_ENTRY
   kDebugExit,      // a test payload's own status
+  kGuestPanic,     // it said so through pvpanic
   kSystemEvent,
   kVmmError,  // an exit or a failure that this VMM has no answer to
 };

@@ -17,6 +17,7 @@ namespace {
 // 2 MiB: the guest's own mapping of its memory and the nested page tables can only use large
 // pages where the host address is aligned like the guest address.
 constexpr uint64_t kHugePage = 2ULL << 20;
+constexpr uint64_t kPageSize = 4096;
 
 std::byte* map_aligned(uint64_t size) {
   void* raw = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
@@ -33,7 +34,7 @@ std::byte* map_aligned(uint64_t size) {
 }  // namespace
 
 GuestMemory::GuestMemory(uint64_t size_bytes) : size_(size_bytes), base_(map_aligned(size_bytes)) {
-  assert(size_bytes != 0 && size_bytes % 4096 == 0);
+  assert(size_bytes != 0 && size_bytes % kPageSize == 0);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);
   const uint64_t low = std::min(size_, kLowEnd);
@@ -66,6 +67,16 @@ bool GuestMemory::write(GuestAddress address, std::span<const std::byte> from) {
   if (!into) return false;
   if (!from.empty()) std::memcpy(into->data(), from.data(), from.size());
   return true;
+}
+
+bool GuestMemory::drop_mapping(GuestAddress address) {
+  const auto page = slice(GuestAddress{address.value / kPageSize * kPageSize}, kPageSize);
+  if (!page) return false;
+  // A change of protection makes KVM's MMU notifier drop the page. Adding a right and taking it
+  // back never leaves another vCPU without access, as taking one away would.
+  const bool changed =
+      mprotect(page->data(), page->size(), PROT_READ | PROT_WRITE | PROT_EXEC) == 0;
+  return mprotect(page->data(), page->size(), PROT_READ | PROT_WRITE) == 0 && changed;
 }
 
 uint16_t* GuestMemory::aligned_u16(GuestAddress address) const {

@@ -59,6 +59,10 @@ class GuestMemory {
   std::optional<uint16_t> load_acquire_u16(GuestAddress address) const;
   bool store_release_u16(GuestAddress address, uint16_t value);
 
+  // Makes the host, and so KVM, forget how it has mapped the page that holds `address`; the page
+  // stays accessible and keeps its content. False when there is no such page, or the host refuses.
+  bool drop_mapping(GuestAddress address);
+
   std::span<const Region> regions() const { return regions_; }
   uint64_t size() const { return size_; }
 

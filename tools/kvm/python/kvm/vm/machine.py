@@ -139,4 +139,6 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.guest_events = spec.guest_events
     config.transport = spec.transport
     config.ring = spec.ring
+    config.protocol = spec.protocol
+    config.payload = spec.payload
     return config

@@ -17,6 +17,7 @@ MAX_VCPUS = 255
 EVENT_PATHS = ("auto", "port", "none")  # auto: by hypercall where KVM has it, else by port
 TRANSPORTS = ("mmio", "pci")
 RINGS = ("split", "packed")  # packed: offered besides the split kind
+PROTOCOLS = ("auto", "linux", "pvh", "multiboot", "flat")  # auto: by what the file is
 MIN_MEMORY_MIB = 32
 _DEFAULT_VCPUS = 1
 _DEFAULT_MEMORY_MIB = 256
@@ -37,7 +38,9 @@ class DiskSpec:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec:
-    """``transport`` and ``ring`` are every virtio device's. ``guest_events`` is how the guest's kernel may tell the VMM how far it has got.
+    """``transport`` and ``ring`` are every virtio device's. ``guest_events`` is how the guest's
+    kernel may tell the VMM how far it has got, ``protocol`` how it is entered; a ``payload`` gets
+    the test device and no virtio devices.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -51,6 +54,8 @@ class MachineSpec:
     transport: str = "mmio"
     ring: str = "split"
     log_buf: tuple[int, int] | None = None
+    protocol: str = "auto"
+    payload: bool = False
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -104,6 +109,8 @@ class MachineSpec:
             "transport": self.transport,
             "ring": self.ring,
             "log_buf": None if self.log_buf is None else list(self.log_buf),
+            "protocol": self.protocol,
+            "payload": self.payload,
         }
 
     @classmethod
@@ -132,6 +139,8 @@ class MachineSpec:
                 transport=str(record.get("transport", "mmio")),
                 ring=str(record.get("ring", "split")),
                 log_buf=None if log_buf is None else (int(log_buf[0]), int(log_buf[1])),
+                protocol=str(record.get("protocol", "auto")),
+                payload=bool(record.get("payload", False)),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error

@@ -19,18 +19,6 @@ constexpr uint32_t kE820Ram = 1;
 constexpr uint32_t kE820Reserved = 2;
 constexpr uint8_t kLoaderUndefined = 0xff;
 
-void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit) {
-  if (text.size() > limit) {
-    throw base::ConfigError("the kernel command line has " + std::to_string(text.size()) +
-                            " bytes, this kernel takes " + std::to_string(limit) +
-                            ": shorten it");
-  }
-  const bool written = memory.write(GuestAddress{layout::kCommandLine},
-                                    std::as_bytes(std::span(text.c_str(), text.size() + 1)));
-  assert(written);
-  static_cast<void>(written);
-}
-
 // A vmlinux has no setup header of its own; these are the fields that the kernel itself reads.
 setup_header header_for_elf() {
   setup_header header{};
@@ -54,6 +42,18 @@ std::vector<E820Entry> e820_map(std::span<const memory::Region> regions) {
     if (end > start) map.push_back({start, end - start, kE820Ram});
   }
   return map;
+}
+
+void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit) {
+  if (text.size() > limit) {
+    throw base::ConfigError("the kernel command line has " + std::to_string(text.size()) +
+                            " bytes, this kernel takes " + std::to_string(limit) +
+                            ": shorten it");
+  }
+  const bool written = memory.write(GuestAddress{layout::kCommandLine},
+                                    std::as_bytes(std::span(text.c_str(), text.size() + 1)));
+  assert(written);
+  static_cast<void>(written);
 }
 
 void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs) {

@@ -31,6 +31,9 @@ struct BootInputs {
   uint64_t initrd_size = 0;
 };
 
+// At layout::kCommandLine. Throws base::ConfigError when it has more than `limit` bytes.
+void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit);
+
 // Writes the command line and the zero page. Throws base::ConfigError when the line is too long
 // for this kernel.
 void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs);

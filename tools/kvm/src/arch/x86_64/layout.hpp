@@ -22,6 +22,16 @@ inline constexpr uint64_t kBootStackTop = 0x8ff0;
 inline constexpr uint64_t kCommandLine = 0x20000;
 inline constexpr uint64_t kCommandLineMax = 0x10000;
 
+// The same space for other ways of booting. A multiboot payload may use all but one page, which
+// has its information (and page 0, where payloads start their other processors, stays free).
+inline constexpr uint64_t kMultibootInfo = 0x7000;
+inline constexpr uint64_t kMultibootInfoEnd = 0x8000;
+inline constexpr uint64_t kMultibootCommandLine = 0x7300;
+inline constexpr uint64_t kPvhStartInfo = 0x7000;
+// Flat code starts in real mode at 1000:0000, with its stack in the same segment.
+inline constexpr uint64_t kFlatLoad = 0x10000;
+inline constexpr uint64_t kFlatStack = 0x8000;
+
 // The classic hole: EBDA, VGA window and BIOS ROM. The kernel scans the last 64 KiB of it for the
 // MP table (arch/x86/kernel/mpparse.c), and the last 128 KiB for ACPI's root pointer.
 inline constexpr uint64_t kLowRamEnd = 0x9fc00;
@@ -55,6 +65,14 @@ inline constexpr uint16_t kPortPm1Event = 0x600;
 inline constexpr uint16_t kPortPm1Control = 0x604;
 inline constexpr uint16_t kPortPciConfig = 0xcf8;
 inline constexpr uint16_t kPortReset = 0xcf9;
+inline constexpr uint16_t kPortPvpanic = 0x505;
+
+// The test device of payload machines, where kvm-unit-tests look for it.
+inline constexpr uint16_t kPortTestLatch = 0xe0;
+inline constexpr uint16_t kPortTestFlush = 0xe4;
+inline constexpr uint16_t kPortTestByteLatch = 0xe8;
+inline constexpr uint16_t kPortTestIrq = 0x2000;
+inline constexpr uint64_t kTestRam = 0xff000000;
 
 inline constexpr uint32_t kIrqCom2 = 3;
 inline constexpr uint32_t kIrqCom1 = 4;

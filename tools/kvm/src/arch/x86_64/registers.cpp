@@ -39,6 +39,17 @@ kvm::Segment flat(uint16_t selector, uint8_t type) {
   return segment;
 }
 
+kvm::Segment flat_data() {
+  kvm::Segment segment = flat(layout::kSelectorData, kDataWriteAccessed);
+  segment.default_32 = 1;
+  return segment;
+}
+
+void set_data_segments(kvm::SystemRegisters& system, const kvm::Segment& data) {
+  system.ds = system.es = system.fs = system.gs = system.ss = data;
+}
+
+// A busy 32-bit and a busy 64-bit TSS have the same type.
 kvm::Segment task() {
   kvm::Segment segment;
   segment.limit = 0x67;
@@ -66,12 +77,7 @@ void enter_long_mode(kvm::Vcpu& vcpu, uint64_t entry) {
   kvm::SystemRegisters system = vcpu.system_registers();
   system.cs = flat(layout::kSelectorCode, kCodeReadAccessed);
   system.cs.long_mode = 1;
-  const kvm::Segment data = [] {
-    kvm::Segment segment = flat(layout::kSelectorData, kDataWriteAccessed);
-    segment.default_32 = 1;
-    return segment;
-  }();
-  system.ds = system.es = system.fs = system.gs = system.ss = data;
+  set_data_segments(system, flat_data());
   system.tr = task();
   system.gdt = {layout::kGdt, 6 * 8 - 1};
   system.idt = {0, 0};
@@ -85,6 +91,40 @@ void enter_long_mode(kvm::Vcpu& vcpu, uint64_t entry) {
   registers.rip = entry;
   registers.rsi = layout::kBootParams;
   registers.rsp = layout::kBootStackTop;
+  vcpu.set_registers(registers);
+}
+
+void enter_protected_mode(kvm::Vcpu& vcpu, uint64_t entry, uint32_t eax, uint32_t ebx) {
+  kvm::SystemRegisters system = vcpu.system_registers();
+  system.cs = flat(layout::kSelectorCode, kCodeReadAccessed);
+  system.cs.default_32 = 1;
+  set_data_segments(system, flat_data());
+  system.tr = task();
+  system.gdt = {0, 0};
+  system.idt = {0, 0};
+  system.cr0 = kCr0Pe | kCr0Et;
+  system.cr4 = 0;
+  system.efer = 0;
+  vcpu.set_system_registers(system);
+
+  kvm::Registers registers;
+  registers.rip = entry;
+  registers.rax = eax;
+  registers.rbx = ebx;
+  vcpu.set_registers(registers);
+}
+
+void enter_real_mode(kvm::Vcpu& vcpu, uint64_t address, uint64_t stack) {
+  kvm::SystemRegisters system = vcpu.system_registers();  // a new vCPU's are those of real mode
+  for (kvm::Segment* segment : {&system.cs, &system.ds, &system.es, &system.fs, &system.gs,
+                                &system.ss}) {
+    segment->selector = static_cast<uint16_t>(address >> 4);
+    segment->base = address;
+  }
+  vcpu.set_system_registers(system);
+
+  kvm::Registers registers;
+  registers.rsp = stack;
   vcpu.set_registers(registers);
 }
 

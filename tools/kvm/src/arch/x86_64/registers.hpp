@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The processor state at the first instruction: long mode with the page tables and the GDT of
-// page_tables.hpp. Called by machine/ for vCPU 0, and by the probe.
+// The processor state at the first instruction, one for each boot protocol. Called by machine/ for
+// vCPU 0, and by the probe.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,16 @@ namespace vmm::arch {
 // without an exit: L1's KVM would not know what L2 enabled, and CPUID leaf 0xd would contradict it.
 void reset_processor(kvm::Vcpu& vcpu, uint64_t xcr0);
 
-// Makes `vcpu` start at `entry` in 64-bit mode, RSI pointing to the boot parameters.
+// Makes `vcpu` start at `entry` in 64-bit mode, with the page tables and the GDT of
+// page_tables.hpp, RSI pointing to the boot parameters.
 void enter_long_mode(kvm::Vcpu& vcpu, uint64_t entry);
+
+// In 32-bit protected mode with flat segments, paging and interrupts off, as Multiboot (3.2) and
+// PVH ask for it. There is no GDT: whoever loads a segment register brings one.
+void enter_protected_mode(kvm::Vcpu& vcpu, uint64_t entry, uint32_t eax, uint32_t ebx);
+
+// In real mode at the start of the segment that begins at `address`, a multiple of 16 below 1 MiB,
+// which is also that of data and stack.
+void enter_real_mode(kvm::Vcpu& vcpu, uint64_t address, uint64_t stack);
 
 }  // namespace vmm::arch

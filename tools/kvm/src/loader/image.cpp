@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/linux.hpp"
+#include "loader/image.hpp"
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 
 #include "arch/x86_64/layout.hpp"
 #include "loader/bzimage.hpp"
 #include "loader/elf.hpp"
+#include "loader/elf_file.hpp"
+#include "loader/flat.hpp"
 #include "loader/image_file.hpp"
+#include "loader/multiboot.hpp"
 
 namespace vmm::loader {
 namespace {
@@ -19,11 +20,28 @@ using memory::GuestAddress;
 
 uint64_t round_up(uint64_t value, uint64_t unit) { return (value + unit - 1) / unit * unit; }
 
-LoadedKernel load_kernel(memory::GuestMemory& memory, const ImageFile& file) {
-  std::array<std::byte, 4> magic{};
-  file.read(0, std::span(magic).first(std::min<uint64_t>(file.size(), magic.size())));
-  if (std::memcmp(magic.data(), "\x7f" "ELF", 4) == 0) return load_elf(memory, file);
-  return load_bzimage(memory, file);
+// Linux itself has no multiboot header, so a file with one is a payload.
+Protocol recognise(Protocol wanted, const ImageFile& file) {
+  if (wanted != Protocol::kAuto && wanted != Protocol::kAutoFlat) return wanted;
+  if (is_multiboot(file)) return Protocol::kMultiboot;
+  if (wanted == Protocol::kAuto || is_elf(file) || is_bzimage(file)) return Protocol::kLinux;
+  return Protocol::kFlat;
+}
+
+LoadedKernel load_kernel(memory::GuestMemory& memory, Protocol wanted, const ImageFile& file) {
+  switch (recognise(wanted, file)) {
+    case Protocol::kPvh:
+      return load_pvh(memory, file);
+    case Protocol::kMultiboot:
+      return load_multiboot(memory, file);
+    case Protocol::kFlat:
+      return load_flat(memory, file);
+    case Protocol::kAuto:
+    case Protocol::kAutoFlat:
+    case Protocol::kLinux:
+      break;
+  }
+  return is_elf(file) ? load_elf(memory, file) : load_bzimage(memory, file);
 }
 
 // As high as the kernel takes it, out of the way of what the kernel unpacks and allocates early.
@@ -44,9 +62,9 @@ void load_initrd(memory::GuestMemory& memory, const ImageFile& file, LoadedKerne
 
 }  // namespace
 
-LoadedKernel load_linux(memory::GuestMemory& memory, const std::string& kernel,
+LoadedKernel load_image(memory::GuestMemory& memory, Protocol wanted, const std::string& kernel,
                         const std::string& initrd) {
-  LoadedKernel loaded = load_kernel(memory, ImageFile("kernel", kernel));
+  LoadedKernel loaded = load_kernel(memory, wanted, ImageFile("kernel", kernel));
   if (!initrd.empty()) load_initrd(memory, ImageFile("initrd", initrd), loaded);
   return loaded;
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/linux.hpp"
+#include "loader/image.hpp"
 
 #include <doctest/doctest.h>
 #include <elf.h>
 
+#include <array>
 #include <cstring>
 
 #include "base/error.hpp"
@@ -44,7 +45,7 @@ std::vector<std::byte> vmlinux() {
 std::string failure(const std::string& kernel, const std::string& initrd) {
   return failure_of([&] {
     memory::GuestMemory memory(32 * kMiB);
-    load_linux(memory, kernel, initrd);
+    load_image(memory, Protocol::kAuto, kernel, initrd);
   });
 }
 
@@ -55,7 +56,7 @@ TEST_CASE("the initrd ends at the top of memory, on a page of its own") {
   const std::vector<std::byte> content(5000, std::byte{0x5a});
   const test::TemporaryFile initrd(content);
   memory::GuestMemory memory(32 * kMiB);
-  const LoadedKernel loaded = load_linux(memory, kernel.path(), initrd.path());
+  const LoadedKernel loaded = load_image(memory, Protocol::kAuto, kernel.path(), initrd.path());
   CHECK(loaded.initrd_size == 5000);
   CHECK(loaded.initrd_start == 32 * kMiB - 8192);
   CHECK(memory.read_object<uint8_t>(GuestAddress{loaded.initrd_start + 4999}) == 0x5a);
@@ -64,7 +65,7 @@ TEST_CASE("the initrd ends at the top of memory, on a page of its own") {
 TEST_CASE("no initrd is fine") {
   const test::TemporaryFile kernel(vmlinux());
   memory::GuestMemory memory(32 * kMiB);
-  CHECK(load_linux(memory, kernel.path(), "").initrd_size == 0);
+  CHECK(load_image(memory, Protocol::kAuto, kernel.path(), "").initrd_size == 0);
 }
 
 TEST_CASE("every failure names the file and its role") {
@@ -90,6 +91,34 @@ TEST_CASE("an initrd that does not fit says how much memory it takes") {
   const std::string message = failure(kernel.path(), initrd.path());
   CHECK(contains(message, "need 44 MiB"));
   CHECK(contains(message, "there are 32 MiB"));
+}
+
+TEST_CASE("a file with a multiboot header is a payload unless it is named something else") {
+  std::vector<std::byte> content = vmlinux();
+  put(content, 0x200, std::array<uint32_t, 3>{0x1badb002, 0, 0u - 0x1badb002});
+  const test::TemporaryFile file(content);
+  const auto loaded_as = [&](Protocol wanted) {
+    memory::GuestMemory memory(32 * kMiB);
+    return load_image(memory, wanted, file.path(), "").protocol;
+  };
+  CHECK(loaded_as(Protocol::kAuto) == Protocol::kMultiboot);
+  CHECK(loaded_as(Protocol::kLinux) == Protocol::kLinux);
+  CHECK(loaded_as(Protocol::kFlat) == Protocol::kFlat);
+}
+
+TEST_CASE("what nothing recognises is code, where that may be") {
+  const test::TemporaryFile file(std::vector<std::byte>(3));
+  memory::GuestMemory memory(32 * kMiB);
+  CHECK(load_image(memory, Protocol::kAutoFlat, file.path(), "").protocol == Protocol::kFlat);
+  const test::TemporaryFile kernel(vmlinux());
+  CHECK(load_image(memory, Protocol::kAutoFlat, kernel.path(), "").protocol == Protocol::kLinux);
+}
+
+TEST_CASE("protocols have the names that people write") {
+  CHECK(protocol_named("pvh") == Protocol::kPvh);
+  CHECK(protocol_named("auto") == Protocol::kAuto);
+  CHECK_FALSE(protocol_named("PVH"));
+  CHECK_FALSE(protocol_named(""));
 }
 
 TEST_CASE("a file of three bytes is no kernel") {

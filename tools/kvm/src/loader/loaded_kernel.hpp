@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What a loader found out about the file that it has put into guest memory: how it wants to be
+// entered, where, and what it leaves free. Values, from loader/ to machine/.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace vmm::loader {
+
+// The state of the processor at the first instruction, and how it is told of the machine.
+enum class Protocol {
+  kAuto,       // whatever the file is: Linux or multiboot
+  kAutoFlat,   // the same, and flat when it is neither
+  kLinux,      // 64-bit boot protocol: RSI holds the boot parameters
+  kPvh,        // 32-bit: EBX holds Xen's hvm_start_info
+  kMultiboot,  // 32-bit, Multiboot 1: EBX holds its information structure
+  kFlat,       // raw code, entered in real mode as a boot sector would be
+};
+
+// "auto", "linux", "pvh", "multiboot", "flat"; nothing for another word.
+std::optional<Protocol> protocol_named(std::string_view name);
+
+struct LoadedKernel {
+  Protocol protocol = Protocol::kLinux;
+  uint64_t entry = 0;                   // guest-physical
+  uint64_t end = 0;                     // first byte after all it needs before it has a map
+  uint64_t initrd_limit = 0;            // the initrd ends at or below this address
+  uint64_t command_line_max = 0;        // without the NUL
+  std::vector<std::byte> setup_header;  // of a bzImage; empty for others
+  uint64_t initrd_start = 0;
+  uint64_t initrd_size = 0;
+};
+
+}  // namespace vmm::loader

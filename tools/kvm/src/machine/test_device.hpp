@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The parts of kvm-unit-tests' test device together, at their places on the buses. Owned by
+// machine/, in a payload's machine only, after the buses, the memory and the VM.
+#pragma once
+
+#include "arch/x86_64/layout.hpp"
+#include "devices/test_device.hpp"
+#include "kvm/vm.hpp"
+#include "machine/dispatch.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::machine {
+
+class TestDevice {
+ public:
+  TestDevice(Buses& buses, memory::GuestMemory& memory, kvm::Vm& vm)
+      : irq_lines_([&vm](uint32_t gsi, bool level) { vm.set_line(gsi, level); }), flush_(memory) {
+    namespace layout = arch::layout;
+    buses.pio.attach(layout::kPortTestLatch, latch_.kSizeBytes, latch_, "test-latch");
+    buses.pio.attach(layout::kPortTestByteLatch, latch_.kSizeBytes, latch_, "test-byte-latch");
+    buses.pio.attach(layout::kPortTestFlush, flush_.kSizeBytes, flush_, "test-flush");
+    buses.pio.attach(layout::kPortTestIrq, irq_lines_.kSizeBytes, irq_lines_, "test-irq");
+    buses.mmio.attach(layout::kTestRam, ram_.kSizeBytes, ram_, "test-ram");
+  }
+
+ private:
+  devices::TestLatch latch_;
+  devices::TestIrqLines irq_lines_;
+  devices::TestFlushPage flush_;
+  devices::TestRam ram_;
+};
+
+}  // namespace vmm::machine
