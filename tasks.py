@@ -16,6 +16,7 @@ from invoke.tasks import Task, task
 from kvm import cli
 from kvm.commands import bisect, kernel, lab
 from kvm.run.options import BENCH_HELP, HELP, REPORT_HELP, TEST_HELP
+from kvm.run.payload.options import HELP as PAYLOAD_HELP
 
 
 @task(help=HELP, iterable=["configitem", "append", "disk"])
@@ -29,6 +30,7 @@ def build_and_boot(
     append: list[str] | None = None,
     kernel: str = "",
     initrd: str = "",
+    protocol: str = "auto",
     disk: list[str] | None = None,
     shell: bool = False,
     timeout: float = 6.0,
@@ -60,6 +62,32 @@ def build_and_boot(
 boot: Task[Any] = Task(
     build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"]
 )
+
+
+@task(positional=["file"], help=PAYLOAD_HELP, iterable=["append"])
+def payload(
+    c: Context,
+    file: str,
+    cpus: int = 1,
+    memory: str = "256M",
+    append: list[str] | None = None,
+    initrd: str = "",
+    protocol: str = "auto",
+    host: str = "auto",
+    timeout: float = 90.0,
+    json: str = "",
+    locked: bool = False,
+) -> None:
+    """Run a test payload (kvm-unit-tests' *.flat, say): ./invoke payload FILE.flat --cpus 2.
+
+    The exit code is its verdict: 0 pass, 1 fail, 4 skip, 124 timeout, 125 cannot tell.
+    """
+    given = cli.given(locals())
+    from kvm.run.payload import command
+
+    with cli.command() as (project, progress):
+        code = command.main(project, progress, **given)
+    cli.finish(code)
 
 
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})
@@ -130,7 +158,16 @@ def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
 
 
 namespace = Collection(
-    build_and_boot, boot, build, doctor, test, report, bench, bisect.bisect, bisect.bisect_step
+    build_and_boot,
+    boot,
+    build,
+    doctor,
+    payload,
+    test,
+    report,
+    bench,
+    bisect.bisect,
+    bisect.bisect_step,
 )
 namespace.add_collection(kernel.COMMANDS)
 namespace.add_collection(lab.COMMANDS)

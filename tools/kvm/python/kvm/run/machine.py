@@ -64,6 +64,7 @@ def machine_spec(
         transport=options.transport,
         ring=options.ring,
         log_buf=log_buf,
+        protocol=options.protocol,
     )
     spec.validate()
     return spec

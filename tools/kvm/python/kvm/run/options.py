@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.vm.spec import EVENT_PATHS, RINGS, TRANSPORTS
+from kvm.vm.spec import EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
     "config": "kernel config: default, debug, kunit, or a path to a .config fragment",
@@ -20,6 +20,7 @@ HELP = {
     "append": "words to add to the kernel command line",
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
     "initrd": "use this initrd instead of ours",
+    "protocol": "how the kernel is entered: auto (by what it is), linux (its 64-bit entry) or pvh",
     "disk": "attach a raw disk image: PATH, PATH,ro or PATH,volatile, which loses at the machine's "
     "end what the guest did not flush (repeatable)",
     "shell": "give a shell in the guest",
@@ -88,6 +89,7 @@ class BootOptions:
     append: str = ""
     kernel: Path | None = None
     initrd: Path | None = None
+    protocol: str = "auto"
     disks: tuple[str, ...] = ()
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
@@ -107,6 +109,8 @@ class BootOptions:
             raise UserError(f"--transport {self.transport}", f"use one of {', '.join(TRANSPORTS)}")
         if self.ring not in RINGS:
             raise UserError(f"--ring {self.ring}", f"use one of {', '.join(RINGS)}")
+        if self.protocol not in PROTOCOLS:
+            raise UserError(f"--protocol {self.protocol}", f"use one of {', '.join(PROTOCOLS)}")
         if not 1 <= self.cpus <= 255:
             raise UserError(f"--cpus {self.cpus}", "a machine has 1 to 255 vCPUs")
         if self.timeout_s <= 0 or self.deadline_s <= 0:
@@ -136,6 +140,7 @@ class BootOptions:
             ("ring", self.ring if self.ring != "split" else ""),
             ("kernel", str(self.kernel or "")),
             ("initrd", str(self.initrd or "")),
+            ("protocol", self.protocol if self.protocol != "auto" else ""),
         ):
             if value:
                 words.append(f"--{name}={value}")

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kvm.errors import BuildError, UserError
-from kvm.verdict import evidence
+from kvm.verdict import evidence, payload
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding, normalise
 from kvm.verdict.logbuf import printk_text
@@ -168,12 +168,25 @@ def _vmm_stop(obs: Observation) -> Outcome | None:
     )
 
 
+def _pvpanic(obs: Observation) -> Outcome | None:
+    """The guest's console has not said why, or a rule above would have known."""
+    if obs.stop != "guest_panic":
+        return None
+    return _fail(
+        Reason.KERNEL_PANIC,
+        f"the guest told of a panic ({obs.stop_detail}) {obs.phase}",
+        *evidence.machine(obs),
+        *evidence.tail(obs),
+        signature="pvpanic",
+    )
+
+
 def _triple_fault(obs: Observation) -> Outcome | None:
     """KVM_EXIT_SHUTDOWN. Never clean: the guest is told to reset through port 0xcf9."""
     if obs.stop != "shutdown":
         return None
     return _fail(
-        Reason.KERNEL_PANIC,
+        Reason.GUEST_EXIT if obs.payload else Reason.KERNEL_PANIC,
         f"triple fault{evidence.where(obs)} {obs.phase}",
         *evidence.machine(obs),
         *evidence.tail(obs),
@@ -205,6 +218,14 @@ def _too_long(obs: Observation) -> Outcome | None:
         *evidence.tail(obs),
         signature=f"timeout {obs.phase}",
     )
+
+
+def _payload_ended(obs: Observation) -> Outcome | None:
+    """A payload's own word, through the debug-exit port."""
+    if not obs.payload or obs.stop != "debug_exit":
+        return None
+    outcome = payload.outcome_of(obs.payload, int(obs.stop_detail))
+    return outcome if outcome.ok else replace(outcome, evidence=evidence.tail(obs))
 
 
 def _init_failed(obs: Observation) -> Outcome | None:
@@ -309,7 +330,9 @@ RULES: tuple[Rule, ...] = (
     _guest_died,
     _told_death,
     _vmm_stop,
+    _pvpanic,
     _triple_fault,
+    _payload_ended,
     _host_stalled,
     _silence,
     _too_long,

@@ -36,10 +36,12 @@ class Observation:
     the guest's raw printk buffer, looked at when its console shows nothing.
     ``last_events``, ``running_initcall`` and ``told_death`` (oops or panic, its message) are the
     guest kernel's own events, which need no console.
+    ``payload`` is the name of a test payload, which has no kernel and no init to speak of.
     ``expected`` is a reason the run was meant to end with (a panic test, say).
     """
 
     command: tuple[str, ...] = ()
+    payload: str = ""
     findings: tuple[Finding, ...] = ()
     console_tail: tuple[str, ...] = ()
     log_buf: bytes | None = None
@@ -70,6 +72,8 @@ class Observation:
     @property
     def phase(self) -> str:
         """Where in the guest's life the run ended."""
+        if self.payload:
+            return f"while {self.payload} ran"
         if not self.hello:
             within = f"in initcall {self.running_initcall}, " if self.running_initcall else ""
             return f"{within}before init said hello"

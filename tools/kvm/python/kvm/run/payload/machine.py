@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From options to the machine that a payload runs in: its command line and its module. Pure.
+
+The conventions are those of kvm-unit-tests: the command line begins with a program's name, unless
+the environment says that a boot loader took it away, and the module holds lines ``KEY=VALUE``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kvm.run.payload.options import PayloadOptions
+from kvm.vm.spec import MachineSpec
+
+_NAMELESS = "BOOTLOADER=1"
+
+
+def environment(options: PayloadOptions) -> str:
+    """What the payload is told when no module is given. With the number of processors and the
+    size of memory here it does not look for QEMU's fw_cfg."""
+    return f"NR_CPUS={options.cpus}\nMEMSIZE={options.memory_mib}\nTEST_DEVICE=1\n"
+
+
+def command_line(options: PayloadOptions, given: str) -> str:
+    """``given`` is the module's text."""
+    name = "" if _NAMELESS in given.split() else options.file.name
+    return f"{name} {options.append}".strip()
+
+
+def payload_spec(options: PayloadOptions, module: Path, given: str) -> MachineSpec:
+    """The machine, with ``module`` on a disk that its host sees; errors name the value at fault."""
+    spec = MachineSpec(
+        kernel=options.file.absolute(),
+        initrd=module.absolute(),
+        cmdline=command_line(options, given),
+        vcpus=options.cpus,
+        memory_mib=options.memory_mib,
+        rng=False,
+        guest_events="none",
+        protocol=options.protocol,
+        payload=True,
+    )
+    spec.validate()
+    return spec

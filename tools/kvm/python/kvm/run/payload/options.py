@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a person may ask of a payload's run, checked before anything is built."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.run.options import HELP as BOOT_HELP
+from kvm.run.options import HOSTS
+from kvm.vm.spec import MAX_VCPUS, PROTOCOLS
+
+HELP = {
+    "file": "the payload: a multiboot image such as kvm-unit-tests' x86/*.flat, or raw code",
+    "cpus": "number of vCPUs",
+    "memory": BOOT_HELP["memory"],
+    "append": "words for the payload's command line (repeatable)",
+    "initrd": "a file to give it as its module, instead of an environment made of --cpus and "
+    "--memory",
+    "protocol": "how it is entered: auto (by what the file is), multiboot, flat (raw code, in real "
+    "mode), linux or pvh",
+    "host": BOOT_HELP["host"],
+    "timeout": "seconds it may take",
+    "json": BOOT_HELP["json"],
+    "locked": BOOT_HELP["locked"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PayloadOptions:
+    """One run. ``environment`` is the file it gets as its module."""
+
+    file: Path
+    cpus: int = 1
+    memory_mib: int = 256
+    append: str = ""
+    environment: Path | None = None
+    protocol: str = "auto"
+    host: str = "auto"
+    timeout_s: float = 90.0
+    pinned_only: bool = False
+
+    def check(self) -> PayloadOptions:
+        """Raise ``UserError`` naming the first bad value; self otherwise."""
+        if self.host not in HOSTS:
+            raise UserError(f"--host {self.host}", f"use one of {', '.join(HOSTS)}")
+        if self.protocol not in PROTOCOLS:
+            raise UserError(f"--protocol {self.protocol}", f"use one of {', '.join(PROTOCOLS)}")
+        if not 1 <= self.cpus <= MAX_VCPUS:
+            raise UserError(f"--cpus {self.cpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+        if self.timeout_s <= 0:
+            raise UserError(f"--timeout {self.timeout_s:g}", "give a number of seconds above 0")
+        for path, role in ((self.file, "payload"), (self.environment, "module")):
+            if path is not None and not path.is_file():
+                raise UserError(f"{role} {path} does not exist", "give the path of a file")
+        return self
+
+    def arguments(self) -> str:
+        """The same options as ``./invoke payload`` arguments, for repeating a run."""
+        words = [str(self.file)]
+        for name, value in (
+            ("cpus", str(self.cpus) if self.cpus != 1 else ""),
+            ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
+            ("append", self.append),
+            ("initrd", str(self.environment or "")),
+            ("protocol", self.protocol if self.protocol != "auto" else ""),
+            ("host", self.host if self.host != "auto" else ""),
+        ):
+            if value:
+                words.append(f"--{name}={value}")
+        return shlex.join(words)

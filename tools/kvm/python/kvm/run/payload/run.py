@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Run one payload and judge it: the stages between the options and the record."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import BuildError, InfrastructureError
+from kvm.host.base import Host, HostLost
+from kvm.host.native import NativeHost
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
+from kvm.run import halves as build_halves
+from kvm.run import hosts, observe, rundir, staging
+from kvm.run.drive import Drive, Sinks, Transcript
+from kvm.run.halves import Halves
+from kvm.run.observe import Attempt, Capture
+from kvm.run.payload.machine import environment, payload_spec
+from kvm.run.payload.options import PayloadOptions
+from kvm.verdict.console import parse_console
+from kvm.verdict.judge import judge
+from kvm.verdict.observation import Observation, WorkerError
+from kvm.verdict.payload import exit_code_of
+from kvm.verdict.symbols import SystemMap
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+
+Write = Callable[[bytes], None]
+
+# How often a machine that the emulator lost is started again (see ``observe.went_astray``).
+_ASTRAY_RETRIES = 2
+
+
+def run_payload(
+    project: Project, options: PayloadOptions, progress: Progress, output: Write
+) -> RunRecord:
+    """Build both halves, run the payload, judge; what it says on its serial port goes to
+    ``output``."""
+    start = time.monotonic()
+    try:
+        halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
+    except BuildError as failed:
+        evidence = (Evidence("compiler", failed.errors),)
+        outcome = Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, failed.message, evidence)
+        return RunRecord(outcome=outcome, host=options.host, exit_code=exit_code_of(outcome))
+    return run_built(project, halves, options, progress, output, start=start)
+
+
+def run_built(
+    project: Project,
+    halves: Halves,
+    options: PayloadOptions,
+    progress: Progress,
+    output: Write,
+    *,
+    start: float | None = None,
+) -> RunRecord:
+    """Run a payload on halves that are built; ``start`` is when the command began."""
+    start = time.monotonic() if start is None else start
+    folder = rundir.create(project.runs)
+    run = _Run(project, options, progress, output, halves, folder, start)
+    try:
+        return run.to_record()
+    except (InfrastructureError, hosts.KernelNotUp) as trouble:
+        outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))
+        return run.record(outcome, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One run's surroundings; its methods are the stages after the build."""
+
+    project: Project
+    options: PayloadOptions
+    progress: Progress
+    output: Write
+    halves: Halves
+    run_dir: Path
+    start: float
+
+    def to_record(self) -> RunRecord:
+        attempt, outcome = self._attempt()
+        for _ in range(_ASTRAY_RETRIES):
+            if not observe.went_astray(attempt, SystemMap(self.halves.kernel.system_map)):
+                break
+            self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
+            attempt, outcome = self._attempt()
+        return self.record(outcome, attempt)
+
+    def _attempt(self) -> tuple[Attempt, Outcome]:
+        host = self._host()
+        module, given = self._module()
+        spec = payload_spec(self.options, module, given)
+        repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
+        rundir.write_spec(self.run_dir, spec.to_json(), repeat)
+        try:
+            with staging.staged(spec, host.name, self.project, self.run_dir) as files:
+                attempt = self._session(host, files)
+            if host.console:
+                (self.run_dir / "host-console.log").write_text(host.console)
+            return attempt, judge(self._observation(attempt))
+        finally:
+            host.close()
+
+    def _host(self) -> Host:
+        """A KVM that cannot boot Linux may well run a payload, so ``native`` is taken at its word."""
+        if self.options.host == "native":
+            return NativeHost()
+        with self.progress.phase("host") as say:
+            return hosts.connect(self.project, self.options.host, self.halves, say).host
+
+    def _module(self) -> tuple[Path, str]:
+        """The payload's module and its text."""
+        given = self.options.environment
+        if given is not None:
+            return given, given.read_text(errors="replace")
+        made = self.run_dir / "environment"
+        made.write_text(environment(self.options))
+        return made, made.read_text()
+
+    def _session(self, host: Host, files: staging.Staged) -> Attempt:
+        limit_s = self.options.timeout_s
+        script, session, lost = Transcript(), None, ""
+        capture = Capture(self.output, self.output)
+        with self.progress.phase("payload") as say:
+            sinks = Sinks(
+                console_log=self.run_dir / "console.log",
+                stdout=capture.stdout,
+                stderr=capture.stderr,
+                phase=say,
+                console=capture.stdout,
+            )
+            try:
+                session = host.start(
+                    self.halves.vmm.folder, files.spec.to_json(), None, run_dir=self.run_dir
+                )
+                drive = Drive(session, sinks, limit_s, limit_s)
+                script = drive.transcript
+                drive.run()
+            except HostLost as gone:
+                lost = str(gone)
+        self.progress.pause()
+        if (error := script.worker_error) is not None:
+            script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
+        return Attempt((str(self.options.file),), script, capture, host, session, lost)
+
+    def _observation(self, attempt: Attempt) -> Observation:
+        script, session = attempt.script, attempt.session
+        result = script.result or {}
+        return Observation(
+            payload=self.options.file.name,
+            console_tail=tuple(script.console.tail),
+            stop=result.get("stop"),
+            stop_detail=result.get("detail", ""),
+            registers=tuple(result.get("registers", ())),
+            last_exits=tuple(result.get("last_exits", ())),
+            worker_status=session.exit_status if session is not None else None,
+            worker_error=script.worker_error,
+            worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
+            host_findings=parse_console(attempt.host.console),
+            host_lost=attempt.lost,
+            console_dropped_bytes=script.console_dropped_bytes,
+            deadline=script.deadline,
+            deadline_s=script.deadline_s,
+            interrupted=script.interrupted,
+            allow_warnings=True,  # the host's, which are not the payload's
+        )
+
+    def record(self, outcome: Outcome, attempt: Attempt | None) -> RunRecord:
+        """The record of the run, also written to its folder."""
+        script = attempt.script if attempt is not None else Transcript()
+        result = script.result or {}
+        ended = result.get("stop") == "debug_exit"
+        kernel = self.halves.kernel
+        spent = (
+            observe.timings(self.halves, attempt.host, script, time.monotonic() - self.start)
+            if attempt is not None
+            else Timings(total=time.monotonic() - self.start)
+        )
+        made = RunRecord(
+            outcome=outcome,
+            host=attempt.host.name if attempt is not None else self.options.host,
+            exit_code=exit_code_of(outcome),
+            kernel=KernelFacts(kernel.label, kernel.id, str(kernel.vmlinux)),
+            vmm_id=self.halves.vmm.id,
+            guest=GuestFacts(
+                cpus=self.options.cpus,
+                memory_mib=self.options.memory_mib,
+                exit_code=int(result["detail"]) if ended else None,
+                stdout=attempt.capture.text("stdout") if attempt is not None else "",
+            ),
+            timings=spent,
+            exits=ExitCounts.from_result(result.get("exits")),
+            run_dir=self.run_dir,
+            command=(str(self.options.file), *self.options.append.split()),
+            repeat=f"./invoke payload {self.options.arguments()}",
+        )
+        made.write(self.run_dir / "result.json")
+        return made

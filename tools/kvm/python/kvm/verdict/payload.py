@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a test payload's own exit status means, and which exit code its verdict is. Pure.
+
+The status is what QEMU's isa-debug-exit makes of the value that the payload wrote to port
+0xf4, ``value << 1 | 1``: the convention of kvm-unit-tests, whose payloads these mostly are.
+"""
+
+from __future__ import annotations
+
+from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Outcome, Reason, Verdict
+
+STATUS_PASS = 1
+STATUS_FAIL = 3
+STATUS_SKIP = 77
+STATUS_TIMEOUT = 124
+STATUS_ABORT = 127
+
+# kselftest's (tools/testing/selftests/kselftest.h), and what timeout(1) ends with.
+EXIT_SKIP = 4
+EXIT_TIMEOUT = 124
+
+_MEANINGS = {
+    STATUS_PASS: (Verdict.PASS, Reason.OK, "passed"),
+    STATUS_FAIL: (Verdict.FAIL, Reason.CHECK_FAILED, "failed"),
+    STATUS_SKIP: (Verdict.SKIP, Reason.NONE, "was skipped by itself"),
+    STATUS_TIMEOUT: (Verdict.FAIL, Reason.TIMEOUT, "gave up waiting"),
+    STATUS_ABORT: (Verdict.FAIL, Reason.GUEST_EXIT, "aborted"),
+}
+
+
+def outcome_of(name: str, status: int) -> Outcome:
+    """The verdict on a payload that ended by itself."""
+    unknown = (Verdict.FAIL, Reason.GUEST_EXIT, "ended")
+    verdict, reason, what = _MEANINGS.get(status, unknown)
+    summary = f"{name} {what} with debug-exit status {status}"
+    signature = "" if verdict is Verdict.PASS else f"payload {what} with {status}"
+    return Outcome(verdict, reason, summary, signature=signature)
+
+
+def exit_code_of(outcome: Outcome) -> int:
+    """kselftest's codes: 0 pass, 1 fail, 4 skip, 124 timeout; 125 when nobody can tell."""
+    if outcome.verdict is Verdict.PASS:
+        return EXIT_GOOD
+    if outcome.verdict is Verdict.SKIP:
+        return EXIT_SKIP
+    if outcome.verdict is not Verdict.FAIL or outcome.reason is Reason.BUILD_FAILURE:
+        return EXIT_CANNOT_TELL
+    return EXIT_TIMEOUT if outcome.reason is Reason.TIMEOUT else EXIT_BAD
