@@ -116,6 +116,13 @@ def test_the_repository_s_own_faults() -> None:
         assert len(text.partition("diff --git")[0].split()) > 10, f"{fault.name} is not described"
 
 
+def test_the_vmm_s_faults_apply_to_the_sources_of_today() -> None:
+    project = Project.find()
+    folder = project.root / "tests" / "matrix" / "planted"
+    for patch in sorted(folder.glob("vmm-*.patch")):
+        git(project.root, "apply", "--check", str(patch))
+
+
 @pytest.mark.parametrize(
     ("red", "green", "finding"),
     [
