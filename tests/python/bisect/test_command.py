@@ -224,3 +224,25 @@ def test_a_cell_that_is_not_in_the_plan_is_told(history: History, bisect: Bisect
     history.commit("plan")
     with pytest.raises(UserError, match="did you mean lab-vcpus2-mmio-smp"):
         bisect("", good=good, cell="lab-vcpus2-mmio-smpp")
+
+
+def test_a_kernel_of_the_user_s_own_is_searched_in_its_own_history(
+    history: History, bisect: Bisect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = tmp_path / "kernel"
+    kernel.mkdir()
+    git(kernel, "init", "-q")
+    commits = []
+    for number in range(12):
+        (kernel / "Kbuild").write_text("top\n")
+        (kernel / "Makefile").write_text("bug\n" if number >= 7 else f"{number}\n")
+        git(kernel, "add", "--all")
+        git(kernel, "commit", "-q", "--allow-empty", "-m", f"kernel {number}")
+        commits.append(git(kernel, "rev-parse", "HEAD").strip())
+    monkeypatch.setenv("KERNEL_TREE", str(kernel))
+    before, kernel_before = history.state(), git(kernel, "for-each-ref")
+    report = bisect("! grep -q bug $KERNEL_TREE/Makefile", good=commits[0], bad=commits[-1])
+    assert report["first_bad"]["id"] == commits[7]
+    assert report["blame"]["label"] == "kernel"
+    assert (history.state(), git(kernel, "for-each-ref")) == (before, kernel_before)
+    assert not git(kernel, "status", "--porcelain")
