@@ -9,6 +9,7 @@ the same files give the same commits.
 
 from __future__ import annotations
 
+import shutil
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ Say = Callable[[str], None]
 
 _DATE = "2026-01-{:02}T12:{:02}:00Z"
 _BRANCH = "planted"
+_PIN = "refs/tags/tools-kvm-base"
 # Files that harmless changes go to, by turns: small ones, which few others include.
 KERNEL_FILES = (
     "drivers/char/hw_random/core.c",
@@ -70,39 +72,60 @@ class History:
 
 def build_history(project: Project, root: Path, say: Say) -> History:
     """The history in ``root``, made anew; what was built there stays for the next time."""
-    plan = _load(project.root / "tests" / "bisect" / "planted" / "history.toml")
+    plan = load_plan(project.root / "tests" / "bisect" / "planted" / "history.toml")
     say("copying the checkout")
     Mirror(project.root, root).sync()
     checkout = Project(root)
     _share_kernel(project, checkout, say)
     writer = _Writer(checkout, plan)
     base = writer.first()
-    commits = {at: writer.commit(at, say) for at in range(1, plan.count + 1)}
+    commits = {at: writer.commit(at, say) for at in range(1, len(plan.items) + 1)}
     writer.finish()
     cases = tuple(
         Case(item["name"], item["cell"], commits[item["at"]], item["label"], item["part"])
         for item in plan.cases
     )
-    return History(base, commits[plan.count], cases)
+    return History(base, commits[len(plan.items)], cases)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The named commits by their position."""
+    """What each commit is, in order: ``items[0]`` is the first after the start."""
 
     folder: Path
-    count: int
-    named: Mapping[int, Mapping[str, Any]]
+    items: tuple[Mapping[str, Any], ...]
     cases: tuple[Mapping[str, Any], ...]
 
 
-def _load(path: Path) -> Plan:
+def load_plan(path: Path) -> Plan:
+    """Read ``history.toml``, and fill the positions that it does not name."""
     record = tomllib.loads(path.read_text())
     cases = tuple(record["case"])
     named = {item["at"]: item for item in (*record["commit"], *cases)}
     if len(named) != len(record["commit"]) + len(cases):
         raise UserError(f"{path}: two commits stand at one position", "move one")
-    return Plan(path.parent, record["commits"], named, cases)
+    return Plan(path.parent, filled(record["commits"], named), cases)
+
+
+def filled(count: int, named: Mapping[int, Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """The commits from 1 to ``count``; those without a name are harmless ones, by turns. Pure."""
+    free = (at for at in range(1, count + 1) if at not in named)
+    harmless = {at: _harmless(turn, at) for turn, at in enumerate(free)}
+    return tuple(named.get(at) or harmless[at] for at in range(1, count + 1))
+
+
+def _harmless(turn: int, at: int) -> dict[str, Any]:
+    kind = _FILLERS[turn % len(_FILLERS)]
+    if kind == "docs":
+        return {"subject": f"docs: note {at}", "docs_file": "CHANGELOG.md"}
+    kernel, vmm = KERNEL_FILES[turn % len(KERNEL_FILES)], VMM_FILES[turn % len(VMM_FILES)]
+    names = {"kernel": kernel, "vmm": vmm, "both": "both halves"}
+    item: dict[str, Any] = {"subject": f"{Path(names[kind]).stem}: a note"}
+    if kind != "vmm":
+        item["kernel_file"] = kernel
+    if kind != "kernel":
+        item["vmm_file"] = vmm
+    return item
 
 
 def _share_kernel(project: Project, checkout: Project, say: Say) -> None:
@@ -114,7 +137,14 @@ def _share_kernel(project: Project, checkout: Project, say: Say) -> None:
             "unset KERNEL_TREE",
         )
     tree.refuse_unsaved(source, "the planted history starts at linux/patches")
-    revision.share_tree(source.path, checkout.linux / "tree", say)
+    copy = checkout.linux / "tree"
+    if (copy / ".git").exists() and _pinned(copy) != _pinned(source.path):
+        shutil.rmtree(copy)  # the pin has moved, and the objects that it borrowed are gone
+    revision.share_tree(source.path, copy, say)
+
+
+def _pinned(kernel: Path) -> str | None:
+    return Repository(kernel).commit_of(_PIN)
 
 
 @dataclass(slots=True)
@@ -125,7 +155,6 @@ class _Writer:
     plan: Plan
     tip: str = ""
     names: list[str] = field(default_factory=list)
-    fillers: int = 0
 
     @property
     def _here(self) -> Repository:
@@ -138,15 +167,15 @@ class _Writer:
     def first(self) -> str:
         """The checkout as it is, and the kernel commit that its patches make."""
         series = Series.load(self.checkout.linux / "patches")
-        base = self._kernel.call("rev-parse", "refs/tags/tools-kvm-base")
+        base = self._kernel.call("rev-parse", _PIN)
         self.tip = patches.commit_series(self._kernel, base, series, lambda text: None)
         self.names = list(series.names)
         return self._commit("Start", 0, parent="")
 
     def commit(self, at: int, say: Say) -> str:
         """The commit at this position; its id."""
-        item = self.plan.named.get(at) or self._filler(at)
-        say(f"{at}/{self.plan.count} {item['subject']}")
+        item = self.plan.items[at - 1]
+        say(f"{at}/{len(self.plan.items)} {item['subject']}")
         for name in item.get("kernel", ()):
             self._patch_kernel(item["subject"], at, "apply", "--cached", self.plan.folder / name)
         for name in item.get("kernel_reverse", ()):
@@ -158,33 +187,20 @@ class _Writer:
             self._apply(self._here, "apply", "--reverse", self.plan.folder / name)
         if "kernel_file" in item:
             self._note_in_kernel(item["kernel_file"], item["subject"], at)
-        for name in filter(None, (item.get("vmm_file"), item.get("docs_file"))):
-            path = self.checkout.root / name
-            mark = "//" if name.endswith(".cpp") else "-"
-            path.write_text(f"{path.read_text()}{mark} {item['subject']}, {at}.\n")
+        if "vmm_file" in item:
+            self._append(item["vmm_file"], f"\n{_note(item['subject'], at)}\n")
+        if "docs_file" in item:
+            self._append(item["docs_file"], f"- {item['subject']}.\n")
         return self._commit(item["subject"], at, parent="HEAD")
 
     def finish(self) -> None:
         """The branch, for people; the kernel tree follows when it is built."""
         self._here.call("update-ref", f"refs/heads/{_BRANCH}", "HEAD")
 
-    def _filler(self, at: int) -> dict[str, Any]:
-        kind, turn = _FILLERS[self.fillers % len(_FILLERS)], self.fillers
-        self.fillers += 1
-        kernel, vmm = KERNEL_FILES[turn % 5], VMM_FILES[turn % 5]
-        if kind == "docs":
-            return {"subject": f"docs: note {at}", "docs_file": "CHANGELOG.md"}
-        names = {"kernel": kernel, "vmm": vmm, "both": "both halves"}
-        item: dict[str, Any] = {"subject": f"{Path(names[kind]).stem}: a note"}
-        if kind != "vmm":
-            item["kernel_file"] = kernel
-        if kind != "kernel":
-            item["vmm_file"] = vmm
-        return item
-
     def _note_in_kernel(self, name: str, subject: str, at: int) -> None:
         kernel = self._kernel
-        text = kernel.output("show", f"{self.tip}:{name}") + f"\n/* {subject}, {at}. */\n".encode()
+        note = f"\n{_note(subject, at)}\n".encode()
+        text = kernel.output("show", f"{self.tip}:{name}") + note
         blob = kernel.run("hash-object", "-w", "--stdin", stdin=text).output.strip()
         self._patch_kernel(subject, at, "update-index", "--cacheinfo", f"100644,{blob},{name}")
 
@@ -226,5 +242,14 @@ class _Writer:
                 "bring it up to date with the sources that it changes",
             ) from failed
 
+    def _append(self, name: str, text: str) -> None:
+        path = self.checkout.root / name
+        path.write_text(path.read_text() + text)
+
     def _date(self, at: int) -> str:
         return _DATE.format(1 + at // 60, at % 60)
+
+
+def _note(subject: str, at: int) -> str:
+    """A line of C that does nothing. A compiler cache would see through a comment."""
+    return f'static const char __attribute__((used)) planted_{at}[] = "{subject}, {at}";'
