@@ -40,6 +40,12 @@ TEST_CASE("each refusal names the value and the mend") {
   config.guest_events = "hyper";
   CHECK(contains(failure(config), "guest_events is hyper: use auto, port or none"));
   config = valid();
+  config.transport = "vme";
+  CHECK(contains(failure(config), "transport is vme: use mmio or pci"));
+  config = valid();
+  config.ring = "round";
+  CHECK(contains(failure(config), "ring is round: use split or packed"));
+  config = valid();
   config.vcpus = 0;
   CHECK(contains(failure(config), "vcpus is 0: use 1 to 255"));
   config.vcpus = 256;
@@ -69,6 +75,9 @@ TEST_CASE("virtio devices have a limit, which counts the console and the rng") {
   CHECK(contains(failure(config), "use at most 14"));
   config.rng = false;
   CHECK(contains(failure(config), "use at most 15"));
+  config.transport = "pci";
+  config.disks.resize(31);
+  CHECK(contains(failure(config), "has 31 virtio devices, so use at most 30"));
 }
 
 TEST_CASE("the command line announces the virtio devices in order") {
@@ -88,6 +97,12 @@ TEST_CASE("a payload has no virtio devices, and only its own words on the comman
   CHECK(failure(config).empty());
   CHECK(count_virtio_devices(config) == 0);
   CHECK(full_command_line(config, 0) == "quiet");
+}
+
+TEST_CASE("PCI devices need no words") {
+  MachineConfig config = valid();
+  config.transport = "pci";
+  CHECK(full_command_line(config, 3) == "quiet");
 }
 
 TEST_CASE("the ninth device shares the first one's interrupt line") {

@@ -21,6 +21,7 @@ config = ["default", "debug"]
 vcpus = [1, 2]
 memory = [256, 512]
 transport = ["mmio"]
+ring = ["split"]
 devices = ["standard", "norng"]
 cmdline = ["plain", "quiet"]
 workload = ["boot", "smp"]
@@ -90,15 +91,17 @@ def test_an_unknown_subset_names_those_there_are(load: Load) -> None:
         ("vcpus = [1, 2]\nmemory", 'vcpus = [1, "2"]\nmemory', 6, "not a number"),
         ("memory = [256, 512]", "memory = [256,\n  9999]", 8, "9999 MiB"),
         ('["lab", "native"]', '["lab", "moon"]', 4, "unknown host 'moon'"),
-        ('workload = ["boot", "smp"]', 'workload = ["boot", "swim"]', 11, "no workload 'swim'"),
+        ('workload = ["boot", "smp"]', 'workload = ["boot", "swim"]', 12, "no workload 'swim'"),
         ("transport =", "transports =", 8, "unknown axis 'transports'"),
-        ('["plain", "quiet"]', '["plain", "loud"]', 10, "cmdline 'loud' is not defined"),
-        ("rng = false", "rng = 7", 15, "bad device setting"),
-        ("vcpus = 1\n", "vcpu = 1\n", 24, "unknown axis 'vcpu'"),
-        ('cmdline = "quiet"', 'cmdline = "loud"', 36, "cmdline has no value 'loud'"),
-        ("[subset.full]", "[subset.full]\nname = 3", 33, "unknown key 'name'"),
+        ('transport = ["mmio"]', 'transport = ["vme"]', 8, "unknown transport 'vme'"),
+        ('ring = ["split"]', 'ring = ["round"]', 9, "unknown ring 'round'"),
+        ('["plain", "quiet"]', '["plain", "loud"]', 11, "cmdline 'loud' is not defined"),
+        ("rng = false", "rng = 7", 16, "bad device setting"),
+        ("vcpus = 1\n", "vcpu = 1\n", 25, "unknown axis 'vcpu'"),
+        ('cmdline = "quiet"', 'cmdline = "loud"', 37, "cmdline has no value 'loud'"),
+        ("[subset.full]", "[subset.full]\nname = 3", 34, "unknown key 'name'"),
         ("schema = 1", "schema = 2", 1, "schema is not 1"),
-        ("[devices]", "[gadgets]", 13, "unknown table 'gadgets'"),
+        ("[devices]", "[gadgets]", 14, "unknown table 'gadgets'"),
     ],
 )
 def test_a_mistake_is_named_with_its_line(

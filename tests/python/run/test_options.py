@@ -32,6 +32,8 @@ def test_bad_memory_names_the_value(text: str) -> None:
     [
         ({"host": "mars"}, "--host mars"),
         ({"cpus": 0}, "--cpus 0"),
+        ({"transport": "vme"}, "--transport vme"),
+        ({"ring": "round"}, "--ring round"),
         ({"cpus": 300}, "--cpus 300"),
         ({"timeout_s": 0.0}, "above 0"),
         ({"kernel": Path("/nowhere/vmlinux")}, "/nowhere/vmlinux"),
@@ -47,6 +49,16 @@ def test_the_repeat_command_says_the_same() -> None:
     options = BootOptions(command=("sh", "-c", "exit 7"), cpus=2, append="a=1 b", memory_mib=512)
     words = shlex.split(options.arguments())
     assert words == ["--cpus=2", "--memory=512M", "--append=a=1 b", "--", "sh", "-c", "exit 7"]
+
+
+def test_a_machine_without_pci_tells_its_kernel_so() -> None:
+    assert "pci=off" in command_line(BootOptions()).split()
+    assert "pci=off" not in command_line(BootOptions(transport="pci")).split()
+
+
+def test_transport_and_ring_are_said_again() -> None:
+    words = BootOptions(transport="pci", ring="packed").arguments()
+    assert words == "--transport=pci --ring=packed"
 
 
 def test_the_user_s_words_come_last_on_the_command_line() -> None:

@@ -26,6 +26,8 @@ def spec(tmp_path: Path) -> MachineSpec:
             DiskSpec(tmp_path / "disk", read_only=True),
             DiskSpec(tmp_path / "disk", volatile=True),
         ),
+        transport="pci",
+        ring="packed",
         log_buf=(0x1000, 0x2000),
     )
 

@@ -89,6 +89,8 @@ class CellBench:
             cpus=cpus or self.cell.vcpus,
             memory_mib=memory_mib or self.cell.memory_mib,
             append=f"{self.cell.append} {append}".strip(),
+            transport=self.cell.transport,
+            ring=self.cell.ring,
             disks=tuple(_disk_words(disk) for disk in (*disks, *self._spare_disks())),
             timeout_s=quiet_s or _SILENCE_S,
             deadline_s=max(self.ends_at - start, 1.0),

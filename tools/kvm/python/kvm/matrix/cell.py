@@ -7,7 +7,17 @@ from dataclasses import dataclass
 
 # In the order in which an id names them; a value that is its default is left out,
 # except for the axes that nobody wants to guess.
-AXES = ("host", "config", "vcpus", "memory", "transport", "devices", "cmdline", "workload")
+AXES = (
+    "host",
+    "config",
+    "vcpus",
+    "memory",
+    "transport",
+    "ring",
+    "devices",
+    "cmdline",
+    "workload",
+)
 ALWAYS_NAMED = ("host", "vcpus", "transport", "workload")
 
 
@@ -21,6 +31,7 @@ class Cell:
     vcpus: int = 1
     memory_mib: int = 256
     transport: str = "mmio"
+    ring: str = "split"
     devices: str = "standard"
     cmdline: str = "plain"
     workload: str = "boot"
@@ -37,6 +48,7 @@ class Cell:
             "vcpus": f"vcpus{self.vcpus}",
             "memory": "" if self.memory_mib == 256 else f"mem{self.memory_mib}",
             "transport": self.transport,
+            "ring": "" if self.ring == "split" else self.ring,
             "devices": "" if self.devices == "standard" else self.devices,
             "cmdline": "" if self.cmdline == "plain" else self.cmdline,
             "workload": self.workload,
@@ -52,6 +64,7 @@ class Cell:
             "vcpus": str(self.vcpus),
             "memory": str(self.memory_mib),
             "transport": self.transport,
+            "ring": self.ring,
             "devices": self.devices,
             "cmdline": self.cmdline,
             "workload": self.workload,

@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 from kvm.errors import UserError
 from kvm.matrix.cell import AXES, Cell
 from kvm.matrix.toml_lines import TomlLines
+from kvm.vm.spec import RINGS, TRANSPORTS
 
 _NUMBERS = ("vcpus", "memory")
 _TABLES = ("schema", "axes", "devices", "cmdline", "exclude", "subset")
@@ -77,6 +78,7 @@ class Plan:
             vcpus=int(values["vcpus"]),
             memory_mib=int(values["memory"]),
             transport=str(values["transport"]),
+            ring=str(values["ring"]),
             devices=devices,
             cmdline=cmdline,
             workload=str(values["workload"]),
@@ -149,6 +151,10 @@ class _Reader:
             )
         if axis == "host" and value not in ("lab", "lab_debug", "native"):
             self._wrong(where, f"unknown host {value!r}", "use lab, lab_debug or native", value)
+        if axis == "transport" and value not in TRANSPORTS:
+            self._wrong(where, f"unknown transport {value!r}", "use mmio or pci", value)
+        if axis == "ring" and value not in RINGS:
+            self._wrong(where, f"unknown ring {value!r}", "use split or packed", value)
         if axis == "workload" and value not in self.workloads:
             known = ", ".join(self.workloads)
             self._wrong(where, f"there is no workload {value!r}", f"use {known}", value)

@@ -17,10 +17,11 @@ _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
 _IN_TREE = "earlyprintk=debugport,keep console=ttynull 8250.nr_uarts=1"
 # A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI tells it that
-# there is no keyboard; that there is no PCI it would find out by searching. QEMU 7.2 may run
-# code it translated for another address of the same page, which KASLR makes likely: without
-# nokaslr one boot in five or so went astray in a lab host.
-_STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 pci=off nokaslr"
+# there is no keyboard. QEMU 7.2 may run code it translated for another address of the same page,
+# which KASLR makes likely: without nokaslr one boot in five or so went astray in a lab host.
+_STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 nokaslr"
+# That there is no PCI a kernel would find out by searching.
+_NO_PCI = "pci=off"
 
 _DISK_MODES = ("ro", "rw", "volatile")
 
@@ -28,7 +29,8 @@ _DISK_MODES = ("ro", "rw", "volatile")
 def command_line(options: BootOptions) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last."""
     console = _IN_TREE if options.kernel is None else _STOCK
-    return f"{_ALWAYS} {console} {options.append}".strip()
+    bus = [_NO_PCI] if options.transport == "mmio" else []
+    return " ".join([_ALWAYS, console, *bus, options.append]).strip()
 
 
 def parse_disk(text: str) -> DiskSpec:
