@@ -24,9 +24,13 @@ constexpr uint64_t kHeaderSize = 36;
 struct Fixture {
   memory::GuestMemory memory{2 << 20};
 
-  void write(uint32_t vcpus) {
-    REQUIRE(
-        memory.write(GuestAddress{layout::kAcpiTables}, acpi_tables(layout::kAcpiTables, vcpus)));
+  void write(uint32_t vcpus, const AcpiDevices& devices = {}) {
+    REQUIRE(memory.write(GuestAddress{layout::kAcpiTables},
+                         acpi_tables(layout::kAcpiTables, vcpus, devices)));
+  }
+  std::string dsdt() const {
+    const uint64_t dsdt = u32(find("FACP") + 40);
+    return text(dsdt, u32(dsdt + 4));
   }
   template <class T>
   T get(uint64_t address) const {
@@ -196,6 +200,37 @@ TEST_CASE("the tables end before the MP table, which ends before RAM goes on") {
         layout::kMpTable);
   CHECK(layout::kMpTable + mp_table(layout::kMpTable, layout::kMaxVcpus).size() <=
         layout::kHighRamStart);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the DSDT names each virtio-mmio device, its memory and its line") {
+  write(1, {.virtio_mmio = 16});
+  const std::string text = dsdt();
+  size_t found = 0;
+  for (size_t at = 0; (at = text.find("LNRO0005", at)) != std::string::npos; ++at) ++found;
+  CHECK(found == 16);
+  CHECK(text.find("VR15") != std::string::npos);
+  CHECK(text.find(std::string("\x00\x10\x00\xd0\x00\x10\x00\x00", 8)) != std::string::npos);
+  CHECK(text.find("PCI0") == std::string::npos);
+  CHECK(find("MCFG") == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "with PCI there is a host bridge, and a table that says where ECAM is") {
+  write(1, {.pci = true});
+  CHECK(dsdt().find("PCI0") != std::string::npos);
+  CHECK(dsdt().find("LNRO0005") == std::string::npos);
+  const uint64_t mcfg = find("MCFG");
+  REQUIRE(mcfg != 0);
+  CHECK(u32(mcfg + 4) == 60);
+  CHECK(sum(mcfg, 60) == 0);
+  CHECK(u64(mcfg + 44) == layout::kPciEcam);
+  CHECK(u8(mcfg + 54) == 0);
+  CHECK(u8(mcfg + 55) == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "the largest tables leave the MP table's place alone") {
+  const auto tables = acpi_tables(layout::kAcpiTables, layout::kMaxVcpus,
+                                  {.virtio_mmio = layout::kMaxVirtioDevices, .pci = true});
+  CHECK(layout::kAcpiTables + tables.size() <= layout::kMpTable);
 }
 
 }  // namespace vmm::arch

@@ -97,9 +97,12 @@ Machine::~Machine() {
 void Machine::load() {
   const uint64_t begun_ns = monotonic_ns();
   boot_point_ = load_guest(memory_, config_, command_line_);
+  const bool pci = has_pci(config_);
+  const arch::AcpiDevices devices = {pci ? 0 : count_virtio_devices(config_), pci};
   // The in-tree kernel reads the one, distributions' kernels the other.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
-  place(memory_, layout::kAcpiTables, arch::acpi_tables(layout::kAcpiTables, config_.vcpus));
+  place(memory_, layout::kAcpiTables,
+        arch::acpi_tables(layout::kAcpiTables, config_.vcpus, devices));
   load_ns_ = monotonic_ns() - begun_ns;
 }
 

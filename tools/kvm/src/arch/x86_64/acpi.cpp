@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <cassert>
+#include <span>
 #include <string_view>
 #include <utility>
 
+#include "arch/x86_64/dsdt.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/table_writer.hpp"
 
@@ -77,10 +79,7 @@ constexpr uint16_t kConforming = 0;
 constexpr uint16_t kActiveHigh = 1;
 constexpr uint16_t kLevelTriggered = 3 << 2;
 
-// AML (20.2).
-constexpr uint8_t kAmlName = 0x08;
-constexpr uint8_t kAmlBytePrefix = 0x0a;
-constexpr uint8_t kAmlPackage = 0x12;
+constexpr uint8_t kMcfgRevision = 1;
 
 // The length and the checksum are filled in by finish().
 TableWriter begin(std::string_view signature, uint8_t revision) {
@@ -103,20 +102,16 @@ void append_io_register(TableWriter& table, uint16_t port, uint8_t bytes, uint8_
 
 void append_no_registers(TableWriter& table, size_t count) { table.zeros(12 * count); }
 
-// Nothing but \_S5_, the sleep type that switches off (7.4.2): Name (_S5_, Package {type, type,
-// 0, 0}), of which an OS uses the first two. Devices are found without help from ACPI.
-std::vector<std::byte> dsdt() {
+std::vector<std::byte> dsdt(const AcpiDevices& devices) {
   TableWriter table = begin("DSDT", kDsdtRevision);
-  table.u8(kAmlName).text("_S5_").u8(kAmlPackage);
-  const size_t length_at = table.size();
-  table.u8(0).u8(4);
-  for (const uint8_t element :
-       {layout::kSleepTypeOff, layout::kSleepTypeOff, uint8_t{0}, uint8_t{0}}) {
-    table.u8(kAmlBytePrefix).u8(element);
-  }
-  const size_t package_length = table.size() - length_at;
-  assert(package_length < 64);  // PkgLength in its one-byte form (20.2.4)
-  table.patch(length_at, package_length);
+  for (const std::byte byte : dsdt_body(devices)) table.u8(std::to_integer<uint8_t>(byte));
+  return finish(table);
+}
+
+// Where the configuration spaces of bus 0 are (PCI Firmware 3.3, 4.1.2).
+std::vector<std::byte> mcfg() {
+  TableWriter table = begin("MCFG", kMcfgRevision);
+  table.zeros(8).u64(layout::kPciEcam).u16(0).u8(0).u8(0).zeros(4);  // segment, buses 0 to 0
   return finish(table);
 }
 
@@ -178,9 +173,9 @@ std::vector<std::byte> fadt(uint64_t facs_address, uint64_t dsdt_address) {
   return finish(table);
 }
 
-std::vector<std::byte> xsdt(uint64_t fadt_address, uint64_t madt_address) {
+std::vector<std::byte> xsdt(std::span<const uint64_t> addresses) {
   TableWriter table = begin("XSDT", kXsdtRevision);
-  table.u64(fadt_address).u64(madt_address);
+  for (const uint64_t address : addresses) table.u64(address);
   return finish(table);
 }
 
@@ -215,16 +210,18 @@ class Placer {
 
 }  // namespace
 
-std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus) {
+std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
+                                   const AcpiDevices& devices) {
   assert(vcpus >= 1 && vcpus <= layout::kMaxVcpus);
   assert(address % kFacsAlignment == 0);
   Placer placer(address);
   placer.place(rsdp(0));  // to be overwritten once the XSDT has its place
   const uint64_t facs_address = placer.place(facs());
-  const uint64_t dsdt_address = placer.place(dsdt());
-  const uint64_t fadt_address = placer.place(fadt(facs_address, dsdt_address));
-  const uint64_t madt_address = placer.place(madt(vcpus));
-  const auto pointer = rsdp(placer.place(xsdt(fadt_address, madt_address)));
+  const uint64_t dsdt_address = placer.place(dsdt(devices));
+  std::vector<uint64_t> listed = {placer.place(fadt(facs_address, dsdt_address)),
+                                  placer.place(madt(vcpus))};
+  if (devices.pci) listed.push_back(placer.place(mcfg()));
+  const auto pointer = rsdp(placer.place(xsdt(listed)));
   std::copy(pointer.begin(), pointer.end(), placer.bytes().begin());
   return std::move(placer.bytes());
 }

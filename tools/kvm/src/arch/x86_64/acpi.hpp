@@ -10,9 +10,16 @@
 
 namespace vmm::arch {
 
-// RSDP, XSDT, FADT, FACS, MADT and DSDT in one piece, the RSDP first, to be placed at
+// What is there to be announced: virtio-mmio devices in their order, and the PCI bus.
+struct AcpiDevices {
+  size_t virtio_mmio = 0;
+  bool pci = false;
+};
+
+// RSDP, XSDT, FADT, FACS, MADT, DSDT and, for PCI, MCFG in one piece, the RSDP first, to be placed at
 // guest-physical `address` (a multiple of 64, below 4 GiB). The wiring is that of mp_table():
 // APIC ids 0..vcpus-1, ISA line n at IOAPIC pin n; the SCI alone is level-triggered.
-std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus);
+std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
+                                   const AcpiDevices& devices = {});
 
 }  // namespace vmm::arch
