@@ -55,6 +55,44 @@ def test_memory_has_the_size_asked_for(boot: Boot) -> None:
     assert 700 << 10 < int(run.stdout.split()[1]) <= 768 << 10
 
 
+def test_memory_goes_on_above_4_gib(boot: Boot) -> None:
+    run = boot("sh", "-c", "grep MemTotal /proc/meminfo", memory_mib=5120, timeout_s=60.0)
+    assert run.verdict == ("PASS", "ok"), run
+    assert 4700 << 10 < int(run.stdout.split()[1]) <= 5120 << 10
+
+
+def test_the_kernel_comes_up_by_its_pvh_entry(boot: Boot) -> None:
+    run = boot("cat", "/proc/cmdline", protocol="pvh", append="by=pvh", cpus=2)
+    assert run.verdict == ("PASS", "ok"), run
+    assert b"by=pvh" in run.stdout
+
+
+def test_a_cpu_feature_that_is_taken_away_is_gone(boot: Boot) -> None:
+    run = boot("grep", "-m1", "^flags", "/proc/cpuinfo", cpu="host,-avx,-rdrand")
+    assert run.verdict == ("PASS", "ok"), run
+    flags = run.stdout.decode().split()
+    assert "sse4_2" in flags and not {"avx", "avx2", "rdrand"} & set(flags)
+
+
+def test_the_minimal_cpu_boots(boot: Boot) -> None:
+    run = boot("grep", "-m1", "^flags", "/proc/cpuinfo", cpu="minimal", cpus=2)
+    assert run.verdict == ("PASS", "ok"), run
+    flags = run.stdout.decode().split()
+    assert "sse2" in flags and not {"ssse3", "avx", "xsave", "smep"} & set(flags)
+
+
+def test_sixty_four_vcpus_come_online(boot: Boot) -> None:
+    run = boot("cat", "/sys/devices/system/cpu/online", cpus=64, memory_mib=512, timeout_s=200.0)
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"0-63\n"
+
+
+def test_huge_pages_that_are_not_there_are_asked_for_in_words(boot: Boot) -> None:
+    run = boot("true", hugepages=True, memory_mib=1024)
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "vm.nr_hugepages=512" in str(run)
+
+
 def test_a_silent_command_is_no_hang(boot: Boot) -> None:
     run = boot("sleep", "7", timeout_s=4.0)
     assert run.verdict == ("PASS", "ok"), run

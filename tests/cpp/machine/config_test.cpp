@@ -56,6 +56,13 @@ TEST_CASE("each refusal names the value and the mend") {
   config.memory_mib = ~0ULL;
   CHECK_FALSE(failure(config).empty());
   config = valid();
+  config.memory_mib = 33;
+  config.hugepages = true;
+  CHECK(contains(failure(config), "memory is 33 MiB: with huge pages use an even number"));
+  config = valid();
+  config.cpu = "minimal,-speed";
+  CHECK(contains(failure(config), "no feature is named speed"));
+  config = valid();
   config.protocol = "efi";
   CHECK(contains(failure(config), "protocol is efi: use auto, linux, pvh, multiboot or flat"));
   config = valid();

@@ -5,6 +5,9 @@
 
 #include <array>
 #include <limits>
+#include <string>
+
+#include "base/error.hpp"
 
 namespace vmm::memory {
 namespace {
@@ -68,6 +71,17 @@ TEST_CASE("a write that does not fit touches nothing") {
   CHECK(memory.read_object<uint16_t>(GuestAddress{kMiB - 2}) == 0);
   std::array<std::byte, 4> into{};
   CHECK_FALSE(memory.read(GuestAddress{kMiB - 2}, into));
+}
+
+TEST_CASE("huge pages come from the pool, or the refusal says how to fill it") {
+  try {
+    GuestMemory memory(4 * kMiB, Backing::kHugePages);
+    CHECK(memory.write_object(GuestAddress{4 * kMiB - 8}, uint64_t{1}));
+    CHECK_FALSE(memory.drop_mapping(GuestAddress{0}));
+  } catch (const base::ConfigError& error) {
+    CHECK(std::string(error.what()).find("vm.nr_hugepages=2") != std::string::npos);
+  }
+  CHECK_THROWS_AS(GuestMemory(1ULL << 44, Backing::kHugePages), base::ConfigError);
 }
 
 TEST_CASE("a dropped mapping takes nothing away") {

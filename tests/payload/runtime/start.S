@@ -146,7 +146,7 @@ others_started:
 	.long 0
 
 	.bss
-	.globl page_root
+	.globl page_root, page_pointers
 	.balign 4096
 page_root:
 	.skip 4096

@@ -35,6 +35,9 @@ class MachineConfig:
     transport: str
     ring: str
     """auto, port or none."""
+    hugepages: bool
+    cpu: str
+    """host or minimal, then +FEATURE or -FEATURE, with commas between."""
     protocol: str
     """auto, linux, pvh, multiboot or flat."""
     payload: bool

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 
+#include "arch/x86_64/cpu_model.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
 #include "loader/loaded_kernel.hpp"
@@ -53,6 +54,11 @@ void validate(const MachineConfig& config) {
     throw ConfigError("memory is " + std::to_string(config.memory_mib) + " MiB: use at least " +
                       std::to_string(MachineConfig::kMinMemoryMib));
   }
+  if (config.hugepages && config.memory_mib % 2 != 0) {
+    throw ConfigError("memory is " + std::to_string(config.memory_mib) +
+                      " MiB: with huge pages use an even number");
+  }
+  static_cast<void>(arch::parse_cpu_model(config.cpu));
   for (const DiskConfig& disk : config.disks) {
     if (disk.read_only && disk.volatile_cache) {
       throw ConfigError("disk " + disk.path +

@@ -24,6 +24,8 @@ struct MachineConfig {
   std::string cmdline;
   uint32_t vcpus = 1;
   uint64_t memory_mib = 256;
+  bool hugepages = false;    // memory from the host's pool of them, or none at all
+  std::string cpu = "host";  // the processors' features, as arch::parse_cpu_model() reads them
   std::vector<DiskConfig> disks;
   bool rng = true;
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "arch/x86_64/acpi.hpp"
+#include "arch/x86_64/cpu_model.hpp"
 #include "arch/x86_64/cpuid.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/mptable.hpp"
@@ -57,7 +58,8 @@ void place(memory::GuestMemory& memory, uint64_t address, const std::vector<std:
 Machine::Machine(MachineConfig config)
     : config_(validated(std::move(config))),
       command_line_(full_command_line(config_, count_virtio_devices(config_))),
-      memory_(config_.memory_mib * layout::kMiB),
+      memory_(config_.memory_mib * layout::kMiB,
+              config_.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous),
       vm_(kvm_),
       stopping_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
@@ -191,11 +193,14 @@ void Machine::create_vcpus() {
   const arch::CpuExtras extras = {
       kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0,
       devices::GuestEvents::feature_bit(events_path_)};
+  const arch::CpuModel model = arch::parse_cpu_model(config_.cpu);
   for (uint32_t id = 0; id < config_.vcpus; ++id) {
     vcpus_.push_back(std::make_unique<VcpuThread>(vm_, id, static_cast<RunControl&>(*this)));
     kvm::Vcpu& vcpu = vcpus_.back()->vcpu();
-    vcpu.set_cpuid(arch::guest_cpuid(supported, {id, config_.vcpus}, extras));
-    arch::reset_processor(vcpu, arch::supported_xcr0(supported));
+    auto cpuid = arch::guest_cpuid(supported, {id, config_.vcpus}, extras);
+    arch::apply_cpu_model(cpuid, model);
+    vcpu.set_cpuid(cpuid);
+    arch::reset_processor(vcpu, arch::supported_xcr0(cpuid));
   }
   // The others wait for the INIT and SIPI that the guest sends them.
   enter_guest(vcpus_.front()->vcpu(), boot_point_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "memory/guest_memory.hpp"
 
+#include <linux/mman.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "base/error.hpp"
 
@@ -31,9 +33,25 @@ std::byte* map_aligned(uint64_t size) {
   return start + head;
 }
 
+// Without MAP_NORESERVE: a pool that runs out later would kill the VMM at the guest's touch.
+std::byte* map_huge_pages(uint64_t size) {
+  void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
+  if (start != MAP_FAILED) return static_cast<std::byte*>(start);
+  if (errno != ENOMEM && errno != EINVAL && errno != ENODEV && errno != EOPNOTSUPP) {
+    throw base::SystemError("mmap of guest memory in huge pages", errno);
+  }
+  const std::string pages = std::to_string(size / kHugePage);
+  throw base::ConfigError("no " + pages + " huge pages are free on this host: run `sysctl "
+                          "vm.nr_hugepages=" + pages + "`, or leave out --hugepages");
+}
+
 }  // namespace
 
-GuestMemory::GuestMemory(uint64_t size_bytes) : size_(size_bytes), base_(map_aligned(size_bytes)) {
+GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
+    : size_(size_bytes),
+      base_(backing == Backing::kHugePages ? map_huge_pages(size_bytes)
+                                           : map_aligned(size_bytes)) {
   assert(size_bytes != 0 && size_bytes % kPageSize == 0);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);

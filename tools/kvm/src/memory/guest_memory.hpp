@@ -23,13 +23,19 @@ struct Region {
   std::byte* host;
 };
 
+enum class Backing {
+  kAnonymous,  // ordinary memory, in huge pages where the host can
+  kHugePages,  // 2 MiB pages of the host's pool (vm.nr_hugepages), all of them reserved at once
+};
+
 class GuestMemory {
  public:
   static constexpr uint64_t kLowEnd = 3ULL << 30;
   static constexpr uint64_t kHighStart = 4ULL << 30;
 
   // `size_bytes` is a multiple of the page size and not zero. Pages are committed when touched.
-  explicit GuestMemory(uint64_t size_bytes);
+  // Throws base::ConfigError when the pool has too few huge pages.
+  explicit GuestMemory(uint64_t size_bytes, Backing backing = Backing::kAnonymous);
   ~GuestMemory();
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;

@@ -67,6 +67,8 @@ def machine_spec(
         ring=options.ring,
         log_buf=log_buf,
         protocol=options.protocol,
+        cpu=options.cpu,
+        hugepages=options.hugepages,
     )
     spec.validate()
     return spec

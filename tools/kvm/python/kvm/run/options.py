@@ -16,6 +16,8 @@ HELP = {
     "configitem": "CONFIG_NAME=VALUE on top of the config (repeatable)",
     "host": "where the VMM runs: auto, native (this machine's KVM) or lab (the tree's own KVM)",
     "cpus": "number of vCPUs",
+    "cpu": "the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2",
+    "hugepages": "take guest memory from the host's pool of huge pages (vm.nr_hugepages)",
     "memory": "guest memory, such as 512M or 2G",
     "append": "words to add to the kernel command line",
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
@@ -90,6 +92,8 @@ class BootOptions:
     kernel: Path | None = None
     initrd: Path | None = None
     protocol: str = "auto"
+    cpu: str = "host"
+    hugepages: bool = False
     disks: tuple[str, ...] = ()
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
@@ -141,12 +145,13 @@ class BootOptions:
             ("kernel", str(self.kernel or "")),
             ("initrd", str(self.initrd or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
+            ("cpu", self.cpu if self.cpu != "host" else ""),
         ):
             if value:
                 words.append(f"--{name}={value}")
         words += [f"--configitem={item}" for item in self.items]
         words += [f"--disk={disk}" for disk in self.disks]
-        words += ["--shell"] * self.shell
+        words += ["--hugepages"] * self.hugepages + ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 
 

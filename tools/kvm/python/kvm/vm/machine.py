@@ -139,6 +139,8 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.guest_events = spec.guest_events
     config.transport = spec.transport
     config.ring = spec.ring
+    config.hugepages = spec.hugepages
+    config.cpu = spec.cpu
     config.protocol = spec.protocol
     config.payload = spec.payload
     return config

@@ -40,8 +40,9 @@ class DiskSpec:
 class MachineSpec:
     """``transport`` and ``ring`` are every virtio device's. ``guest_events`` is how the guest's
     kernel may tell the VMM how far it has got, ``protocol`` how it is entered; a ``payload`` gets
-    the test device and no virtio devices.
-    ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
+    the test device and no virtio devices. ``cpu`` names the processors' features (``host,-avx``),
+    ``hugepages`` takes memory from the host's pool. ``log_buf`` is the kernel's log (guest
+    physical address, length), read at stop."""
 
     kernel: Path
     initrd: Path | None
@@ -56,6 +57,8 @@ class MachineSpec:
     log_buf: tuple[int, int] | None = None
     protocol: str = "auto"
     payload: bool = False
+    hugepages: bool = False
+    cpu: str = "host"
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -111,6 +114,8 @@ class MachineSpec:
             "log_buf": None if self.log_buf is None else list(self.log_buf),
             "protocol": self.protocol,
             "payload": self.payload,
+            "hugepages": self.hugepages,
+            "cpu": self.cpu,
         }
 
     @classmethod
@@ -141,6 +146,8 @@ class MachineSpec:
                 log_buf=None if log_buf is None else (int(log_buf[0]), int(log_buf[1])),
                 protocol=str(record.get("protocol", "auto")),
                 payload=bool(record.get("payload", False)),
+                hugepages=bool(record.get("hugepages", False)),
+                cpu=str(record.get("cpu", "host")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error

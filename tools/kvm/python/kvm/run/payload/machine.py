@@ -39,6 +39,7 @@ def payload_spec(options: PayloadOptions, module: Path, given: str) -> MachineSp
         guest_events="none",
         protocol=options.protocol,
         payload=True,
+        cpu=options.cpu,
     )
     spec.validate()
     return spec

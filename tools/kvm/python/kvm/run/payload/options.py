@@ -21,6 +21,7 @@ HELP = {
     "--memory",
     "protocol": "how it is entered: auto (by what the file is), multiboot, flat (raw code, in real "
     "mode), linux or pvh",
+    "cpu": BOOT_HELP["cpu"],
     "host": BOOT_HELP["host"],
     "timeout": "seconds it may take",
     "json": BOOT_HELP["json"],
@@ -38,6 +39,7 @@ class PayloadOptions:
     append: str = ""
     environment: Path | None = None
     protocol: str = "auto"
+    cpu: str = "host"
     host: str = "auto"
     timeout_s: float = 90.0
     pinned_only: bool = False
@@ -66,6 +68,7 @@ class PayloadOptions:
             ("append", self.append),
             ("initrd", str(self.environment or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
+            ("cpu", self.cpu if self.cpu != "host" else ""),
             ("host", self.host if self.host != "auto" else ""),
         ):
             if value:

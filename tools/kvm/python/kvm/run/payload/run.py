@@ -106,7 +106,7 @@ class _Run:
             host.close()
 
     def _host(self) -> Host:
-        """A KVM that cannot boot Linux may well run a payload, so ``native`` is taken literally."""
+        """A KVM that cannot boot Linux may well run a payload: ``native`` is taken at its word."""
         if self.options.host == "native":
             return NativeHost()
         with self.progress.phase("host") as say:

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "arch/x86_64/cpu_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "base/error.hpp"
+
+namespace vmm::arch {
+namespace {
+
+using base::ConfigError;
+
+constexpr uint32_t kExtendedState = 0xd;
+
+// Bits of XCR0 that go with a feature (SDM vol. 1, 13.1).
+struct StateComponent {
+  std::string_view feature;
+  uint32_t bits;
+};
+constexpr auto kComponents = std::to_array<StateComponent>({
+    {"avx", 1U << 2},
+    {"mpx", 3U << 3},
+    {"avx512f", 7U << 5},
+    {"pku", 1U << 9},
+    {"amx_tile", 3U << 17},
+});
+
+uint32_t& register_of(kvm::CpuidEntry& entry, CpuidRegister where) {
+  switch (where) {
+    case CpuidRegister::kEax:
+      return entry.eax;
+    case CpuidRegister::kEbx:
+      return entry.ebx;
+    case CpuidRegister::kEcx:
+      return entry.ecx;
+    case CpuidRegister::kEdx:
+      break;
+  }
+  return entry.edx;
+}
+
+kvm::CpuidEntry* find(std::vector<kvm::CpuidEntry>& cpuid, uint32_t function, uint32_t index) {
+  const auto found = std::ranges::find_if(cpuid, [&](const kvm::CpuidEntry& entry) {
+    return entry.function == function && entry.index == index;
+  });
+  return found == cpuid.end() ? nullptr : &*found;
+}
+
+bool has(std::vector<kvm::CpuidEntry>& cpuid, const CpuFeature& feature) {
+  kvm::CpuidEntry* entry = find(cpuid, feature.function, feature.index);
+  return entry != nullptr && (register_of(*entry, feature.where) >> feature.bit & 1) != 0;
+}
+
+void remove(std::vector<kvm::CpuidEntry>& cpuid, const CpuFeature& feature) {
+  kvm::CpuidEntry* entry = find(cpuid, feature.function, feature.index);
+  if (entry != nullptr) register_of(*entry, feature.where) &= ~(1U << feature.bit);
+}
+
+bool contains(const std::vector<CpuFeature>& features, std::string_view name) {
+  return std::ranges::find(features, name, &CpuFeature::name) != features.end();
+}
+
+CpuFeature required(const std::string& model, std::string_view name) {
+  const auto feature = cpu_feature_named(name);
+  if (!feature) {
+    throw ConfigError("cpu " + model + ": no feature is named " + std::string(name) +
+                      "; use the names of /proc/cpuinfo");
+  }
+  return *feature;
+}
+
+// State that no feature uses any more, and all of it without XSAVE.
+void trim_extended_state(std::vector<kvm::CpuidEntry>& cpuid) {
+  if (!has(cpuid, *cpu_feature_named("xsave"))) {
+    std::erase_if(cpuid, [](const kvm::CpuidEntry& entry) {
+      return entry.function == kExtendedState;
+    });
+    return;
+  }
+  kvm::CpuidEntry* components = find(cpuid, kExtendedState, 0);
+  if (components == nullptr) return;
+  for (const StateComponent& component : kComponents) {
+    if (!has(cpuid, *cpu_feature_named(component.feature))) components->eax &= ~component.bits;
+  }
+}
+
+void parse_word(CpuModel& model, const std::string& text, std::string_view word, bool first) {
+  if (word.starts_with('-')) {
+    model.removed.push_back(required(text, word.substr(1)));
+  } else if (word.starts_with('+')) {
+    model.added.push_back(required(text, word.substr(1)));
+  } else if (first && word == "minimal") {
+    model.minimal = true;
+  } else if (!first || word != "host") {
+    throw ConfigError("cpu " + text + ": " + (word.empty() ? "an empty word" : std::string(word)) +
+                      "; use host or minimal, then +FEATURE or -FEATURE, with commas between");
+  }
+}
+
+}  // namespace
+
+CpuModel parse_cpu_model(const std::string& text) {
+  CpuModel model;
+  std::string_view rest = text;
+  for (bool first = true;; first = false) {
+    const size_t comma = rest.find(',');
+    parse_word(model, text, rest.substr(0, comma), first);
+    if (comma == std::string_view::npos) break;
+    rest.remove_prefix(comma + 1);
+  }
+  return model;
+}
+
+void apply_cpu_model(std::vector<kvm::CpuidEntry>& cpuid, const CpuModel& model) {
+  for (const CpuFeature& feature : model.added) {
+    if (!has(cpuid, feature)) {
+      throw ConfigError("cpu +" + std::string(feature.name) +
+                        ": this host's KVM does not offer it; leave it out");
+    }
+  }
+  for (const CpuFeature& feature : cpu_features()) {
+    const bool kept = !model.minimal || feature.baseline || contains(model.added, feature.name);
+    if (!kept || contains(model.removed, feature.name)) remove(cpuid, feature);
+  }
+  trim_extended_state(cpuid);
+}
+
+}  // namespace vmm::arch
