@@ -61,6 +61,22 @@ def test_memory_goes_on_above_4_gib(boot: Boot) -> None:
     assert 4700 << 10 < int(run.stdout.split()[1]) <= 5120 << 10
 
 
+def test_the_kernel_lives_with_a_split_irqchip(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(b"\x5a" * (1 << 20))
+    run = boot(
+        "sh",
+        "-c",
+        "md5sum </dev/vda; cat /proc/interrupts",
+        split_irqchip=True,
+        cpus=2,
+        disks=(str(image),),
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.split()[0].decode() == hashlib.md5(b"\x5a" * (1 << 20)).hexdigest()
+    assert b"IO-APIC" in run.stdout
+
+
 def test_the_kernel_comes_up_by_its_pvh_entry(boot: Boot) -> None:
     run = boot("cat", "/proc/cmdline", protocol="pvh", append="by=pvh", cpus=2)
     assert run.verdict == ("PASS", "ok"), run

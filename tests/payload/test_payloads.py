@@ -76,6 +76,12 @@ def test_a_payload_passes_in_the_lab(run: Run, name: str) -> None:
     assert " 0 failed" in done.serial
 
 
+@pytest.mark.parametrize("name", ["apic", "ipi", "test_device", "timer"])
+def test_a_payload_passes_with_a_split_irqchip(run: Run, name: str) -> None:
+    done = run(name, split_irqchip=True, **_PAYLOADS[name])
+    assert done.verdict == ("PASS", "ok"), done
+
+
 @pytest.mark.skipif(not os.access("/dev/kvm", os.W_OK), reason="no /dev/kvm on this machine")
 @pytest.mark.parametrize("name", _NATIVE)
 def test_a_payload_passes_natively(run: Run, name: str) -> None:

@@ -8,6 +8,8 @@
 
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "arch/x86_64/boot_params.hpp"
 #include "arch/x86_64/layout.hpp"
@@ -118,6 +120,16 @@ TEST_CASE_FIXTURE(Fixture, "every table adds up, for one, few and most processor
     CHECK(text(u32(fadt + 36), 4) == "FACS");
     CHECK(u32(fadt + 36) % 64 == 0);
   }
+}
+
+TEST_CASE("a machine without 8259s says so") {
+  const auto flags = [](bool has_8259) {
+    const std::vector<std::byte> tables = acpi_tables(layout::kAcpiTables, 1, {0, false, has_8259});
+    const std::string_view text(reinterpret_cast<const char*>(tables.data()), tables.size());
+    return tables.at(text.rfind("APIC") + 40);
+  };
+  CHECK(flags(true) == std::byte{1});
+  CHECK(flags(false) == std::byte{0});
 }
 
 TEST_CASE_FIXTURE(Fixture, "the MADT has a local APIC per processor, with the MP table's ids") {

@@ -62,7 +62,7 @@ TEST_CASE("debug exit takes 32-bit writes only") {
   CHECK(power.status == 7);
 }
 
-TEST_CASE("pvpanic says what it takes, and a panic ends the machine where a crash kernel does not") {
+TEST_CASE("pvpanic says what it takes; a panic ends the machine, a crash kernel does not") {
   test::RecordingPower power;
   Pvpanic pvpanic(power);
   CHECK(in8(pvpanic, 0) == 0x03);

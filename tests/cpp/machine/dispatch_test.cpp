@@ -82,6 +82,25 @@ TEST_CASE_FIXTURE(Fixture, "an interruption is no reason to stop") {
   CHECK_FALSE(dispatch(kvm::Interrupted{}, buses, events));
 }
 
+TEST_CASE_FIXTURE(Fixture, "an end of interrupt goes to the IOAPIC, where there is one") {
+  struct Output : devices::IoApic::Output {
+    void set_routes(const devices::IoApic::Routes&) override {}
+    void deliver(uint32_t) override { ++delivered; }
+    int delivered = 0;
+  } output;
+  devices::IoApic io_apic(output);
+  CHECK(dispatch(kvm::IoApicEoi{0x41}, buses, events));
+  buses.io_apic = &io_apic;
+  const auto poke = [&](uint64_t offset, uint32_t value) {
+    io_apic.write(offset, std::as_bytes(std::span(&value, 1)));
+  };
+  poke(0x00, 0x10 + 2 * 9);
+  poke(0x10, 0x41 | 1U << 15);  // level-triggered
+  io_apic.set_line(9, true);
+  CHECK_FALSE(dispatch(kvm::IoApicEoi{0x41}, buses, events));
+  CHECK(output.delivered == 2);
+}
+
 TEST_CASE_FIXTURE(Fixture, "terminal exits stop with their reason and details") {
   const auto reason = [&](const kvm::Exit& exit) {
     const auto stop = dispatch(exit, buses, events);

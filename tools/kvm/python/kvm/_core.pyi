@@ -36,6 +36,8 @@ class MachineConfig:
     ring: str
     """auto, port or none."""
     hugepages: bool
+    split_irqchip: bool
+    """The IOAPIC in this process, and neither 8259s nor an 8254."""
     cpu: str
     """host or minimal, then +FEATURE or -FEATURE, with commas between."""
     protocol: str

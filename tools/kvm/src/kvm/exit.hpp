@@ -43,6 +43,11 @@ struct Hypercall {
   std::span<std::byte> result;
 };
 
+// A processor's end of an interrupt that a split machine's IOAPIC sent with a level.
+struct IoApicEoi {
+  uint8_t vector;
+};
+
 struct SystemEvent {
   uint32_t type;
 };
@@ -62,8 +67,8 @@ struct Unknown {
   uint32_t reason;
 };
 
-using Exit = std::variant<Pio, Mmio, Halt, Shutdown, Interrupted, Debug, Hypercall, SystemEvent,
-                          FailEntry, InternalError, Unknown>;
+using Exit = std::variant<Pio, Mmio, Halt, Shutdown, Interrupted, Debug, Hypercall, IoApicEoi,
+                          SystemEvent, FailEntry, InternalError, Unknown>;
 
 // A short name for counters and logs: "io", "mmio", "shutdown", ...
 std::string_view name_of(const Exit& exit);

@@ -33,6 +33,8 @@ int number_of(Capability capability) {
       return KVM_CAP_IRQFD;
     case Capability::kSignalMsi:
       return KVM_CAP_SIGNAL_MSI;
+    case Capability::kSplitIrqchip:
+      return KVM_CAP_SPLIT_IRQCHIP;
     case Capability::kHypercallExits:
       return KVM_CAP_EXIT_HYPERCALL;
   }

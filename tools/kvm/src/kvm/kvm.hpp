@@ -21,6 +21,7 @@ enum class Capability {
   kMaxVcpus,
   kIrqfd,
   kSignalMsi,
+  kSplitIrqchip,
   kHypercallExits,  // a mask of the hypercalls that can be exits
 };
 

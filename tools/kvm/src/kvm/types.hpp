@@ -23,6 +23,13 @@ struct MsrEntry {
   uint64_t value = 0;
 };
 
+// A line whose pulse becomes a message-signalled interrupt.
+struct MessageRoute {
+  uint32_t gsi = 0;
+  uint64_t address = 0;
+  uint32_t data = 0;
+};
+
 struct Registers {
   uint64_t rax = 0, rbx = 0, rcx = 0, rdx = 0;
   uint64_t rsi = 0, rdi = 0, rsp = 0, rbp = 0;

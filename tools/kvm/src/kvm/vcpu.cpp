@@ -193,6 +193,8 @@ Exit Vcpu::decode() {
     case KVM_EXIT_HYPERCALL:
       return Hypercall{run.hypercall.nr, run.hypercall.args[0],
                        std::as_writable_bytes(std::span(&run_.get()->hypercall.ret, 1))};
+    case KVM_EXIT_IOAPIC_EOI:
+      return IoApicEoi{run.eoi.vector};
     case KVM_EXIT_SYSTEM_EVENT:
       return SystemEvent{run.system_event.type};
     case KVM_EXIT_FAIL_ENTRY:

@@ -5,6 +5,10 @@
 #include <sys/ioctl.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <new>
+#include <vector>
 
 #include "base/error.hpp"
 
@@ -36,6 +40,33 @@ void Vm::create_pit() {
   kvm_pit_config config{};
   config.flags = KVM_PIT_SPEAKER_DUMMY;
   base::check(ioctl(fd(), KVM_CREATE_PIT2, &config), "KVM_CREATE_PIT2");
+}
+
+void Vm::create_split_irqchip(uint32_t pins) {
+  kvm_enable_cap capability{};
+  capability.cap = KVM_CAP_SPLIT_IRQCHIP;
+  capability.args[0] = pins;
+  base::check(ioctl(fd(), KVM_ENABLE_CAP, &capability), "KVM_CAP_SPLIT_IRQCHIP");
+}
+
+void Vm::set_routes(std::span<const MessageRoute> routes) {
+  // struct kvm_irq_routing ends in a flexible array, which ISO C++ cannot have.
+  std::vector<std::byte> storage(sizeof(kvm_irq_routing) +
+                                 routes.size() * sizeof(kvm_irq_routing_entry));
+  auto* table = new (storage.data()) kvm_irq_routing{};
+  table->nr = static_cast<uint32_t>(routes.size());
+  std::byte* place = storage.data() + sizeof(kvm_irq_routing);
+  for (const MessageRoute& route : routes) {
+    kvm_irq_routing_entry entry{};
+    entry.gsi = route.gsi;
+    entry.type = KVM_IRQ_ROUTING_MSI;
+    entry.u.msi.address_lo = static_cast<uint32_t>(route.address);
+    entry.u.msi.address_hi = static_cast<uint32_t>(route.address >> 32);
+    entry.u.msi.data = route.data;
+    std::memcpy(place, &entry, sizeof entry);
+    place += sizeof entry;
+  }
+  base::check(ioctl(fd(), KVM_SET_GSI_ROUTING, table), "KVM_SET_GSI_ROUTING");
 }
 
 void Vm::add_memory(uint32_t slot, const memory::Region& region) {

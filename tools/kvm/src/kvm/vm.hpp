@@ -7,9 +7,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/unique_fd.hpp"
 #include "kvm/kvm.hpp"
+#include "kvm/types.hpp"
 #include "memory/guest_memory.hpp"
 
 namespace vmm::kvm {
@@ -25,6 +27,12 @@ class Vm {
   // PIC, IOAPIC and local APICs in the kernel; then the PIT, with port 0x61 left to KVM.
   void create_irqchip();
   void create_pit();
+
+  // Local APICs in the kernel alone; the first `pins` lines are those of an IOAPIC elsewhere.
+  // Throws SystemError when this KVM cannot.
+  void create_split_irqchip(uint32_t pins);
+  // What those lines send from now on, on any thread; a line without a route sends nothing.
+  void set_routes(std::span<const MessageRoute> routes);
 
   void add_memory(uint32_t slot, const memory::Region& region);
 

@@ -32,6 +32,12 @@ class Dispatcher {
     return std::nullopt;
   }
 
+  std::optional<StopInfo> operator()(const kvm::IoApicEoi& end) const {
+    if (buses_.io_apic == nullptr) return unexpected("ioapic_eoi");
+    buses_.io_apic->end_of_interrupt(end.vector);
+    return std::nullopt;
+  }
+
   std::optional<StopInfo> operator()(const kvm::Interrupted&) const { return std::nullopt; }
 
   std::optional<StopInfo> operator()(const kvm::Shutdown&) const {

@@ -8,6 +8,7 @@
 
 #include "bus/bus.hpp"
 #include "devices/guest_events.hpp"
+#include "devices/io_apic.hpp"
 #include "kvm/exit.hpp"
 #include "machine/stop.hpp"
 
@@ -16,6 +17,7 @@ namespace vmm::machine {
 struct Buses {
   bus::Bus pio;
   bus::Bus mmio;
+  devices::IoApic* io_apic = nullptr;  // of a machine with a split irqchip
 };
 
 // A StopInfo when the machine cannot go on; nothing when the guest is to be re-entered.

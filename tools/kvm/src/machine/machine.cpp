@@ -75,8 +75,7 @@ Machine::Machine(MachineConfig config)
       guest_events_(memory_, events_output_) {
   load();
   vm_.set_reserved_pages(layout::kIdentityMapPage, layout::kTssPages);
-  vm_.create_irqchip();
-  vm_.create_pit();
+  create_interrupt_controllers();
   uint32_t slot = 0;
   for (const memory::Region& region : memory_.regions()) vm_.add_memory(slot++, region);
   attach_ports();
@@ -100,12 +99,33 @@ void Machine::load() {
   const uint64_t begun_ns = monotonic_ns();
   boot_point_ = load_guest(memory_, config_, command_line_);
   const bool pci = has_pci(config_);
-  const arch::AcpiDevices devices = {pci ? 0 : count_virtio_devices(config_), pci};
+  const arch::AcpiDevices devices = {pci ? 0 : count_virtio_devices(config_), pci,
+                                     !config_.split_irqchip};
   // The in-tree kernel reads the one, distributions' kernels the other.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
   place(memory_, layout::kAcpiTables,
         arch::acpi_tables(layout::kAcpiTables, config_.vcpus, devices));
   load_ns_ = monotonic_ns() - begun_ns;
+}
+
+void Machine::create_interrupt_controllers() {
+  if (!config_.split_irqchip) {
+    vm_.create_irqchip();
+    vm_.create_pit();
+    return;
+  }
+  if (kvm_.check_extension(kvm::Capability::kSplitIrqchip) == 0) {
+    throw base::ConfigError("split_irqchip: this KVM has no KVM_CAP_SPLIT_IRQCHIP; leave it out");
+  }
+  split_irqchip_ = std::make_unique<SplitIrqchip>(buses_, vm_);
+}
+
+void Machine::set_line(uint32_t gsi, bool level) {
+  if (split_irqchip_) {
+    split_irqchip_->set_line(gsi, level);
+  } else {
+    vm_.set_line(gsi, level);
+  }
 }
 
 void Machine::attach_ports() {
@@ -135,9 +155,11 @@ void Machine::attach_ports() {
   ports.attach(layout::kPortDebugExit, 4, debug_exit_, "debug-exit");
   ports.attach(layout::kPortPvpanic, 1, pvpanic_, "pvpanic");
   // Output alone: whatever a driver looks at next takes an exit, and that drains the ring first.
-  for (const uint16_t port : {layout::kPortCom1, layout::kPortCom2}) vm_.add_coalesced_port(port, 1);
+  vm_.add_coalesced_port(layout::kPortCom1, 1);
+  vm_.add_coalesced_port(layout::kPortCom2, 1);
   if (config_.payload) {
-    test_device_ = std::make_unique<TestDevice>(buses_, memory_, vm_);
+    test_device_ = std::make_unique<TestDevice>(
+        buses_, memory_, [this](uint32_t gsi, bool level) { set_line(gsi, level); });
   } else {  // the test device's latch lies there
     ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
     vm_.add_coalesced_port(layout::kPortDebug, 1);

@@ -38,6 +38,7 @@
 #include "machine/output_pipe.hpp"
 #include "machine/pci_bus.hpp"
 #include "machine/serial_input.hpp"
+#include "machine/split_irqchip.hpp"
 #include "machine/stop.hpp"
 #include "machine/test_device.hpp"
 #include "machine/timer.hpp"
@@ -93,6 +94,8 @@ class Machine : private devices::PowerControl, private RunControl {
 
  private:
   void load();
+  void create_interrupt_controllers();
+  void set_line(uint32_t gsi, bool level);
   void attach_ports();
   void offer_guest_events();
   void add_virtio_devices();
@@ -134,6 +137,7 @@ class Machine : private devices::PowerControl, private RunControl {
 
   ExitLog exits_;
   Buses buses_;
+  std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
   base::EventLoop loop_;
 
   std::unique_ptr<IrqLine> com1_line_;

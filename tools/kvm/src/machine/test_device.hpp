@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The parts of kvm-unit-tests' test device together, at their places on the buses. Owned by
-// machine/, in a payload's machine only, after the buses, the memory and the VM.
+// machine/, in a payload's machine only, after the buses and the memory.
 #pragma once
+
+#include <utility>
 
 #include "arch/x86_64/layout.hpp"
 #include "devices/test_device.hpp"
-#include "kvm/vm.hpp"
 #include "machine/dispatch.hpp"
 #include "memory/guest_memory.hpp"
 
@@ -14,8 +15,8 @@ namespace vmm::machine {
 
 class TestDevice {
  public:
-  TestDevice(Buses& buses, memory::GuestMemory& memory, kvm::Vm& vm)
-      : irq_lines_([&vm](uint32_t gsi, bool level) { vm.set_line(gsi, level); }), flush_(memory) {
+  TestDevice(Buses& buses, memory::GuestMemory& memory, devices::TestIrqLines::SetLine set_line)
+      : irq_lines_(std::move(set_line)), flush_(memory) {
     namespace layout = arch::layout;
     buses.pio.attach(layout::kPortTestLatch, latch_.kSizeBytes, latch_, "test-latch");
     buses.pio.attach(layout::kPortTestByteLatch, latch_.kSizeBytes, latch_, "test-byte-latch");

@@ -69,6 +69,7 @@ def machine_spec(
         protocol=options.protocol,
         cpu=options.cpu,
         hugepages=options.hugepages,
+        split_irqchip=options.split_irqchip,
     )
     spec.validate()
     return spec

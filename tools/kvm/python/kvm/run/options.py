@@ -18,6 +18,7 @@ HELP = {
     "cpus": "number of vCPUs",
     "cpu": "the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2",
     "hugepages": "take guest memory from the host's pool of huge pages (vm.nr_hugepages)",
+    "split_irqchip": "the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
     "memory": "guest memory, such as 512M or 2G",
     "append": "words to add to the kernel command line",
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
@@ -94,6 +95,7 @@ class BootOptions:
     protocol: str = "auto"
     cpu: str = "host"
     hugepages: bool = False
+    split_irqchip: bool = False
     disks: tuple[str, ...] = ()
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
@@ -151,7 +153,8 @@ class BootOptions:
                 words.append(f"--{name}={value}")
         words += [f"--configitem={item}" for item in self.items]
         words += [f"--disk={disk}" for disk in self.disks]
-        words += ["--hugepages"] * self.hugepages + ["--shell"] * self.shell
+        words += ["--hugepages"] * self.hugepages + ["--split-irqchip"] * self.split_irqchip
+        words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 
 

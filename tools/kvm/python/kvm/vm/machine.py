@@ -140,6 +140,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.transport = spec.transport
     config.ring = spec.ring
     config.hugepages = spec.hugepages
+    config.split_irqchip = spec.split_irqchip
     config.cpu = spec.cpu
     config.protocol = spec.protocol
     config.payload = spec.payload

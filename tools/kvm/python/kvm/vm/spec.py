@@ -41,8 +41,8 @@ class MachineSpec:
     """``transport`` and ``ring`` are every virtio device's. ``guest_events`` is how the guest's
     kernel may tell the VMM how far it has got, ``protocol`` how it is entered; a ``payload`` gets
     the test device and no virtio devices. ``cpu`` names the processors' features (``host,-avx``),
-    ``hugepages`` takes memory from the host's pool. ``log_buf`` is the kernel's log (guest
-    physical address, length), read at stop."""
+    ``hugepages`` takes memory from the host's pool, ``split_irqchip`` has the IOAPIC in the VMM.
+    ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
     initrd: Path | None
@@ -58,6 +58,7 @@ class MachineSpec:
     protocol: str = "auto"
     payload: bool = False
     hugepages: bool = False
+    split_irqchip: bool = False
     cpu: str = "host"
 
     def validate(self) -> None:
@@ -115,6 +116,7 @@ class MachineSpec:
             "protocol": self.protocol,
             "payload": self.payload,
             "hugepages": self.hugepages,
+            "split_irqchip": self.split_irqchip,
             "cpu": self.cpu,
         }
 
@@ -147,6 +149,7 @@ class MachineSpec:
                 protocol=str(record.get("protocol", "auto")),
                 payload=bool(record.get("payload", False)),
                 hugepages=bool(record.get("hugepages", False)),
+                split_irqchip=bool(record.get("split_irqchip", False)),
                 cpu=str(record.get("cpu", "host")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:

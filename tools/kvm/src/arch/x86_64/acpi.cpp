@@ -123,9 +123,9 @@ std::vector<std::byte> facs() {
   return table.take();
 }
 
-std::vector<std::byte> madt(uint32_t vcpus) {
+std::vector<std::byte> madt(uint32_t vcpus, bool has_8259) {
   TableWriter table = begin("APIC", kMadtRevision);
-  table.u32(layout::kLocalApic).u32(kMadtHas8259);
+  table.u32(layout::kLocalApic).u32(has_8259 ? kMadtHas8259 : 0);
   for (uint32_t id = 0; id < vcpus; ++id) {
     const auto apic = static_cast<uint8_t>(id);
     table.u8(kMadtLocalApic).u8(8).u8(apic).u8(apic).u32(kLocalApicEnabled);
@@ -219,7 +219,7 @@ std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
   const uint64_t facs_address = placer.place(facs());
   const uint64_t dsdt_address = placer.place(dsdt(devices));
   std::vector<uint64_t> listed = {placer.place(fadt(facs_address, dsdt_address)),
-                                  placer.place(madt(vcpus))};
+                                  placer.place(madt(vcpus, devices.has_8259))};
   if (devices.pci) listed.push_back(placer.place(mcfg()));
   const auto pointer = rsdp(placer.place(xsdt(listed)));
   std::copy(pointer.begin(), pointer.end(), placer.bytes().begin());

@@ -10,10 +10,12 @@
 
 namespace vmm::arch {
 
-// What is there to be announced: virtio-mmio devices in their order, and the PCI bus.
+// What is there to be announced: virtio-mmio devices in their order, and the PCI bus. Without
+// 8259s an OS must not look for them.
 struct AcpiDevices {
   size_t virtio_mmio = 0;
   bool pci = false;
+  bool has_8259 = true;
 };
 
 // RSDP, XSDT, FADT, FACS, MADT, DSDT and, for PCI, MCFG in one piece, the RSDP first, to be placed at

@@ -40,6 +40,7 @@ def payload_spec(options: PayloadOptions, module: Path, given: str) -> MachineSp
         protocol=options.protocol,
         payload=True,
         cpu=options.cpu,
+        split_irqchip=options.split_irqchip,
     )
     spec.validate()
     return spec

@@ -22,6 +22,7 @@ HELP = {
     "protocol": "how it is entered: auto (by what the file is), multiboot, flat (raw code, in real "
     "mode), linux or pvh",
     "cpu": BOOT_HELP["cpu"],
+    "split_irqchip": BOOT_HELP["split_irqchip"],
     "host": BOOT_HELP["host"],
     "timeout": "seconds it may take",
     "json": BOOT_HELP["json"],
@@ -40,6 +41,7 @@ class PayloadOptions:
     environment: Path | None = None
     protocol: str = "auto"
     cpu: str = "host"
+    split_irqchip: bool = False
     host: str = "auto"
     timeout_s: float = 90.0
     pinned_only: bool = False
@@ -73,4 +75,5 @@ class PayloadOptions:
         ):
             if value:
                 words.append(f"--{name}={value}")
+        words += ["--split-irqchip"] * self.split_irqchip
         return shlex.join(words)
