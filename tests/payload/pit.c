@@ -15,6 +15,7 @@
 #define MODE_TERMINAL 0x30 /* channel 0, both bytes, mode 0 */
 #define MODE_RATE 0x34     /* mode 2 */
 #define CHANNEL2_TERMINAL 0xb0
+#define READ_BACK_STATUS 0xe2 /* of channel 0 */
 #define PIN 0 /* ISA line n is IOAPIC pin n */
 #define VECTOR 0x40
 
@@ -68,6 +69,21 @@ static void test_output(void)
 	check(wait_until(in8(GATE) & OUTPUT), "and rises at the end");
 }
 
+static bool output_is_high(void)
+{
+	out8(CONTROL, READ_BACK_STATUS);
+	return in8(CHANNEL0) & 0x80;
+}
+
+// So that no tick of an earlier mode is on its way.
+static void test_status(void)
+{
+	out8(CONTROL, MODE_TERMINAL);
+	load(CHANNEL0, 1193);
+	check(wait_until(output_is_high()), "the status tells of a count that has ended");
+	spin(100000); // KVM's timer goes off a little later than its counter says
+}
+
 static void test_interrupts(void)
 {
 	uint64_t before, once;
@@ -102,5 +118,6 @@ void main(void)
 	enable_interrupts();
 	test_counting();
 	test_output();
+	test_status();
 	test_interrupts();
 }

@@ -65,6 +65,16 @@ TEST_CASE("a feature that is taken away is gone, and its extended state too") {
   CHECK(supported_xcr0(cpuid) == 0x60203);
 }
 
+TEST_CASE("what needs a feature goes with it") {
+  const auto cpuid = with("-avx");
+  CHECK((cpuid[0].ecx & (1U << 12 | 1U << 29)) == 0);  // fma, f16c
+  CHECK((cpuid[1].ebx & (1U << 5 | 1U << 16 | 1U << 31)) == 0);  // avx2, avx512f, avx512vl
+  CHECK((cpuid[1].ecx & (1U << 9 | 1U << 11)) == 0);  // vaes, avx512_vnni
+  CHECK((cpuid[1].edx & 1U << 23) == 0);  // avx512_fp16
+  CHECK((cpuid[1].ebx & 1U << 8) != 0);  // bmi2 stays
+  CHECK((with("-avx2")[0].ecx & kAvx) != 0);
+}
+
 TEST_CASE("without XSAVE there is no extended state") {
   const auto cpuid = with("host,-xsave");
   CHECK((cpuid[0].ecx & kXsave) == 0);

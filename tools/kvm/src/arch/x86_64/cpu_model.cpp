@@ -27,6 +27,45 @@ constexpr auto kComponents = std::to_array<StateComponent>({
     {"amx_tile", 3U << 17},
 });
 
+// What a feature can't do without (as arch/x86/kernel/cpu/cpuid-deps.c has it): Linux shows, and
+// programs use, a feature whose bit is set, whatever became of what it needs.
+struct Need {
+  std::string_view feature;
+  std::string_view needed;
+};
+constexpr auto kNeeds = std::to_array<Need>({
+    {"xsaveopt", "xsave"},
+    {"xsavec", "xsave"},
+    {"xsaves", "xsave"},
+    {"xgetbv1", "xsave"},
+    {"avx", "xsave"},
+    {"mpx", "xsave"},
+    {"pku", "xsave"},
+    {"ospke", "pku"},
+    {"amx_tile", "xsave"},
+    {"amx_bf16", "amx_tile"},
+    {"amx_int8", "amx_tile"},
+    {"avx2", "avx"},
+    {"fma", "avx"},
+    {"f16c", "avx"},
+    {"xop", "avx"},
+    {"fma4", "avx"},
+    {"vaes", "avx"},
+    {"vpclmulqdq", "avx"},
+    {"avx512f", "avx2"},
+    {"avx512dq", "avx512f"},
+    {"avx512ifma", "avx512f"},
+    {"avx512cd", "avx512f"},
+    {"avx512bw", "avx512f"},
+    {"avx512vl", "avx512f"},
+    {"avx512vbmi", "avx512f"},
+    {"avx512_vbmi2", "avx512f"},
+    {"avx512_vnni", "avx512f"},
+    {"avx512_bitalg", "avx512f"},
+    {"avx512_vpopcntdq", "avx512f"},
+    {"avx512_fp16", "avx512bw"},
+});
+
 uint32_t& register_of(kvm::CpuidEntry& entry, CpuidRegister where) {
   switch (where) {
     case CpuidRegister::kEax:
@@ -69,6 +108,15 @@ CpuFeature required(const std::string& model, std::string_view name) {
                       "; use the names of /proc/cpuinfo");
   }
   return *feature;
+}
+
+// The table has a feature after all that it needs, so once through it is enough.
+void remove_dependents(std::vector<kvm::CpuidEntry>& cpuid) {
+  for (const Need& need : kNeeds) {
+    if (!has(cpuid, *cpu_feature_named(need.needed))) {
+      remove(cpuid, *cpu_feature_named(need.feature));
+    }
+  }
 }
 
 // State that no feature uses any more, and all of it without XSAVE.
@@ -124,6 +172,7 @@ void apply_cpu_model(std::vector<kvm::CpuidEntry>& cpuid, const CpuModel& model)
     const bool kept = !model.minimal || feature.baseline || contains(model.added, feature.name);
     if (!kept || contains(model.removed, feature.name)) remove(cpuid, feature);
   }
+  remove_dependents(cpuid);
   trim_extended_state(cpuid);
 }
 

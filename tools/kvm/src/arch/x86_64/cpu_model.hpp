@@ -22,8 +22,8 @@ struct CpuModel {
 // commas. Throws base::ConfigError naming the word at fault.
 CpuModel parse_cpu_model(const std::string& text);
 
-// Takes away what the model has not, and with a feature of the extended state its component of
-// leaf 0xd. Throws base::ConfigError when an added feature is not on offer.
+// Takes away what the model has not, and with a feature those that need it and its component of
+// the extended state in leaf 0xd. Throws base::ConfigError when an added feature is not on offer.
 void apply_cpu_model(std::vector<kvm::CpuidEntry>& cpuid, const CpuModel& model);
 
 }  // namespace vmm::arch
