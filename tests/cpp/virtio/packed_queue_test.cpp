@@ -2,6 +2,9 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 #include "mock_packed_ring.hpp"
 #include "virtio/queue/queue.hpp"
@@ -69,6 +72,24 @@ TEST_CASE_FIXTURE(Fixture, "packed: pop maps readable then writable buffers") {
   CHECK(chain.writable_bytes() == 16);
   CHECK(*static_cast<const uint32_t*>(chain.readable()[0].iov_base) == 0x11223344);
   CHECK(is_empty(queue));
+}
+
+TEST_CASE_FIXTURE(Fixture, "packed: chains that are pushed together are told in order") {
+  Queue queue = make();
+  ring.add({writable(0x8000, 8)});
+  ring.add({writable(0x9000, 8), writable(0xa000, 8)});
+  ring.add({writable(0xb000, 8)});
+  std::vector<virtio::UsedChain> chains;
+  for (const uint32_t written : {8U, 16U, 3U}) chains.push_back({pop_chain(queue), written});
+  CHECK_FALSE(ring.take_used());
+  queue.push_used(std::move(chains));
+  for (const auto& [slots, id, written] : {std::tuple{1, 0, 8}, {2, 1, 16}, {1, 2, 3}}) {
+    const auto used = ring.take_used(static_cast<uint16_t>(slots));
+    REQUIRE(used);
+    CHECK((used->id == static_cast<uint32_t>(id) && used->len == static_cast<uint32_t>(written)));
+  }
+  CHECK(queue.in_flight() == 0);
+  CHECK(queue.needs_interrupt());
 }
 
 TEST_CASE_FIXTURE(Fixture, "packed: used entries come in the order of completion") {

@@ -2,6 +2,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "mock_ring.hpp"
 
@@ -50,6 +52,25 @@ TEST_CASE_FIXTURE(Fixture, "pop maps readable then writable buffers") {
   CHECK(chain.writable_bytes() == 16);
   CHECK(*static_cast<const uint32_t*>(chain.readable()[0].iov_base) == 0x11223344);
   CHECK(is_empty(queue));
+}
+
+TEST_CASE_FIXTURE(Fixture, "chains that are pushed together appear together, in order") {
+  Queue queue = make();
+  ring.add({writable(0x8000, 8)});
+  ring.add({writable(0x9000, 8)});
+  std::vector<virtio::UsedChain> chains;
+  chains.push_back({pop_chain(queue), 8});
+  chains.push_back({pop_chain(queue), 3});
+  CHECK(ring.used_index() == 0);
+  queue.push_used(std::move(chains));
+  CHECK(ring.used_index() == 2);
+  const auto first = ring.take_used();
+  const auto second = ring.take_used();
+  CHECK((first->id == 0 && first->len == 8));
+  CHECK((second->id == 1 && second->len == 3));
+  CHECK(queue.in_flight() == 0);
+  CHECK(queue.needs_interrupt());
+  CHECK_FALSE(queue.needs_interrupt());
 }
 
 TEST_CASE_FIXTURE(Fixture, "push_used tells the driver head and length") {

@@ -52,6 +52,12 @@ void QueueSet::complete(uint16_t index, Chain&& chain, uint32_t written_bytes) {
   if (queues_[index]->needs_interrupt()) interrupt_->queue_used(index);
 }
 
+void QueueSet::complete(uint16_t index, std::vector<UsedChain>&& chains) {
+  assert(ready(index));
+  queues_[index]->push_used(std::move(chains));
+  if (queues_[index]->needs_interrupt()) interrupt_->queue_used(index);
+}
+
 void QueueSet::put_back(uint16_t index, Chain&& chain) {
   assert(ready(index));
   queues_[index]->put_back(std::move(chain));

@@ -29,8 +29,10 @@ class QueueSet {
   std::optional<Chain> pop(uint16_t index);
 
   // A chain goes back to the queue it came from, which has not been stopped since: devices hold no
-  // chain while their mutex is free. Completing one interrupts the driver if it asked for that.
+  // chain while their mutex is free. Completing interrupts the driver if it asked for that; of
+  // several chains it sees all or none.
   void complete(uint16_t index, Chain&& chain, uint32_t written_bytes);
+  void complete(uint16_t index, std::vector<UsedChain>&& chains);
   void put_back(uint16_t index, Chain&& chain);
 
   void config_changed();

@@ -64,6 +64,12 @@ class Chain {
   bool owned_ = true;
 };
 
+// A chain on its way back, and how much of it the device wrote.
+struct UsedChain {
+  Chain chain;
+  uint32_t written_bytes;
+};
+
 struct NoChain {};
 
 using Popped = std::variant<NoChain, Chain, Fault>;

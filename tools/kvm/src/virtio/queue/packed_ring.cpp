@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cassert>
 #include <cstddef>
+#include <span>
 
 #include "virtio/queue/chain_builder.hpp"
 #include "virtio/queue/placement.hpp"
@@ -142,6 +143,20 @@ std::optional<Fault> PackedRing::add_indirect(ChainBuilder& builder,
 }
 
 void PackedRing::push_used(Chain&& chain, uint32_t written_bytes) {
+  publish(fill_used(std::move(chain), written_bytes));
+}
+
+void PackedRing::push_used(std::vector<UsedChain>&& chains) {
+  if (chains.empty()) return;
+  const Filled first = fill_used(std::move(chains.front().chain), chains.front().written_bytes);
+  for (UsedChain& used : std::span(chains).subspan(1)) {
+    publish(fill_used(std::move(used.chain), used.written_bytes));
+  }
+  // A driver looks at the entries in their order, so the first one's flags show them all.
+  publish(first);
+}
+
+PackedRing::Filled PackedRing::fill_used(Chain&& chain, uint32_t written_bytes) {
   const Chain done = std::move(chain);
   assert(done.owned_ && in_flight_ > 0 && written_bytes <= done.writable_bytes());
   --in_flight_;
@@ -151,15 +166,20 @@ void PackedRing::push_used(Chain&& chain, uint32_t written_bytes) {
   memory_->write_object(GuestAddress{at + offsetof(vring_packed_desc, id)}, done.head_);
   int flags = state_.used_wrap ? kAvailable | kUsed : 0;
   if (written_bytes != 0) flags |= VRING_DESC_F_WRITE;
-  // Release: whoever sees the flags sees the entry and what was written to the buffers.
-  memory_->store_release_u16(GuestAddress{at + kFlagsAt}, static_cast<uint16_t>(flags));
+  const Filled filled{GuestAddress{at + kFlagsAt}, static_cast<uint16_t>(flags)};
 
   const uint32_t next = uint32_t{state_.next_used} + done.slots_;
   state_.next_used = static_cast<uint16_t>(next);
-  if (next < state_.size) return;
+  if (next < state_.size) return filled;
   state_.next_used = static_cast<uint16_t>(next - state_.size);
   state_.signalled_used = static_cast<uint16_t>(state_.signalled_used - state_.size);
   state_.used_wrap = !state_.used_wrap;
+  return filled;
+}
+
+void PackedRing::publish(Filled entry) {
+  // Release: whoever sees the flags sees the entry and what was written to the buffers.
+  memory_->store_release_u16(entry.flags_at, entry.flags);
 }
 
 void PackedRing::put_back(Chain&& chain) {

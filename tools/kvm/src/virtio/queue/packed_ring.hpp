@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "memory/guest_memory.hpp"
 #include "virtio/queue/chain.hpp"
@@ -33,6 +34,7 @@ class PackedRing {
   Popped pop();
   bool has_available() const;
   void push_used(Chain&& chain, uint32_t written_bytes);
+  void push_used(std::vector<UsedChain>&& chains);
   void put_back(Chain&& chain);
   bool needs_interrupt();
 
@@ -40,6 +42,14 @@ class PackedRing {
   const QueueState& state() const { return state_; }
 
  private:
+  // A filled entry, which the driver takes as used once it sees these flags.
+  struct Filled {
+    memory::GuestAddress flags_at;
+    uint16_t flags;
+  };
+
+  Filled fill_used(Chain&& chain, uint32_t written_bytes);
+  void publish(Filled entry);
   void request_notification();
   Popped take_next();
   std::optional<Fault> add_indirect(ChainBuilder& builder,

@@ -28,6 +28,10 @@ void Queue::push_used(Chain&& chain, uint32_t written_bytes) {
   std::visit([&](auto& ring) { ring.push_used(std::move(chain), written_bytes); }, ring_);
 }
 
+void Queue::push_used(std::vector<UsedChain>&& chains) {
+  std::visit([&](auto& ring) { ring.push_used(std::move(chains)); }, ring_);
+}
+
 void Queue::put_back(Chain&& chain) {
   std::visit([&](auto& ring) { ring.put_back(std::move(chain)); }, ring_);
 }

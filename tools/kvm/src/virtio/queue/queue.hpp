@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <variant>
+#include <vector>
 
 #include "memory/guest_memory.hpp"
 #include "virtio/queue/chain.hpp"
@@ -38,6 +39,10 @@ class Queue {
 
   // Returns `chain` to the driver. `written_bytes` counts from the first writable byte.
   void push_used(Chain&& chain, uint32_t written_bytes);
+
+  // Returns several at once: the driver sees all of them or none, in this order. For what spans
+  // more than one buffer, as a network frame may (virtio 1.2, 5.1.6.4).
+  void push_used(std::vector<UsedChain>&& chains);
 
   // Undoes the pop() of `chain`, which was the latest one; the next pop() walks it anew.
   void put_back(Chain&& chain);

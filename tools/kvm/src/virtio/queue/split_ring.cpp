@@ -105,13 +105,26 @@ Popped SplitRing::take_next() {
 }
 
 void SplitRing::push_used(Chain&& chain, uint32_t written_bytes) {
+  fill_used(std::move(chain), written_bytes);
+  publish_used();
+}
+
+void SplitRing::push_used(std::vector<UsedChain>&& chains) {
+  for (UsedChain& used : chains) fill_used(std::move(used.chain), used.written_bytes);
+  publish_used();
+}
+
+void SplitRing::fill_used(Chain&& chain, uint32_t written_bytes) {
   const Chain done = std::move(chain);
   assert(done.owned_ && in_flight_ > 0 && written_bytes <= done.writable_bytes());
   --in_flight_;
   const vring_used_elem element{done.head(), written_bytes};
   memory_->write_object(used_entry(state_.next_used), element);
   ++state_.next_used;
-  // Release: whoever sees the index sees the element and what was written to the buffers.
+}
+
+void SplitRing::publish_used() {
+  // Release: whoever sees the index sees the elements and what was written to the buffers.
   memory_->store_release_u16(GuestAddress{state_.used.value + kIndexOffset}, state_.next_used);
 }
 

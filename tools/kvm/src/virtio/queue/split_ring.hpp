@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "memory/guest_memory.hpp"
 #include "virtio/queue/chain.hpp"
@@ -27,6 +28,7 @@ class SplitRing {
   Popped pop();
   bool has_available() const;
   void push_used(Chain&& chain, uint32_t written_bytes);
+  void push_used(std::vector<UsedChain>&& chains);
   void put_back(Chain&& chain);
   bool needs_interrupt();
 
@@ -39,6 +41,8 @@ class SplitRing {
   Popped take_next();
   memory::GuestAddress available_entry(uint16_t index) const;
   memory::GuestAddress used_entry(uint16_t index) const;
+  void fill_used(Chain&& chain, uint32_t written_bytes);
+  void publish_used();
 
   memory::GuestMemory* memory_;
   QueueState state_;
