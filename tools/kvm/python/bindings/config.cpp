@@ -11,7 +11,10 @@ namespace vmm::bindings {
 
 void bind_config(py::module_& module) {
   using machine::DiskConfig;
+  using machine::ForwardConfig;
   using machine::MachineConfig;
+  using machine::NetConfig;
+  using machine::VsockConfig;
 
   py::class_<DiskConfig>(module, "DiskConfig")
       .def(py::init<std::string, bool, bool>(), py::arg("path"), py::arg("read_only"),
@@ -19,6 +22,24 @@ void bind_config(py::module_& module) {
       .def_readwrite("path", &DiskConfig::path)
       .def_readwrite("read_only", &DiskConfig::read_only)
       .def_readwrite("volatile_cache", &DiskConfig::volatile_cache);
+
+  py::class_<ForwardConfig>(module, "ForwardConfig")
+      .def(py::init<bool, std::string, uint16_t, uint16_t>(), py::arg("udp"),
+           py::arg("host_address"), py::arg("host_port"), py::arg("guest_port"));
+
+  py::class_<NetConfig>(module, "NetConfig")
+      .def(py::init<>())
+      .def_readwrite("kind", &NetConfig::kind)
+      .def_readwrite("mac", &NetConfig::mac)
+      .def_readwrite("mtu", &NetConfig::mtu)
+      .def_readwrite("forwards", &NetConfig::forwards)
+      .def_readwrite("tap", &NetConfig::tap)
+      .def_readwrite("tap_fd", &NetConfig::tap_fd)
+      .def_readwrite("queue_pairs", &NetConfig::queue_pairs)
+      .def_readwrite("host_address", &NetConfig::host_address);
+
+  py::class_<VsockConfig>(module, "VsockConfig")
+      .def(py::init<std::string, uint64_t>(), py::arg("path"), py::arg("cid"));
 
   py::class_<MachineConfig>(module, "MachineConfig")
       .def(py::init<>())
@@ -28,6 +49,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("vcpus", &MachineConfig::vcpus)
       .def_readwrite("memory_mib", &MachineConfig::memory_mib)
       .def_readwrite("disks", &MachineConfig::disks)
+      .def_readwrite("nets", &MachineConfig::nets)
+      .def_readwrite("vsock", &MachineConfig::vsock)
       .def_readwrite("rng", &MachineConfig::rng)
       .def_readwrite("guest_events", &MachineConfig::guest_events)
       .def_readwrite("transport", &MachineConfig::transport)

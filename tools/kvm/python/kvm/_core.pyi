@@ -21,6 +21,30 @@ class DiskConfig:
     """Writes stay in this process until the guest flushes them; not with ``read_only``."""
     def __init__(self, path: str, read_only: bool, volatile_cache: bool) -> None: ...
 
+class ForwardConfig:
+    """A port of the host that leads to one of the guest's."""
+    def __init__(self, udp: bool, host_address: str, host_port: int, guest_port: int) -> None: ...
+
+class NetConfig:
+    kind: str
+    """user or tap."""
+    mac: str
+    """Empty for one that follows from the interface's number."""
+    mtu: int
+    """Of user; 0 for the usual."""
+    forwards: list[ForwardConfig]
+    tap: str
+    tap_fd: int
+    """A tap that this process has open, instead of a name; -1 for none."""
+    queue_pairs: int
+    host_address: str
+    """For the tap's interface; empty to leave it as it is."""
+    def __init__(self) -> None: ...
+
+class VsockConfig:
+    def __init__(self, path: str, cid: int) -> None:
+        """An empty path for no device."""
+
 class MachineConfig:
     kernel: str
     initrd: str
@@ -30,6 +54,9 @@ class MachineConfig:
     memory_mib: int
     disks: list[DiskConfig]
     """Assign a whole list: reading gives a copy."""
+    nets: list[NetConfig]
+    """Assign a whole list: reading gives a copy."""
+    vsock: VsockConfig
     rng: bool
     guest_events: str
     transport: str

@@ -7,6 +7,7 @@
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
 #include "loader/loaded_kernel.hpp"
+#include "machine/network.hpp"
 #include "pci/root.hpp"
 
 namespace vmm::machine {
@@ -30,18 +31,22 @@ void validate_virtio(const MachineConfig& config) {
   }
   const size_t devices = count_virtio_devices(config);
   const size_t most = max_virtio_devices(config);
-  if (devices > most) {
-    throw ConfigError(std::to_string(config.disks.size()) + " disks are too many: a machine has " +
-                      std::to_string(most) + " virtio devices, so use at most " +
-                      std::to_string(config.disks.size() - (devices - most)));
-  }
+  if (devices <= most) return;
+  const size_t surplus = devices - most;
+  const bool disks = config.disks.size() >= surplus;
+  const size_t count = disks ? config.disks.size() : config.nets.size();
+  throw ConfigError(std::to_string(count) + (disks ? " disks" : " network interfaces") +
+                    " are too many: a machine has " + std::to_string(most) +
+                    " virtio devices, so use at most " +
+                    std::to_string(count > surplus ? count - surplus : 0));
 }
 
 }  // namespace
 
 size_t count_virtio_devices(const MachineConfig& config) {
   if (config.payload) return 0;
-  return 1 + config.disks.size() + (config.rng ? 1 : 0);
+  return 1 + config.disks.size() + config.nets.size() + (config.vsock.path.empty() ? 0 : 1) +
+         (config.rng ? 1 : 0);
 }
 
 void validate(const MachineConfig& config) {
@@ -65,6 +70,7 @@ void validate(const MachineConfig& config) {
                         ": read-only with a volatile write cache; use one of the two");
     }
   }
+  validate_networks(config);
   const std::string& events = config.guest_events;
   if (events != "auto" && events != "port" && events != "none") {
     throw ConfigError("guest_events is " + events + ": use auto, port or none");

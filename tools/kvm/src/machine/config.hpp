@@ -16,6 +16,30 @@ struct DiskConfig {
   bool volatile_cache = false;  // lose at the machine's end what the guest has not flushed
 };
 
+// A port of the host that leads to one of the guest's.
+struct ForwardConfig {
+  bool udp = false;
+  std::string host_address = "127.0.0.1";
+  uint16_t host_port = 0;
+  uint16_t guest_port = 0;
+};
+
+struct NetConfig {
+  std::string kind;          // "user" (libslirp) or "tap"
+  std::string mac;           // empty: one that follows from the device's number
+  uint16_t mtu = 0;          // of user; 0: the usual
+  std::vector<ForwardConfig> forwards;  // of user
+  std::string tap;           // name of the interface
+  int tap_fd = -1;           // or a tap that the caller has opened, which stays the caller's
+  uint16_t queue_pairs = 1;  // of tap, by name
+  std::string host_address;  // for the interface, like 192.168.7.1/24; empty: as it is
+};
+
+struct VsockConfig {
+  std::string path;  // of the Unix socket; empty: no device
+  uint64_t cid = 3;
+};
+
 struct MachineConfig {
   static constexpr uint64_t kMinMemoryMib = 32;
 
@@ -28,6 +52,8 @@ struct MachineConfig {
   bool hugepages = false;    // memory from the host's pool of them, or none at all
   std::string cpu = "host";  // the processors' features, as arch::parse_cpu_model() reads them
   std::vector<DiskConfig> disks;
+  std::vector<NetConfig> nets;
+  VsockConfig vsock;
   bool rng = true;
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by
   // port), "port" or "none".
@@ -49,8 +75,8 @@ void validate(const MachineConfig& config);
 // (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them. PCI needs none.
 std::string full_command_line(const MachineConfig& config, size_t virtio_devices);
 
-// How many virtio devices this configuration asks for: the console, the disks, the rng; none for a
-// payload.
+// How many virtio devices this configuration asks for: the console, the disks, the network
+// interfaces, the vsock, the rng; none for a payload.
 size_t count_virtio_devices(const MachineConfig& config);
 
 }  // namespace vmm::machine

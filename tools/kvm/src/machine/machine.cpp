@@ -17,9 +17,11 @@
 #include "backend/raw_file.hpp"
 #include "backend/volatile_cache.hpp"
 #include "base/error.hpp"
+#include "machine/network.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
+#include "virtio/device/vsock.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -188,6 +190,14 @@ void Machine::add_virtio_devices() {
     const size_t number = virtio_.size() - 1;
     add_virtio("virtio-block" + std::to_string(number),
                std::make_unique<virtio::Block>(open_disk(disk)));
+  }
+  for (size_t number = 0; number < config_.nets.size(); ++number) {
+    add_virtio("virtio-net" + std::to_string(number),
+               make_net(loop_, config_.nets[number], number));
+  }
+  if (!config_.vsock.path.empty()) {
+    add_virtio("virtio-vsock", std::make_unique<virtio::Vsock>(loop_, config_.vsock.cid,
+                                                               config_.vsock.path));
   }
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
   assert(virtio_.size() == count_virtio_devices(config_));

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// User-mode networking: libslirp plays router, DHCP and DNS server for one guest and opens
+// ordinary sockets for its connections, so it needs no privilege. The library is single-threaded:
+// it lives on a thread of its own, with a queue of frames in each direction. What would fill the
+// queue to the guest stays in the sockets, so TCP slows down instead of losing.
+//
+// Offloads are done in software: checksums are completed here, as the library verifies them. A
+// segment of up to 64 KiB is passed on whole, since the library takes frames of any size; what it
+// sends is right and is marked so. Frames to the guest keep to its MTU.
+#pragma once
+
+#include <poll.h>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "backend/net_backend.hpp"
+#include "backend/slirp_library.hpp"
+#include "base/unique_fd.hpp"
+
+namespace vmm::backend {
+
+// A port of this machine that leads to one of the guest.
+struct PortForward {
+  bool udp = false;
+  std::string host_address = "127.0.0.1";
+  uint16_t host_port = 0;
+  uint16_t guest_port = 0;
+};
+
+class UserNet final : public NetBackend {
+ public:
+  // The addresses that users of libslirp know.
+  static constexpr const char* kNetwork = "10.0.2.0";
+  static constexpr const char* kNetmask = "255.255.255.0";
+  static constexpr const char* kHost = "10.0.2.2";
+  static constexpr const char* kNameServer = "10.0.2.3";
+  static constexpr const char* kGuest = "10.0.2.15";
+  static constexpr uint16_t kDefaultMtu = 16384;
+  static constexpr uint16_t kMinMtu = 576;
+  static constexpr uint16_t kMaxMtu = 65521;
+
+  // Throws base::ConfigError for a missing library, a port that is taken or a bad address.
+  explicit UserNet(const std::vector<PortForward>& forwards, uint16_t mtu = kDefaultMtu);
+  ~UserNet() override;
+
+  NetTraits traits() const override;
+  void start(Ready ready) override;
+  void stop() override;
+  void set_offloads(const NetOffloads&) override {}
+  void set_queue_pairs(uint16_t) override {}
+  Sent send(uint16_t pair, const NetHeader& header, std::span<const iovec> frame) override;
+  std::span<const std::byte> peek(uint16_t pair) override;
+  void consume(uint16_t pair) override;
+
+ private:
+  using Frame = std::vector<std::byte>;
+
+  struct FrameQueue {
+    std::deque<Frame> frames;
+    size_t bytes = 0;
+
+    void push(Frame frame);
+    Frame pop();
+  };
+
+  struct Timer {
+    slirp::TimerCallback callback;
+    void* argument;
+    int64_t expires_ms;
+  };
+
+  static slirp::Callbacks callbacks();
+  void forward(const PortForward& wanted);
+  void run();
+  void feed();
+  void poll_once();
+  void fire_timers();
+  bool clogged();
+  void take_packet(std::span<const std::byte> frame);
+  void wake();
+
+  const uint16_t mtu_;
+  const slirp::Library& library_;
+  const slirp::Callbacks callbacks_;
+  base::UniqueFd wakeup_;
+  slirp::Stack* stack_ = nullptr;
+  std::thread thread_;
+  std::atomic<bool> stopping_ = false;
+  Ready ready_;
+
+  // Of the thread alone, once it runs.
+  std::vector<std::unique_ptr<Timer>> timers_;
+  std::vector<pollfd> polled_;
+
+  std::mutex mutex_;  // guards all that follows
+  FrameQueue from_guest_;
+  FrameQueue to_guest_;
+  bool sender_waits_ = false;
+  bool news_ = false;  // for the device, since it was last called
+};
+
+}  // namespace vmm::backend

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/network.hpp"
+
+#include <fcntl.h>
+
+#include <cstdio>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "backend/tap.hpp"
+#include "backend/user_net.hpp"
+#include "base/error.hpp"
+#include "virtio/device/vsock.hpp"
+
+namespace vmm::machine {
+namespace {
+
+using base::ConfigError;
+
+void validate_one(const NetConfig& net) {
+  if (net.kind != "user" && net.kind != "tap") {
+    throw ConfigError("net is " + net.kind + ": use user or tap");
+  }
+  if (net.kind == "tap" && net.tap.empty() == (net.tap_fd < 0)) {
+    throw ConfigError("a tap needs a name or a file, and not both: name the interface");
+  }
+  for (const ForwardConfig& forward : net.forwards) {
+    if (forward.host_port == 0 || forward.guest_port == 0) {
+      throw ConfigError("hostfwd with port 0: use 1 to 65535 for both ports");
+    }
+  }
+}
+
+std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
+  std::vector<backend::PortForward> forwards;
+  for (const ForwardConfig& wanted : config.forwards) {
+    forwards.push_back({wanted.udp, wanted.host_address, wanted.host_port, wanted.guest_port});
+  }
+  return std::make_unique<backend::UserNet>(
+      forwards, config.mtu == 0 ? backend::UserNet::kDefaultMtu : config.mtu);
+}
+
+std::unique_ptr<backend::NetBackend> open_tap(base::EventLoop& loop, const NetConfig& config) {
+  if (config.tap_fd < 0) {
+    return std::make_unique<backend::Tap>(loop, config.tap, config.queue_pairs,
+                                          config.host_address);
+  }
+  std::vector<base::UniqueFd> files;
+  files.emplace_back(fcntl(config.tap_fd, F_DUPFD_CLOEXEC, 0));
+  if (!files.front()) {
+    throw ConfigError("tap file " + std::to_string(config.tap_fd) +
+                      " is not open; pass the number of an open one");
+  }
+  return std::make_unique<backend::Tap>(loop, std::move(files));
+}
+
+}  // namespace
+
+void validate_networks(const MachineConfig& config) {
+  std::set<virtio::MacAddress> seen;
+  for (size_t number = 0; number < config.nets.size(); ++number) {
+    const NetConfig& net = config.nets[number];
+    validate_one(net);
+    if (!seen.insert(mac_address(net.mac, number)).second) {
+      throw ConfigError("network interface " + std::to_string(number) +
+                        " has the mac of another: give each its own");
+    }
+  }
+  if (config.vsock.path.empty()) return;
+  const uint64_t cid = config.vsock.cid;
+  if (cid < virtio::Vsock::kFirstGuestCid || cid > virtio::Vsock::kLastGuestCid) {
+    throw ConfigError("vsock cid is " + std::to_string(cid) + ": use " +
+                      std::to_string(virtio::Vsock::kFirstGuestCid) + " to " +
+                      std::to_string(virtio::Vsock::kLastGuestCid));
+  }
+}
+
+virtio::MacAddress mac_address(const std::string& text, size_t number) {
+  // Locally administered (bit 1 of the first byte), then "TKVM".
+  if (text.empty()) return {0x02, 0x54, 0x4b, 0x56, 0x4d, static_cast<uint8_t>(number)};
+  virtio::MacAddress mac{};
+  int used = 0;
+  const int got = std::sscanf(text.c_str(), "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0],
+                              &mac[1], &mac[2], &mac[3], &mac[4], &mac[5], &used);
+  if (got != 6 || static_cast<size_t>(used) != text.size()) {
+    throw ConfigError("mac is " + text + ": write it like 02:54:4b:56:4d:00");
+  }
+  if (mac[0] & 1) {
+    throw ConfigError("mac is " + text + ", a group's: use an even first byte, such as 02");
+  }
+  return mac;
+}
+
+std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const NetConfig& config,
+                                      size_t number) {
+  auto backend = config.kind == "user" ? open_user(config) : open_tap(loop, config);
+  return std::make_unique<virtio::Net>(std::move(backend), mac_address(config.mac, number));
+}
+
+}  // namespace vmm::machine

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The network device (virtio 1.2, 5.1) in front of a NetBackend: a pair of queues for each of the
+// backend's, and the control queue. machine/ owns it. Frames of the guest's are sent inline in
+// notify(), on the vCPU thread; frames for it are copied into its buffers on the thread that the
+// backend calls on, or inline when the driver adds buffers. A frame that makes no sense, or does
+// not fit a buffer, is lost, as on a wire; only a buffer without room for the header, or a command
+// without room for its answer, is a fault.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "backend/net_backend.hpp"
+#include "backend/virtio_net_abi.hpp"
+#include "virtio/device.hpp"
+#include "virtio/device/net_control.hpp"
+#include "virtio/device/queue_set.hpp"
+
+namespace vmm::virtio {
+
+class Net final : public Device {
+ public:
+  Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac);
+  ~Net() override;
+
+  uint32_t type() const override;
+  uint64_t features() const override;
+  std::span<const uint16_t> queue_max_sizes() const override { return queue_max_sizes_; }
+  void read_config(uint64_t offset, std::span<std::byte> data) const override;
+  void write_config(uint64_t, std::span<const std::byte>) override {}
+  uint32_t config_generation() const override;
+  void activate(Activation activation) override;
+  void notify(uint16_t index) override;
+  void stop_queue(uint16_t index) override;
+  void reset() override;
+
+  // Plugs the cable in or pulls it: while it is out, frames are lost both ways. Any thread.
+  void set_link(bool up);
+
+ private:
+  bool negotiated(int feature) const { return (queues_.features() & 1ULL << feature) != 0; }
+  uint16_t control_queue() const;
+  void settle();
+  void serve(uint16_t index);
+  void transmit(uint16_t pair);
+  void receive(uint16_t pair);
+  bool deliver(uint16_t pair, std::span<const std::byte> frame);
+  bool gather(uint16_t index, size_t length, std::vector<UsedChain>& chains);
+  void put_back(uint16_t index, std::vector<UsedChain>& chains);
+  void serve_control();
+
+  const backend::NetTraits traits_;
+  const std::vector<uint16_t> queue_max_sizes_;
+  mutable std::mutex mutex_;  // guards what follows, up to the backend
+  QueueSet queues_;
+  const MacAddress own_mac_;
+  NetSettings settings_;
+  bool link_up_ = true;
+  uint32_t config_generation_ = 0;
+  const std::unique_ptr<backend::NetBackend> backend_;
+};
+
+}  // namespace vmm::virtio

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The socket device (virtio 1.2, 5.10): streams between the guest and Unix sockets of the host,
+// with no help of the host's kernel. machine/ owns it and gives it an event loop, which outlives
+// it. Packets of the guest's are served inline in notify(), on the vCPU thread; bytes of the host's
+// on the event loop, or inline when the driver adds buffers. Each stream has its own credit, so one
+// that nobody reads stops none of the others. What breaks the protocol resets its own stream; only
+// a receive buffer without room for a header is a fault of the queue.
+#pragma once
+
+#include <linux/virtio_vsock.h>
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "backend/vsock_listener.hpp"
+#include "base/event_loop.hpp"
+#include "base/unique_fd.hpp"
+#include "virtio/device.hpp"
+#include "virtio/device/queue_set.hpp"
+#include "virtio/device/vsock_connection.hpp"
+
+namespace vmm::virtio {
+
+class Vsock final : public Device {
+ public:
+  static constexpr uint64_t kHostCid = 2;
+  static constexpr uint64_t kFirstGuestCid = 3;
+  static constexpr uint64_t kLastGuestCid = 0xfffffffe;
+  static constexpr size_t kMaxConnections = 1024;
+  // Ports of the host's ends of streams that a program of the host's opened.
+  static constexpr uint32_t kFirstHostPort = 1U << 30;
+
+  // Throws what VsockListener does.
+  Vsock(base::EventLoop& loop, uint64_t guest_cid, const std::string& path);
+  ~Vsock() override;
+
+  uint32_t type() const override;
+  uint64_t features() const override { return 0; }  // streams need no feature (5.10.3)
+  std::span<const uint16_t> queue_max_sizes() const override;
+  void read_config(uint64_t offset, std::span<std::byte> data) const override;
+  void write_config(uint64_t, std::span<const std::byte>) override {}
+  uint32_t config_generation() const override { return 0; }
+  void activate(Activation activation) override;
+  void notify(uint16_t index) override;
+  void stop_queue(uint16_t index) override;
+  void reset() override;
+
+  size_t connection_count() const;
+
+ private:
+  using Id = uint64_t;
+
+  void on_events();
+  void hear_host(Id id, uint32_t events);
+  void accept_all();
+  void serve();
+  void serve_transmit();
+  void serve_receive();
+
+  void hear(const virtio_vsock_hdr& header, const Chain& chain);
+  void hear_request(const VsockPorts& ports, const virtio_vsock_hdr& header);
+  void hear_on(Id id, const virtio_vsock_hdr& header, const Chain& chain);
+  void refuse(const VsockPorts& ports);
+
+  bool speak(Id id);
+  bool send(const VsockWord& word);
+  virtio_vsock_hdr header_for(const VsockWord& word, uint32_t length) const;
+  std::optional<Chain> pop_buffer();
+
+  std::optional<Id> add(base::UniqueFd socket, VsockConnection::State state);
+  void greet(Id id);
+  void line_up(Id id);
+  void drop(Id id);
+  uint32_t free_host_port(uint32_t guest_port);
+
+  base::EventLoop& loop_;
+  const uint64_t guest_cid_;
+  base::UniqueFd epoll_;
+  mutable std::mutex mutex_;  // guards all that follows
+  backend::VsockListener listener_;
+  QueueSet queues_;
+  std::map<Id, VsockConnection> connections_;
+  std::map<VsockPorts, Id> by_ports_;
+  std::deque<Id> speakers_;          // those who want to speak, one packet each in turn
+  std::deque<VsockPorts> refusals_;  // streams that are not, or no more
+  Id next_id_ = 1;
+  uint32_t next_host_port_ = kFirstHostPort;
+};
+
+}  // namespace vmm::virtio
