@@ -15,11 +15,11 @@ from invoke.tasks import Task, task
 
 from kvm import cli
 from kvm.commands import bisect, kernel, lab
-from kvm.run.options import BENCH_HELP, HELP, REPORT_HELP, TEST_HELP
+from kvm.run.options import BENCH_HELP, HELP, REPEATABLE, REPORT_HELP, TEST_HELP
 from kvm.run.payload.options import HELP as PAYLOAD_HELP
 
 
-@task(help=HELP, iterable=["configitem", "append", "disk"])
+@task(help=HELP, iterable=REPEATABLE)
 def build_and_boot(
     c: Context,
     config: str = "default",
@@ -35,6 +35,8 @@ def build_and_boot(
     hugepages: bool = False,
     split_irqchip: bool = False,
     disk: list[str] | None = None,
+    net: list[str] | None = None,
+    vsock: str = "",
     shell: bool = False,
     timeout: float = 6.0,
     deadline: float = 3600.0,
@@ -62,9 +64,7 @@ def build_and_boot(
     cli.finish(code)
 
 
-boot: Task[Any] = Task(
-    build_and_boot.body, name="boot", help=HELP, iterable=["configitem", "append", "disk"]
-)
+boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=REPEATABLE)
 
 
 @task(positional=["file"], help=PAYLOAD_HELP, iterable=["append"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
+from kvm.vm.network import Forward, NetKind, NetSpec, VsockSpec
 from kvm.vm.spec import DiskSpec, MachineSpec
 
 
@@ -28,6 +29,11 @@ def spec(tmp_path: Path) -> MachineSpec:
         ),
         transport="pci",
         ring="packed",
+        nets=(
+            NetSpec(NetKind.USER, "02:00:00:00:00:09", (Forward(True, "127.0.0.1", 53, 54),), 1500),
+            NetSpec(NetKind.TAP, tap="tap0", queues=2, host_address="192.168.7.1/24"),
+        ),
+        vsock=VsockSpec(tmp_path / "v.sock", cid=7),
         log_buf=(0x1000, 0x2000),
     )
 
@@ -61,6 +67,9 @@ def test_a_disk_is_durable_unless_its_json_says_otherwise() -> None:
         {"kernel": "/k", "cmdline": "", "vcpus": "many"},
         {"kernel": "/k", "cmdline": "", "disks": [{"path": "/d"}]},
         {"kernel": "/k", "cmdline": "", "log_buf": [1]},
+        {"kernel": "/k", "cmdline": "", "nets": [{"kind": "bridge"}]},
+        {"kernel": "/k", "cmdline": "", "nets": [{"kind": "user", "forwards": [[1]]}]},
+        {"kernel": "/k", "cmdline": "", "vsock": {"cid": 3}},
     ],
 )
 def test_bad_json_is_a_user_error(record: dict[str, object]) -> None:

@@ -14,19 +14,17 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "agent.h"
 #include "labhost.h"
 #include "mounts.h"
+#include "network.h"
 #include "options.h"
 #include "port.h"
 #include "say.h"
@@ -46,20 +44,6 @@ static void guard_standard_streams(void)
 	} while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd > STDERR_FILENO)
 		close(fd);
-}
-
-static void bring_up_loopback(void)
-{
-	struct ifreq loopback = { .ifr_name = "lo" };
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	if (fd < 0)
-		return;	/* a kernel without INET */
-	if (ioctl(fd, SIOCGIFFLAGS, &loopback) == 0) {
-		loopback.ifr_flags |= IFF_UP | IFF_RUNNING;
-		ioctl(fd, SIOCSIFFLAGS, &loopback);
-	}
-	close(fd);
 }
 
 static void __attribute__((noreturn)) reset_machine(void)
@@ -111,6 +95,7 @@ int main(int argc, char **argv)
 	umask(022);
 	mount_system("");
 	bring_up_loopback();
+	bring_up_interfaces();
 	boot_option("toolskvm.role", role, sizeof(role));
 	sethostname(role, strlen(role));
 	if (strcmp(role, "guest") == 0)

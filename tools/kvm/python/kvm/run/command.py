@@ -36,6 +36,7 @@ def main(
     kernel: str,
     initrd: str,
     disk: list[str] | None,
+    net: list[str] | None,
     timeout: float,
     deadline: float,
     json: str,
@@ -54,6 +55,7 @@ def main(
         kernel=Path(kernel) if kernel else None,
         initrd=Path(initrd) if initrd else None,
         disks=tuple(disk or ()),
+        nets=tuple(net or ()),
         timeout_s=timeout,
         deadline_s=deadline,
         pinned_only=locked,
@@ -155,6 +157,7 @@ def describe(options: BootOptions) -> str:
         f"vcpus:        {options.cpus}",
         f"memory:       {options.memory_mib} MiB",
         f"disks:        {', '.join(options.disks) or 'none'}",
+        f"networks:     {' '.join(options.nets) or 'none'}",
         f"runs:         {' '.join(options.command) or ('a shell' if options.shell else 'true')}",
     ]
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.kernel.build import Kernel
 from kvm.run.conduct import Conduct
+from kvm.run.network import guest_words, parse_nets, parse_vsock
 from kvm.run.options import BootOptions
 from kvm.verdict.symbols import SystemMap
 from kvm.vm.spec import DiskSpec, MachineSpec
@@ -29,8 +30,9 @@ _DISK_MODES = ("ro", "rw", "volatile")
 def command_line(options: BootOptions) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last."""
     console = _IN_TREE if options.kernel is None else _STOCK
-    bus = [_NO_PCI] if options.transport == "mmio" else []
-    return " ".join([_ALWAYS, console, *bus, options.append]).strip()
+    bus = _NO_PCI if options.transport == "mmio" else ""
+    words = (_ALWAYS, console, bus, guest_words(parse_nets(options.nets)), options.append)
+    return " ".join(word for word in words if word)
 
 
 def parse_disk(text: str) -> DiskSpec:
@@ -61,6 +63,8 @@ def machine_spec(
         vcpus=options.cpus,
         memory_mib=options.memory_mib,
         disks=tuple(parse_disk(disk) for disk in options.disks),
+        nets=tuple(net.spec for net in parse_nets(options.nets)),
+        vsock=parse_vsock(options.vsock) if options.vsock else None,
         rng=conduct.rng if conduct is not None else True,
         guest_events=options.events,
         transport=options.transport,

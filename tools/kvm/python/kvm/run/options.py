@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
+from kvm.run.network import parse_nets, parse_vsock
 from kvm.vm.spec import EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
@@ -26,6 +27,10 @@ HELP = {
     "protocol": "how the kernel is entered: auto (by what it is), linux (its 64-bit entry) or pvh",
     "disk": "attach a raw disk image: PATH, PATH,ro or PATH,volatile, which loses at the machine's "
     "end what the guest did not flush (repeatable)",
+    "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
+    "tap=NAME; 10.0.2.2 is the host there (repeatable)",
+    "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
+    "the guest finds at port N of the host",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
     "deadline": "seconds the whole run may take",
@@ -41,6 +46,8 @@ HELP = {
     "compare": "boot this revision too, several times by turns, and say which initcalls differ",
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
+
+REPEATABLE = ["configitem", "append", "disk", "net"]
 
 TEST_HELP = {
     "k": "run only tests (cells) that match this expression",
@@ -97,6 +104,8 @@ class BootOptions:
     hugepages: bool = False
     split_irqchip: bool = False
     disks: tuple[str, ...] = ()
+    nets: tuple[str, ...] = ()
+    vsock: str = ""
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
     allow_warnings: bool = False
@@ -128,6 +137,9 @@ class BootOptions:
                 raise UserError(
                     f"{path} does not exist", "give the path of a kernel or initrd file"
                 )
+        parse_nets(self.nets)
+        if self.vsock:
+            parse_vsock(self.vsock)
         if self.shell and self.command:
             raise UserError("--shell takes no command", "leave out --shell, or what follows --")
         return self
@@ -148,12 +160,14 @@ class BootOptions:
             ("initrd", str(self.initrd or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
             ("cpu", self.cpu if self.cpu != "host" else ""),
+            ("vsock", self.vsock),
         ):
             if value:
                 words.append(f"--{name}={value}")
         words += [f"--configitem={item}" for item in self.items]
         words += [f"--disk={disk}" for disk in self.disks]
         words += ["--hugepages"] * self.hugepages + ["--split-irqchip"] * self.split_irqchip
+        words += [f"--net={net}" for net in self.nets]
         words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 

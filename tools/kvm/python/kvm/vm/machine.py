@@ -11,6 +11,7 @@ from enum import Enum
 from types import TracebackType
 
 from kvm import _core
+from kvm.vm.network import NetSpec
 from kvm.vm.spec import MachineSpec
 
 
@@ -135,6 +136,9 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.disks = [
         _core.DiskConfig(str(disk.path), disk.read_only, disk.volatile) for disk in spec.disks
     ]
+    config.nets = [_net(net) for net in spec.nets]
+    if spec.vsock is not None:
+        config.vsock = _core.VsockConfig(str(spec.vsock.path), spec.vsock.cid)
     config.rng = spec.rng
     config.guest_events = spec.guest_events
     config.transport = spec.transport
@@ -144,4 +148,19 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.cpu = spec.cpu
     config.protocol = spec.protocol
     config.payload = spec.payload
+    return config
+
+
+def _net(spec: NetSpec) -> _core.NetConfig:
+    config = _core.NetConfig()
+    config.kind = spec.kind.value
+    config.mac = spec.mac
+    config.mtu = spec.mtu
+    config.forwards = [
+        _core.ForwardConfig(one.udp, one.host_address, one.host_port, one.guest_port)
+        for one in spec.forwards
+    ]
+    config.tap = spec.tap
+    config.queue_pairs = spec.queues
+    config.host_address = spec.host_address
     return config

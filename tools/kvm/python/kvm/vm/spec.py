@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm.errors import UserError
+from kvm.vm.network import NetSpec, VsockSpec
 
 MAX_VCPUS = 255
 EVENT_PATHS = ("auto", "port", "none")  # auto: by hypercall where KVM has it, else by port
@@ -50,6 +51,8 @@ class MachineSpec:
     vcpus: int = _DEFAULT_VCPUS
     memory_mib: int = _DEFAULT_MEMORY_MIB
     disks: tuple[DiskSpec, ...] = ()
+    nets: tuple[NetSpec, ...] = ()
+    vsock: VsockSpec | None = None
     rng: bool = True
     guest_events: str = "auto"
     transport: str = "mmio"
@@ -108,6 +111,8 @@ class MachineSpec:
                 {"path": str(disk.path), "read_only": disk.read_only, "volatile": disk.volatile}
                 for disk in self.disks
             ],
+            "nets": [net.to_json() for net in self.nets],
+            "vsock": None if self.vsock is None else self.vsock.to_json(),
             "rng": self.rng,
             "guest_events": self.guest_events,
             "transport": self.transport,
@@ -127,6 +132,7 @@ class MachineSpec:
             raise UserError(f"unknown field {unknown[0]!r} in a machine spec", "remove it")
         try:
             initrd, log_buf = record.get("initrd"), record.get("log_buf")
+            vsock = record.get("vsock")
             return cls(
                 kernel=Path(record["kernel"]),
                 initrd=None if initrd is None else Path(initrd),
@@ -141,6 +147,8 @@ class MachineSpec:
                     )
                     for disk in record.get("disks", ())
                 ),
+                nets=tuple(NetSpec.from_json(net) for net in record.get("nets", ())),
+                vsock=None if vsock is None else VsockSpec.from_json(vsock),
                 rng=bool(record.get("rng", True)),
                 guest_events=str(record.get("guest_events", "auto")),
                 transport=str(record.get("transport", "mmio")),

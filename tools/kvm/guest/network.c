@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "network.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <net/route.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "options.h"
+#include "say.h"
+
+static bool set_up(int fd, const char *name)
+{
+	struct ifreq request = { 0 };
+
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	if (ioctl(fd, SIOCGIFFLAGS, &request) < 0)
+		return false;
+	request.ifr_flags |= IFF_UP | IFF_RUNNING;
+	return ioctl(fd, SIOCSIFFLAGS, &request) == 0;
+}
+
+void bring_up_loopback(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return;	/* a kernel without INET */
+	set_up(fd, "lo");
+	close(fd);
+}
+
+static void put_address(struct sockaddr *into, in_addr_t address)
+{
+	struct sockaddr_in whole = { .sin_family = AF_INET, .sin_addr.s_addr = address };
+
+	memcpy(into, &whole, sizeof(whole));
+}
+
+static bool set_address(int fd, const char *name, const char *address, int bits)
+{
+	struct ifreq request = { 0 };
+	struct in_addr parsed;
+
+	if (inet_pton(AF_INET, address, &parsed) != 1 || bits < 0 || bits > 32) {
+		errno = EINVAL;
+		return false;
+	}
+	snprintf(request.ifr_name, sizeof(request.ifr_name), "%s", name);
+	put_address(&request.ifr_addr, parsed.s_addr);
+	if (ioctl(fd, SIOCSIFADDR, &request) < 0)
+		return false;
+	put_address(&request.ifr_netmask, htonl(bits ? ~0u << (32 - bits) : 0));
+	return ioctl(fd, SIOCSIFNETMASK, &request) == 0;
+}
+
+static bool add_gateway(int fd, const char *address)
+{
+	struct rtentry route = { .rt_flags = RTF_UP | RTF_GATEWAY };
+	struct in_addr parsed;
+
+	if (inet_pton(AF_INET, address, &parsed) != 1) {
+		errno = EINVAL;
+		return false;
+	}
+	put_address(&route.rt_gateway, parsed.s_addr);
+	put_address(&route.rt_dst, INADDR_ANY);
+	put_address(&route.rt_genmask, INADDR_ANY);
+	return ioctl(fd, SIOCADDRT, &route) == 0;
+}
+
+static bool use_name_server(const char *address)
+{
+	FILE *file = fopen("/etc/resolv.conf", "we");
+
+	if (!file)
+		return false;
+	fprintf(file, "nameserver %s\n", address);
+	return fclose(file) == 0;
+}
+
+/* `words` is what toolskvm.net= says about this interface. */
+static void bring_up(int fd, const char *name, char *words)
+{
+	char *address = strsep(&words, ":"), *gateway = strsep(&words, ":");
+	char *server = strsep(&words, ":"), *bits = strchr(address, '/');
+
+	if (!*address)
+		return;
+	if (bits)
+		*bits++ = '\0';
+	if (!set_address(fd, name, address, bits ? atoi(bits) : 24))
+		say_errno("cannot give %s the address %s", name, address);
+	else if (!set_up(fd, name))
+		say_errno("cannot set %s up", name);
+	else if (gateway && *gateway && !add_gateway(fd, gateway))
+		say_errno("cannot reach the gateway %s by %s", gateway, name);
+	else if (server && *server && !use_name_server(server))
+		say_errno("cannot write /etc/resolv.conf");
+}
+
+void bring_up_interfaces(void)
+{
+	char told[512], *rest = told, *words, name[IF_NAMESIZE];
+	int fd, number = 0;
+
+	if (!boot_option("toolskvm.net", told, sizeof(told)))
+		return;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		say_errno("no network: this kernel has no INET");
+		return;
+	}
+	while ((words = strsep(&rest, ","))) {
+		snprintf(name, sizeof(name), "eth%d", number++);
+		bring_up(fd, name, words);
+	}
+	close(fd);
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``--net`` and ``--vsock`` say, and the words that tell the guest's init its addresses.
+
+    --net user[,hostfwd=tcp:HOST:GUEST][,mtu=N][,mac=ADDRESS]
+    --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
+    --vsock PATH[,cid=N]
+
+HOST is a port or ADDRESS:PORT of the machine that the VMM runs on: a lab host has a network of its
+own. An interface without an address stays down, for the guest's command to set up.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from kvm.errors import UserError
+from kvm.vm.network import FIRST_CID, LAST_CID, Forward, NetKind, NetSpec, VsockSpec
+
+# What libslirp's users know; backend/user_net.hpp has them too.
+_USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
+_USER_KEYS = ("hostfwd", "mtu", "mac")
+_TAP_KEYS = ("tap", "host", "guest", "gateway", "queues", "mac")
+_MAX_QUEUES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Net:
+    """An interface of the machine, and how init sets it up: empty addresses leave it alone."""
+
+    spec: NetSpec
+    guest: str = ""
+    gateway: str = ""
+    name_server: str = ""
+
+
+def parse_nets(texts: Sequence[str]) -> tuple[Net, ...]:
+    """Each ``--net``, in the order of the guest's eth0, eth1, ..."""
+    return tuple(map(parse_net, texts))
+
+
+def parse_net(text: str) -> Net:
+    """Raises ``UserError`` naming the part at fault."""
+    first, *rest = text.split(",")
+    if first == "user":
+        return _parse_user(text, _pairs(text, rest, _USER_KEYS))
+    if first.startswith("tap="):
+        return _parse_tap(text, _pairs(text, [first, *rest], _TAP_KEYS))
+    _refuse(text, f"{first!r} is no kind of network", "use user or tap=NAME")
+
+
+def parse_vsock(text: str) -> VsockSpec:
+    path, *rest = text.split(",")
+    if not path:
+        raise UserError(f"--vsock {text!r} names no socket", "write --vsock PATH or PATH,cid=N")
+    cid = str(FIRST_CID)
+    for word in rest:
+        key, _, cid = word.partition("=")
+        if key != "cid":
+            raise UserError(f"--vsock {text}: unknown word {word!r}", "write PATH or PATH,cid=N")
+    if not cid.isdecimal() or not FIRST_CID <= int(cid) <= LAST_CID:
+        raise UserError(f"--vsock {text}: cid {cid}", f"use {FIRST_CID} to {LAST_CID}")
+    return VsockSpec(Path(path).absolute(), int(cid))
+
+
+def guest_words(nets: Sequence[Net]) -> str:
+    """The kernel's command line carries them to our init; empty when there is nothing to say."""
+    told = [f"{net.guest}:{net.gateway}:{net.name_server}".rstrip(":") for net in nets]
+    return f"toolskvm.net={','.join(told)}" if any(told) else ""
+
+
+def _parse_user(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
+    forwards, mtu, mac = [], 0, ""
+    for key, value in pairs:
+        if key == "hostfwd":
+            forwards.append(_parse_forward(text, value))
+        elif key == "mtu":
+            mtu = _number(text, key, value, 576, 65521)
+        else:
+            mac = value
+    spec = NetSpec(NetKind.USER, mac, tuple(forwards), mtu)
+    return Net(spec, _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER)
+
+
+def _parse_tap(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
+    given = dict(pairs)
+    host, guest = given.get("host", ""), given.get("guest", "")
+    for key, value in (("host", host), ("guest", guest)):
+        if value:
+            _interface(text, key, value)
+    gateway = given.get("gateway", host.partition("/")[0] if guest else "")
+    if gateway:
+        _interface(text, "gateway", gateway)
+    spec = NetSpec(
+        NetKind.TAP,
+        given.get("mac", ""),
+        tap=given["tap"],
+        queues=_number(text, "queues", given.get("queues", "1"), 1, _MAX_QUEUES),
+        host_address=host,
+    )
+    return Net(spec, guest, gateway)
+
+
+def _pairs(text: str, words: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]]:
+    found = []
+    for word in words:
+        key, equals, value = word.partition("=")
+        if key not in known or not equals or not value:
+            _refuse(text, f"{word!r}", f"use {', '.join(f'{one}=' for one in known)}")
+        found.append((key, value))
+    return found
+
+
+def _parse_forward(text: str, value: str) -> Forward:
+    """``tcp:8080:80`` or ``udp:127.0.0.1:53:53``."""
+    protocol, *where = value.split(":")
+    if protocol not in ("tcp", "udp") or len(where) not in (2, 3):
+        _refuse(text, f"hostfwd={value}", "write tcp:HOST:GUEST or tcp:ADDRESS:HOST:GUEST")
+    address = where[0] if len(where) == 3 else "127.0.0.1"
+    _interface(text, "hostfwd", address)
+    host, guest = (_number(text, "hostfwd", port, 1, 65535) for port in where[-2:])
+    return Forward(protocol == "udp", address, host, guest)
+
+
+def _interface(text: str, key: str, value: str) -> None:
+    try:
+        ipaddress.IPv4Interface(value)
+    except ValueError:
+        _refuse(text, f"{key}={value} is no IPv4 address", "write it like 192.168.7.2/24")
+
+
+def _number(text: str, key: str, value: str, least: int, most: int) -> int:
+    if not value.isdecimal() or not least <= int(value) <= most:
+        _refuse(text, f"{key}={value}", f"use {least} to {most}")
+    return int(value)
+
+
+def _refuse(text: str, what: str, mend: str) -> NoReturn:
+    raise UserError(f"--net {text}: {what}", mend)

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a machine is made of, as far as networks go: interfaces and a vsock. Plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+FIRST_CID, LAST_CID = 3, 0xFFFFFFFE
+
+
+class NetKind(Enum):
+    """Who is at the other end of the cable."""
+
+    USER = "user"  # libslirp, in the VMM: NAT to the host's own sockets
+    TAP = "tap"  # an interface of the host's
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """A port of the host that leads to one of the guest's."""
+
+    udp: bool
+    host_address: str
+    host_port: int
+    guest_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class NetSpec:
+    """One interface. ``forwards`` and ``mtu`` (0: the usual) are for user networks; ``tap`` is the
+    interface's name, ``host_address`` what to give it ("192.168.7.1/24"; empty: nothing).
+
+    ``mac``: empty for one that is the same each time. The guest's own address is no part of the
+    machine: it travels on the kernel's command line.
+    """
+
+    kind: NetKind
+    mac: str = ""
+    forwards: tuple[Forward, ...] = ()
+    mtu: int = 0
+    tap: str = ""
+    queues: int = 1
+    host_address: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind.value,
+            "mac": self.mac,
+            "forwards": [
+                [one.udp, one.host_address, one.host_port, one.guest_port] for one in self.forwards
+            ],
+            "mtu": self.mtu,
+            "tap": self.tap,
+            "queues": self.queues,
+            "host_address": self.host_address,
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> NetSpec:
+        """Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        return cls(
+            kind=NetKind(record["kind"]),
+            mac=str(record.get("mac", "")),
+            forwards=tuple(
+                Forward(bool(udp), str(address), int(host), int(guest))
+                for udp, address, host, guest in record.get("forwards", ())
+            ),
+            mtu=int(record.get("mtu", 0)),
+            tap=str(record.get("tap", "")),
+            queues=int(record.get("queues", 1)),
+            host_address=str(record.get("host_address", "")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VsockSpec:
+    """``path``: a Unix socket that leads into the guest; ``path_N`` is what the guest finds at
+    port N of the host."""
+
+    path: Path
+    cid: int = FIRST_CID
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": str(self.path), "cid": self.cid}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> VsockSpec:
+        """Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
+        return cls(Path(record["path"]), int(record.get("cid", FIRST_CID)))
