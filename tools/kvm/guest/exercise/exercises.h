@@ -18,6 +18,8 @@ void exercise_zeroes(char **argv);
 void exercise_reads(char **argv);
 void exercise_files_write(char **argv);
 void exercise_files_verify(char **argv);
+void exercise_stream(char **argv);
+void exercise_stream_serve(char **argv);
 void exercise_hwrng(char **argv);
 void exercise_kmsg(char **argv);
 void exercise_leak(char **argv);

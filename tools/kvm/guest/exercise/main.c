@@ -39,6 +39,8 @@ static const struct exercise {
 	{ "reads", "DEVICE SEED LENGTH SECONDS INTERRUPT", 5, exercise_reads },
 	{ "files-write", "FOLDER SEED COUNT", 3, exercise_files_write },
 	{ "files-verify", "FOLDER SEED COUNT", 3, exercise_files_verify },
+	{ "stream", "ADDRESS SEED BYTES", 3, exercise_stream },
+	{ "stream-serve", "ADDRESS", 1, exercise_stream_serve },
 	{ "hwrng", "KIB", 1, exercise_hwrng },
 	{ "kmsg", "", 0, exercise_kmsg },
 	{ "leak", "DEVICE ROUNDS", 2, exercise_leak },

@@ -56,6 +56,13 @@ class Session(Protocol):
         """End it at once; ``events()`` then comes to its end."""
 
 
+class Command(Protocol):
+    """A command that runs beside what else is done. The host's ``close`` ends it too."""
+
+    def stop(self) -> str:
+        """End it, if it has not ended: all its output. Once. Raises ``HostLost``."""
+
+
 class Host(Protocol):
     """A place where machines run."""
 
@@ -87,6 +94,9 @@ class Host(Protocol):
 
         ``on_output`` sees each line as it comes. Raises ``CommandTimeout`` at the deadline.
         """
+
+    def start_command(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> Command:
+        """Start a command there and go on."""
 
     def close(self) -> None:
         """End what this command started in the host, and let go of it."""

@@ -159,13 +159,21 @@ class LabHost:
         timeout_s: float = 600.0,
         on_output: Callable[[str], None] | None = None,
     ) -> tuple[int, str]:
+        return self._exec(argv, env, cwd).follow(timeout_s, on_output)
+
+    def start_command(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> LabCommand:
+        return self._exec(argv, None, cwd)
+
+    def _exec(
+        self, argv: Sequence[str | Path], env: Mapping[str, str] | None, cwd: Path | None
+    ) -> LabCommand:
         self._ensure(None)
         words = [str(word) for word in argv]
         command = LabCommand(self, next(self._numbers), words)
         self._sinks[command.number] = command
         folder = str(cwd or Path.cwd())
         self.post("exec", session=command.number, argv=words, env=dict(env or {}), cwd=folder)
-        return command.follow(timeout_s, on_output)
+        return command
 
     def info(self) -> Message:
         """The agent's view of its machine: kvm, cpus, memory_mib, release, clocksource."""

@@ -136,6 +136,13 @@ class LabCommand:
             raise CommandTimeout(self._argv, timeout_s, output.text)
         return int(message["exit"]), output.text
 
+    def stop(self) -> str:
+        """Kill it; what it has said."""
+        try:
+            return self.follow(0, None)[1]
+        except CommandTimeout as killed:
+            return killed.output
+
 
 class LineCutter:
     """Keeps all output and hands it on line by line."""

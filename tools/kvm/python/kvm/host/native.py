@@ -91,6 +91,34 @@ class NativeSession:
         self._inbox.end(self._child.wait())
 
 
+class NativeCommand:
+    """A command that runs beside a worker; what it says is kept in memory."""
+
+    def __init__(self, argv: Sequence[str | Path], cwd: Path | None) -> None:
+        self._resources = contextlib.ExitStack()
+        self._output = self._resources.enter_context(os.fdopen(os.memfd_create("said"), "r+b"))
+        self._running = self._resources.enter_context(contextlib.ExitStack())
+        self._running.enter_context(
+            process.spawn(
+                argv,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output.fileno(),
+                stderr=subprocess.STDOUT,
+            )
+        )
+
+    def stop(self) -> str:
+        self._running.close()
+        self._output.seek(0)
+        text = self._output.read().decode(errors="replace")
+        self._resources.close()
+        return text
+
+    def close(self) -> None:
+        self._resources.close()
+
+
 class NativeHost:
     """This computer."""
 
@@ -100,6 +128,7 @@ class NativeHost:
 
     def __init__(self) -> None:
         self._sessions: list[NativeSession] = []
+        self._commands: list[NativeCommand] = []
 
     def start(
         self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path
@@ -137,10 +166,20 @@ class NativeHost:
             raise CommandTimeout(argv, timeout_s, "".join(lines)) from failed
         return done.returncode, done.output
 
+    def start_command(
+        self, argv: Sequence[str | Path], *, cwd: Path | None = None
+    ) -> NativeCommand:
+        command = NativeCommand(argv, cwd)
+        self._commands.append(command)
+        return command
+
     def close(self) -> None:
         for session in self._sessions:
             session.close()
         self._sessions.clear()
+        for command in self._commands:
+            command.close()
+        self._commands.clear()
 
 
 def _chunks(*streams: IO[bytes]) -> Iterator[tuple[IO[bytes], bytes]]:

@@ -79,6 +79,9 @@ class CellBench:
         cpus: int | None = None,
         memory_mib: int | None = None,
         quiet_s: float | None = None,
+        nets: Sequence[str] = (),
+        vsock: str = "",
+        beside: Sequence[Sequence[str]] = (),
     ) -> Boot:
         self.close_host()
         start = time.monotonic()
@@ -92,6 +95,8 @@ class CellBench:
             transport=self.cell.transport,
             ring=self.cell.ring,
             disks=tuple(_disk_words(disk) for disk in (*disks, *self._spare_disks())),
+            nets=tuple(nets),
+            vsock=vsock,
             timeout_s=quiet_s or _SILENCE_S,
             deadline_s=max(self.ends_at - start, 1.0),
         ).check()
@@ -101,6 +106,7 @@ class CellBench:
             stdin=stdin,
             kill_on=kill_on,
             expected=Reason.VMM_CRASH if kill_on else expect,
+            beside=tuple(tuple(argv) for argv in beside),
         )
         out, err = bytearray(), bytearray()
 

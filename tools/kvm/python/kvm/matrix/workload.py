@@ -77,8 +77,14 @@ class Bench(Protocol):
         cpus: int | None = None,
         memory_mib: int | None = None,
         quiet_s: float | None = None,
+        nets: Sequence[str] = (),
+        vsock: str = "",
+        beside: Sequence[Sequence[str]] = (),
     ) -> Boot:
         """Boot the cell's machine with ``command`` in it; ``cpus`` and ``memory_mib`` override it.
+
+        ``nets`` and ``vsock`` are as for ``--net`` and ``--vsock``; ``beside`` are commands that
+        run on the machine's host meanwhile.
 
         ``expect`` is the reason it is meant to end with (``KERNEL_PANIC``, say; None: PASS).
         ``kill_on``: kill the VMM (SIGKILL) as soon as stdout contains these bytes; that is then

@@ -201,6 +201,9 @@ class _Run:
         with Terminal(shell=options.shell) as terminal, self.progress.phase("boot") as say:
             request = {"argv": list(command), **terminal.request()}
             try:
+                beside = [
+                    host.start_command(argv, cwd=self.run_dir) for argv in self.conduct.beside
+                ]
                 session = host.start(
                     self.halves.vmm.folder, files.spec.to_json(), request, run_dir=self.run_dir
                 )
@@ -212,6 +215,9 @@ class _Run:
                 )
                 script = drive.transcript
                 drive.run()
+                if beside:
+                    said = "".join(command.stop() for command in beside)
+                    (self.run_dir / "beside.log").write_text(said)
             except HostLost as gone:
                 lost = str(gone)
         self.progress.pause()

@@ -18,13 +18,16 @@ _CHUNK_BYTES = 48 * 1024
 @dataclass(frozen=True, slots=True)
 class Conduct:
     """``stdin`` of None is this process's own. ``kill_on``: the VMM is killed (SIGKILL) as soon
-    as the command's stdout contains it. ``expected`` is the reason the run is meant to end with."""
+    as the command's stdout contains it. ``expected`` is the reason the run is meant to end with.
+    ``beside`` are commands that run on the host while the machine does, in the run's folder; what
+    they said is in ``beside.log`` there."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
     stdin: bytes | None = None
     kill_on: bytes = b""
     expected: Reason | None = None
+    beside: tuple[tuple[str, ...], ...] = ()
 
 
 class BytesInput:

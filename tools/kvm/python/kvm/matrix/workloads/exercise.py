@@ -33,6 +33,9 @@ def run(
     append: str = "",
     kill_on: bytes = b"",
     quiet_s: float | None = None,
+    nets: Sequence[str] = (),
+    vsock: str = "",
+    beside: Sequence[Sequence[str]] = (),
 ) -> Boot:
     """Boot with a shell script that calls ``exercise``; its reports become checks.
 
@@ -48,6 +51,9 @@ def run(
         append=append,
         kill_on=kill_on,
         quiet_s=quiet_s,
+        nets=nets,
+        vsock=vsock,
+        beside=beside,
     )
     take_reports(bench, boot.text)
     return boot

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Guests reach their host's network and sockets, and are reached from there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.guest.build import build_exercise
+from kvm.guest.initramfs import ExtraFile
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves, rundir
+from kvm.run.boot import Place, Streams, boot_built
+from kvm.run.conduct import Conduct
+from kvm.run.options import BootOptions
+from support.machines import Boot, Run
+
+pytestmark = pytest.mark.lab
+
+# 1 GiB each way is the whole; this much shows the same in a test's time.
+BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
+
+
+def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -> Run:
+    """Boot with ``exercise`` in the guest, and these commands of it on the host meanwhile."""
+    program = build_exercise(project)
+    conduct = Conduct(
+        files=(ExtraFile(program, "/bin/exercise"),),
+        beside=tuple((str(program), *words) for words in commands),
+    )
+    out, err = bytearray(), bytearray()
+    with Progress(live=False) as progress:
+        record = boot_built(
+            project,
+            halves.build(project, progress),
+            options,
+            progress,
+            Streams(out.extend, err.extend),
+            Place(rundir.create(project.runs)),
+            conduct,
+        )
+    return Run(record, bytes(out), bytes(err))
+
+
+def options(script: str, *, nets: tuple[str, ...] = (), vsock: str = "") -> BootOptions:
+    return BootOptions(
+        command=("sh", "-ec", script),
+        host="lab",
+        nets=nets,
+        vsock=vsock,
+        timeout_s=60.0,
+        deadline_s=600.0,
+    ).check()
+
+
+def all_right(run: Run) -> bool:
+    text = run.stdout.decode()
+    return run.verdict == ("PASS", "ok") and text.count("\nok ") == 2 and "not ok" not in text
+
+
+def test_a_user_network_is_up_with_its_address_and_a_gateway(boot: Boot) -> None:
+    run = boot("sh", "-c", "ifconfig eth0; ip route; ping -c 2 -W 5 10.0.2.2", nets=("user",))
+    assert run.verdict == ("PASS", "ok"), run
+    text = run.stdout.decode()
+    assert "02:54:4B:56:4D:00" in text
+    assert "10.0.2.15" in text
+    assert "default via 10.0.2.2" in text
+    assert "0% packet loss" in text
+
+
+def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
+    script = f"EXERCISE_PATIENCE_S=500 exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
+    chosen = options(script, nets=("user",))
+    run = beside(project, chosen, ("stream-serve", "tcp:127.0.0.1:5301"))
+    assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
+def test_tcp_by_a_forwarded_port_loses_no_byte(project: Project) -> None:
+    script = "EXERCISE_PATIENCE_S=500 exercise stream-serve tcp:0.0.0.0:5302"
+    chosen = options(script, nets=("user,hostfwd=tcp:5303:5302",))
+    run = beside(project, chosen, ("stream", "tcp:127.0.0.1:5303", "8", BYTES))
+    assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
+def test_vsock_to_the_host_and_back_loses_no_byte(project: Project) -> None:
+    path = "/tmp/boot-test-vsock"
+    script = f"EXERCISE_PATIENCE_S=500 exercise stream vsock:2:5304 9 {BYTES}"
+    run = beside(
+        project,
+        options(script, vsock=path),
+        ("stream-serve", f"unix:{path}_5304"),
+    )
+    assert all_right(run), f"{run}\n{run.stdout.decode()}"
+    script = "EXERCISE_PATIENCE_S=500 exercise stream-serve vsock:0:5305"
+    run = beside(
+        project,
+        options(script, vsock=path),
+        ("stream", f"connect:{path}:5305", "10", BYTES),
+    )
+    assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
+def test_networks_that_can_t_be_had_say_so(boot: Boot, tmp_path: Path) -> None:
+    run = boot("true", vsock=str(tmp_path / "none" / "v"))
+    assert "create its folder first" in str(run)
+    run = boot("true", nets=("user,mac=03:00:00:00:00:00",))
+    assert "even first byte" in str(run)
+    with pytest.raises(UserError, match="no kind of network"):
+        boot("true", nets=("carrier-pigeon",))

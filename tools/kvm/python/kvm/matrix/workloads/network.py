@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Networks: every byte of a stream arrives, in its place, both ways, and each end says so.
+
+The streams are ``exercise``'s: the guest's end reports what both ends found. The other end is the
+same program on the machine's host.
+"""
+
+from __future__ import annotations
+
+from kvm.guest.build import build_exercise
+from kvm.matrix.workload import Bench, Workload
+from kvm.matrix.workloads import exercise
+
+_BYTES = 48 << 20
+_VSOCK_BYTES = 16 << 20
+_SEEN_FROM_GUEST = "10.0.2.2"
+_TO_HOST, _TO_GUEST = 5201, 5202
+_QUIET_S = 45.0
+
+
+def net_tcp(bench: Bench) -> None:
+    """By libslirp: from the guest to a server on its host, and by a forwarded port back."""
+    program = str(build_exercise(bench.project))
+    server = (program, "stream-serve", f"tcp:127.0.0.1:{_TO_HOST}")
+    client = (program, "stream", f"tcp:127.0.0.1:{_TO_GUEST}", str(bench.seed + 2), str(_BYTES))
+    script = (
+        f"cat /sys/class/net/eth0/address; ping -c 3 -W 5 {_SEEN_FROM_GUEST} >/dev/null; "
+        f"exercise stream tcp:{_SEEN_FROM_GUEST}:{_TO_HOST} {bench.seed} {_BYTES}; "
+        f"exercise stream-serve tcp:0.0.0.0:{_TO_GUEST}; "
+        "cat /sys/class/net/eth0/statistics/rx_errors /sys/class/net/eth0/statistics/tx_errors"
+    )
+    done = exercise.run(
+        bench,
+        script,
+        nets=(f"user,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}",),
+        beside=(server, client),
+        quiet_s=_QUIET_S,
+    )
+    words = done.text.split()
+    bench.check("the address is ours", words[:1] == ["02:54:4b:56:4d:00"], f"{words[:1]}")
+    bench.check("no errors are counted", words[-2:] == ["0", "0"], f"{words[-2:]}")
+    _measure(bench, done.text)
+
+
+def vsock_echo(bench: Bench) -> None:
+    """From the guest to a Unix socket of its host's, and from a program there to the guest."""
+    program = str(build_exercise(bench.project))
+    path = f"/tmp/vsock-{bench.folder.name}-{bench.seed}"
+    server = (program, "stream-serve", f"unix:{path}_{_TO_HOST}")
+    client = (
+        *(program, "stream", f"connect:{path}:{_TO_GUEST}"),
+        *(str(bench.seed + 2), str(_VSOCK_BYTES)),
+    )
+    script = (
+        f"exercise stream vsock:2:{_TO_HOST} {bench.seed} {_VSOCK_BYTES}; "
+        f"exercise stream-serve vsock:0:{_TO_GUEST}"
+    )
+    done = exercise.run(bench, script, vsock=path, beside=(server, client), quiet_s=_QUIET_S)
+    _measure(bench, done.text)
+
+
+def _measure(bench: Bench, text: str) -> None:
+    """The guest's own streams: what it sent, and what it received."""
+    results = [line for line in text.splitlines() if line.startswith("ok ")]
+    bench.check("two streams, both ways", len(results) == 4, f"{len(results)} results")
+    seconds = exercise.figures(text, "stream").get("seconds", "0")
+    bench.measured("last stream", float(seconds))
+
+
+WORKLOADS = (
+    Workload(
+        "net_tcp", net_tcp, "TCP to the host and by a forwarded port back loses no byte", 120.0
+    ),
+    Workload("vsock_echo", vsock_echo, "vsock streams to the host and from it lose no byte", 120.0),
+)
