@@ -17,8 +17,10 @@
 #include "base/event_loop.hpp"
 #include "guest_driver.hpp"
 #include "memory_backend.hpp"
+#include "mock_net.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
+#include "virtio/device/net.hpp"
 #include "virtio/device/rng.hpp"
 
 namespace vmm::test {
@@ -345,6 +347,33 @@ TEST_CASE("a hostile driver cannot harm the console") {
   }
   torment(console, 6, 1);
   for (const auto* host : {&console_host, &agent_host}) loop.remove(host->get());
+}
+
+TEST_CASE("a hostile driver cannot harm the network device") {
+  constexpr backend::NetOffloads kAll{.checksum = true, .tso4 = true, .tso6 = true, .ecn = true};
+  for (const Wiring& wiring : kWirings) {
+    CAPTURE(name_of(wiring.transport, wiring.rings));
+    MockNetLog log;
+    virtio::Net net(std::make_unique<MockNet>(
+                        log, backend::NetTraits{
+                                 .max_queue_pairs = 2, .send = kAll, .receive = kAll, .mtu = 1500}),
+                    {2, 0, 0, 0, 0, 1});
+    HostileDriver driver(net, 5, 1, wiring.transport, wiring.rings);
+    for (int round = 0; round < 1'000; ++round) {
+      driver.run(10);
+      // Whatever it sent comes back, and larger frames for more than one buffer.
+      for (const auto& frame : log.sent) log.waiting[frame.pair].push_back(frame.bytes);
+      log.sent.clear();
+      for (auto& queue : log.waiting) {
+        if (queue.size() > 8) queue.resize(8);
+        queue.emplace_back(static_cast<size_t>(round % 700) * 40, 'x');
+      }
+      log.ready(0);
+      log.ready(1);
+    }
+    CHECK(driver.faults() > 50);
+    CHECK(driver.served() > 400);
+  }
 }
 
 }  // namespace vmm::test

@@ -7,12 +7,16 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <random>
 #include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "mock_driver.hpp"
 
@@ -411,6 +415,38 @@ TEST_CASE_FIXTURE(Fixture, "a guest can't open more streams than there may be") 
   CHECK(refused >= 1200 - Vsock::kMaxConnections);
   CHECK(vsock.connection_count() <= Vsock::kMaxConnections);
   CHECK_FALSE(faulty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "packets at random, from a fixed seed, harm nothing") {
+  const base::UniqueFd server = listen_at(5);
+  std::mt19937 random(1);
+  const auto below = [&](uint32_t limit) { return static_cast<uint32_t>(random()) % limit; };
+  std::vector<base::UniqueFd> accepted;
+  int answers = 0;
+  for (int step = 0; step < 20'000; ++step) {
+    auto words = header(static_cast<uint16_t>(below(9)), 5 + below(2), 7 + below(3));
+    if (below(30) == 0) words.src_cid = below(50);
+    if (below(30) == 0) words.dst_cid = below(50);
+    if (below(30) == 0) words.type = static_cast<uint16_t>(below(4));
+    words.buf_alloc = std::array<uint32_t, 4>{0, 100, 65536, ~0U}[below(4)];
+    words.fwd_cnt = std::array<uint32_t, 3>{0, 50, static_cast<uint32_t>(random())}[below(3)];
+    words.flags = below(4);
+    const std::string data(below(2000), 'x');
+    words.len = below(20) == 0 ? below(5000) : static_cast<uint32_t>(data.size());
+    send(words, data);
+    base::UniqueFd host(accept4(server.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (host) accepted.push_back(std::move(host));
+    if (!accepted.empty() && below(2) == 0) {
+      base::UniqueFd& one = accepted[below(static_cast<uint32_t>(accepted.size()))];
+      static_cast<void>(::send(one.get(), data.data(), data.size(), MSG_NOSIGNAL));
+      if (below(3) == 0) static_cast<void>(read(one));
+    }
+    if (accepted.size() > 6) accepted.erase(accepted.begin());
+    while (next_now()) ++answers;
+  }
+  CHECK_FALSE(faulty());
+  CHECK(answers > 1000);
+  CHECK(vsock.connection_count() <= 6);
 }
 
 }  // namespace vmm::test
