@@ -106,3 +106,20 @@ def test_a_command_is_stopped_at_its_deadline(host: NativeHost) -> None:
         host.run_command(("sh", "-c", "echo begun; sleep 60"), timeout_s=0.3)
     assert late.value.output == "begun\n"
     assert late.value.exit_code == 124
+
+
+def test_a_command_runs_beside_and_says_what_it_had_to_say(host: NativeHost) -> None:
+    command = host.start_command(("sh", "-c", "echo ready; echo oops >&2; exec sleep 60"))
+    time.sleep(0.5)
+    assert command.stop() == "ready\noops\n"
+
+
+def test_a_command_that_is_not_stopped_ends_with_its_host(tmp_path: Path) -> None:
+    host = NativeHost()
+    host.start_command(("sh", "-c", "echo $$ >pid; exec sleep 60"), cwd=tmp_path)
+    time.sleep(0.5)
+    process = ProcessId.of(int((tmp_path / "pid").read_text()))
+    assert process is not None
+    assert process.alive
+    host.close()
+    assert not process.alive

@@ -42,7 +42,7 @@ class UserNet final : public NetBackend {
   static constexpr const char* kHost = "10.0.2.2";
   static constexpr const char* kNameServer = "10.0.2.3";
   static constexpr const char* kGuest = "10.0.2.15";
-  static constexpr uint16_t kDefaultMtu = 16384;
+  static constexpr uint16_t kDefaultMtu = 1500;
   static constexpr uint16_t kMinMtu = 576;
   static constexpr uint16_t kMaxMtu = 65521;
 
