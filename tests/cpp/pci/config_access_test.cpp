@@ -11,7 +11,7 @@ namespace {
 constexpr uint64_t kData = 4;
 
 struct Fixture {
-  pci::Root root{0xd1000000, 1 << 20};
+  pci::Root root{0xd1000000, 1 << 20, 0xd1000000};
   MockFunction function;
   MockBarRegisters reset_control;
   pci::ConfigPorts ports{root, reset_control};

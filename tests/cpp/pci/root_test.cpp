@@ -8,10 +8,11 @@
 namespace vmm::test {
 namespace {
 
-constexpr uint64_t kWindow = 0xd1000000;
+constexpr uint64_t kStart = 0xd0f00000;
+constexpr uint64_t kWindow = 0xd1000000;  // where the bars are placed
 
 struct Fixture {
-  pci::Root root{kWindow, 1 << 20};
+  pci::Root root{kStart, 2 << 20, kWindow};
   MockFunction first{1};
   MockFunction second{2};
 
@@ -26,7 +27,7 @@ struct Fixture {
   }
   uint32_t read(uint64_t address) {
     uint32_t value = 0;
-    root.read(address - kWindow, std::as_writable_bytes(std::span(&value, 1)));
+    root.read(address - kStart, std::as_writable_bytes(std::span(&value, 1)));
     return value;
   }
   static uint32_t bar(MockFunction& function, unsigned index) {
@@ -75,7 +76,7 @@ TEST_CASE_FIXTURE(Fixture, "bars are placed apart, aligned, inside the window, a
 TEST_CASE_FIXTURE(Fixture, "an access reaches the bar that it lies in") {
   CHECK(read(bar(second, 0) + 8) == 0x0b0a0908);
   const uint32_t value = 0;
-  root.write(bar(first, 0) + 0x1ffc - kWindow, std::as_bytes(std::span(&value, 1)));
+  root.write(bar(first, 0) + 0x1ffc - kStart, std::as_bytes(std::span(&value, 1)));
   CHECK(first.registers.written == std::vector<uint64_t>{0x1ffc});
   CHECK(second.registers.written.empty());
 }
@@ -93,12 +94,14 @@ TEST_CASE_FIXTURE(Fixture, "a moved bar answers at its new place alone") {
   first.set<uint32_t>(PCI_BASE_ADDRESS_0, kWindow + 0x80000);
   CHECK(read(kWindow + 0x80004) == 0x07060504);
   CHECK(read(before + 4) == 0xffffffff);
+  first.set<uint32_t>(PCI_BASE_ADDRESS_0, kStart);
+  CHECK(read(kStart + 4) == 0x07060504);
 }
 
 TEST_CASE_FIXTURE(Fixture, "of bars laid over one another one answers") {
   first.set<uint32_t>(PCI_BASE_ADDRESS_0, bar(second, 0));
   const uint32_t value = 0;
-  root.write(bar(second, 0) - kWindow, std::as_bytes(std::span(&value, 1)));
+  root.write(bar(second, 0) - kStart, std::as_bytes(std::span(&value, 1)));
   const size_t answers = first.registers.written.size() + second.registers.written.size();
   CHECK(answers == 1);
 }

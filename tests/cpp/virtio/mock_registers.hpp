@@ -246,7 +246,7 @@ class PciRegisters final : public Registers {
   }
 
   MockMessages messages_;
-  pci::Root root_{kWindow, kWindowBytes};
+  pci::Root root_{kWindow, kWindowBytes, kWindow};
   virtio::PciTransport transport_;
   std::array<uint32_t, 2> placed_{};
   uint16_t queue_ = 0;

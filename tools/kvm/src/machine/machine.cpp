@@ -147,7 +147,8 @@ void Machine::attach_ports() {
     if (kvm_.check_extension(kvm::Capability::kSignalMsi) == 0) {
       throw base::ConfigError("transport pci: this KVM has no KVM_CAP_SIGNAL_MSI; use mmio");
     }
-    pci_ = std::make_unique<PciBus>(vm_, buses_, reset_control_);
+    const memory::Region& low = memory_.regions().front();
+    pci_ = std::make_unique<PciBus>(vm_, buses_, reset_control_, low.start.value + low.length);
   } else {
     ports.attach(layout::kPortReset, 1, reset_control_, "reset");
   }

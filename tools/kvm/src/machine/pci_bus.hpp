@@ -26,17 +26,20 @@ class VmMessages final : public base::MessageInterrupt {
 
 struct PciBus {
   static_assert(pci::Ecam::kSizeBytes == arch::layout::kPciEcamBytes);
+  static_assert(arch::layout::kPciWindow + arch::layout::kPciWindowBytes ==
+                arch::layout::kPciEcam);
   // The window's share of the MMIO bus, whose counter Root's own counters replace.
   static constexpr const char* kWindowName = "pci-window";
 
-  PciBus(kvm::Vm& vm, Buses& buses, bus::Device& reset_control)
+  // `ram_end` is where RAM below 4 GiB ends. A machine with PCI has no virtio-mmio in the way.
+  PciBus(kvm::Vm& vm, Buses& buses, bus::Device& reset_control, uint64_t ram_end)
       : messages(vm),
-        root(arch::layout::kPciWindow, arch::layout::kPciWindowBytes),
+        root(ram_end, arch::layout::kPciEcam - ram_end, arch::layout::kPciWindow),
         ports(root, reset_control),
         ecam(root) {
     buses.pio.attach(arch::layout::kPortPciConfig, pci::ConfigPorts::kSizeBytes, ports,
                      "pci-config");
-    buses.mmio.attach(arch::layout::kPciWindow, arch::layout::kPciWindowBytes, root, kWindowName);
+    buses.mmio.attach(ram_end, arch::layout::kPciEcam - ram_end, root, kWindowName);
     buses.mmio.attach(arch::layout::kPciEcam, arch::layout::kPciEcamBytes, ecam, "pci-ecam");
   }
 

@@ -15,12 +15,12 @@ constexpr uint64_t kMinSpacing = 0x1000;  // a page of its own for each bar
 
 }  // namespace
 
-Root::Root(uint64_t window_start, uint64_t window_bytes)
+Root::Root(uint64_t window_start, uint64_t window_bytes, uint64_t first_address)
     : bridge_(kBridge),
       window_start_(window_start),
       window_end_(window_start + window_bytes),
-      next_address_(window_start) {
-  assert(window_end_ <= 1ULL << 32);
+      next_address_(first_address) {
+  assert(first_address >= window_start && window_end_ <= 1ULL << 32);
   attach(bridge_, "pci-bridge");
 }
 

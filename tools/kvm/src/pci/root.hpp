@@ -25,8 +25,9 @@ class Root final : public bus::Device {
  public:
   static constexpr unsigned kSlots = 32;
 
-  // The window lies below 4 GiB.
-  Root(uint64_t window_start, uint64_t window_bytes);
+  // The window lies below 4 GiB; bars are placed in it from `first_address` on, which leaves what
+  // is below to guests that place bars themselves.
+  Root(uint64_t window_start, uint64_t window_bytes, uint64_t first_address);
 
   // Puts `function` into the next slot, and its bars into the window; `name` is for the counters.
   // The window must have room, and there must be a slot.

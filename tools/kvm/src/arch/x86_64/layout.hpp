@@ -42,7 +42,8 @@ inline constexpr uint64_t kHighRamStart = 0x100000;
 // RAM ends at 3 GiB at the latest (memory::GuestMemory::kLowEnd) and goes on at 4 GiB.
 inline constexpr uint64_t kVirtioMmio = 0xd0000000;
 inline constexpr uint64_t kVirtioMmioStride = 0x1000;
-// PCI: what a bar may be moved to, and the configuration spaces of bus 0 (ECAM).
+// PCI: where the bars are, as ACPI tells it, and the configuration spaces of bus 0 (ECAM). A kernel
+// without ACPI takes all that is not RAM for PCI's, so the bus gets everything up to ECAM.
 inline constexpr uint64_t kPciWindow = 0xd1000000;
 inline constexpr uint64_t kPciWindowBytes = 0x0f000000;
 inline constexpr uint64_t kPciEcam = 0xe0000000;
