@@ -76,17 +76,20 @@ TEST_CASE_FIXTURE(Fixture, "packed: pop maps readable then writable buffers") {
 
 TEST_CASE_FIXTURE(Fixture, "packed: chains that are pushed together are told in order") {
   Queue queue = make();
-  ring.add({writable(0x8000, 8)});
-  ring.add({writable(0x9000, 8), writable(0xa000, 8)});
-  ring.add({writable(0xb000, 8)});
+  const uint16_t first = ring.add({writable(0x8000, 8)});
+  const uint16_t second = ring.add({writable(0x9000, 8), writable(0xa000, 8)});
+  const uint16_t third = ring.add({writable(0xb000, 8)});
   std::vector<virtio::UsedChain> chains;
   for (const uint32_t written : {8U, 16U, 3U}) chains.push_back({pop_chain(queue), written});
   CHECK_FALSE(ring.take_used());
   queue.push_used(std::move(chains));
-  for (const auto& [slots, id, written] : {std::tuple{1, 0, 8}, {2, 1, 16}, {1, 2, 3}}) {
-    const auto used = ring.take_used(static_cast<uint16_t>(slots));
+  const std::tuple<uint16_t, uint16_t, uint32_t> expected[] = {
+      {1, first, 8}, {2, second, 16}, {1, third, 3}};
+  for (const auto& [slots, id, written] : expected) {
+    const auto used = ring.take_used(slots);
     REQUIRE(used);
-    CHECK((used->id == static_cast<uint32_t>(id) && used->len == static_cast<uint32_t>(written)));
+    CHECK(used->id == id);
+    CHECK(used->len == written);
   }
   CHECK(queue.in_flight() == 0);
   CHECK(queue.needs_interrupt());
