@@ -41,6 +41,13 @@ static void initialise(void)
 	out8(SLAVE + 1, 0xff);
 }
 
+// OCW3: 0x0a reads the requests, 0x0b what is in service.
+static uint8_t master(uint8_t which)
+{
+	out8(MASTER, which);
+	return in8(MASTER);
+}
+
 static void pulse(unsigned line)
 {
 	out8((uint16_t)(TEST_IRQ + line), 1);
@@ -58,7 +65,10 @@ static void test_line(unsigned line)
 	out8(mask, (uint8_t)~(1u << line % 8));
 	// The 8259 keeps an edge only as long as the line is up.
 	out8((uint16_t)(TEST_IRQ + line), 1);
-	check(wait_until(counts[line] == 1), "line %u interrupts", line);
+	if (!wait_until(counts[line] == 1))
+		print("IMR %x, IRR %x, ISR %x, LINT0 %x\n", in8(MASTER + 1), master(0x0a), master(0x0b),
+		      apic_read(APIC_LVT_LINT0));
+	check(counts[line] == 1, "line %u interrupts", line);
 	spin(1000);
 	out8((uint16_t)(TEST_IRQ + line), 0);
 	check(counts[line] == 1, "once for an edge");

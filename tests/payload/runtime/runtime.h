@@ -120,15 +120,18 @@ static inline void disable_interrupts(void)
 	asm volatile("cli" : : : "memory");
 }
 
+/* Some seconds, also under a lab host, where a pause takes half a microsecond. */
+#define WAIT_ROUNDS 10000000
+
 /* Spins until `condition`, or for so long that it will not come; false then. */
 #define wait_until(condition)                                                                      \
 	({                                                                                         \
 		uint64_t rounds_ = 0;                                                              \
-		while (!(condition) && rounds_ < 400000000) {                                      \
+		while (!(condition) && rounds_ < WAIT_ROUNDS) {                                      \
 			++rounds_;                                                                 \
 			pause();                                                                   \
 		}                                                                                  \
-		rounds_ < 400000000;                                                               \
+		rounds_ < WAIT_ROUNDS;                                                               \
 	})
 
 static inline void spin(uint32_t rounds)
