@@ -22,6 +22,7 @@ from support.machines import Boot, Run
 pytestmark = pytest.mark.lab
 
 # 1 GiB each way is the whole; this much shows the same in a test's time.
+PATIENCE = "EXERCISE_PATIENCE_S=500"
 BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
 
 
@@ -30,7 +31,7 @@ def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -
     program = build_exercise(project)
     conduct = Conduct(
         files=(ExtraFile(program, "/bin/exercise"),),
-        beside=tuple((str(program), *words) for words in commands),
+        beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
     )
     out, err = bytearray(), bytearray()
     with Progress(live=False) as progress:
@@ -73,14 +74,14 @@ def test_a_user_network_is_up_with_its_address_and_a_gateway(boot: Boot) -> None
 
 
 def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
-    script = f"EXERCISE_PATIENCE_S=500 exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
+    script = f"{PATIENCE} exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
     chosen = options(script, nets=("user",))
     run = beside(project, chosen, ("stream-serve", "tcp:127.0.0.1:5301"))
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
 
 
 def test_tcp_by_a_forwarded_port_loses_no_byte(project: Project) -> None:
-    script = "EXERCISE_PATIENCE_S=500 exercise stream-serve tcp:0.0.0.0:5302"
+    script = f"{PATIENCE} exercise stream-serve tcp:0.0.0.0:5302"
     chosen = options(script, nets=("user,hostfwd=tcp:5303:5302",))
     run = beside(project, chosen, ("stream", "tcp:127.0.0.1:5303", "8", BYTES))
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
@@ -88,14 +89,14 @@ def test_tcp_by_a_forwarded_port_loses_no_byte(project: Project) -> None:
 
 def test_vsock_to_the_host_and_back_loses_no_byte(project: Project) -> None:
     path = "/tmp/boot-test-vsock"
-    script = f"EXERCISE_PATIENCE_S=500 exercise stream vsock:2:5304 9 {BYTES}"
+    script = f"{PATIENCE} exercise stream vsock:2:5304 9 {BYTES}"
     run = beside(
         project,
         options(script, vsock=path),
         ("stream-serve", f"unix:{path}_5304"),
     )
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
-    script = "EXERCISE_PATIENCE_S=500 exercise stream-serve vsock:0:5305"
+    script = f"{PATIENCE} exercise stream-serve vsock:0:5305"
     run = beside(
         project,
         options(script, vsock=path),

@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "report.h"
-#include "timing.h"
 
 struct place {
 	union {
@@ -129,22 +128,20 @@ static bool ask_for_guest(int fd, unsigned int port)
 	return false;
 }
 
-int address_connect(const char *word, int patience_s)
+int address_connect(const char *word)
 {
 	struct place place = parse(word);
-	double deadline = now_s() + patience_s;
+	int fd = socket(place.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error;
 
-	for (;;) {
-		int fd = socket(place.address.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-		if (fd < 0)
-			die("socket for %s", word);
-		if (connect(fd, &place.address.any, place.length) == 0 &&
-		    (!place.guest_port || ask_for_guest(fd, place.guest_port)))
+	if (fd < 0)
+		die("socket for %s", word);
+	if (connect(fd, &place.address.any, place.length) == 0) {
+		if (!place.guest_port || ask_for_guest(fd, place.guest_port))
 			return fd;
-		if (now_s() > deadline)
-			die("connecting to %s", word);
-		close(fd);
-		usleep(20000);
+		errno = ECONNREFUSED;
 	}
+	error = errno;
+	close(fd);
+	errno = error;
+	return -1;
 }

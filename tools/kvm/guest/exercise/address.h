@@ -13,7 +13,7 @@
 /* A socket that listens there; what goes wrong ends the program. */
 int address_listen(const char *word);
 
-/* A connection, tried again until somebody listens or `patience_s` are over: then the end. */
-int address_connect(const char *word, int patience_s);
+/* One try at a connection; -1 with errno. */
+int address_connect(const char *word);
 
 #endif

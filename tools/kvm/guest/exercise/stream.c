@@ -4,6 +4,9 @@
  * server checks it and says so; then the server sends that of seed + 1, and the client does. So
  * each end knows whether every byte got there, in its place, and reports it. The server serves
  * one client and ends; in a guest, on the host, it is the same program.
+ *
+ * A connection may stand before anybody is at its other end: who forwards a port answers for a
+ * guest that is not up yet. So the server greets, and a client that hears nothing tries again.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -19,7 +22,7 @@
 #include "report.h"
 #include "timing.h"
 
-enum { CHUNK = 64 * 1024, PATIENCE_S = 30 };
+enum { CHUNK = 64 * 1024, PATIENCE_S = 120 };
 
 /* In the machine's byte order: both ends run on one. */
 struct order {
@@ -116,15 +119,55 @@ static void receive_pattern(int fd, uint64_t seed, uint64_t bytes, const char *n
 	      (unsigned long long)answer.bytes, (unsigned long long)bytes, why);
 }
 
+/* True once the server has taken the order. */
+static bool place_order(int fd, const struct order *order)
+{
+	uint64_t greeting;
+
+	return send_all(fd, order, sizeof(*order)) &&
+	       receive_all(fd, &greeting, sizeof(greeting)) == sizeof(greeting) &&
+	       greeting == MAGIC;
+}
+
+static int connect_to_server(const char *address, const struct order *order)
+{
+	double deadline = now_s() + PATIENCE_S;
+
+	for (;;) {
+		int fd = address_connect(address);
+
+		if (fd >= 0 && place_order(fd, order))
+			return fd;
+		if (now_s() > deadline)
+			die("no server at %s", address);
+		if (fd >= 0)
+			close(fd);
+		usleep(20000);
+	}
+}
+
+static int accept_client(int server, struct order *order)
+{
+	for (;;) {
+		int fd = accept(server, NULL, NULL);
+
+		if (fd < 0)
+			die("accept");
+		if (receive_all(fd, order, sizeof(*order)) == sizeof(*order) &&
+		    order->magic == MAGIC && send_all(fd, &MAGIC, sizeof(MAGIC)))
+			return fd;
+		close(fd);
+	}
+}
+
 /* ADDRESS SEED BYTES */
 void exercise_stream(char **argv)
 {
 	struct order order = { .magic = MAGIC, .seed = strtoull(argv[1], NULL, 0) };
-	int fd = address_connect(argv[0], PATIENCE_S);
+	int fd;
 
 	order.bytes = strtoull(argv[2], NULL, 0) / SECTOR * SECTOR;
-	if (!send_all(fd, &order, sizeof(order)))
-		die("%s", argv[0]);
+	fd = connect_to_server(argv[0], &order);
 	send_pattern(fd, order.seed, order.bytes, "what the client sent arrived");
 	receive_pattern(fd, order.seed + 1, order.bytes, "what the server sent arrived");
 	close(fd);
@@ -133,16 +176,11 @@ void exercise_stream(char **argv)
 /* ADDRESS */
 void exercise_stream_serve(char **argv)
 {
-	int server = address_listen(argv[0]), fd = accept(server, NULL, NULL);
+	int server = address_listen(argv[0]), fd;
 	struct order order;
 
-	if (fd < 0)
-		die("accept at %s", argv[0]);
+	fd = accept_client(server, &order);
 	close(server);
-	if (receive_all(fd, &order, sizeof(order)) != sizeof(order) || order.magic != MAGIC) {
-		check(false, "the client says what it wants", "it does not");
-		return;
-	}
 	receive_pattern(fd, order.seed, order.bytes, "the server got what the client sent");
 	send_pattern(fd, order.seed + 1, order.bytes, "the client got what the server sent");
 	close(fd);
