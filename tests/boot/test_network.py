@@ -19,7 +19,7 @@ from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
 from support.machines import Boot, Run
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1300)]
 
 # 1 GiB each way is the whole; this much shows the same in a test's time.
 PATIENCE = "EXERCISE_PATIENCE_S=500"
