@@ -48,31 +48,29 @@ static uint8_t master(uint8_t which)
 	return in8(MASTER);
 }
 
-static void pulse(unsigned line)
+static void drive(unsigned line, uint8_t level)
 {
-	out8((uint16_t)(TEST_IRQ + line), 1);
-	out8((uint16_t)(TEST_IRQ + line), 0);
+	out8((uint16_t)(TEST_IRQ + line), level);
 }
 
 static void test_line(unsigned line)
 {
-	uint16_t mask = (line < 8 ? MASTER : SLAVE) + 1;
-
 	counts[line] = 0;
-	pulse(line);
+	drive(line, 1);
 	spin(1000);
 	check(counts[line] == 0, "line %u is masked", line);
-	out8(mask, (uint8_t)~(1u << line % 8));
-	// The 8259 keeps an edge only as long as the line is up.
-	out8((uint16_t)(TEST_IRQ + line), 1);
-	if (!wait_until(counts[line] == 1))
+	out8(MASTER + 1, (uint8_t)~(1u << line));
+	if (!wait_until(counts[line]))
 		print("IMR %x, IRR %x, ISR %x, LINT0 %x\n", in8(MASTER + 1), master(0x0a), master(0x0b),
 		      apic_read(APIC_LVT_LINT0));
-	check(counts[line] == 1, "line %u interrupts", line);
+	check(counts[line] == 1, "without its mask it interrupts");
+	drive(line, 0);
 	spin(1000);
-	out8((uint16_t)(TEST_IRQ + line), 0);
 	check(counts[line] == 1, "once for an edge");
-	out8(mask, 0xff);
+	drive(line, 1);
+	check(wait_until(counts[line] == 2), "and again for the next");
+	drive(line, 0);
+	out8(MASTER + 1, 0xff);
 }
 
 void main(void)

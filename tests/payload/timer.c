@@ -24,9 +24,10 @@ static void on_tick(struct frame *frame)
 
 static void start(uint32_t mode, uint32_t divide, uint32_t count)
 {
-	ticks = 0;
 	apic_write(APIC_LVT_TIMER, mode | VECTOR);
 	apic_write(APIC_TIMER_DIVIDE, divide);
+	// KVM keeps the end of a masked timer and delivers it now.
+	ticks = 0;
 	apic_write(APIC_TIMER_INITIAL, count);
 }
 

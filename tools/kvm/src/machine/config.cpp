@@ -83,6 +83,9 @@ void validate(const MachineConfig& config) {
     throw ConfigError("disk " + config.disks.front().path +
                       ": a payload's machine has no disks; leave it out");
   }
+  if (config.payload && (!config.nets.empty() || !config.vsock.path.empty())) {
+    throw ConfigError("a payload's machine has no network; leave net and vsock out");
+  }
   validate_virtio(config);
 }
 
