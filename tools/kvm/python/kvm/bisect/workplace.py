@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -110,7 +111,7 @@ class Workplace:
         answer = _answer(done.output) if done.ok else None
         found = _halves(answer, config) if answer is not None else None
         if answer is None or found is None:
-            why = f"does not build: {_last_words(done.output)}"
+            why = f"does not build: {last_words(done.output)}"
             self.journal.add_broken(key, why)
             raise Unbuildable(why)
         self.kernels_built += _is_new(found.kernel.folder / "meta.json", started)
@@ -211,7 +212,9 @@ def _is_new(path: Path, since: float) -> bool:
         return False
 
 
-def _last_words(output: str) -> str:
+def last_words(output: str) -> str:
+    """The lines that tell what went wrong. Pure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower()]
+    # As a word of its own: the command line that failed has -Werror in it.
+    telling = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     return " / ".join((telling or lines)[:_TAIL_LINES]) or "no output"
