@@ -26,7 +26,7 @@ from kvm.project import Project
 
 Say = Callable[[str], None]
 
-_KEPT_ARTIFACTS = 24
+_KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
 _STEP = re.compile(r"^\s+(CC|AS|LD|AR|LDS|OBJCOPY|NM|BTF|KSYMS|HOSTCC|GEN|SORTTAB|UPD)\s+(\S+)")
 _COMPILER_ERROR = re.compile(
     r"(error:|undefined reference|No rule to make target|multiple definition)"

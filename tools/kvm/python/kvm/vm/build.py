@@ -27,7 +27,7 @@ from kvm.project import Project
 
 Say = Callable[[str], None]
 
-_KEPT_ARTIFACTS = 32
+_KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
 _COMPILED = (
     "meson.build",
     "meson.options",
