@@ -20,7 +20,8 @@ template <class Header>
 void check_header(const ImageFile& file, const Header& header, uint16_t machine,
                   size_t segment_size) {
   if (header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != machine) {
-    file.fail("is an ELF file for another architecture (e_machine " +
+    const char* width = sizeof(Header) == sizeof(Elf64_Ehdr) ? "64-bit" : "32-bit";
+    file.fail("is a " + std::string(width) + " ELF file for another architecture (e_machine " +
               std::to_string(header.e_machine) + "); build the kernel with ARCH=x86_64");
   }
   if (header.e_type != ET_EXEC && header.e_type != ET_DYN) {
