@@ -15,7 +15,8 @@ _STOP_MIB = 1
 def reboot(bench: Bench) -> None:
     """The kernel resets the machine under its command; the harness must tell that from an end."""
     words = "guest reset before the command ended"
-    emergency = "echo 1 >/proc/sys/kernel/sysrq; echo b >/proc/sysrq-trigger"
+    # This one waits for nothing, so the words before it are given the time to leave the guest.
+    emergency = "sleep 0.5; echo 1 >/proc/sys/kernel/sysrq; echo b >/proc/sysrq-trigger"
     for name, command in (("reboot", "reboot -f"), ("sysrq", emergency)):
         done = bench.boot("sh", "-c", f"echo going; {command}; sleep 30", expect=Reason.GUEST_EXIT)
         bench.check(f"{name}: the command ran", b"going\n" in done.stdout, done.text.strip())

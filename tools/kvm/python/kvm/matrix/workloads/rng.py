@@ -29,8 +29,9 @@ def rng(bench: Bench) -> None:
 
 
 def _irq_line() -> str:
-    """The device's line of /proc/interrupts; it is the last that has a virtio device."""
-    return "echo irq $(grep -E 'virtio[0-9]+$' /proc/interrupts | tail -n 1)"
+    """The queue's line of /proc/interrupts: behind PCI each queue has a vector with its name."""
+    device = "$(cd /sys/bus/virtio/drivers/virtio_rng && echo virtio*)"
+    return f'echo irq $(grep -E "{device}(-input)?\\$" /proc/interrupts)'
 
 
 def _check_requests(bench: Bench, text: str) -> None:
