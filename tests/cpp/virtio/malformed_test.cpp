@@ -8,15 +8,20 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <memory>
 
 #include "base/event_loop.hpp"
 #include "guest_driver.hpp"
 #include "memory_backend.hpp"
+#include "mock_net.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
+#include "virtio/device/net.hpp"
 #include "virtio/device/rng.hpp"
+#include "virtio/device/vsock.hpp"
 
 namespace vmm::test {
 namespace {
@@ -74,6 +79,36 @@ struct ConsoleSpecimen final : Specimen {
   std::unique_ptr<virtio::Console> console;
 };
 
+struct NetSpecimen final : Specimen {
+  virtio::Device& device() override { return net; }
+  uint16_t queues() override { return 3; }
+  uint16_t queue() override { return 1; }
+  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 72)}; }
+  MockNetLog log;
+  virtio::Net net{std::make_unique<MockNet>(log, backend::NetTraits{}), {2, 0, 0, 0, 0, 1}};
+};
+
+struct VsockSpecimen final : Specimen {
+  VsockSpecimen() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "vsock-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    folder = pattern;
+    vsock = std::make_unique<virtio::Vsock>(loop, 3, (folder / "v").string());
+  }
+  ~VsockSpecimen() override {
+    vsock.reset();
+    std::filesystem::remove_all(folder);
+  }
+  virtio::Device& device() override { return *vsock; }
+  uint16_t queues() override { return 3; }
+  uint16_t queue() override { return 1; }
+  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 44)}; }
+
+  base::EventLoop loop;
+  std::filesystem::path folder;
+  std::unique_ptr<virtio::Vsock> vsock;
+};
+
 const struct {
   std::string name;
   std::function<std::unique_ptr<Specimen>()> make;
@@ -81,6 +116,8 @@ const struct {
     {"block", [] { return std::make_unique<BlockSpecimen>(); }},
     {"rng", [] { return std::make_unique<RngSpecimen>(); }},
     {"console", [] { return std::make_unique<ConsoleSpecimen>(); }},
+    {"net", [] { return std::make_unique<NetSpecimen>(); }},
+    {"vsock", [] { return std::make_unique<VsockSpecimen>(); }},
 };
 
 // What a driver does to a queue, and the words that say so.

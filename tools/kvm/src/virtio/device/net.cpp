@@ -71,8 +71,9 @@ uint64_t Net::features() const {
   const NetOffloads& send = traits_.send;
   const NetOffloads& get = traits_.receive;
   const bool segments = get.tso4 || get.tso6;
-  return bit(VIRTIO_NET_F_MAC) | bit(VIRTIO_NET_F_STATUS) | bit(VIRTIO_NET_F_MRG_RXBUF) |
-         bit(VIRTIO_NET_F_CTRL_VQ) | bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+  return bit(VIRTIO_F_IN_ORDER) | bit(VIRTIO_F_RING_RESET) | bit(VIRTIO_NET_F_MAC) |
+         bit(VIRTIO_NET_F_STATUS) | bit(VIRTIO_NET_F_MRG_RXBUF) | bit(VIRTIO_NET_F_CTRL_VQ) |
+         bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR) |
          bit_if(send.checksum, VIRTIO_NET_F_CSUM) | bit_if(send.tso4, VIRTIO_NET_F_HOST_TSO4) |
          bit_if(send.tso6, VIRTIO_NET_F_HOST_TSO6) | bit_if(send.ecn, VIRTIO_NET_F_HOST_ECN) |
          bit_if(get.checksum, VIRTIO_NET_F_GUEST_CSUM) |
@@ -126,6 +127,12 @@ void Net::reset() {
   settings_ = NetSettings{};
   settings_.mac = own_mac_;
   settle();
+}
+
+void Net::start_queue(uint16_t index, Queue queue) {
+  const std::lock_guard lock(mutex_);
+  queues_.start(index, std::move(queue));
+  serve(index);
 }
 
 void Net::set_link(bool up) {

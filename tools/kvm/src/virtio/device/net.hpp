@@ -36,6 +36,7 @@ class Net final : public Device {
   void notify(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
+  void start_queue(uint16_t index, Queue queue) override;
 
   // Plugs the cable in or pulls it: while it is out, frames are lost both ways. Any thread.
   void set_link(bool up);

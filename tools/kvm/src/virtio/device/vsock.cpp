@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "virtio/device/vsock.hpp"
 
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 #include <sys/epoll.h>
 
@@ -48,6 +49,11 @@ Vsock::~Vsock() { loop_.remove(epoll_.get()); }
 
 uint32_t Vsock::type() const { return VIRTIO_ID_VSOCK; }
 
+// None of its own: streams need none (5.10.3).
+uint64_t Vsock::features() const {
+  return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
+}
+
 std::span<const uint16_t> Vsock::queue_max_sizes() const { return kQueueMaxSizes; }
 
 void Vsock::read_config(uint64_t offset, std::span<std::byte> data) const {
@@ -78,6 +84,12 @@ void Vsock::reset() {
   by_ports_.clear();
   speakers_.clear();
   refusals_.clear();
+}
+
+void Vsock::start_queue(uint16_t index, Queue queue) {
+  const std::lock_guard lock(mutex_);
+  queues_.start(index, std::move(queue));
+  serve();
 }
 
 size_t Vsock::connection_count() const {

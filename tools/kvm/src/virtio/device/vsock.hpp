@@ -41,7 +41,7 @@ class Vsock final : public Device {
   ~Vsock() override;
 
   uint32_t type() const override;
-  uint64_t features() const override { return 0; }  // streams need no feature (5.10.3)
+  uint64_t features() const override;
   std::span<const uint16_t> queue_max_sizes() const override;
   void read_config(uint64_t offset, std::span<std::byte> data) const override;
   void write_config(uint64_t, std::span<const std::byte>) override {}
@@ -50,6 +50,7 @@ class Vsock final : public Device {
   void notify(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
+  void start_queue(uint16_t index, Queue queue) override;
 
   size_t connection_count() const;
 

@@ -135,7 +135,8 @@ bool VsockConnection::take(std::span<const iovec> bytes, uint32_t length) {
     }
   }
   if (waiting_start_ >= kBufferBytes) {
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(waiting_start_));
+    const auto start = static_cast<std::ptrdiff_t>(waiting_start_);
+    waiting_.erase(waiting_.begin(), waiting_.begin() + start);
     waiting_start_ = 0;
   }
   const size_t old = waiting_.size();
