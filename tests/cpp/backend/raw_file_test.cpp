@@ -7,13 +7,12 @@
 
 #include <array>
 #include <climits>
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 namespace {
@@ -22,19 +21,12 @@ using backend::RawFile;
 
 class Fixture {
  public:
-  Fixture() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "raw-file-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-  }
-  ~Fixture() { std::filesystem::remove_all(folder_); }
-
   std::string make(const std::string& name, const std::string& content) const {
-    const auto path = folder_ / name;
+    const std::string path = folder_ / name;
     std::ofstream(path, std::ios::binary) << content;
-    return path.string();
+    return path;
   }
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
 
   static std::string content(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
@@ -53,7 +45,7 @@ class Fixture {
   }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 std::string numbered(size_t sectors) {

@@ -6,28 +6,17 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
 #include "base/error.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 namespace {
 
 using backend::VsockListener;
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vsock-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string operator/(const std::string& name) const { return (path / name).string(); }
-  std::filesystem::path path;
-};
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
@@ -60,7 +49,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Folder, "programs connect at the path, which goes with the listener") {
+TEST_CASE_FIXTURE(TemporaryFolder, "programs connect at the path, which goes with the listener") {
   const std::string place = *this / "v";
   {
     VsockListener listener(place);
@@ -73,7 +62,7 @@ TEST_CASE_FIXTURE(Folder, "programs connect at the path, which goes with the lis
   CHECK_FALSE(std::filesystem::exists(place));
 }
 
-TEST_CASE_FIXTURE(Folder, "the guest's connections go to the path with the port behind it") {
+TEST_CASE_FIXTURE(TemporaryFolder, "the guest's connections go to the path with the port behind it") {
   const VsockListener listener(*this / "v");
   VsockListener server(*this / "v_4294967295");
   CHECK_FALSE(listener.connect(5));
@@ -81,7 +70,7 @@ TEST_CASE_FIXTURE(Folder, "the guest's connections go to the path with the port 
   CHECK(server.accept());
 }
 
-TEST_CASE_FIXTURE(Folder, "a socket that a killed VMM left is replaced, a live one is not") {
+TEST_CASE_FIXTURE(TemporaryFolder, "a socket that a killed VMM left is replaced, a live one is not") {
   const std::string place = *this / "v";
   {
     const base::UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -94,7 +83,7 @@ TEST_CASE_FIXTURE(Folder, "a socket that a killed VMM left is replaced, a live o
   CHECK(std::filesystem::exists(place));
 }
 
-TEST_CASE_FIXTURE(Folder, "a path that can't be is refused with the mend") {
+TEST_CASE_FIXTURE(TemporaryFolder, "a path that can't be is refused with the mend") {
   std::ofstream(*this / "file") << "x";
   CHECK(contains(error_of(*this / "file"), "something is there already"));
   CHECK(std::filesystem::exists(*this / "file"));

@@ -8,8 +8,6 @@
 #include <sys/socket.h>
 
 #include <array>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 
@@ -17,6 +15,7 @@
 #include "guest_driver.hpp"
 #include "memory_backend.hpp"
 #include "mock_net.hpp"
+#include "temporary_folder.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/net.hpp"
@@ -89,24 +88,14 @@ struct NetSpecimen final : Specimen {
 };
 
 struct VsockSpecimen final : Specimen {
-  VsockSpecimen() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vsock-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    folder = pattern;
-    vsock = std::make_unique<virtio::Vsock>(loop, 3, (folder / "v").string());
-  }
-  ~VsockSpecimen() override {
-    vsock.reset();
-    std::filesystem::remove_all(folder);
-  }
-  virtio::Device& device() override { return *vsock; }
+  virtio::Device& device() override { return vsock; }
   uint16_t queues() override { return 3; }
   uint16_t queue() override { return 1; }
   std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 44)}; }
 
   base::EventLoop loop;
-  std::filesystem::path folder;
-  std::unique_ptr<virtio::Vsock> vsock;
+  TemporaryFolder folder;
+  virtio::Vsock vsock{loop, 3, folder / "v"};
 };
 
 const struct {

@@ -9,7 +9,6 @@
 
 #include <array>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <optional>
 #include <random>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "mock_driver.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 namespace {
@@ -42,17 +42,6 @@ bool eventually(Condition condition) {
   }
   return true;
 }
-
-struct Folder {
-  Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "vsock-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-  }
-  ~Folder() { std::filesystem::remove_all(path); }
-  std::string socket() const { return (path / "v").string(); }
-  std::filesystem::path path;
-};
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
@@ -127,14 +116,14 @@ struct Fixture {
 
   base::UniqueFd listen_at(uint32_t port) {
     base::UniqueFd server(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    const sockaddr_un address = address_of(folder.socket() + "_" + std::to_string(port));
+    const sockaddr_un address = address_of(folder / ("v_" + std::to_string(port)));
     REQUIRE(bind(server.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0);
     REQUIRE(listen(server.get(), 16) == 0);
     return server;
   }
   base::UniqueFd connect_host(const std::string& line) {
     base::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    const sockaddr_un address = address_of(folder.socket());
+    const sockaddr_un address = address_of(folder / "v");
     REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address),
                       sizeof address) == 0);
     write(client, line);
@@ -175,9 +164,9 @@ struct Fixture {
   }
   bool faulty() { return (driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0; }
 
-  Folder folder;
+  TemporaryFolder folder;
   base::EventLoop loop;
-  Vsock vsock{loop, kCid, folder.socket()};
+  Vsock vsock{loop, kCid, folder / "v"};
   MockDriver driver{vsock};
   uint64_t given = 0;
   uint64_t seen = 0;
@@ -319,7 +308,7 @@ TEST_CASE_FIXTURE(Fixture, "a length beyond the packet, and too much data, reset
     check_reset(5, 7);
     CHECK(read(host).empty());
   }
-  std::filesystem::remove(folder.socket() + "_5");
+  std::filesystem::remove(folder / "v_5");
   const base::UniqueFd host = open_from_guest();
   // Nobody reads at the host: at some point there is no room, and no credit either.
   const std::string piece(60000, 'x');
@@ -339,7 +328,7 @@ TEST_CASE_FIXTURE(Fixture, "a second request for a stream and an answer to none 
     check_reset(5, 7);
     CHECK(read(host).empty());
   }
-  std::filesystem::remove(folder.socket() + "_5");
+  std::filesystem::remove(folder / "v_5");
   const base::UniqueFd host = open_from_guest();
   say(VIRTIO_VSOCK_OP_RESPONSE, 5, 7);
   check_reset(5, 7);
@@ -383,7 +372,7 @@ TEST_CASE_FIXTURE(Fixture, "a buffer that has room for a header alone can't take
   const base::UniqueFd host = open_from_guest();
   REQUIRE(driver.start(MockDriver::kRingFeatures, 3));
   CHECK(read(host).empty());  // the reset has ended the stream
-  std::filesystem::remove(folder.socket() + "_5");
+  std::filesystem::remove(folder / "v_5");
   const base::UniqueFd server = listen_at(5);
   driver.add_and_notify(kReceive, {writable(kReceivePlace, kHeader)});
   say(VIRTIO_VSOCK_OP_REQUEST, 5, 7);
