@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A real lab host: booted once, kept, found again, and honest about how it was lost.
 
-The workers are fake ones: these tests are about the host, not about machines. They need
-a built kernel: the newest in the cache, or the ELF image that TOOLS_KVM_KERNEL names.
+The workers are fake ones: these tests are about the host, not about machines. Its kernel is
+this checkout's own; the cache also holds those that other tests broke on purpose.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from kvm.host import lab, lab_session
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
 from kvm.host.lab import LabHost, LabSettings
 from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves
 from support.fake_vmm import make_artifact
 
 pytestmark = pytest.mark.lab
@@ -32,13 +34,8 @@ _PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
 
 @pytest.fixture(scope="module")
 def kernel() -> Path:
-    named = os.environ.get("TOOLS_KVM_KERNEL")
-    if named:
-        return Path(named)
-    built = list((Project.find().cache / "kernels").glob("*/vmlinux"))
-    if not built:
-        pytest.skip("no kernel has been built")
-    return max(built, key=lambda path: path.stat().st_mtime)
+    with Progress(live=False) as progress:
+        return halves.build(Project.find(), progress).kernel.vmlinux
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +154,8 @@ import sys
 from pathlib import Path
 from kvm.host.lab import LabHost, LabSettings
 from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves
 root, kernel, artifact = map(Path, sys.argv[1:])
 host = LabHost(Project(root), kernel, "the kernel under test")
 session = host.start(artifact, {}, {"argv": ["hang"]}, run_dir=root / "build" / "killed")
