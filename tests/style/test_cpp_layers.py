@@ -19,9 +19,10 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "pci": frozenset(("base", "bus")),
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
     "backend": frozenset(("base",)),
+    "ninep": frozenset(("base",)),
     "virtio/queue": frozenset(("base", "memory")),
     "virtio": frozenset(("base", "memory", "virtio/queue")),
-    "virtio/device": frozenset(("base", "memory", "backend", "virtio", "virtio/queue")),
+    "virtio/device": frozenset(("base", "memory", "backend", "ninep", "virtio", "virtio/queue")),
     "virtio/transport": frozenset(("base", "memory", "bus", "pci", "virtio", "virtio/queue")),
     "devices": frozenset(("base", "memory", "bus")),  # guest events lie in guest memory
     "arch/x86_64": frozenset(("base", "memory", "kvm")),

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// How an operation on the share ended, in the numbers that an Rlerror carries: Linux's own errno. A
+// value, as a guest provokes failures at will; made where the call failed, before errno can change.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <variant>
+
+namespace vmm::ninep {
+
+struct [[nodiscard]] Errno {
+  int value = 0;  // 0: success
+
+  explicit operator bool() const { return value != 0; }
+  bool operator==(const Errno&) const = default;
+};
+
+inline constexpr Errno kOk{};
+
+inline Errno last_errno() { return Errno{errno}; }
+
+// For system calls that return -1 on failure.
+inline Errno result_of(long result) { return result < 0 ? last_errno() : kOk; }
+
+template <class T>
+using Result = std::variant<T, Errno>;
+
+}  // namespace vmm::ninep
