@@ -6,11 +6,13 @@
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 #include <random>
 
@@ -21,6 +23,7 @@
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/net.hpp"
+#include "virtio/device/ninep.hpp"
 #include "virtio/device/rng.hpp"
 
 namespace vmm::test {
@@ -326,6 +329,16 @@ TEST_CASE("a hostile driver cannot harm the block device") {
 TEST_CASE("a hostile driver cannot harm the entropy device") {
   virtio::Rng rng;
   torment(rng, 1, 1);
+}
+
+TEST_CASE("a hostile driver cannot harm a share") {
+  std::string folder = (std::filesystem::temp_directory_path() / "hostile-XXXXXX").string();
+  REQUIRE(mkdtemp(folder.data()) != nullptr);
+  {
+    virtio::Ninep share(ninep::Share(folder, false), "tag");
+    torment(share, 1, 1);
+  }
+  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("a hostile driver cannot harm the console") {

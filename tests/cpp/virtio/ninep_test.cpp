@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/ninep.hpp"
+
+#include <doctest/doctest.h>
+#include <linux/virtio_9p.h>
+#include <linux/virtio_ids.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "mock_driver.hpp"
+
+namespace vmm::test {
+namespace {
+
+constexpr uint64_t kRequest = MockDriver::kBuffers;
+constexpr uint64_t kAnswer = kRequest + 0x10000;
+
+constexpr int answer_to(ninep::Type type) { return static_cast<int>(type) + 1; }
+
+class TemporaryFolder {
+ public:
+  TemporaryFolder() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "share-XXXXXX").string();
+    REQUIRE(mkdtemp(pattern.data()) != nullptr);
+    path = pattern;
+    std::ofstream(path + "/file") << "content of the file";
+  }
+  ~TemporaryFolder() { std::filesystem::remove_all(path); }
+
+  std::string path;
+};
+
+struct Fixture {
+  TemporaryFolder folder;
+  virtio::Ninep device{ninep::Share(folder.path, false), "work"};
+  MockDriver driver{device};
+
+  Fixture() {
+    REQUIRE(driver.start(driver.device_features(), 1));
+    REQUIRE(send(version(8192)) == answer_to(ninep::Type::kVersion));
+  }
+
+  static std::string u16(unsigned value) {
+    return {static_cast<char>(value), static_cast<char>(value >> 8)};
+  }
+  static std::string u32(uint32_t value) { return u16(value & 0xffff) + u16(value >> 16); }
+  static std::string text(const std::string& value) {
+    return u16(static_cast<unsigned>(value.size())) + value;
+  }
+  static std::string message(ninep::Type type, const std::string& body) {
+    const auto size = static_cast<uint32_t>(ninep::kHeaderBytes + body.size());
+    return u32(size) + static_cast<char>(type) + u16(1) + body;
+  }
+  static std::string version(uint32_t size) {
+    return message(ninep::Type::kVersion, u32(size) + text(ninep::kVersionName));
+  }
+  static std::string attach() {
+    return message(ninep::Type::kAttach,
+                   u32(0) + u32(ninep::kNoFid) + text("") + text("") + u32(0));
+  }
+  static std::string walk(const std::string& name) {
+    return message(ninep::Type::kWalk, u32(0) + u32(1) + u16(1) + text(name));
+  }
+
+  // The type of the answer; its bytes are at kAnswer.
+  int send(const std::string& request, uint32_t room = 8192) {
+    driver.put(kRequest, request);
+    const auto length = static_cast<uint32_t>(request.size());
+    const uint32_t first = length / 2;
+    driver.add_and_notify(0, {readable(kRequest, first), readable(kRequest + first, length - first),
+                              writable(kAnswer, 5), writable(kAnswer + 5, room - 5)});
+    const auto used = driver.ring(0).take_used();
+    REQUIRE(used);
+    CHECK(*driver.memory.read_object<uint32_t>({kAnswer}) == used->len);
+    return *driver.memory.read_object<uint8_t>({kAnswer + 4});
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "9p tells its tag") {
+  CHECK(driver.read32(VIRTIO_MMIO_DEVICE_ID) == VIRTIO_ID_9P);
+  CHECK((driver.device_features() & 1ULL << VIRTIO_9P_MOUNT_TAG) != 0);
+  CHECK(driver.read_config<uint16_t>(0) == 4);
+  CHECK(driver.read_config<uint32_t>(2) == 0x6b726f77);  // "work"
+}
+
+TEST_CASE_FIXTURE(Fixture, "9p reads and writes a file in place") {
+  using ninep::Type;
+  CHECK(send(attach()) == answer_to(Type::kAttach));
+  CHECK(send(walk("file")) == answer_to(Type::kWalk));
+  CHECK(send(message(Type::kLopen, u32(1) + u32(2))) == answer_to(Type::kLopen));
+  CHECK(send(message(Type::kRead, u32(1) + u32(11) + u32(0) + u32(100))) == answer_to(Type::kRead));
+  CHECK(driver.get(kAnswer + ninep::kReadHeaderBytes, 8) == "the file");
+  CHECK(send(message(Type::kWrite, u32(1) + u32(0) + u32(0) + u32(7) + "CONTENT")) ==
+        answer_to(Type::kWrite));
+  std::string content(19, '\0');
+  std::ifstream(folder.path + "/file").read(content.data(), 19);
+  CHECK(content == "CONTENT of the file");
+  // Claims more data than came.
+  CHECK(send(message(Type::kWrite, u32(1) + u32(0) + u32(0) + u32(9999) + "x")) ==
+        static_cast<int>(Type::kRlerror));
+}
+
+TEST_CASE_FIXTURE(Fixture, "9p answers what is malformed with an error") {
+  CHECK(send("xy") == static_cast<int>(ninep::Type::kRlerror));
+  CHECK(send(std::string(20, '\xff')) == static_cast<int>(ninep::Type::kRlerror));
+  CHECK(send(message(ninep::Type::kWalk, std::string(60'000, 'w'))) ==
+        static_cast<int>(ninep::Type::kRlerror));
+  CHECK(send(attach(), ninep::kErrorBytes) == static_cast<int>(ninep::Type::kRlerror));
+  CHECK(send(walk("file")) == answer_to(ninep::Type::kWalk));  // the attach itself was done
+}
+
+TEST_CASE_FIXTURE(Fixture, "a request without room for an answer is a fault") {
+  driver.put(kRequest, attach());
+  driver.add_and_notify(0, {readable(kRequest, 26), writable(kAnswer, ninep::kErrorBytes - 1)});
+  CHECK_FALSE(driver.ring(0).take_used());
+  CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reset ends the session") {
+  CHECK(send(attach()) == answer_to(ninep::Type::kAttach));
+  REQUIRE(driver.start(driver.device_features(), 1));
+  CHECK(send(walk("file")) == static_cast<int>(ninep::Type::kRlerror));
+}
+
+}  // namespace vmm::test
