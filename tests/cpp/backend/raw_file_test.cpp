@@ -8,6 +8,7 @@
 #include <array>
 #include <climits>
 #include <fstream>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -127,6 +128,31 @@ TEST_CASE_FIXTURE(Fixture, "discard keeps the size and the neighbours") {
   CHECK_FALSE(file.discard(0, 0));
   CHECK(content(image).size() == 2048);
   CHECK(content(image).substr(0, 512) == numbered(1));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a direct file reads and writes buffers wherever they lie") {
+  const std::string image = make("disk.img", std::string(64 * 1024, '.'));
+  std::unique_ptr<RawFile> file;
+  try {
+    file = std::make_unique<RawFile>(image, false, true);
+  } catch (const base::ConfigError& error) {
+    CHECK(contains(error.what(), "leave out direct"));  // a tmpfs, before Linux 6.6
+    return;
+  }
+  CHECK(file->block_bytes() >= 512);
+  std::string bytes(8 * 4096 + 1, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<char>('a' + i % 26);
+  const std::array<iovec, 2> from{iovec{bytes.data() + 1, 100},
+                                  {bytes.data() + 101, 8 * 4096 - 100}};
+  CHECK_FALSE(file->write(4096, from));
+  CHECK_FALSE(file->write_zeroes(3 * 4096, 4096, false));
+  std::string back(8 * 4096 + 3, '\0');
+  const std::array<iovec, 2> into{iovec{back.data() + 3, 5000},
+                                  {back.data() + 5003, 8 * 4096 - 5000}};
+  CHECK_FALSE(file->read(4096, into));
+  std::string wanted = bytes.substr(1);
+  wanted.replace(2 * 4096, 4096, 4096, '\0');
+  CHECK(back.substr(3) == wanted);
 }
 
 TEST_CASE_FIXTURE(Fixture, "opening names the path and what to do") {

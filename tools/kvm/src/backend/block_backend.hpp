@@ -24,6 +24,9 @@ class BlockBackend {
   virtual uint64_t size_bytes() const = 0;
   virtual bool read_only() const = 0;
 
+  // What offsets and lengths should be multiples of; a power of two. Others may be slow, or fail.
+  virtual uint32_t block_bytes() const { return kSectorBytes; }
+
   // What the guest sees as the disk's serial number; it shows the first 20 bytes.
   virtual std::string identity() const = 0;
 

@@ -14,10 +14,12 @@ namespace vmm::backend {
 
 class RawFile final : public BlockBackend {
  public:
-  RawFile(const std::string& path, bool read_only);
+  // `direct`: past the host's page cache (O_DIRECT).
+  RawFile(const std::string& path, bool read_only, bool direct = false);
 
   uint64_t size_bytes() const override { return size_bytes_; }
   bool read_only() const override { return read_only_; }
+  uint32_t block_bytes() const override { return block_bytes_; }
   std::string identity() const override { return identity_; }
   std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;
   std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
@@ -29,7 +31,9 @@ class RawFile final : public BlockBackend {
  private:
   std::error_code write_zero_bytes(uint64_t offset_bytes, uint64_t length_bytes);
 
+  bool direct_;
   base::UniqueFd fd_;
+  uint32_t block_bytes_;
   uint64_t size_bytes_;
   bool read_only_;
   std::string identity_;

@@ -3,66 +3,18 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cstring>
 #include <iterator>
 #include <utility>
+
+#include "backend/buffer_cursor.hpp"
 
 namespace vmm::backend {
 namespace {
 
-// Walks a list of buffers from its start.
-class Cursor {
- public:
-  explicit Cursor(std::span<const iovec> buffers) : rest_(buffers) {
-    for (const iovec& buffer : buffers) left_ += buffer.iov_len;
-  }
-
-  uint64_t left() const { return left_; }
-
-  // The buffers of the next `length` bytes, which are there.
-  std::vector<iovec> take(uint64_t length) {
-    assert(length <= left_);
-    left_ -= length;
-    std::vector<iovec> taken;
-    while (length > 0) {
-      const iovec& buffer = rest_.front();
-      const uint64_t step = std::min<uint64_t>(length, buffer.iov_len - used_);
-      if (step > 0) taken.push_back({static_cast<std::byte*>(buffer.iov_base) + used_, step});
-      length -= step;
-      used_ += step;
-      if (used_ == buffer.iov_len) {
-        rest_ = rest_.subspan(1);
-        used_ = 0;
-      }
-    }
-    return taken;
-  }
-
- private:
-  std::span<const iovec> rest_;
-  size_t used_ = 0;  // of rest_'s first
-  uint64_t left_ = 0;
-};
-
-std::vector<std::byte> gather(std::span<const iovec> buffers, uint64_t length) {
-  std::vector<std::byte> data;
-  data.reserve(length);
-  for (const iovec& buffer : buffers) {
-    const auto* bytes = static_cast<const std::byte*>(buffer.iov_base);
-    data.insert(data.end(), bytes, bytes + buffer.iov_len);
-  }
+std::vector<std::byte> copy_of(std::span<const iovec> buffers, uint64_t length) {
+  std::vector<std::byte> data(length);
+  gather(buffers, data.data());
   return data;
-}
-
-void scatter(const std::byte* bytes, std::span<const iovec> buffers) {
-  for (const iovec& buffer : buffers) {
-    std::memcpy(buffer.iov_base, bytes, buffer.iov_len);
-    bytes += buffer.iov_len;
-  }
-}
-
-void clear(std::span<const iovec> buffers) {
-  for (const iovec& buffer : buffers) std::memset(buffer.iov_base, 0, buffer.iov_len);
 }
 
 }  // namespace
@@ -73,7 +25,7 @@ VolatileCache::VolatileCache(std::unique_ptr<BlockBackend> backend, uint64_t max
 }
 
 std::error_code VolatileCache::read(uint64_t offset_bytes, std::span<const iovec> into) {
-  Cursor buffers(into);
+  BufferCursor buffers(into);
   auto next = find(offset_bytes);
   while (buffers.left() > 0) {
     if (next == extents_.end() || next->first > offset_bytes) {
@@ -99,10 +51,10 @@ std::error_code VolatileCache::read(uint64_t offset_bytes, std::span<const iovec
 }
 
 std::error_code VolatileCache::write(uint64_t offset_bytes, std::span<const iovec> from) {
-  Cursor buffers(from);
+  BufferCursor buffers(from);
   while (buffers.left() > 0) {
     const uint64_t step = std::min(buffers.left(), kMaxExtentBytes);
-    Extent extent{Kind::kData, step, gather(buffers.take(step), step)};
+    Extent extent{Kind::kData, step, copy_of(buffers.take(step), step)};
     if (const auto error = keep(offset_bytes, std::move(extent))) return error;
     offset_bytes += step;
   }

@@ -36,6 +36,7 @@ class VolatileCache final : public BlockBackend {
                          uint64_t max_bytes = kDefaultMaxBytes);
 
   uint64_t size_bytes() const override { return backend_->size_bytes(); }
+  uint32_t block_bytes() const override { return backend_->block_bytes(); }
   bool read_only() const override { return backend_->read_only(); }
   std::string identity() const override { return backend_->identity(); }
 

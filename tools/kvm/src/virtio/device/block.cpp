@@ -18,7 +18,7 @@ virtio_blk_config make_config(const backend::BlockBackend& backend) {
   virtio_blk_config config{};
   config.capacity = backend.size_bytes() / backend::kSectorBytes;
   config.seg_max = kQueueMaxSizes[0] - kRequestOverheadSegments;
-  config.blk_size = backend::kSectorBytes;
+  config.blk_size = backend.block_bytes();
   config.max_discard_sectors = kMaxDiscardSectors;
   config.max_discard_seg = kMaxDiscardSegments;
   config.discard_sector_alignment = 1;

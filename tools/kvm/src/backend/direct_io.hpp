@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What O_DIRECT wants: offsets, lengths and addresses that are multiples of a block. Offsets and
+// lengths are the guest's, who is told the block's size; buffers lie where its driver put them, so
+// what is not aligned goes through a buffer of ours. Used by RawFile, which serialises the calls.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <system_error>
+
+namespace vmm::backend {
+
+// The block size for O_DIRECT on this file, a power of two and at least a sector.
+uint32_t direct_block_bytes(int fd);
+
+// As read_all() and write_all().
+std::error_code read_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
+                            std::span<const iovec> into);
+std::error_code write_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
+                             std::span<const iovec> from);
+
+}  // namespace vmm::backend

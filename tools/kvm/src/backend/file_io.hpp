@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// System calls on an image file, repeated until all is done: what the backends that live in files
+// share. Failures are values, as they become the guest's I/O errors; any thread.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+#include <system_error>
+
+namespace vmm::backend {
+
+// All of the buffers, or an error; the end of the file is one.
+std::error_code read_all(int fd, uint64_t offset_bytes, std::span<const iovec> into);
+std::error_code write_all(int fd, uint64_t offset_bytes, std::span<const iovec> from);
+
+std::error_code sync_data(int fd);
+
+// fallocate(2) with these FALLOC_FL_* bits.
+std::error_code allocate(int fd, int mode, uint64_t offset_bytes, uint64_t length_bytes);
+
+// The file system does not know that way; another one may be tried.
+bool is_unsupported(const std::error_code& error);
+
+}  // namespace vmm::backend
