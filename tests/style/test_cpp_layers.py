@@ -19,6 +19,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "pci": frozenset(("base", "bus")),
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
     "backend": frozenset(("base",)),
+    "backend/qcow2": frozenset(("base", "backend")),
     "ninep": frozenset(("base",)),
     "virtio/queue": frozenset(("base", "memory")),
     "virtio": frozenset(("base", "memory", "virtio/queue")),

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// Follows every reference of an image before it is used: tables and clusters must lie where they
+// can, and, if the image will be written, be counted and belong to one place alone. So a corrupt
+// image is refused when it is attached, and no allocation can hit a cluster that is in use. Costs
+// reading all L2 tables, 64 KiB for each 512 MiB of data.
+#pragma once
+
+#include "backend/qcow2/header.hpp"
+#include "backend/qcow2/image_file.hpp"
+#include "backend/qcow2/mapping.hpp"
+#include "backend/qcow2/refcounts.hpp"
+
+namespace vmm::backend::qcow2 {
+
+// Throws base::ConfigError that names the first thing that is wrong.
+void check_image(const ImageFile& file, const Header& header, const Mapping& mapping,
+                 Refcounts& refcounts);
+
+}  // namespace vmm::backend::qcow2

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// From a cluster of the virtual disk to where its bytes are: the L1 table, kept whole, and L2
+// tables, read when needed. Changes stay in memory until write_back(). Every entry is checked when
+// it is read: offsets that are misaligned or outside of the file are errors, not places. Owned by
+// an Image, which serialises the calls.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <system_error>
+#include <unordered_map>
+#include <variant>
+#include <vector>
+
+#include "backend/qcow2/header.hpp"
+#include "backend/qcow2/image_file.hpp"
+#include "backend/qcow2/refcounts.hpp"
+
+namespace vmm::backend::qcow2 {
+
+// Where a cluster's bytes are.
+struct Cluster {
+  enum class Kind { kUnallocated, kZero, kData, kCompressed };
+  Kind kind = Kind::kUnallocated;
+  uint64_t offset = 0;  // in the file; 0 for none. A zero cluster may have one that waits for it.
+  uint64_t length = 0;  // of a compressed cluster, an upper bound
+
+  static Cluster data(uint64_t offset) { return {Kind::kData, offset, 0}; }
+  static Cluster zero(uint64_t offset = 0) { return {Kind::kZero, offset, 0}; }
+};
+
+class Mapping {
+ public:
+  Mapping(ImageFile& file, const Header& header) : file_(file), header_(header) {}
+  std::error_code load();
+
+  std::variant<Cluster, std::error_code> find(uint64_t cluster);
+
+  // Any kind but a compressed one.
+  std::error_code set(uint64_t cluster, const Cluster& to, Refcounts& refcounts);
+
+  // L2 tables, then, synced, the L1 table that leads to new ones.
+  std::error_code write_back();
+  bool dirty() const { return dirty_; }
+  // So much waits in memory that it is time to write it back.
+  bool full() const;
+
+  const std::vector<uint64_t>& l1() const { return l1_; }
+  // Nothing for an entry that makes no sense.
+  std::optional<Cluster> decode(uint64_t entry) const;
+
+ private:
+  struct Table {
+    uint64_t offset;
+    std::vector<uint64_t> entries;
+    bool dirty = false;
+    bool fresh = false;  // the L1 table on disk does not lead to it yet
+  };
+  using Found = std::variant<Table*, std::error_code>;
+
+  Found table_of(uint64_t cluster);
+  Found make_table(uint64_t cluster, Refcounts& refcounts);
+  void forget_clean_tables();
+
+  ImageFile& file_;
+  const Header& header_;
+  std::vector<uint64_t> l1_;
+  bool l1_dirty_ = false;
+  std::unordered_map<uint64_t, Table> tables_;  // by their place in the L1 table
+  bool dirty_ = false;
+};
+
+}  // namespace vmm::backend::qcow2
