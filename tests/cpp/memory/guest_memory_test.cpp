@@ -103,4 +103,17 @@ TEST_CASE("ring indices must be aligned") {
   CHECK_FALSE(memory.load_acquire_u16(GuestAddress{kMiB}));
 }
 
+TEST_CASE("release gives back the whole pages of a range and nothing else") {
+  GuestMemory memory(kMiB);
+  std::array<std::byte, 3 * 4096> ones;
+  ones.fill(std::byte{1});
+  REQUIRE(memory.write(GuestAddress{0}, ones));
+  CHECK(memory.release(*memory.slice(GuestAddress{8}, 2 * 4096)) == 4096);
+  CHECK(memory.release(*memory.slice(GuestAddress{8}, 100)) == 0);
+  CHECK(memory.read_object<uint8_t>(GuestAddress{4095}) == 1);
+  CHECK(memory.read_object<uint8_t>(GuestAddress{4096}) == 0);
+  CHECK(memory.read_object<uint8_t>(GuestAddress{8191}) == 0);
+  CHECK(memory.read_object<uint8_t>(GuestAddress{8192}) == 1);
+}
+
 }  // namespace vmm::memory

@@ -20,6 +20,7 @@
 #include "guest_driver.hpp"
 #include "memory_backend.hpp"
 #include "mock_net.hpp"
+#include "virtio/device/balloon.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/net.hpp"
@@ -329,6 +330,12 @@ TEST_CASE("a hostile driver cannot harm the block device") {
 TEST_CASE("a hostile driver cannot harm the entropy device") {
   virtio::Rng rng;
   torment(rng, 1, 1);
+}
+
+TEST_CASE("a hostile driver cannot harm the balloon") {
+  memory::GuestMemory memory(MockDriver::kMemoryBytes);
+  virtio::Balloon balloon(memory, 16);
+  torment(balloon, 4, 1);
 }
 
 TEST_CASE("a hostile driver cannot harm a share") {

@@ -16,9 +16,11 @@
 #include "memory_backend.hpp"
 #include "mock_net.hpp"
 #include "temporary_folder.hpp"
+#include "virtio/device/balloon.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/net.hpp"
+#include "virtio/device/ninep.hpp"
 #include "virtio/device/rng.hpp"
 #include "virtio/device/vsock.hpp"
 
@@ -98,6 +100,27 @@ struct VsockSpecimen final : Specimen {
   virtio::Vsock vsock{loop, 3, folder / "v"};
 };
 
+struct BalloonSpecimen final : Specimen {
+  virtio::Device& device() override { return balloon; }
+  uint16_t queues() override { return 4; }
+  uint16_t queue() override { return 0; }
+  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 16)}; }
+
+  memory::GuestMemory own_memory{1 << 20};
+  virtio::Balloon balloon{own_memory, 0};
+};
+
+struct ShareSpecimen final : Specimen {
+  virtio::Device& device() override { return share; }
+  uint16_t queues() override { return 1; }
+  uint16_t queue() override { return 0; }
+  // Answered with an error, as no session has begun.
+  std::vector<Buffer> request(memory::GuestMemory&) override {
+    return {readable(kBuffers, 16), writable(kBuffers + 0x1000, 64)};
+  }
+  virtio::Ninep share{ninep::Share("/", true), "root"};
+};
+
 const struct {
   std::string name;
   std::function<std::unique_ptr<Specimen>()> make;
@@ -107,6 +130,8 @@ const struct {
     {"console", [] { return std::make_unique<ConsoleSpecimen>(); }},
     {"net", [] { return std::make_unique<NetSpecimen>(); }},
     {"vsock", [] { return std::make_unique<VsockSpecimen>(); }},
+    {"balloon", [] { return std::make_unique<BalloonSpecimen>(); }},
+    {"share", [] { return std::make_unique<ShareSpecimen>(); }},
 };
 
 // What a driver does to a queue, and the words that say so.

@@ -97,6 +97,18 @@ bool GuestMemory::drop_mapping(GuestAddress address) {
   return mprotect(page->data(), page->size(), PROT_READ | PROT_WRITE) == 0 && changed;
 }
 
+uint64_t GuestMemory::release(std::span<std::byte> range) {
+  const auto start = reinterpret_cast<uintptr_t>(range.data());
+  const auto base = reinterpret_cast<uintptr_t>(base_);
+  if (start < base || start - base > size_ || range.size() > size_ - (start - base)) return 0;
+  const uintptr_t first = (start + kPageSize - 1) / kPageSize * kPageSize;
+  const uintptr_t end = (start + range.size()) / kPageSize * kPageSize;
+  if (end <= first) return 0;
+  // Refused for pages that are locked, or parts of reserved huge pages: those stay as they are.
+  const int result = madvise(range.data() + (first - start), end - first, MADV_DONTNEED);
+  return result == 0 ? end - first : 0;
+}
+
 uint16_t* GuestMemory::aligned_u16(GuestAddress address) const {
   if (address.value % alignof(uint16_t) != 0) return nullptr;
   const auto bytes = slice(address, sizeof(uint16_t));

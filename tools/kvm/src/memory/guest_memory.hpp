@@ -69,6 +69,10 @@ class GuestMemory {
   // stays accessible and keeps its content. False when there is no such page, or the host refuses.
   bool drop_mapping(GuestAddress address);
 
+  // Gives the whole pages of a range, which slice() returned, back to the host: they read as zeroes
+  // afterwards. Returns how many bytes that were; none of what lies elsewhere.
+  uint64_t release(std::span<std::byte> range);
+
   std::span<const Region> regions() const { return regions_; }
   uint64_t size() const { return size_; }
 

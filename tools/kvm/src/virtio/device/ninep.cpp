@@ -2,6 +2,7 @@
 #include "virtio/device/ninep.hpp"
 
 #include <linux/virtio_9p.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
 #include <algorithm>
@@ -54,7 +55,9 @@ Ninep::Ninep(ninep::Share share, const std::string& tag)
 
 uint32_t Ninep::type() const { return VIRTIO_ID_9P; }
 
-uint64_t Ninep::features() const { return 1ULL << VIRTIO_9P_MOUNT_TAG; }
+uint64_t Ninep::features() const {
+  return 1ULL << VIRTIO_9P_MOUNT_TAG | 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
+}
 
 std::span<const uint16_t> Ninep::queue_max_sizes() const { return kQueueMaxSizes; }
 
@@ -82,6 +85,12 @@ void Ninep::reset() {
   const std::lock_guard lock(mutex_);
   queues_.stop();
   server_.reset();
+}
+
+void Ninep::start_queue(uint16_t index, Queue queue) {
+  const std::lock_guard lock(mutex_);
+  queues_.start(index, std::move(queue));
+  serve();
 }
 
 void Ninep::serve() {

@@ -31,6 +31,7 @@ class Ninep final : public Device {
   void notify(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
+  void start_queue(uint16_t index, Queue queue) override;
 
  private:
   void serve();
