@@ -37,6 +37,8 @@ def build_and_boot(
     disk: list[str] | None = None,
     net: list[str] | None = None,
     vsock: str = "",
+    share: list[str] | None = None,
+    balloon: int = -1,
     shell: bool = False,
     timeout: float = 6.0,
     deadline: float = 3600.0,

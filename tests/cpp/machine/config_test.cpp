@@ -74,6 +74,42 @@ TEST_CASE("each refusal names the value and the mend") {
   CHECK(contains(failure(config), "disk a.img: read-only with a volatile write cache; use one"));
 }
 
+TEST_CASE("a disk's format is said, never guessed") {
+  MachineConfig config = valid();
+  config.disks = {{"a.img"}};
+  CHECK(config.disks[0].format == "raw");
+  config.disks[0].format = "vmdk";
+  CHECK(contains(failure(config), "its format is \"vmdk\"; use raw or qcow2"));
+  config.disks[0].format = "qcow2";
+  CHECK(failure(config).empty());
+  config.disks[0].direct = true;
+  CHECK(contains(failure(config), "direct is for raw images"));
+}
+
+TEST_CASE("shares have tags, each another one") {
+  MachineConfig config = valid();
+  config.shares = {{"/a", "work", false}, {"/b", "", true}};
+  CHECK(contains(failure(config), "share /b: its tag \"\" has 0 characters; use 1 to 31"));
+  config.shares[1].tag = std::string(32, 'x');
+  CHECK(contains(failure(config), "has 32 characters"));
+  config.shares[1].tag = "work";
+  CHECK(contains(failure(config), "two shares have the tag work"));
+  config.shares[1].tag = "more";
+  CHECK(failure(config).empty());
+  CHECK(count_virtio_devices(config) == 4);
+  for (int i = 0; i < 20; ++i) config.shares.push_back({"/c", "c" + std::to_string(i), true});
+  CHECK(contains(failure(config), "22 shares are too many"));
+}
+
+TEST_CASE("a balloon leaves the guest some memory") {
+  MachineConfig config = valid();
+  config.balloon_mib = config.memory_mib - 1;
+  CHECK(failure(config).empty());
+  CHECK(count_virtio_devices(config) == 3);
+  config.balloon_mib = config.memory_mib;
+  CHECK(contains(failure(config), "256 MiB of 256: leave the guest some"));
+}
+
 TEST_CASE("virtio devices have a limit, which counts the console and the rng") {
   MachineConfig config = valid();
   config.disks.resize(14);

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.run.machine import command_line, parse_disk
+from kvm.run.machine import command_line, parse_disk, parse_share
 from kvm.run.options import BootOptions, parse_memory
-from kvm.vm.spec import DiskSpec
+from kvm.vm.spec import DiskSpec, ShareSpec
 
 
 @pytest.mark.parametrize(
@@ -72,12 +72,36 @@ def test_a_disk_has_one_mode(tmp_path: Path) -> None:
     assert parse_disk(f"{path},volatile") == DiskSpec(path, volatile=True)
 
 
+def test_a_disk_has_the_format_that_is_said_or_that_its_name_says(tmp_path: Path) -> None:
+    image = tmp_path / "d.qcow2"
+    assert parse_disk(f"{image}") == DiskSpec(image, format="qcow2")
+    assert parse_disk(f"{image},raw,direct") == DiskSpec(image, direct=True)
+    other = tmp_path / "d.img"
+    assert parse_disk(f"{other},qcow2,ro") == DiskSpec(other, read_only=True, format="qcow2")
+
+
+def test_a_share_has_the_name_of_its_folder_unless_it_is_given_one(tmp_path: Path) -> None:
+    assert parse_share(f"{tmp_path}") == ShareSpec(tmp_path, tmp_path.name)
+    assert parse_share(f"{tmp_path},ro,tag=work") == ShareSpec(tmp_path, "work", read_only=True)
+    with pytest.raises(UserError, match="unknown word 'wr'"):
+        parse_share(f"{tmp_path},wr")
+
+
+def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
+    options = BootOptions(shares=(f"{tmp_path},tag=a", f"{tmp_path},ro,tag=b"))
+    assert "toolskvm.shares=a,b:ro" in command_line(options).split()
+    assert options.arguments() == f"--share={tmp_path},tag=a --share={tmp_path},ro,tag=b"
+    assert "toolskvm.shares" not in command_line(BootOptions())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ("d,wo", "unknown mode 'wo'"),
         ("d,ro,volatile", "can't be combined, as in 'ro,volatile'"),
         ("d,volatile,rw", "can't be combined, as in 'volatile,rw'"),
+        ("d,raw,qcow2", "can't be combined, as in 'raw,qcow2'"),
+        ("d,direct,direct", "can't be combined, as in 'direct,direct'"),
     ],
 )
 def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:

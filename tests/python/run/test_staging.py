@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from kvm.errors import UserError
 from kvm.project import Project
 from kvm.run.staging import staged
-from kvm.vm.spec import DiskSpec, MachineSpec
+from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 
 @pytest.fixture
@@ -61,3 +63,30 @@ def test_built_artifacts_are_not_staged(project: Project) -> None:
     kernel.write_bytes(b"x")
     with staged(MachineSpec(kernel, None, ""), "lab", project, project.build / "run") as f:
         assert f.spec.kernel == kernel
+
+
+def test_a_lab_host_finds_backing_files_where_the_image_was(
+    project: Project, tmp_path: Path
+) -> None:
+    image = tmp_path / "disk.qcow2"
+    image.write_bytes(b"x")
+    (tmp_path / "kernel").write_bytes(b"x")
+    spec = MachineSpec(tmp_path / "kernel", None, "", disks=(DiskSpec(image, format="qcow2"),))
+    with staged(spec, "lab", project, project.build / "run") as files:
+        assert files.spec.disks[0].path != image
+        assert files.spec.disks[0].backing_folder == tmp_path
+
+
+def test_a_lab_host_writes_shares_only_where_it_can(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "kernel").write_bytes(b"x")
+    spec = MachineSpec(tmp_path / "kernel", None, "")
+
+    def stage(share: ShareSpec, host: str) -> None:
+        with staged(replace(spec, shares=(share,)), host, project, project.build / "run") as files:
+            assert files.spec.shares == (share,)
+
+    stage(ShareSpec(tmp_path, "t", read_only=True), "lab")
+    stage(ShareSpec(project.build, "t"), "lab")
+    stage(ShareSpec(tmp_path, "t"), "native")
+    with pytest.raises(UserError, match="can't write to"):
+        stage(ShareSpec(tmp_path, "t"), "lab")

@@ -27,6 +27,16 @@ class DiskConfig:
     path: str
     read_only: bool
     volatile_cache: bool
+    format: str = "raw"
+    direct: bool = False
+    backing_folder: str = ""
+
+
+@dataclass
+class ShareConfig:
+    path: str
+    tag: str
+    read_only: bool
 
 
 class MachineConfig:
@@ -44,6 +54,8 @@ class FakeMachine:
 
     started_ns = 123
     load_ns = 45
+    balloon_mib = 0
+    asked = False
     cmdline = "quiet"
     events_offered = "hypercall"
     events_seen = "hypercall"
@@ -87,6 +99,17 @@ class FakeMachine:
             end.close()
         os.close(self.stopped_fd)
 
+    def set_balloon(self, mib: int) -> None:
+        if mib >= 256:
+            raise ConfigError("leave the guest some")
+        self.balloon_mib = mib
+
+    def ask_balloon_statistics(self) -> None:
+        self.asked = True
+
+    def balloon(self) -> dict[str, object] | None:
+        return {"target_bytes": self.balloon_mib << 20, "statistics": {4: 1000}}
+
     def exits(self) -> dict[str, dict[str, int]]:
         return {"reasons": {"io": 1}, "ports": {"0xcf9": 1}, "devices": {"reset": 1}}
 
@@ -117,7 +140,10 @@ def module() -> ModuleType:
         made.append(FakeMachine(config))
         return made[-1]
 
-    members = (ConfigError, LoadError, KvmError, DiskConfig, MachineConfig, StopInfo)
+    members = (
+        *(ConfigError, LoadError, KvmError),
+        *(DiskConfig, ShareConfig, MachineConfig, StopInfo),
+    )
     for member in members:
         setattr(core, member.__name__, member)
     core.__dict__.update(Machine=create, made=made)

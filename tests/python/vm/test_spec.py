@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kvm.errors import UserError
 from kvm.vm.network import Forward, NetKind, NetSpec, VsockSpec
-from kvm.vm.spec import DiskSpec, MachineSpec
+from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 
 @pytest.fixture
@@ -26,6 +28,8 @@ def spec(tmp_path: Path) -> MachineSpec:
         disks=(
             DiskSpec(tmp_path / "disk", read_only=True),
             DiskSpec(tmp_path / "disk", volatile=True),
+            DiskSpec(tmp_path / "disk", format="qcow2", backing_folder=tmp_path),
+            DiskSpec(tmp_path / "disk", direct=True),
         ),
         transport="pci",
         ring="packed",
@@ -34,6 +38,8 @@ def spec(tmp_path: Path) -> MachineSpec:
             NetSpec(NetKind.TAP, tap="tap0", queues=2, host_address="192.168.7.1/24"),
         ),
         vsock=VsockSpec(tmp_path / "v.sock", cid=7),
+        balloon_mib=64,
+        shares=(ShareSpec(tmp_path, "work"), ShareSpec(tmp_path, "more", read_only=True)),
         log_buf=(0x1000, 0x2000),
     )
 
@@ -66,6 +72,7 @@ def test_a_disk_is_durable_unless_its_json_says_otherwise() -> None:
         {"kernel": "/k", "cmdline": "", "vcpu": 1},
         {"kernel": "/k", "cmdline": "", "vcpus": "many"},
         {"kernel": "/k", "cmdline": "", "disks": [{"path": "/d"}]},
+        {"kernel": "/k", "cmdline": "", "shares": [{"path": "/d", "tag": "d"}]},
         {"kernel": "/k", "cmdline": "", "log_buf": [1]},
         {"kernel": "/k", "cmdline": "", "nets": [{"kind": "bridge"}]},
         {"kernel": "/k", "cmdline": "", "nets": [{"kind": "user", "forwards": [[1]]}]},
@@ -108,3 +115,36 @@ def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:
         replace(spec, disks=(DiskSpec(gone, False),)).validate()
     with pytest.raises(UserError, match="is a directory"):
         replace(spec, kernel=tmp_path).validate()
+
+
+@pytest.mark.parametrize(
+    ("share", "words"),
+    [
+        (ShareSpec(Path("/nowhere"), "work"), "/nowhere is not a folder"),
+        (ShareSpec(Path("/"), ""), "has the tag ''"),
+        (ShareSpec(Path("/"), "a,b"), "has the tag 'a,b'"),
+        (ShareSpec(Path("/"), "../a"), "has the tag '../a'"),
+        (ShareSpec(Path("/"), "x" * 32), "has the tag"),
+    ],
+)
+def test_a_bad_share_is_named(spec: MachineSpec, share: ShareSpec, words: str) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        replace(spec, shares=(share,)).validate()
+
+
+def test_two_shares_need_two_tags(spec: MachineSpec, tmp_path: Path) -> None:
+    same = ShareSpec(tmp_path, "work")
+    with pytest.raises(UserError, match="two shares have the same tag"):
+        replace(spec, shares=(same, same)).validate()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [({"format": "vmdk"}, "'vmdk'"), ({"format": "qcow2", "direct": True}, "direct is for raw")],
+)
+def test_a_bad_disk_format_is_named(
+    spec: MachineSpec, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    disk = replace(DiskSpec(tmp_path / "disk"), **changes)
+    with pytest.raises(UserError, match=words):
+        replace(spec, disks=(disk,)).validate()

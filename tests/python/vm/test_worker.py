@@ -216,3 +216,15 @@ def test_a_lot_of_output_arrives_whole_through_a_slow_reader(worker: Any) -> Non
         machine.agent.sendall(frame)
         total += len(b64decode(worker.event()["data"]))
     assert total == 40 * 60000
+
+
+def test_the_balloon_is_set_and_asked_while_the_machine_runs(worker: Worker) -> None:
+    machine = worker.start()
+    worker.send({"balloon": 64})
+    worker.send({"balloon_stats": True})
+    event = worker.event()
+    assert event["event"] == "balloon"
+    assert event["state"] == {"target_bytes": 64 << 20, "statistics": {"4": 1000}}
+    assert machine.asked
+    worker.send({"balloon": 1000})
+    assert worker.event() == {"event": "balloon", "error": "leave the guest some"}

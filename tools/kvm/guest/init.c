@@ -28,6 +28,7 @@
 #include "options.h"
 #include "port.h"
 #include "say.h"
+#include "shares.h"
 
 #define PORT_NAME "org.toolskvm.agent"
 
@@ -61,6 +62,7 @@ static void serve_guest(void)
 
 	mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
 	make_folder("/root");
+	mount_shares();
 	if (chdir("/root") < 0)
 		say_errno("cannot enter /root");
 	if (port_open(&port, PORT_NAME))

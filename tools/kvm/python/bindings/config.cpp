@@ -14,14 +14,26 @@ void bind_config(py::module_& module) {
   using machine::ForwardConfig;
   using machine::MachineConfig;
   using machine::NetConfig;
+  using machine::ShareConfig;
   using machine::VsockConfig;
 
   py::class_<DiskConfig>(module, "DiskConfig")
-      .def(py::init<std::string, bool, bool>(), py::arg("path"), py::arg("read_only"),
-           py::arg("volatile_cache"))
+      .def(py::init<std::string, bool, bool, std::string, bool, std::string>(), py::arg("path"),
+           py::arg("read_only"), py::arg("volatile_cache"), py::arg("format") = "raw",
+           py::arg("direct") = false, py::arg("backing_folder") = "")
       .def_readwrite("path", &DiskConfig::path)
       .def_readwrite("read_only", &DiskConfig::read_only)
-      .def_readwrite("volatile_cache", &DiskConfig::volatile_cache);
+      .def_readwrite("volatile_cache", &DiskConfig::volatile_cache)
+      .def_readwrite("format", &DiskConfig::format)
+      .def_readwrite("direct", &DiskConfig::direct)
+      .def_readwrite("backing_folder", &DiskConfig::backing_folder);
+
+  py::class_<ShareConfig>(module, "ShareConfig")
+      .def(py::init<std::string, std::string, bool>(), py::arg("path"), py::arg("tag"),
+           py::arg("read_only"))
+      .def_readwrite("path", &ShareConfig::path)
+      .def_readwrite("tag", &ShareConfig::tag)
+      .def_readwrite("read_only", &ShareConfig::read_only);
 
   py::class_<ForwardConfig>(module, "ForwardConfig")
       .def(py::init<bool, std::string, uint16_t, uint16_t>(), py::arg("udp"),
@@ -51,6 +63,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("disks", &MachineConfig::disks)
       .def_readwrite("nets", &MachineConfig::nets)
       .def_readwrite("vsock", &MachineConfig::vsock)
+      .def_readwrite("shares", &MachineConfig::shares)
+      .def_readwrite("balloon_mib", &MachineConfig::balloon_mib)
       .def_readwrite("rng", &MachineConfig::rng)
       .def_readwrite("guest_events", &MachineConfig::guest_events)
       .def_readwrite("transport", &MachineConfig::transport)

@@ -131,6 +131,19 @@ py::bytes unsent_events(const OwnedMachine& owned) {
   return py::bytes(reinterpret_cast<const char*>(record.data()), record.size());
 }
 
+py::object balloon(const OwnedMachine& owned) {
+  const auto state = owned.get().balloon();
+  if (!state) return py::none();
+  constexpr uint64_t kPageBytes = 4096;
+  py::dict all;
+  all["target_bytes"] = state->target_pages * kPageBytes;
+  all["actual_bytes"] = state->actual_pages * kPageBytes;
+  all["reported_bytes"] = state->reported_bytes;
+  all["statistics_count"] = state->statistics_count;
+  all["statistics"] = state->statistics;
+  return all;
+}
+
 }  // namespace
 
 void bind_machine(py::module_& module) {
@@ -163,6 +176,13 @@ void bind_machine(py::module_& module) {
       .def_property_readonly("events_offered", &events_offered)
       .def_property_readonly("events_seen", &events_seen)
       .def("unsent_events", &unsent_events)
+      .def("balloon", &balloon)
+      .def("ask_balloon_statistics",
+           [](const OwnedMachine& m) { m.get().ask_balloon_statistics(); })
+      .def(
+          "set_balloon",
+          [](const OwnedMachine& m, uint64_t mib) { m.get().set_balloon_target(mib); },
+          py::arg("mib"))
       .def("exits", &exits)
       .def("last_exits", [](const OwnedMachine& m) { return m.get().last_exits(); })
       .def("registers", &registers)

@@ -19,7 +19,27 @@ class DiskConfig:
     read_only: bool
     volatile_cache: bool
     """Writes stay in this process until the guest flushes them; not with ``read_only``."""
-    def __init__(self, path: str, read_only: bool, volatile_cache: bool) -> None: ...
+    format: str
+    """raw or qcow2."""
+    direct: bool
+    """Past the host's page cache; raw alone."""
+    backing_folder: str
+    """Where relative names of backing files count from; empty: the image's own folder."""
+    def __init__(
+        self,
+        path: str,
+        read_only: bool,
+        volatile_cache: bool,
+        format: str = "raw",
+        direct: bool = False,
+        backing_folder: str = "",
+    ) -> None: ...
+
+class ShareConfig:
+    path: str
+    tag: str
+    read_only: bool
+    def __init__(self, path: str, tag: str, read_only: bool) -> None: ...
 
 class ForwardConfig:
     """A port of the host that leads to one of the guest's."""
@@ -57,7 +77,10 @@ class MachineConfig:
     nets: list[NetConfig]
     """Assign a whole list: reading gives a copy."""
     vsock: VsockConfig
+    shares: list[ShareConfig]
     rng: bool
+    balloon_mib: int | None
+    """How much the guest is to give up at the start; None for no balloon."""
     guest_events: str
     transport: str
     ring: str
@@ -85,6 +108,15 @@ class Exits(TypedDict):
     reasons: dict[str, int]
     ports: dict[str, int]
     devices: dict[str, int]
+
+class Balloon(TypedDict):
+    target_bytes: int
+    actual_bytes: int
+    reported_bytes: int
+    """Given back because the guest reported it as free, all told."""
+    statistics_count: int
+    statistics: dict[int, int]
+    """The guest's latest, by VIRTIO_BALLOON_S_* number."""
 
 class Machine:
     def __init__(self, config: MachineConfig) -> None:
@@ -128,6 +160,11 @@ class Machine:
     @property
     def load_ns(self) -> int:
         """How long it took to put kernel and initrd in guest memory."""
+    def set_balloon(self, mib: int) -> None:
+        """How much the guest is to give up. Raises ConfigError."""
+    def ask_balloon_statistics(self) -> None:
+        """``balloon`` has them some time later."""
+    def balloon(self) -> Balloon | None: ...
     def exits(self) -> Exits: ...
     def last_exits(self) -> list[str]: ...
     def registers(self) -> list[dict[str, int]]:

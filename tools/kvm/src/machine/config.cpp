@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/config.hpp"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "arch/x86_64/cpu_model.hpp"
@@ -34,19 +35,59 @@ void validate_virtio(const MachineConfig& config) {
   if (devices <= most) return;
   const size_t surplus = devices - most;
   const bool disks = config.disks.size() >= surplus;
-  const size_t count = disks ? config.disks.size() : config.nets.size();
-  throw ConfigError(std::to_string(count) + (disks ? " disks" : " network interfaces") +
+  const bool shares = !disks && config.shares.size() >= surplus;
+  const size_t count = disks    ? config.disks.size()
+                       : shares ? config.shares.size()
+                                : config.nets.size();
+  throw ConfigError(std::to_string(count) +
+                    (disks    ? " disks"
+                     : shares ? " shares"
+                              : " network interfaces") +
                     " are too many: a machine has " + std::to_string(most) +
                     " virtio devices, so use at most " +
                     std::to_string(count > surplus ? count - surplus : 0));
 }
 
+void validate(const DiskConfig& disk) {
+  if (disk.read_only && disk.volatile_cache) {
+    throw ConfigError("disk " + disk.path +
+                      ": read-only with a volatile write cache; use one of the two");
+  }
+  if (disk.format != "raw" && disk.format != "qcow2") {
+    throw ConfigError("disk " + disk.path + ": its format is \"" + disk.format +
+                      "\"; use raw or qcow2");
+  }
+  if (disk.direct && disk.format != "raw") {
+    throw ConfigError("disk " + disk.path + ": direct is for raw images; leave it out");
+  }
+}
+
+void validate(const std::vector<ShareConfig>& shares) {
+  for (auto share = shares.begin(); share != shares.end(); ++share) {
+    if (share->tag.empty() || share->tag.size() > ShareConfig::kMaxTagBytes) {
+      throw ConfigError("share " + share->path + ": its tag \"" + share->tag + "\" has " +
+                        std::to_string(share->tag.size()) + " characters; use 1 to " +
+                        std::to_string(ShareConfig::kMaxTagBytes));
+    }
+    const auto same = [&](const ShareConfig& other) { return other.tag == share->tag; };
+    if (std::any_of(shares.begin(), share, same)) {
+      throw ConfigError("two shares have the tag " + share->tag + "; give each a tag of its own");
+    }
+  }
+}
+
 }  // namespace
+
+void validate_balloon(uint64_t target_mib, uint64_t memory_mib) {
+  if (target_mib < memory_mib) return;
+  throw ConfigError("the balloon is to take " + std::to_string(target_mib) + " MiB of " +
+                    std::to_string(memory_mib) + ": leave the guest some");
+}
 
 size_t count_virtio_devices(const MachineConfig& config) {
   if (config.payload) return 0;
-  return 1 + config.disks.size() + config.nets.size() + (config.vsock.path.empty() ? 0 : 1) +
-         (config.rng ? 1 : 0);
+  return 1 + config.disks.size() + config.shares.size() + config.nets.size() +
+         (config.vsock.path.empty() ? 0 : 1) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0);
 }
 
 void validate(const MachineConfig& config) {
@@ -64,12 +105,9 @@ void validate(const MachineConfig& config) {
                       " MiB: with huge pages use an even number");
   }
   static_cast<void>(arch::parse_cpu_model(config.cpu));
-  for (const DiskConfig& disk : config.disks) {
-    if (disk.read_only && disk.volatile_cache) {
-      throw ConfigError("disk " + disk.path +
-                        ": read-only with a volatile write cache; use one of the two");
-    }
-  }
+  for (const DiskConfig& disk : config.disks) validate(disk);
+  validate(config.shares);
+  if (config.balloon_mib) validate_balloon(*config.balloon_mib, config.memory_mib);
   validate_networks(config);
   const std::string& events = config.guest_events;
   if (events != "auto" && events != "port" && events != "none") {
@@ -85,6 +123,9 @@ void validate(const MachineConfig& config) {
   }
   if (config.payload && (!config.nets.empty() || !config.vsock.path.empty())) {
     throw ConfigError("a payload's machine has no network; leave net and vsock out");
+  }
+  if (config.payload && (!config.shares.empty() || config.balloon_mib)) {
+    throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
   }
   validate_virtio(config);
 }

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,7 +14,19 @@ namespace vmm::machine {
 struct DiskConfig {
   std::string path;
   bool read_only = false;
-  bool volatile_cache = false;  // lose at the machine's end what the guest has not flushed
+  bool volatile_cache = false;      // lose at the machine's end what the guest has not flushed
+  std::string format = "raw";       // or "qcow2"; never guessed, as a guest could write a header
+  bool direct = false;              // past the host's page cache; raw alone
+  std::string backing_folder = "";  // of relative backing file names; empty: the image's own
+};
+
+// A folder of the host that the guest mounts by its tag (9p, trans=virtio).
+struct ShareConfig {
+  static constexpr size_t kMaxTagBytes = 31;
+
+  std::string path;
+  std::string tag;
+  bool read_only = false;
 };
 
 // A port of the host that leads to one of the guest's.
@@ -54,7 +67,9 @@ struct MachineConfig {
   std::vector<DiskConfig> disks;
   std::vector<NetConfig> nets;
   VsockConfig vsock;
+  std::vector<ShareConfig> shares;
   bool rng = true;
+  std::optional<uint64_t> balloon_mib;  // how much to take at the start; nothing: no balloon
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by
   // port), "port" or "none".
   std::string guest_events = "auto";
@@ -75,8 +90,11 @@ void validate(const MachineConfig& config);
 // (CONFIG_VIRTIO_MMIO_CMDLINE_DEVICES), `virtio_devices` of them. PCI needs none.
 std::string full_command_line(const MachineConfig& config, size_t virtio_devices);
 
-// How many virtio devices this configuration asks for: the console, the disks, the network
-// interfaces, the vsock, the rng; none for a payload.
+// The same as validate() for the balloon's target, which may change while the machine runs.
+void validate_balloon(uint64_t target_mib, uint64_t memory_mib);
+
+// How many virtio devices this configuration asks for: the console, the disks, the shares, the
+// network interfaces, the vsock, the rng, the balloon; none for a payload.
 size_t count_virtio_devices(const MachineConfig& config);
 
 }  // namespace vmm::machine

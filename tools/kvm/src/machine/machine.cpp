@@ -14,10 +14,10 @@
 #include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/mptable.hpp"
 #include "arch/x86_64/registers.hpp"
-#include "backend/raw_file.hpp"
-#include "backend/volatile_cache.hpp"
 #include "base/error.hpp"
+#include "machine/disk.hpp"
 #include "machine/network.hpp"
+#include "machine/share.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
@@ -38,15 +38,13 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-std::unique_ptr<backend::BlockBackend> open_disk(const DiskConfig& disk) {
-  auto file = std::make_unique<backend::RawFile>(disk.path, disk.read_only);
-  if (!disk.volatile_cache) return file;
-  return std::make_unique<backend::VolatileCache>(std::move(file));
-}
-
 MachineConfig validated(MachineConfig config) {
   validate(config);
   return config;
+}
+
+uint32_t balloon_pages(uint64_t mib) {
+  return static_cast<uint32_t>(mib * layout::kMiB / layout::kPageSize);
 }
 
 void place(memory::GuestMemory& memory, uint64_t address, const std::vector<std::byte>& table) {
@@ -192,6 +190,9 @@ void Machine::add_virtio_devices() {
     add_virtio("virtio-block" + std::to_string(number),
                std::make_unique<virtio::Block>(open_disk(disk)));
   }
+  for (const ShareConfig& share : config_.shares) {
+    add_virtio("virtio-9p-" + share.tag, open_share(share));
+  }
   for (size_t number = 0; number < config_.nets.size(); ++number) {
     add_virtio("virtio-net" + std::to_string(number),
                make_net(loop_, config_.nets[number], number));
@@ -201,7 +202,27 @@ void Machine::add_virtio_devices() {
                                                                config_.vsock.path));
   }
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
+  if (config_.balloon_mib) {
+    auto balloon = std::make_unique<virtio::Balloon>(memory_, balloon_pages(*config_.balloon_mib));
+    balloon_ = balloon.get();
+    add_virtio("virtio-balloon", std::move(balloon));
+  }
   assert(virtio_.size() == count_virtio_devices(config_));
+}
+
+void Machine::set_balloon_target(uint64_t mib) {
+  if (balloon_ == nullptr) throw base::ConfigError("this machine has no balloon: give it one");
+  validate_balloon(mib, config_.memory_mib);
+  balloon_->set_target(balloon_pages(mib));
+}
+
+void Machine::ask_balloon_statistics() {
+  if (balloon_ != nullptr) balloon_->ask_for_statistics();
+}
+
+std::optional<virtio::BalloonState> Machine::balloon() const {
+  if (balloon_ == nullptr) return std::nullopt;
+  return balloon_->state();
 }
 
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {

@@ -45,6 +45,7 @@
 #include "machine/vcpu_thread.hpp"
 #include "machine/virtio_slot.hpp"
 #include "memory/guest_memory.hpp"
+#include "virtio/device/balloon.hpp"
 
 namespace vmm::machine {
 
@@ -88,6 +89,12 @@ class Machine : private devices::PowerControl, private RunControl {
   const memory::GuestMemory& memory() const { return memory_; }
   devices::EventPath events_offered() const { return events_path_; }
   const devices::GuestEvents& guest_events() const { return guest_events_; }
+
+  // The guest's memory balloon. Setting a target throws base::ConfigError if there is no balloon,
+  // or too little memory; asking brings newer statistics in some time later.
+  void set_balloon_target(uint64_t mib);
+  void ask_balloon_statistics();
+  std::optional<virtio::BalloonState> balloon() const;
 
   // After stop.
   std::vector<VcpuSnapshot> snapshots() const;
@@ -157,6 +164,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::EventPath events_path_ = devices::EventPath::kNone;
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
+  virtio::Balloon* balloon_ = nullptr;  // one of virtio_'s devices
   std::unique_ptr<SerialInput> serial_agent_input_;
 
   std::atomic<bool> stopping_{false};

@@ -37,6 +37,7 @@ def main(
     initrd: str,
     disk: list[str] | None,
     net: list[str] | None,
+    share: list[str] | None,
     timeout: float,
     deadline: float,
     json: str,
@@ -56,6 +57,7 @@ def main(
         initrd=Path(initrd) if initrd else None,
         disks=tuple(disk or ()),
         nets=tuple(net or ()),
+        shares=tuple(share or ()),
         timeout_s=timeout,
         deadline_s=deadline,
         pinned_only=locked,
@@ -158,6 +160,7 @@ def describe(options: BootOptions) -> str:
         f"memory:       {options.memory_mib} MiB",
         f"disks:        {', '.join(options.disks) or 'none'}",
         f"networks:     {' '.join(options.nets) or 'none'}",
+        f"shares:       {', '.join(options.shares) or 'none'}",
         f"runs:         {' '.join(options.command) or ('a shell' if options.shell else 'true')}",
     ]
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from kvm.run.conduct import Conduct
 from kvm.run.network import guest_words, parse_nets, parse_vsock
 from kvm.run.options import BootOptions
 from kvm.verdict.symbols import SystemMap
-from kvm.vm.spec import DiskSpec, MachineSpec
+from kvm.vm.spec import DISK_FORMATS, DiskSpec, MachineSpec, ShareSpec
 
 # Reset through port 0xcf9, which polls nothing, and at once after a panic.
 _ALWAYS = "reboot=p panic=-1"
@@ -31,19 +31,57 @@ def command_line(options: BootOptions) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last."""
     console = _IN_TREE if options.kernel is None else _STOCK
     bus = _NO_PCI if options.transport == "mmio" else ""
-    words = (_ALWAYS, console, bus, guest_words(parse_nets(options.nets)), options.append)
+    nets = guest_words(parse_nets(options.nets))
+    words = (_ALWAYS, console, bus, nets, _share_words(options), options.append)
     return " ".join(word for word in words if word)
 
 
+def _share_words(options: BootOptions) -> str:
+    """What our init is to mount."""
+    shares = [parse_share(share) for share in options.shares]
+    names = ",".join(share.tag + (":ro" if share.read_only else "") for share in shares)
+    return f"toolskvm.shares={names}" if names else ""
+
+
 def parse_disk(text: str) -> DiskSpec:
-    """``PATH``, ``PATH,ro``, ``PATH,rw`` or ``PATH,volatile``."""
-    path, _, mode = text.partition(",")
-    modes = f"write PATH or one of {', '.join(f'PATH,{known}' for known in _DISK_MODES)}"
-    if "," in mode:
-        raise UserError(f"--disk {text}: modes can't be combined, as in {mode!r}", modes)
-    if mode and mode not in _DISK_MODES:
-        raise UserError(f"--disk {text}: unknown mode {mode!r}", modes)
-    return DiskSpec(path=Path(path).absolute(), read_only=mode == "ro", volatile=mode == "volatile")
+    """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once.
+
+    An image is qcow2 if its name says so: what is in it may be a guest's.
+    """
+    path, *words = text.split(",")
+    mend = f"write PATH, then [,{'|'.join(_DISK_MODES)}][,{'|'.join(DISK_FORMATS)}][,direct]"
+    modes = [word for word in words if word in _DISK_MODES]
+    formats = [word for word in words if word in DISK_FORMATS]
+    direct = words.count("direct")
+    for word in words:
+        if word not in (*_DISK_MODES, *DISK_FORMATS, "direct"):
+            raise UserError(f"--disk {text}: unknown mode {word!r}", mend)
+    if len(modes) > 1 or len(formats) > 1 or direct > 1:
+        clash = next(kind for kind in (modes, formats, ["direct"] * direct) if len(kind) > 1)
+        raise UserError(f"--disk {text}: modes can't be combined, as in {','.join(clash)!r}", mend)
+    by_name = "qcow2" if path.endswith(".qcow2") else "raw"
+    return DiskSpec(
+        path=Path(path).absolute(),
+        read_only=modes == ["ro"],
+        volatile=modes == ["volatile"],
+        format=formats[0] if formats else by_name,
+        direct=bool(direct),
+    )
+
+
+def parse_share(text: str) -> ShareSpec:
+    """``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the tag is the folder's name otherwise."""
+    path, *words = text.split(",")
+    folder = Path(path).absolute()
+    tag, read_only = folder.name, False
+    for word in words:
+        if word in ("ro", "rw"):
+            read_only = word == "ro"
+        elif word.startswith("tag="):
+            tag = word.removeprefix("tag=")
+        else:
+            raise UserError(f"--share {text}: unknown word {word!r}", "write PATH[,ro][,tag=NAME]")
+    return ShareSpec(folder, tag, read_only)
 
 
 def machine_spec(
@@ -65,6 +103,8 @@ def machine_spec(
         disks=tuple(parse_disk(disk) for disk in options.disks),
         nets=tuple(net.spec for net in parse_nets(options.nets)),
         vsock=parse_vsock(options.vsock) if options.vsock else None,
+        shares=tuple(parse_share(share) for share in options.shares),
+        balloon_mib=options.balloon if options.balloon >= 0 else None,
         rng=conduct.rng if conduct is not None else True,
         guest_events=options.events,
         transport=options.transport,

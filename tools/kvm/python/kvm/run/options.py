@@ -25,12 +25,14 @@ HELP = {
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
     "initrd": "use this initrd instead of ours",
     "protocol": "how the kernel is entered: auto (by what it is), linux (its 64-bit entry) or pvh",
-    "disk": "attach a raw disk image: PATH, PATH,ro or PATH,volatile, which loses at the machine's "
-    "end what the guest did not flush (repeatable)",
+    "disk": "attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what the "
+    "guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct (repeatable)",
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
     "tap=NAME; 10.0.2.2 is the host there (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host",
+    "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
+    "balloon": "give the machine a memory balloon that takes this many MiB at the start",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
     "deadline": "seconds the whole run may take",
@@ -47,7 +49,7 @@ HELP = {
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 
-REPEATABLE = ["configitem", "append", "disk", "net"]
+REPEATABLE = ["configitem", "append", "disk", "net", "share"]
 
 TEST_HELP = {
     "k": "run only tests (cells) that match this expression",
@@ -106,6 +108,8 @@ class BootOptions:
     disks: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     vsock: str = ""
+    shares: tuple[str, ...] = ()
+    balloon: int = -1  # MiB; negative: no balloon
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
     allow_warnings: bool = False
@@ -156,6 +160,7 @@ class BootOptions:
             ("events", self.events if self.events != "auto" else ""),
             ("transport", self.transport if self.transport != "mmio" else ""),
             ("ring", self.ring if self.ring != "split" else ""),
+            ("balloon", str(self.balloon) if self.balloon >= 0 else ""),
             ("kernel", str(self.kernel or "")),
             ("initrd", str(self.initrd or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
@@ -168,6 +173,7 @@ class BootOptions:
         words += [f"--disk={disk}" for disk in self.disks]
         words += ["--hugepages"] * self.hugepages + ["--split-irqchip"] * self.split_irqchip
         words += [f"--net={net}" for net in self.nets]
+        words += [f"--share={share}" for share in self.shares]
         words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 

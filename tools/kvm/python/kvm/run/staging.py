@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.project import Project
-from kvm.vm.spec import MachineSpec
+from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 
 class Staged:
@@ -35,11 +35,16 @@ class Staged:
             initrd=None if spec.initrd is None else self._stage(spec.initrd, "initrd"),
             disks=tuple(
                 replace(
-                    disk, path=self._stage(disk.path, f"disk{number}", write=not disk.read_only)
+                    disk,
+                    path=self._stage(disk.path, f"disk{number}", write=not disk.read_only),
+                    backing_folder=disk.backing_folder or _backing_folder(disk),
                 )
                 for number, disk in enumerate(spec.disks)
             ),
         )
+
+        for share in spec.shares:
+            self._check_share(share)
 
     def in_user_s_words(self, text: str) -> str:
         """``text`` with the user's paths instead of the staged ones."""
@@ -54,6 +59,15 @@ class Staged:
                 with original.open("r+b") as target, staged.open("rb") as source:
                     shutil.copyfileobj(source, target, 1 << 20)
             staged.unlink(missing_ok=True)
+
+    def _check_share(self, share: ShareSpec) -> None:
+        """A folder can't be linked; a lab host reads all folders, and writes only ours."""
+        real = share.path.resolve()
+        if not share.read_only and not any(real.is_relative_to(folder) for folder in self._keep):
+            raise UserError(
+                f"a lab host can't write to {share.path}",
+                f"use {share.path},ro, or a folder in {self._keep[-1]}, or --host native",
+            )
 
     def _stage(self, path: Path, name: str, *, write: bool = False) -> Path:
         real = path.resolve()
@@ -70,6 +84,11 @@ class Staged:
                 self._copied.append(staged)
         self._originals[staged] = path
         return staged
+
+
+def _backing_folder(disk: DiskSpec) -> Path | None:
+    """A staged image has left the folder that its backing file's name counts from."""
+    return disk.path.parent if disk.format == "qcow2" else None
 
 
 @contextlib.contextmanager

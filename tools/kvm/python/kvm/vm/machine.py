@@ -107,6 +107,16 @@ class Machine:
     def load_ns(self) -> int:
         return self._core.load_ns
 
+    def set_balloon(self, mib: int) -> None:
+        """How much memory the guest is to give up; ``ValueError`` says why it can't be."""
+        self._core.set_balloon(mib)
+
+    def balloon(self) -> _core.Balloon | None:
+        """What the balloon holds and the guest last told; asks the guest for newer statistics."""
+        state = self._core.balloon()
+        self._core.ask_balloon_statistics()
+        return state
+
     def exits(self) -> _core.Exits:
         return self._core.exits()
 
@@ -134,12 +144,24 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.vcpus = spec.vcpus
     config.memory_mib = spec.memory_mib
     config.disks = [
-        _core.DiskConfig(str(disk.path), disk.read_only, disk.volatile) for disk in spec.disks
+        _core.DiskConfig(
+            str(disk.path),
+            disk.read_only,
+            disk.volatile,
+            disk.format,
+            disk.direct,
+            "" if disk.backing_folder is None else str(disk.backing_folder),
+        )
+        for disk in spec.disks
+    ]
+    config.shares = [
+        _core.ShareConfig(str(share.path), share.tag, share.read_only) for share in spec.shares
     ]
     config.nets = [_net(net) for net in spec.nets]
     if spec.vsock is not None:
         config.vsock = _core.VsockConfig(str(spec.vsock.path), spec.vsock.cid)
     config.rng = spec.rng
+    config.balloon_mib = spec.balloon_mib
     config.guest_events = spec.guest_events
     config.transport = spec.transport
     config.ring = spec.ring

@@ -6,6 +6,7 @@ Needs neither the compiled core nor a kernel tree, so anything may import it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,21 +21,82 @@ TRANSPORTS = ("mmio", "pci")
 RINGS = ("split", "packed")  # packed: offered besides the split kind
 PROTOCOLS = ("auto", "linux", "pvh", "multiboot", "flat")  # auto: by what the file is
 MIN_MEMORY_MIB = 32
+DISK_FORMATS = ("raw", "qcow2")
+_SHARE_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
 _DEFAULT_VCPUS = 1
 _DEFAULT_MEMORY_MIB = 256
 
 
 @dataclass(frozen=True, slots=True)
 class DiskSpec:
-    """A raw image file that the guest sees as a virtio disk.
+    """An image file that the guest sees as a virtio disk.
 
     ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
-    did not flush is lost.
+    did not flush is lost. ``direct``: past the host's page cache. ``backing_folder`` is where
+    relative names of a qcow2 image's backing file count from, if not its own folder.
     """
 
     path: Path
     read_only: bool = False
     volatile: bool = False
+    format: str = "raw"
+    direct: bool = False
+    backing_folder: Path | None = None
+
+    def validate(self) -> None:
+        _require_file(self.path, "disk", "create it with `truncate -s 1G FILE`")
+        if self.read_only and self.volatile:
+            raise UserError(
+                f"disk {self.path} is both read-only and volatile",
+                "use one of the two: a read-only disk has no writes to lose",
+            )
+        if self.format not in DISK_FORMATS:
+            raise UserError(
+                f"disk {self.path} has the format {self.format!r}",
+                f"use {' or '.join(DISK_FORMATS)}",
+            )
+        if self.direct and self.format != "raw":
+            raise UserError(f"disk {self.path}: direct is for raw images", "leave it out")
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "read_only": self.read_only,
+            "volatile": self.volatile,
+            "format": self.format,
+            "direct": self.direct,
+            "backing_folder": None if self.backing_folder is None else str(self.backing_folder),
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> DiskSpec:
+        backing = record.get("backing_folder")
+        return cls(
+            Path(record["path"]),
+            bool(record["read_only"]),
+            volatile=bool(record.get("volatile", False)),
+            format=str(record.get("format", "raw")),
+            direct=bool(record.get("direct", False)),
+            backing_folder=None if backing is None else Path(backing),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShareSpec:
+    """A folder that the guest can mount by ``tag`` (9p); our init mounts it at /mnt/TAG."""
+
+    path: Path
+    tag: str
+    read_only: bool = False
+
+    def validate(self) -> None:
+        if not _SHARE_TAG.fullmatch(self.tag):
+            raise UserError(
+                f"share {self.path} has the tag {self.tag!r}",
+                "use up to 31 letters, digits, '.', '_' or '-', the first a letter or digit",
+            )
+        if not self.path.is_dir():
+            raise UserError(f"share {self.path} is not a folder", "name an existing folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +115,9 @@ class MachineSpec:
     disks: tuple[DiskSpec, ...] = ()
     nets: tuple[NetSpec, ...] = ()
     vsock: VsockSpec | None = None
+    shares: tuple[ShareSpec, ...] = ()
     rng: bool = True
+    balloon_mib: int | None = None
     guest_events: str = "auto"
     transport: str = "mmio"
     ring: str = "split"
@@ -79,13 +143,17 @@ class MachineSpec:
         _require_file(self.kernel, "kernel", "build one, or pass the path of a vmlinux or bzImage")
         if self.initrd is not None:
             _require_file(self.initrd, "initrd", "pass the path of a cpio archive")
+        if self.balloon_mib is not None and not 0 <= self.balloon_mib < self.memory_mib:
+            raise UserError(
+                f"a balloon of {self.balloon_mib} MiB in {self.memory_mib} MiB of memory",
+                f"use 0 to {self.memory_mib - 1}",
+            )
+        for share in self.shares:
+            share.validate()
+        if len({share.tag for share in self.shares}) < len(self.shares):
+            raise UserError("two shares have the same tag", "give each a tag of its own: tag=NAME")
         for disk in self.disks:
-            _require_file(disk.path, "disk", "create it with `truncate -s 1G FILE`")
-            if disk.read_only and disk.volatile:
-                raise UserError(
-                    f"disk {disk.path} is both read-only and volatile",
-                    "use one of the two: a read-only disk has no writes to lose",
-                )
+            disk.validate()
 
     def to_json(self) -> dict[str, Any]:
         """A dict for ``json.dumps``; ``from_json`` is its inverse.
@@ -107,13 +175,15 @@ class MachineSpec:
             "cmdline": self.cmdline,
             "vcpus": self.vcpus,
             "memory_mib": self.memory_mib,
-            "disks": [
-                {"path": str(disk.path), "read_only": disk.read_only, "volatile": disk.volatile}
-                for disk in self.disks
+            "disks": [disk.to_json() for disk in self.disks],
+            "shares": [
+                {"path": str(share.path), "tag": share.tag, "read_only": share.read_only}
+                for share in self.shares
             ],
             "nets": [net.to_json() for net in self.nets],
             "vsock": None if self.vsock is None else self.vsock.to_json(),
             "rng": self.rng,
+            "balloon_mib": self.balloon_mib,
             "guest_events": self.guest_events,
             "transport": self.transport,
             "ring": self.ring,
@@ -132,24 +202,22 @@ class MachineSpec:
             raise UserError(f"unknown field {unknown[0]!r} in a machine spec", "remove it")
         try:
             initrd, log_buf = record.get("initrd"), record.get("log_buf")
-            vsock = record.get("vsock")
+            vsock, balloon = record.get("vsock"), record.get("balloon_mib")
             return cls(
                 kernel=Path(record["kernel"]),
                 initrd=None if initrd is None else Path(initrd),
                 cmdline=str(record["cmdline"]),
                 vcpus=int(record.get("vcpus", _DEFAULT_VCPUS)),
                 memory_mib=int(record.get("memory_mib", _DEFAULT_MEMORY_MIB)),
-                disks=tuple(
-                    DiskSpec(
-                        Path(disk["path"]),
-                        bool(disk["read_only"]),
-                        volatile=bool(disk.get("volatile", False)),
-                    )
-                    for disk in record.get("disks", ())
+                disks=tuple(DiskSpec.from_json(disk) for disk in record.get("disks", ())),
+                shares=tuple(
+                    ShareSpec(Path(share["path"]), str(share["tag"]), bool(share["read_only"]))
+                    for share in record.get("shares", ())
                 ),
                 nets=tuple(NetSpec.from_json(net) for net in record.get("nets", ())),
                 vsock=None if vsock is None else VsockSpec.from_json(vsock),
                 rng=bool(record.get("rng", True)),
+                balloon_mib=None if balloon is None else int(balloon),
                 guest_events=str(record.get("guest_events", "auto")),
                 transport=str(record.get("transport", "mmio")),
                 ring=str(record.get("ring", "split")),

@@ -2,7 +2,8 @@
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
-are stdin, stdin_eof, winsize, signal and stop. Out come events: started, console, hello,
+are stdin, stdin_eof, winsize, signal, stop, balloon (its new target in MiB) and balloon_stats,
+which is answered by a balloon event with what the guest told last. Out come events: started, console, hello,
 stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and, last, result;
 or one error when the machine could not be set up. The end of the input is the end of the machine.
 
@@ -187,8 +188,19 @@ class Session:
             self._resize(rows, cols)
         elif "signal" in message:
             self._to_guest += encode_signal(message["signal"])
+        elif "balloon" in message:
+            self._set_balloon(message["balloon"])
+        elif "balloon_stats" in message:
+            self._out.send("balloon", state=self._machine.balloon())
         elif "stop" in message:
             self._stop(str(message["stop"]))
+
+    def _set_balloon(self, mib: Any) -> None:
+        """A target that can't be is answered, and the machine goes on."""
+        try:
+            self._machine.set_balloon(int(mib))
+        except (TypeError, ValueError) as error:
+            self._out.send("balloon", error=str(error))
 
     def _resize(self, rows: int, cols: int) -> None:
         if self._agent_fd is None and self._run is not None:

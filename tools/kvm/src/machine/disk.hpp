@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// From a disk's configuration to its backend. Called by Machine while it is set up.
+#pragma once
+
+#include <memory>
+
+#include "backend/block_backend.hpp"
+#include "machine/config.hpp"
+
+namespace vmm::machine {
+
+// Throws base::ConfigError with the path and the mend.
+std::unique_ptr<backend::BlockBackend> open_disk(const DiskConfig& disk);
+
+}  // namespace vmm::machine
