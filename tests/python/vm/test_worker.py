@@ -218,7 +218,7 @@ def test_a_lot_of_output_arrives_whole_through_a_slow_reader(worker: Any) -> Non
     assert total == 40 * 60000
 
 
-def test_the_balloon_is_set_and_asked_while_the_machine_runs(worker: Worker) -> None:
+def test_the_balloon_is_set_and_asked_while_the_machine_runs(worker: Any) -> None:
     machine = worker.start()
     worker.send({"balloon": 64})
     worker.send({"balloon_stats": True})

@@ -14,7 +14,7 @@ from kvm.errors import UserError
 from kvm.guest.initramfs import ExtraFile
 from kvm.host.base import Host, HostLost
 from kvm.matrix.cell import Cell
-from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk
+from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import RunRecord
@@ -71,6 +71,7 @@ class CellBench:
         self,
         *command: str,
         disks: Sequence[Disk] = (),
+        shares: Sequence[Share] = (),
         files: Sequence[ExtraFile] = (),
         stdin: bytes = b"",
         append: str = "",
@@ -97,6 +98,7 @@ class CellBench:
             disks=tuple(_disk_words(disk) for disk in (*disks, *self._spare_disks())),
             nets=tuple(nets),
             vsock=vsock,
+            shares=tuple(_share_words(share) for share in shares),
             timeout_s=quiet_s or _SILENCE_S,
             deadline_s=max(self.ends_at - start, 1.0),
         ).check()
@@ -246,7 +248,11 @@ def _disk_words(disk: Disk) -> str:
     if disk.read_only and disk.volatile:
         raise UserError(f"{disk.path.name} is read-only and volatile", "choose one")
     mode = ",ro" if disk.read_only else ",volatile" if disk.volatile else ""
-    return f"{disk.path}{mode}"
+    return f"{disk.path}{mode},{disk.format}"
+
+
+def _share_words(share: Share) -> str:
+    return f"{share.path},tag={share.tag}{',ro' if share.read_only else ''}"
 
 
 def _read_text(path: Path) -> str:

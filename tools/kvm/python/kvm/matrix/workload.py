@@ -40,12 +40,22 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """A raw image to attach. ``volatile`` has a write cache that dies with the VMM, so that
+    """An image to attach. ``volatile`` has a write cache that dies with the VMM, so that
     what the guest did not flush is lost when the machine is killed."""
 
     path: Path
     read_only: bool = False
     volatile: bool = False
+    format: str = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A folder, in ``Bench.folder``, that the guest has at /mnt/TAG."""
+
+    path: Path
+    tag: str
+    read_only: bool = False
 
 
 class Bench(Protocol):
@@ -69,6 +79,7 @@ class Bench(Protocol):
         self,
         *command: str,
         disks: Sequence[Disk] = (),
+        shares: Sequence[Share] = (),
         files: Sequence[ExtraFile] = (),
         stdin: bytes = b"",
         append: str = "",

@@ -3,9 +3,10 @@
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
 are stdin, stdin_eof, winsize, signal, stop, balloon (its new target in MiB) and balloon_stats,
-which is answered by a balloon event with what the guest told last. Out come events: started, console, hello,
-stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and, last, result;
-or one error when the machine could not be set up. The end of the input is the end of the machine.
+which is answered by a balloon event with what the guest told last. Out come events: started,
+console, hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and,
+last, result; or one error when the machine could not be set up. The end of the input is the end
+of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """

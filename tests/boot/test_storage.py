@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Machines with shares and qcow2 disks, in the lab host."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kvm import process
+from kvm.matrix import qcow2
+from kvm.project import Project
+from support.machines import Boot
+
+pytestmark = pytest.mark.lab
+
+_MIB = 1 << 20
+
+
+@pytest.fixture
+def work(project: Project) -> Iterator[Path]:
+    """A folder that a lab host may write."""
+    folder = project.build / "boot-share"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_share_is_read_and_written_from_both_sides(boot: Boot, work: Path) -> None:
+    (work / "in").write_bytes(os.urandom(300_000))
+    run = boot("sh", "-c", "cd /mnt/work && cp in out && md5sum out", shares=(f"{work},tag=work",))
+    assert run.verdict == ("PASS", "ok"), run
+    content = (work / "in").read_bytes()
+    assert (work / "out").read_bytes() == content
+    assert run.stdout.split()[0].decode() == hashlib.md5(content).hexdigest()
+
+
+def test_a_share_leads_nowhere_else(boot: Boot, work: Path) -> None:
+    (work / "share").mkdir()
+    (work / "secret").write_text("secret")
+    (work / "share" / "link").symlink_to(work / "secret")
+    (work / "share" / "up").symlink_to("..")
+    run = boot(
+        "sh",
+        "-c",
+        "cd /mnt/s; cat link; cat up/secret; cat ../s/../secret; ls /mnt",
+        shares=(f"{work / 'share'},tag=s",),
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"s\n"
+
+
+def test_a_share_that_is_no_folder_is_an_error(boot: Boot, tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="is not a folder"):
+        boot("true", shares=(f"{tmp_path / 'none'},ro",))
+
+
+def test_git_of_the_guest_agrees_with_ours(boot: Boot, work: Path, project: Project) -> None:
+    git = shutil.which("git")
+    assert git is not None
+    tree = work / "tree"
+    source = Path(os.environ.get("KERNEL_TREE") or project.linux / "tree")
+    for name in ("virt", "arch/x86/kvm"):
+        shutil.copytree(source / name, tree / name, symlinks=True)
+    commands: tuple[tuple[str, ...], ...] = (
+        ("init", "-q"),
+        ("add", "."),
+        ("-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "all"),
+    )
+    for command in commands:
+        process.run((git, "-C", tree, *command), timeout_s=60)
+    (tree / "virt/kvm/kvm_main.c").write_text("changed\n")
+    (tree / "virt/new").write_text("new\n")
+    status = process.capture((git, "-C", tree, "status", "--short"), timeout_s=60)
+    diff = process.capture((git, "-C", tree, "diff"), timeout_s=60)
+    script = (
+        "mount -t tmpfs t /mnt/root/tmp; mount -o bind /mnt/tree /mnt/root/mnt; "
+        "chroot /mnt/root sh -c 'export HOME=/tmp; git config --global safe.directory /mnt; "
+        "cd /mnt; git status --short; echo ---; git diff'"
+    )
+    run = boot(
+        "sh",
+        "-c",
+        script,
+        shares=("/,ro,tag=root", f"{tree},tag=tree"),
+        memory_mib=512,
+        timeout_s=60.0,
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == status + b"---\n" + diff
+
+
+def test_a_qcow2_disk_on_a_backing_file(boot: Boot, tmp_path: Path) -> None:
+    base, image = tmp_path / "base.raw", tmp_path / "disk.qcow2"
+    content = os.urandom(_MIB)
+    base.write_bytes(content)
+    qcow2.create(image, 2 * _MIB, Path("base.raw"))
+    run = boot(
+        "sh",
+        "-c",
+        "md5sum </dev/vda; "
+        "dd if=/dev/zero of=/dev/vda bs=1k count=3 seek=70 conv=fsync 2>/dev/null",
+        disks=(str(image),),
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    shown = content + bytes(_MIB)
+    assert run.stdout.split()[0].decode() == hashlib.md5(shown).hexdigest()
+    wanted = shown[: 70 << 10] + bytes(3 << 10) + shown[73 << 10 :]
+    assert qcow2.content(image, base.read_bytes()) == wanted
+    assert base.read_bytes() == content
+
+
+def test_a_corrupt_image_is_refused_by_its_name(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.qcow2"
+    qcow2.create(image, _MIB)
+    with image.open("r+b") as stream:
+        stream.seek(3 * qcow2.CLUSTER)
+        stream.write(b"\xff" * 8)
+    run = boot("true", disks=(str(image),))
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert f"{image}: has an impossible L1 entry" in run.record.outcome.summary
