@@ -6,7 +6,6 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 
 #include <filesystem>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include "ninep/server.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 
@@ -23,16 +23,9 @@ namespace vmm::test {
 class Folder {
  public:
   Folder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "ninep-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    top_ = pattern;
     std::filesystem::create_directory(share());
     put("../secret", "secret");
   }
-  ~Folder() { std::filesystem::remove_all(top_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
   std::filesystem::path share() const { return top_ / "share"; }
   std::filesystem::path at(const std::string& name) const { return share() / name; }
   void put(const std::string& name, const std::string& content) const {
@@ -52,7 +45,7 @@ class Folder {
   }
 
  private:
-  std::filesystem::path top_;
+  TemporaryFolder top_;
 };
 
 // What came back: an error, or the body of the answer.

@@ -6,13 +6,11 @@
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <array>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <random>
 
@@ -20,6 +18,7 @@
 #include "guest_driver.hpp"
 #include "memory_backend.hpp"
 #include "mock_net.hpp"
+#include "temporary_folder.hpp"
 #include "virtio/device/balloon.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
@@ -339,14 +338,10 @@ TEST_CASE("a hostile driver cannot harm the balloon") {
 }
 
 TEST_CASE("a hostile driver cannot harm a share") {
-  std::string folder = (std::filesystem::temp_directory_path() / "hostile-XXXXXX").string();
-  REQUIRE(mkdtemp(folder.data()) != nullptr);
-  {
-    virtio::Ninep share(ninep::Share(folder, false), "tag");
-    // Half of what comes has no room for an answer, which is a fault.
-    torment(share, 1, 1, 30'000);
-  }
-  std::filesystem::remove_all(folder);
+  const TemporaryFolder folder;
+  virtio::Ninep share(ninep::Share(folder.path(), false), "tag");
+  // Half of what comes has no room for an answer, which is a fault.
+  torment(share, 1, 1, 30'000);
 }
 
 TEST_CASE("a hostile driver cannot harm the console") {

@@ -4,12 +4,11 @@
 #include <doctest/doctest.h>
 #include <linux/virtio_9p.h>
 #include <linux/virtio_ids.h>
-#include <stdlib.h>
 
-#include <filesystem>
 #include <fstream>
 
 #include "mock_driver.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 namespace {
@@ -19,25 +18,13 @@ constexpr uint64_t kAnswer = kRequest + 0x10000;
 
 constexpr int answer_to(ninep::Type type) { return static_cast<int>(type) + 1; }
 
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "share-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    path = pattern;
-    std::ofstream(path + "/file") << "content of the file";
-  }
-  ~TemporaryFolder() { std::filesystem::remove_all(path); }
-
-  std::string path;
-};
-
 struct Fixture {
   TemporaryFolder folder;
-  virtio::Ninep device{ninep::Share(folder.path, false), "work"};
+  virtio::Ninep device{ninep::Share(folder.path(), false), "work"};
   MockDriver driver{device};
 
   Fixture() {
+    std::ofstream(folder / "file") << "content of the file";
     REQUIRE(driver.start(driver.device_features(), 1));
     REQUIRE(send(version(8192)) == answer_to(ninep::Type::kVersion));
   }
@@ -97,7 +84,7 @@ TEST_CASE_FIXTURE(Fixture, "9p reads and writes a file in place") {
   CHECK(send(message(Type::kWrite, u32(1) + u32(0) + u32(0) + u32(7) + "CONTENT")) ==
         answer_to(Type::kWrite));
   std::string content(19, '\0');
-  std::ifstream(folder.path + "/file").read(content.data(), 19);
+  std::ifstream(folder / "file").read(content.data(), 19);
   CHECK(content == "CONTENT of the file");
   // Claims more data than came.
   CHECK(send(message(Type::kWrite, u32(1) + u32(0) + u32(0) + u32(9999) + "x")) ==

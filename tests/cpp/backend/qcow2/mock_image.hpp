@@ -5,11 +5,9 @@
 #pragma once
 
 #include <doctest/doctest.h>
-#include <stdlib.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -17,28 +15,20 @@
 #include "backend/qcow2/format.hpp"
 #include "backend/qcow2/image.hpp"
 #include "base/error.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 
 class ImageFolder {
  public:
-  ImageFolder() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "qcow2-XXXXXX").string();
-    REQUIRE(mkdtemp(pattern.data()) != nullptr);
-    folder_ = pattern;
-  }
-  ~ImageFolder() { std::filesystem::remove_all(folder_); }
-  ImageFolder(const ImageFolder&) = delete;
-  ImageFolder& operator=(const ImageFolder&) = delete;
-
-  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  std::string path(const std::string& name) const { return folder_ / name; }
   std::string put(const std::string& name, const std::string& content) const {
     std::ofstream(folder_ / name, std::ios::binary) << content;
     return path(name);
   }
 
  private:
-  std::filesystem::path folder_;
+  TemporaryFolder folder_;
 };
 
 // A file of four clusters: header, refcount table, refcount block, L1 table.
