@@ -178,11 +178,11 @@ class _Run:
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:
         """Run the machine on this host, and judge it."""
-        initrd = build_initramfs(self.project, files=self.conduct.files)
-        spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
-        repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
-        rundir.write_spec(self.run_dir, spec.to_json(), repeat)
         try:
+            initrd = build_initramfs(self.project, files=self.conduct.files)
+            spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
+            repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
+            rundir.write_spec(self.run_dir, spec.to_json(), repeat)
             with staging.staged(spec, host.name, self.project, self.run_dir) as files:
                 attempt = self._session(host, files)
             if host.console:
