@@ -158,7 +158,7 @@ def report(c: Context, run: int = 0, output: list[str] | None = None) -> None:
 @task(positional=["what"], help=BENCH_HELP)
 def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
     """Measure speed as a ratio to a peer, side by side: ./invoke bench boot."""
-    from kvm.bench import run
+    from kvm.bench.command import run
 
     with cli.command() as (project, progress):
         print(run(what, project, progress, runs=runs, json_target=json), end="")

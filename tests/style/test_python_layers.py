@@ -19,7 +19,7 @@ _MAY_START_PROCESSES = {
     "host/zygote.py": "forks workers from a pre-imported image, which exec would throw away",
     "host/keeper.py": "outlives its caller and imports little: it is on the way of every boot",
     "host/launch.py": "reads ahead in a child before anything is imported",
-    "bench/in_lab.py": "runs in the lab host, apart from the package, and forks as its agent does",
+    "bench/inside/vmms.py": "runs in the lab host, and forks workers as its agent does",
     "host/sessions.py": "the lab host's agent, where importing subprocess costs half a second",
 }
 _STARTERS = ("subprocess", "multiprocessing", "pty", "concurrent.futures.process")

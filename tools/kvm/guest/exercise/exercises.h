@@ -16,6 +16,7 @@ void exercise_zero(char **argv);
 void exercise_discard(char **argv);
 void exercise_zeroes(char **argv);
 void exercise_reads(char **argv);
+void exercise_rate(char **argv);
 void exercise_files_write(char **argv);
 void exercise_files_verify(char **argv);
 void exercise_stream(char **argv);

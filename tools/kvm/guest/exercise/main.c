@@ -37,6 +37,7 @@ static const struct exercise {
 	{ "discard", "DEVICE OFFSET LENGTH", 3, exercise_discard },
 	{ "zeroes", "DEVICE OFFSET LENGTH", 3, exercise_zeroes },
 	{ "reads", "DEVICE SEED LENGTH SECONDS INTERRUPT", 5, exercise_reads },
+	{ "rate", "DEVICE REQUEST SECONDS sequential|random DEPTH", 5, exercise_rate },
 	{ "files-write", "FOLDER SEED COUNT", 3, exercise_files_write },
 	{ "files-verify", "FOLDER SEED COUNT", 3, exercise_files_verify },
 	{ "stream", "ADDRESS SEED BYTES", 3, exercise_stream },

@@ -7,19 +7,16 @@ process to the HELLO of the guest's init; runs interleaved; medians compared.
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from kvm.errors import InfrastructureError, UserError
+from kvm.bench import lab
+from kvm.bench.result import render
 from kvm.guest.initramfs import build_initramfs
 from kvm.project import Project
 from kvm.report.live import Progress
-from kvm.run import halves, hosts
+from kvm.run import halves
 
 CMDLINE = "quiet console=ttyS0 8250.nr_uarts=1 reboot=p panic=-1"
 MEMORY_MIB = 200
@@ -55,16 +52,13 @@ class BootBench:
 def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
     """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
     result = measure(project, progress, runs=runs)
-    text = json.dumps(result.to_json(), indent=2) + "\n"
-    if json_target == "-":
-        return text
-    if json_target:
-        Path(json_target).write_text(text)
-    return (
+    return render(
+        result.to_json(),
         f"tools-kvm     {statistics.median(result.ours_s):.3f} s  "
         f"({statistics.median(result.exits):.0f} exits to userspace)\n"
         f"{PEER}  {statistics.median(result.peer_s):.3f} s\n"
-        f"ratio         {result.ratio:.2f} (median of {len(result.ours_s)} interleaved runs)\n"
+        f"ratio         {result.ratio:.2f} (median of {len(result.ours_s)} interleaved runs)\n",
+        json_target,
     )
 
 
@@ -86,11 +80,8 @@ def in_turn(
 
     A side is ours, silent (ours without guest events) or qemu.
     """
-    if runs < 1:
-        raise UserError(f"--runs {runs}", "give at least 1, better 7 or more")
     built = halves.build(project, progress)
     job = {
-        "artifact": str(built.vmm.folder),
         "kernel": str(built.kernel.vmlinux),
         "initrd": str(build_initramfs(project)),
         "cmdline": CMDLINE,
@@ -99,18 +90,8 @@ def in_turn(
         "sides": sides,
         "guest_events": guest_events,
     }
-    with progress.phase("lab host") as say:
-        host = hosts.connect(project, "lab", built, say, patient=True).host
-    try:
-        with progress.phase(f"{len(sides) * runs} boots") as say:
-            script = Path(__file__).with_name("in_lab.py")
-            # -S: a site hook would put an editable install before the artifact, and build it.
-            python = os.path.realpath(sys.executable)
-            words = (python, "-I", "-S", script, json.dumps(job))
-            code, output = host.run_command(words, on_output=say, timeout_s=60 + 30 * runs)
-    finally:
-        host.close()
-    if code != 0:
-        raise InfrastructureError(f"the bench did not finish in the lab host:\n{output[-2000:]}")
-    answer: dict[str, list[tuple[float, int]]] = json.loads(output.strip().splitlines()[-1])
-    return answer
+    title = f"{len(sides) * runs} boots"
+    found: dict[str, list[tuple[float, int]]] = lab.ask(
+        project, progress, built, "boot", job, title=title, timeout_s=60 + 30 * runs
+    )
+    return found

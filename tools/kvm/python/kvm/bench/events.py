@@ -7,13 +7,12 @@ from the start of the VMM's process to the HELLO of the guest's init; medians co
 
 from __future__ import annotations
 
-import json
 import statistics
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kvm.bench.boot import in_turn
+from kvm.bench.result import render
 from kvm.project import Project
 from kvm.report.live import Progress
 
@@ -52,16 +51,13 @@ class EventsBench:
 def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
     """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
     result = measure(project, progress, runs=runs)
-    text = json.dumps(result.to_json(), indent=2) + "\n"
-    if json_target == "-":
-        return text
-    if json_target:
-        Path(json_target).write_text(text)
-    return (
+    return render(
+        result.to_json(),
         f"with events  {statistics.median(result.telling_s):.3f} s\n"
         f"without      {statistics.median(result.silent_s):.3f} s\n"
         f"ratio        {result.ratio:.3f} and {result.more_exits:+.0f} exits to userspace "
-        f"(median of {len(result.telling_s)} interleaved runs)\n"
+        f"(median of {len(result.telling_s)} interleaved runs)\n",
+        json_target,
     )
 
 

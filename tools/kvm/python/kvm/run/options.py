@@ -68,7 +68,8 @@ TEST_HELP = {
 }
 
 BENCH_HELP = {
-    "what": "boot: ours against QEMU microvm's; events: with guest events against without",
+    "what": "boot: ours against QEMU microvm's; devices: disk and network against QEMU's; "
+    "events: with guest events against without",
     "runs": "interleaved runs of each",
     "json": HELP["json"],
 }
