@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,11 +25,8 @@ _MIB = 1 << 20
 @pytest.fixture
 def work(project: Project) -> Iterator[Path]:
     """A folder that a lab host may write."""
-    folder = project.build / "boot-share"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="share-", dir=project.build) as folder:
+        yield Path(folder)
 
 
 def test_a_share_is_read_and_written_from_both_sides(boot: Boot, work: Path) -> None:

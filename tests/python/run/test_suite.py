@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+from kvm import process
 from kvm.project import Project
 from kvm.run.suite import arguments
 
@@ -18,3 +22,21 @@ def test_a_path_after_the_dashes_replaces_everything() -> None:
 
 def test_one_worker_needs_no_xdist() -> None:
     assert arguments(Project.find(), "lock", 1, ("--lf",)) == ("tests", "-k", "lock", "--lf")
+
+
+def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
+    """Tests that share a lab host rely on it; a pytest that xdist does not know breaks it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_group.py").write_text(
+        "import os, time, pytest\n"
+        "@pytest.mark.xdist_group('lab')\n"
+        "@pytest.mark.parametrize('number', range(4))\n"
+        "def test_worker(number, request):\n"
+        "    time.sleep(0.1)\n"
+        "    name = os.environ['PYTEST_XDIST_WORKER']\n"
+        "    (request.path.parent / f'ran-{name}').touch()\n"
+    )
+    words = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", tmp_path)
+    done = process.run(words, cwd=tmp_path, timeout_s=60, check=False)
+    assert done.ok, done.output
+    assert len(list(tmp_path.glob("ran-*"))) == 1
