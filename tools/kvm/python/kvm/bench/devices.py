@@ -31,8 +31,8 @@ CMDLINE = "quiet console=ttyS0 8250.nr_uarts=1 reboot=p panic=-1"
 MEMORY_MIB = 256
 DISK_MIB = 64
 _PORT = 5201
-_STREAM_BYTES = 16 << 20
-_SECONDS = 1  # of each kind of reads
+_STREAM_BYTES = 8 << 20
+_SECONDS = 0.5  # of each kind of reads
 _FIGURES = re.compile(r"(\w+)=([\d.]+)")
 
 
