@@ -38,6 +38,7 @@ def build_and_boot(
     net: list[str] | None = None,
     vsock: str = "",
     share: list[str] | None = None,
+    root: str = "",
     balloon: int = -1,
     shell: bool = False,
     timeout: float = 6.0,

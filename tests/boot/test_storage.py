@@ -78,18 +78,16 @@ def test_git_of_the_guest_agrees_with_ours(boot: Boot, work: Path, project: Proj
     (tree / "virt/new").write_text("new\n")
     status = process.capture((git, "-C", tree, "status", "--short"), timeout_s=60)
     diff = process.capture((git, "-C", tree, "diff"), timeout_s=60)
-    # BusyBox starts its applets as /proc/self/exe, which in the share is the VMM.
     script = (
-        "mount -t proc p /mnt/root/proc; mount -o bind /dev /mnt/root/dev; "
-        "mount -t tmpfs t /mnt/root/tmp; mount -o bind /mnt/tree /mnt/root/mnt; "
-        "chroot /mnt/root /bin/sh -c 'export HOME=/tmp; git config --global safe.directory /mnt; "
-        "cd /mnt; git status --short; echo ---; git diff'"
+        "git config --global safe.directory /mnt/tree; cd /mnt/tree; "
+        "git status --short; echo ---; git diff"
     )
     run = boot(
         "sh",
         "-c",
         script,
-        shares=("/,ro,tag=root", f"{tree},tag=tree"),
+        root="/",
+        shares=(f"{tree},tag=tree",),
         memory_mib=512,
         timeout_s=60.0,
     )
@@ -126,3 +124,14 @@ def test_a_corrupt_image_is_refused_by_its_name(boot: Boot, tmp_path: Path) -> N
     run = boot("true", disks=(str(image),))
     assert run.verdict == ("ERROR", "vmm-error"), run
     assert f"{image}: has an impossible L1 entry" in run.record.outcome.summary
+
+
+def test_the_machine_s_own_root_is_used_and_left_alone(boot: Boot, project: Project) -> None:
+    """The lab host's root is this machine's, so the guest has this very checkout."""
+    mark = project.root / "written-by-a-guest"
+    script = f"cat {project.root}/tasks.py; echo x >{mark} && cat {mark}; ls -d /proc/1 /dev/null"
+    run = boot("bash", "-c", script, root="/", memory_mib=512, timeout_s=60.0)
+    assert run.verdict == ("PASS", "ok"), run
+    wanted = (project.root / "tasks.py").read_bytes() + b"x\n/dev/null\n/proc/1\n"
+    assert run.stdout == wanted
+    assert not mark.exists()

@@ -27,6 +27,7 @@
 #include "network.h"
 #include "options.h"
 #include "port.h"
+#include "root.h"
 #include "say.h"
 #include "shares.h"
 
@@ -59,7 +60,12 @@ static void __attribute__((noreturn)) reset_machine(void)
 static void serve_guest(void)
 {
 	struct port port;
+	char root[64];
 
+	/* What the host asked for and did not get is no root to run a command in. */
+	if (boot_option("toolskvm.root", root, sizeof(root)) &&
+	    !(overlay_root(root) && switch_root()))
+		return;
 	mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
 	make_folder("/root");
 	mount_shares();

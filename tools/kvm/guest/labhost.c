@@ -16,18 +16,13 @@
 #include "mounts.h"
 #include "options.h"
 #include "port.h"
+#include "root.h"
 #include "say.h"
 
-#define NEW_ROOT "/newroot"
 #define ARGV_FILE "/agent.argv"
 #define PORT_NAME "org.toolskvm.lab"
 
-/*
- * cache=loose assumes that nobody else writes: true enough for a root that only ever
- * grows new files while a lab host runs, and several times as fast as no cache. The
- * share is where both sides write, so it is not cached.
- */
-#define NINE_P "trans=virtio,version=9p2000.L,msize=512000"
+/* The share is where both sides write, so it is not cached. */
 
 enum { CONSOLE_WAIT_MS = 500, CONSOLE_STEP_MS = 2 };
 enum { ARGV_BYTES = 16 * 1024, ARGV_WORDS = 256 };
@@ -60,15 +55,8 @@ static bool assemble_root(void)
 {
 	char share[PATH_MAX], target[PATH_MAX + sizeof(NEW_ROOT)];
 
-	if (!mount_at("9p", "root", "/lower", MS_RDONLY, NINE_P ",cache=loose", false) ||
-	    !mount_at("tmpfs", "tmpfs", "/overlay", 0, "mode=0755", false))
+	if (!overlay_root("root"))
 		return false;
-	make_folder("/overlay/upper");
-	make_folder("/overlay/work");
-	if (!mount_at("overlay", "overlay", NEW_ROOT, 0,
-		      "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work", false))
-		return false;
-	mount_system(NEW_ROOT);
 	if (!boot_option("toolskvm.share", share, sizeof(share)))
 		return true;
 	if (share[0] != '/') {
@@ -77,15 +65,6 @@ static bool assemble_root(void)
 	}
 	snprintf(target, sizeof(target), NEW_ROOT "%s", share);
 	return mount_at("9p", "share", target, 0, NINE_P ",cache=none", false);
-}
-
-static bool switch_root(void)
-{
-	if (chdir(NEW_ROOT) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 &&
-	    chroot(".") == 0 && chdir("/") == 0)
-		return true;
-	say_errno("cannot make " NEW_ROOT " the root");
-	return false;
 }
 
 static void set_environment(void)

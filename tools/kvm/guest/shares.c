@@ -7,13 +7,14 @@
 
 #include "mounts.h"
 #include "options.h"
+#include "root.h"
 
 /*
  * Where both sides may write, names and sizes are not cached; pages are, for mmap. What this
  * side can't write is cached whole: a tree is listed six times as fast the second time. Each
  * user attaches, so that what one makes belongs to that user.
  */
-#define NINE_P "trans=virtio,version=9p2000.L,msize=512000,access=user"
+#define SHARE NINE_P ",access=user"
 
 enum { NAME_BYTES = 64, OPTION_BYTES = 1024 };
 
@@ -31,6 +32,6 @@ void mount_shares(void)
 			*mode = '\0';
 		snprintf(path, sizeof(path), "/mnt/%.*s", NAME_BYTES, name);
 		mount_at("9p", name, path, MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0),
-			 read_only ? NINE_P ",cache=loose" : NINE_P ",cache=mmap", false);
+			 read_only ? SHARE ",cache=loose" : SHARE ",cache=mmap", false);
 	}
 }

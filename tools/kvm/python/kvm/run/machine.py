@@ -25,6 +25,7 @@ _STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 nokaslr"
 _NO_PCI = "pci=off"
 
 _DISK_MODES = ("ro", "rw", "volatile")
+_ROOT_TAG = "root"
 
 
 def command_line(options: BootOptions) -> str:
@@ -32,7 +33,8 @@ def command_line(options: BootOptions) -> str:
     console = _IN_TREE if options.kernel is None else _STOCK
     bus = _NO_PCI if options.transport == "mmio" else ""
     nets = guest_words(parse_nets(options.nets))
-    words = (_ALWAYS, console, bus, nets, _share_words(options), options.append)
+    root = f"toolskvm.root={_ROOT_TAG}" if options.root else ""
+    words = (_ALWAYS, console, bus, nets, _share_words(options), root, options.append)
     return " ".join(word for word in words if word)
 
 
@@ -84,6 +86,14 @@ def parse_share(text: str) -> ShareSpec:
     return ShareSpec(folder, tag, read_only)
 
 
+def _shares(options: BootOptions) -> tuple[ShareSpec, ...]:
+    """Those asked for, and the root: read-only, as the guest's writes go to an overlay."""
+    shares = tuple(parse_share(share) for share in options.shares)
+    if not options.root:
+        return shares
+    return (*shares, ShareSpec(Path(options.root).absolute(), _ROOT_TAG, read_only=True))
+
+
 def machine_spec(
     options: BootOptions, kernel: Kernel | None, initrd: Path, conduct: Conduct | None = None
 ) -> MachineSpec:
@@ -103,7 +113,7 @@ def machine_spec(
         disks=tuple(parse_disk(disk) for disk in options.disks),
         nets=tuple(net.spec for net in parse_nets(options.nets)),
         vsock=parse_vsock(options.vsock) if options.vsock else None,
-        shares=tuple(parse_share(share) for share in options.shares),
+        shares=_shares(options),
         balloon_mib=options.balloon if options.balloon >= 0 else None,
         rng=conduct.rng if conduct is not None else True,
         guest_events=options.events,

@@ -32,6 +32,8 @@ HELP = {
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
+    "root": "take this folder for the guest's root, /home/me/rootfs or the machine's own /; what "
+    "the guest writes there stays in its memory",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
@@ -110,6 +112,7 @@ class BootOptions:
     nets: tuple[str, ...] = ()
     vsock: str = ""
     shares: tuple[str, ...] = ()
+    root: str = ""
     balloon: int = -1  # MiB; negative: no balloon
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
@@ -167,6 +170,7 @@ class BootOptions:
             ("protocol", self.protocol if self.protocol != "auto" else ""),
             ("cpu", self.cpu if self.cpu != "host" else ""),
             ("vsock", self.vsock),
+            ("root", self.root),
         ):
             if value:
                 words.append(f"--{name}={value}")

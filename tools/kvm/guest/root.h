@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A folder of the host's as the root of this machine: shared read-only, with an overlay in memory
+ * that takes the writes. Called from init's only thread; what fails is said on the console.
+ */
+#ifndef TOOLSKVM_ROOT_H
+#define TOOLSKVM_ROOT_H
+
+#include <stdbool.h>
+
+#define NEW_ROOT "/newroot"
+#define NINE_P "trans=virtio,version=9p2000.L,msize=512000"
+
+/* Assembles it at NEW_ROOT from the 9p share `tag`, with the kernel's own file systems in it. */
+bool overlay_root(const char *tag);
+
+/* Makes NEW_ROOT the root. */
+bool switch_root(void);
+
+#endif
