@@ -110,6 +110,18 @@ def test_huge_pages_that_are_not_there_are_asked_for_in_words(boot: Boot) -> Non
     assert "vm.nr_hugepages=512" in str(run)
 
 
+def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
+    script = (
+        "n=0; while [ $(awk '/^MemTotal/{print $2}' /proc/meminfo) -gt 200000 ] "
+        "&& [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.1; done; "
+        "awk '/^MemTotal/{print $2}' /proc/meminfo"
+    )
+    without = boot("sh", "-c", "awk '/^MemTotal/{print $2}' /proc/meminfo")
+    taken = boot("sh", "-c", script, balloon=64)
+    assert (without.verdict, taken.verdict) == (("PASS", "ok"), ("PASS", "ok")), taken
+    assert int(without.stdout) - int(taken.stdout) == 64 << 10
+
+
 def test_a_silent_command_is_no_hang(boot: Boot) -> None:
     run = boot("sleep", "7", timeout_s=4.0)
     assert run.verdict == ("PASS", "ok"), run

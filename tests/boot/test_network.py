@@ -73,6 +73,15 @@ def test_a_user_network_is_up_with_its_address_and_a_gateway(boot: Boot) -> None
     assert "0% packet loss" in text
 
 
+def test_a_tap_of_the_host_s_is_reached_and_gone_afterwards(boot: Boot) -> None:
+    tap = "tap=boottap,host=10.9.1.1/24,guest=10.9.1.2/24"
+    run = boot("sh", "-c", "ping -c 3 -W 5 10.9.1.1; ifconfig eth0", nets=(tap,))
+    assert run.verdict == ("PASS", "ok"), run
+    assert "0% packet loss" in run.stdout.decode()
+    again = boot("true", nets=(tap,))
+    assert again.verdict == ("PASS", "ok"), again
+
+
 def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
     script = f"{PATIENCE} exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
     chosen = options(script, nets=("user",))

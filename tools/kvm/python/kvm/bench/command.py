@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
-from kvm.bench import boot, devices, events
+from kvm.bench import boot, devices, events, memory
 from kvm.errors import UserError
 from kvm.project import Project
 from kvm.report.live import Progress
 
-_BENCHES = {"boot": boot.report, "events": events.report, "devices": devices.report}
+_BENCHES = {
+    "boot": boot.report,
+    "events": events.report,
+    "devices": devices.report,
+    "memory": memory.report,
+}
 
 
 def run(what: str, project: Project, progress: Progress, *, runs: int, json_target: str) -> str:

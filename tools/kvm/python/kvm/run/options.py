@@ -32,8 +32,8 @@ HELP = {
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
-    "root": "take this folder for the guest's root, /home/me/rootfs or the machine's own /; what "
-    "the guest writes there stays in its memory",
+    "root": "take this folder for the guest's root, such as the machine's own /; what the guest "
+    "writes there stays in its memory",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
@@ -57,7 +57,7 @@ TEST_HELP = {
     "k": "run only tests (cells) that match this expression",
     "n": "parallel workers; in the matrix each has a lab host",
     "matrix": "run the test matrix, tests/matrix.toml",
-    "subset": "which of its subsets: smoke, ci, full",
+    "subset": "which of its subsets: smoke, ci, soak, full",
     "axis": "only cells with these values: AXIS=VALUE,VALUE (repeatable)",
     "workload": "run this command line or script in each machine instead of the plan's workloads",
     "list": "list the cells and what they prove; run nothing",
@@ -71,7 +71,7 @@ TEST_HELP = {
 
 BENCH_HELP = {
     "what": "boot: ours against QEMU microvm's; devices: disk and network against QEMU's; "
-    "events: with guest events against without",
+    "memory: beyond the guest's, against QEMU's; events: with guest events against without",
     "runs": "interleaved runs of each",
     "json": HELP["json"],
 }

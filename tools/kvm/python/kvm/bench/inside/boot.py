@@ -56,7 +56,7 @@ def _boot_qemu(job: dict[str, Any]) -> float:
     """Seconds from the start of QEMU to the first bytes of HELLO on its agent port."""
     start = time.monotonic()
     machine = ("-M", "microvm,acpi=off")
-    with qemu(machine, job, "virtio-serial-device", patience_s=_BOOT_DEADLINE_S) as agent:
+    with qemu(machine, job, "virtio-serial-device", patience_s=_BOOT_DEADLINE_S) as (_, agent):
         if not agent.recv(1):
             raise Lost("QEMU ended before its guest said hello")
         return time.monotonic() - start

@@ -16,8 +16,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kvm.bench.inside.vmms import DEBUGFS, Lost, beside, mount_debugfs, our_events, qemu, steady
-from kvm.guest.protocol import FrameDecoder, FrameType, encode, encode_run
+from kvm.bench.inside.vmms import (
+    DEBUGFS,
+    MICROVM,
+    Lost,
+    agent_stdout,
+    beside,
+    mount_debugfs,
+    our_events,
+    qemu,
+    qemu_devices,
+    steady,
+)
 
 _EXITS = DEBUGFS / "kvm" / "exits"
 _DEADLINE_S = 240.0
@@ -123,8 +133,8 @@ def _ours(job: dict[str, Any], image: Path, transport: str) -> Steps:
 
 def _qemu_microvm(job: dict[str, Any], image: Path) -> Steps:
     machine = (
-        *("-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false"),
-        *_qemu_devices(image, "virtio-blk-device,drive=disk", "virtio-net-device,netdev=net"),
+        *MICROVM,
+        *qemu_devices(image, "virtio-blk-device,drive=disk", "virtio-net-device,netdev=net"),
     )
     return _qemu(job, machine, "virtio-serial-device")
 
@@ -133,7 +143,7 @@ def _qemu_q35(job: dict[str, Any], image: Path) -> Steps:
     modern = "disable-legacy=on"
     machine = (
         *("-M", "q35"),
-        *_qemu_devices(
+        *qemu_devices(
             image,
             f"virtio-blk-pci,drive=disk,{modern}",
             f"virtio-net-pci,netdev=net,romfile=,{modern}",
@@ -142,28 +152,9 @@ def _qemu_q35(job: dict[str, Any], image: Path) -> Steps:
     return _qemu(job, machine, f"virtio-serial-pci,{modern}")
 
 
-def _qemu_devices(image: Path, disk: str, net: str) -> tuple[str, ...]:
-    return (
-        *("-drive", f"if=none,id=disk,format=raw,file={image}", "-device", disk),
-        *("-netdev", "user,id=net", "-device", net),
-    )
-
-
 def _qemu(job: dict[str, Any], machine: tuple[str, ...], port_bus: str) -> Steps:
-    """Speak with the guest's init as our worker does, until its command has ended."""
-    steps, decoder = Steps(), FrameDecoder()
-    deadline = time.monotonic() + _DEADLINE_S
-    with qemu(machine, job, port_bus, patience_s=60.0) as agent:
-        while time.monotonic() < deadline:
-            data = agent.recv(1 << 16)
-            if not data:
-                raise Lost("QEMU ended before its guest's command did")
-            for frame in decoder.feed(data):
-                if frame.type is FrameType.HELLO:
-                    agent.sendall(encode_run(job["command"]))
-                elif frame.type is FrameType.STDOUT:
-                    steps.feed(frame.payload)
-                elif frame.type is FrameType.EXIT:
-                    agent.sendall(encode(FrameType.POWEROFF))
-                    return steps
-    raise Lost("QEMU's guest did not finish in time")
+    steps = Steps()
+    with qemu(machine, job, port_bus, patience_s=60.0) as (_, agent):
+        for data in agent_stdout(agent, job["command"], time.monotonic() + _DEADLINE_S):
+            steps.feed(data)
+    return steps

@@ -17,9 +17,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from kvm.guest.protocol import FrameDecoder, FrameType, encode, encode_run
 from kvm.vm import worker
 
 T = TypeVar("T")
+MICROVM = ("-M", "microvm,acpi=off", "-global", "virtio-mmio.force-legacy=false")
 DEBUGFS = Path("/sys/kernel/debug")
 _RETRIES = 2
 _REAP_S = 10.0
@@ -59,16 +61,20 @@ def beside(*words: str) -> Iterator[None]:
 def our_events(
     spec: Mapping[str, Any], argv: Sequence[str], deadline: float
 ) -> Iterator[dict[str, Any]]:
-    """What a worker says of the machine, to the end; forked, as the lab's agent does it."""
+    """What a worker says of the machine, to the end; forked, as the lab's agent does it.
+
+    The first event is ours: ``forked``, with the worker's ``pid``.
+    """
     request = {"spec": spec, "run": {"argv": argv, "tty": False, "env": {}}}
-    with _forked() as (to_worker, from_worker):
+    with _forked() as (pid, to_worker, from_worker):
+        yield {"event": "forked", "pid": pid}
         os.write(to_worker, json.dumps(request).encode() + b"\n")
         yield from _events(from_worker, deadline)
 
 
 @contextlib.contextmanager
-def _forked() -> Iterator[tuple[int, int]]:
-    """A worker process with pipes to its input and from its output; reaped at the end."""
+def _forked() -> Iterator[tuple[int, int, int]]:
+    """A worker process: its pid, pipes to its input and from its output; reaped at the end."""
     in_read, in_write = os.pipe()
     out_read, out_write = os.pipe()
     pid = os.fork()
@@ -79,7 +85,7 @@ def _forked() -> Iterator[tuple[int, int]]:
     os.close(in_read)
     os.close(out_write)
     try:
-        yield in_write, out_read
+        yield pid, in_write, out_read
     finally:
         os.close(in_write)
         os.close(out_read)
@@ -99,11 +105,37 @@ def _events(fd: int, deadline: float) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line) for line in lines)
 
 
+def agent_stdout(agent: socket.socket, argv: Sequence[str], deadline: float) -> Iterator[bytes]:
+    """Speak with QEMU's guest's init as our worker does; what the command says, to its end."""
+    decoder = FrameDecoder()
+    while time.monotonic() < deadline:
+        data = agent.recv(1 << 16)
+        if not data:
+            raise Lost("QEMU ended before its guest's command did")
+        for frame in decoder.feed(data):
+            if frame.type is FrameType.HELLO:
+                agent.sendall(encode_run(argv))
+            elif frame.type is FrameType.STDOUT:
+                yield frame.payload
+            elif frame.type is FrameType.EXIT:
+                agent.sendall(encode(FrameType.POWEROFF))
+                return
+    raise Lost("QEMU's guest did not finish in time")
+
+
+def qemu_devices(image: Path, disk: str, net: str) -> tuple[str, ...]:
+    """A raw disk and a user network."""
+    return (
+        *("-drive", f"if=none,id=disk,format=raw,file={image}", "-device", disk),
+        *("-netdev", "user,id=net", "-device", net),
+    )
+
+
 @contextlib.contextmanager
 def qemu(
     machine: Sequence[str], job: Mapping[str, Any], port_bus: str, *, patience_s: float
-) -> Iterator[socket.socket]:
-    """QEMU on KVM with the job's kernel; yields the host's end of its guest's agent port."""
+) -> Iterator[tuple[int, socket.socket]]:
+    """QEMU on KVM with the job's kernel; its pid and the host's end of its guest's agent port."""
     path = Path("/run") / f"bench-{os.getpid()}.sock"
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -116,7 +148,7 @@ def qemu(
             connection, _ = listener.accept()
             with connection:
                 connection.settimeout(patience_s)
-                yield connection
+                yield child.pid, connection
         except TimeoutError:
             raise Lost("QEMU or its guest said nothing in time") from None
         finally:

@@ -6,6 +6,7 @@ The guest checks with ``exercise`` past its page cache, this side in the image i
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from kvm.matrix.pattern import SECTOR, describe, pattern
@@ -16,6 +17,7 @@ _MIB = 1 << 20
 _FILES = 48
 _RAW_BYTES = 512 * 1024
 _SEGMENTS = "126"  # a ring of 128, less the header and the status
+_SOAK_S = 60
 _SETTLED_S = 30.0  # a slow disk under the lab host keeps the guest waiting
 
 
@@ -111,6 +113,25 @@ def blk_writers(bench: Bench) -> None:
     bench.check("the image holds what was written", right, words)
 
 
+def blk_soak(bench: Bench) -> None:
+    """The writers for a minute, each round over what the last one left."""
+    size = 8 * _MIB + 3 * SECTOR
+    image = bench.new_disk("soak", 8)
+    _resize(image, size)
+    script = (
+        f"s={bench.seed}; end=$(($(cut -d. -f1 /proc/uptime) + {_SOAK_S})); "
+        "while [ $(cut -d. -f1 /proc/uptime) -lt $end ]; do "
+        f"s=$((s + 2)); exercise writers /dev/vda $s {size}; done; echo last $s"
+    )
+    done = exercise.run(bench, script, disks=(Disk(image),), quiet_s=_SETTLED_S)
+    last = re.search(r"^last (\d+)$", done.text, re.MULTILINE)
+    bench.check("the minute was full", last is not None)
+    if last is not None:
+        rounds = (int(last[1]) - bench.seed) // 2
+        right, words = describe(image.read_bytes(), int(last[1]) + 1)
+        bench.check("the image holds what was written last", right, f"{rounds} rounds; {words}")
+
+
 def blk_geometry(bench: Bench) -> None:
     """Sizes of several disks, odd ones too, and each disk's own content and name."""
     sizes = (SECTOR, 3 * SECTOR, 4096, 123457 * SECTOR, 2 * _MIB, 5 << 30)
@@ -177,6 +198,7 @@ WORKLOADS = (
     Workload(
         "blk_writers", blk_writers, "eight parallel writers of many sizes lose nothing", 120.0
     ),
+    Workload("blk_soak", blk_soak, "a minute of parallel writers, each byte read back", 240.0),
     Workload(
         "blk_geometry", blk_geometry, "disks of odd sizes have the right fields and end", 60.0
     ),

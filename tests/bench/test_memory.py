@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the VMM's process holds is counted, not timed, so its limit is asserted."""
+
+from __future__ import annotations
+
+import pytest
+
+from kvm.bench import memory
+from kvm.project import Project
+from kvm.report.live import Progress
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group("lab")
+def test_the_vmm_holds_little_beyond_its_guest_s_memory() -> None:
+    with Progress(live=False) as progress:
+        result = memory.measure(Project.find(), progress)
+    print(f"ratio to {memory.PEER}: {result.ratio:.2f}")
+    assert 0 < result.machine_kib < result.ours_kib <= 40 << 10
+    assert result.peer_kib > 0
