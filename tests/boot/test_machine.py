@@ -111,15 +111,11 @@ def test_huge_pages_that_are_not_there_are_asked_for_in_words(boot: Boot) -> Non
 
 
 def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
-    script = (
-        "n=0; while [ $(awk '/^MemTotal/{print $2}' /proc/meminfo) -gt 200000 ] "
-        "&& [ $n -lt 100 ]; do n=$((n + 1)); sleep 0.1; done; "
-        "awk '/^MemTotal/{print $2}' /proc/meminfo"
-    )
-    without = boot("sh", "-c", "awk '/^MemTotal/{print $2}' /proc/meminfo")
-    taken = boot("sh", "-c", script, balloon=64)
+    # It may be let go of when memory runs out, so it is free memory that shrinks, not all of it.
+    script = "sleep 2; awk '/^MemFree/{print $2}' /proc/meminfo"
+    without, taken = boot("sh", "-c", script), boot("sh", "-c", script, balloon=64)
     assert (without.verdict, taken.verdict) == (("PASS", "ok"), ("PASS", "ok")), taken
-    assert int(without.stdout) - int(taken.stdout) == 64 << 10
+    assert int(without.stdout) - int(taken.stdout) > 60 << 10
 
 
 def test_a_silent_command_is_no_hang(boot: Boot) -> None:
