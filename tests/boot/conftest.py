@@ -13,10 +13,10 @@ import pytest
 
 from kvm.project import Project
 from kvm.report.live import Progress
-from kvm.run.boot import Streams, build_and_boot
+from kvm.run.boot import build_and_boot
 from kvm.run.options import BootOptions
 from kvm.verdict.vocabulary import Reason
-from support.machines import Boot, Run
+from support.machines import Boot, Output, Run
 
 # Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the
 # code does, it does again.
@@ -40,14 +40,13 @@ def boot(project: Project) -> Boot:
         return found
 
     def once(command: tuple[str, ...], options: dict[str, Any]) -> Run:
-        out, err = bytearray(), bytearray()
+        output = Output()
         chosen = {"host": "lab", "timeout_s": 20.0, "deadline_s": 240.0, **options}
-        streams = Streams(out.extend, err.extend)
         with Progress(live=False) as progress:
             record = build_and_boot(
-                project, BootOptions(command=command, **chosen).check(), progress, streams
+                project, BootOptions(command=command, **chosen).check(), progress, output.streams
             )
-        return Run(record, bytes(out), bytes(err))
+        return output.run(record)
 
     return run
 

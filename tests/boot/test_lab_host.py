@@ -83,7 +83,7 @@ def test_the_trees_kvm_is_there(host: LabHost) -> None:
     info = host.info()
     assert info["kvm"] is True
     assert info["cpus"] == 2
-    assert info["clocksource"] == "tsc"
+    assert info["clocksource"] in ("tsc-early", "tsc")  # the former for its first second
 
 
 def test_a_worker_runs_in_its_folder_of_the_share(host: LabHost, artifact: Path) -> None:

@@ -14,10 +14,10 @@ from kvm.guest.initramfs import ExtraFile
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves, rundir
-from kvm.run.boot import Place, Streams, boot_built
+from kvm.run.boot import Place, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
-from support.machines import Boot, Run
+from support.machines import Boot, Output, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1300)]
 
@@ -33,18 +33,18 @@ def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -
         files=(ExtraFile(program, "/bin/exercise"),),
         beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
     )
-    out, err = bytearray(), bytearray()
+    output = Output()
     with Progress(live=False) as progress:
         record = boot_built(
             project,
             halves.build(project, progress),
             options,
             progress,
-            Streams(out.extend, err.extend),
+            output.streams,
             Place(rundir.create(project.runs)),
             conduct,
         )
-    return Run(record, bytes(out), bytes(err))
+    return output.run(record)
 
 
 def options(script: str, *, nets: tuple[str, ...] = (), vsock: str = "") -> BootOptions:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kvm.report.record import RunRecord
+from kvm.run.boot import Streams
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,21 @@ class Run:
         lines = [f"{self.verdict} {outcome.summary}", f"repeat: {self.record.repeat}"]
         lines += [line for item in outcome.evidence for line in item.lines]
         return "\n".join([*lines, f"run: {self.record.run_dir}"])
+
+
+class Output:
+    """What a command writes; that of an attempt that went astray is forgotten."""
+
+    def __init__(self) -> None:
+        self.out, self.err = bytearray(), bytearray()
+        self.streams = Streams(self.out.extend, self.err.extend, restart=self._forget)
+
+    def run(self, record: RunRecord) -> Run:
+        return Run(record, bytes(self.out), bytes(self.err))
+
+    def _forget(self) -> None:
+        self.out.clear()
+        self.err.clear()
 
 
 Boot = Callable[..., Run]

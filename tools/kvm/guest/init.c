@@ -62,11 +62,10 @@ static void serve_guest(void)
 	struct port port;
 	char root[64];
 
-	/* What the host asked for and did not get is no root to run a command in. */
-	if (boot_option("toolskvm.root", root, sizeof(root)) &&
-	    !(overlay_root(root) && switch_root()))
-		return;
-	mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
+	if (!boot_option("toolskvm.root", root, sizeof(root)))
+		mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
+	else if (!overlay_root(root) || !switch_root())
+		return;	/* what is there instead is no root to run a command in */
 	make_folder("/root");
 	mount_shares();
 	if (chdir("/root") < 0)

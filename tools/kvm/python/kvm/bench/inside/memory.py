@@ -6,13 +6,10 @@ KiB from ``/proc/PID/smaps``: the resident pages of all mappings but the guest's
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from kvm.bench.inside.vmms import (
     MICROVM,
     Lost,
     agent_stdout,
+    idle_worker,
     our_events,
     qemu,
     qemu_devices,
@@ -60,22 +58,8 @@ def _beyond_guest_kib(pid: int, guest_mib: int) -> int:
 
 def _python() -> int:
     """A worker's process before it has made a machine: the interpreter and what it imports."""
-    with _idle_child() as pid:
+    with idle_worker() as pid:
         return _beyond_guest_kib(pid, 1 << 20)
-
-
-@contextlib.contextmanager
-def _idle_child() -> Iterator[int]:
-    pid = os.fork()
-    if pid == 0:
-        signal.pause()
-        os._exit(0)
-    try:
-        time.sleep(0.2)
-        yield pid
-    finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
 
 
 def _ours(job: dict[str, Any], image: Path) -> int:

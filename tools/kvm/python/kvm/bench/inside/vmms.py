@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -70,6 +71,21 @@ def our_events(
         yield {"event": "forked", "pid": pid}
         os.write(to_worker, json.dumps(request).encode() + b"\n")
         yield from _events(from_worker, deadline)
+
+
+@contextlib.contextmanager
+def idle_worker() -> Iterator[int]:
+    """The pid of a worker's process that does nothing yet."""
+    pid = os.fork()
+    if pid == 0:
+        signal.pause()
+        os._exit(0)
+    try:
+        time.sleep(0.2)
+        yield pid
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 @contextlib.contextmanager
