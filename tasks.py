@@ -33,6 +33,7 @@ def build_and_boot(
     protocol: str = "auto",
     cpu: str = "host",
     hugepages: bool = False,
+    kvm_device: str = "/dev/kvm",
     split_irqchip: bool = False,
     disk: list[str] | None = None,
     net: list[str] | None = None,

@@ -110,6 +110,19 @@ def test_huge_pages_that_are_not_there_are_asked_for_in_words(boot: Boot) -> Non
     assert "vm.nr_hugepages=512" in str(run)
 
 
+def test_another_device_file_of_kvm_serves(boot: Boot, tmp_path: Path) -> None:
+    another = tmp_path / "kvm"
+    another.symlink_to("/dev/kvm")
+    run = boot("true", kvm_device=str(another))
+    assert run.verdict == ("PASS", "ok"), run
+
+
+def test_a_device_file_that_is_not_kvm_s_is_refused_in_words(boot: Boot) -> None:
+    run = boot("true", kvm_device="/dev/null")
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "/dev/null is not KVM's" in str(run)
+
+
 def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
     # It may be let go of when memory runs out, so it is free memory that shrinks, not all of it.
     script = "sleep 2; awk '/^MemFree/{print $2}' /proc/meminfo"

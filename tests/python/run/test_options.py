@@ -34,6 +34,7 @@ def test_bad_memory_names_the_value(text: str) -> None:
         ({"cpus": 0}, "--cpus 0"),
         ({"transport": "vme"}, "--transport vme"),
         ({"ring": "round"}, "--ring round"),
+        ({"kvm_device": "kvm"}, "--kvm-device kvm"),
         ({"cpus": 300}, "--cpus 300"),
         ({"timeout_s": 0.0}, "above 0"),
         ({"kernel": Path("/nowhere/vmlinux")}, "/nowhere/vmlinux"),

@@ -69,6 +69,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("guest_events", &MachineConfig::guest_events)
       .def_readwrite("transport", &MachineConfig::transport)
       .def_readwrite("ring", &MachineConfig::ring)
+      .def_readwrite("kvm_device", &MachineConfig::kvm_device)
       .def_readwrite("split_irqchip", &MachineConfig::split_irqchip)
       .def_readwrite("hugepages", &MachineConfig::hugepages)
       .def_readwrite("cpu", &MachineConfig::cpu)

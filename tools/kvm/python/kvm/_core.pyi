@@ -86,6 +86,7 @@ class MachineConfig:
     ring: str
     """auto, port or none."""
     hugepages: bool
+    kvm_device: str
     split_irqchip: bool
     """The IOAPIC in this process, and neither 8259s nor an 8254."""
     cpu: str

@@ -43,9 +43,13 @@ int number_of(Capability capability) {
 
 }  // namespace
 
-Kvm::Kvm() : fd_(base::check(open(kPath, O_RDWR | O_CLOEXEC), std::string("open ") + kPath)) {
-  const int version =
-      base::check(ioctl(fd_.get(), KVM_GET_API_VERSION, 0), "KVM_GET_API_VERSION");
+Kvm::Kvm(const std::string& path)
+    : fd_(base::check(open(path.c_str(), O_RDWR | O_CLOEXEC), "open " + path)) {
+  const int version = ioctl(fd_.get(), KVM_GET_API_VERSION, 0);
+  if (version < 0 && errno == ENOTTY) {
+    throw base::ConfigError(path + " is not KVM's; name a device file of KVM, usually " + kPath);
+  }
+  base::check(version, "KVM_GET_API_VERSION");
   if (version != kApiVersion) {
     throw std::runtime_error("KVM_GET_API_VERSION: " + std::to_string(version) +
                              ", this VMM speaks 12");

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// /dev/kvm itself: what the host's KVM offers. Opened once per machine by machine/ (and by the
+// The device file of KVM: what the host's KVM offers. Opened once per machine by machine/ (and by the
 // probe), used only while the machine is set up.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/unique_fd.hpp"
@@ -29,8 +30,9 @@ class Kvm {
  public:
   static constexpr const char* kPath = "/dev/kvm";
 
-  // Throws SystemError naming /dev/kvm or the ioctl; a foreign API version is a runtime_error.
-  Kvm();
+  // Throws SystemError naming `path` or the ioctl, ConfigError if it is a file of another kind; a
+  // foreign API version is a runtime_error.
+  explicit Kvm(const std::string& path = kPath);
 
   // What KVM_CHECK_EXTENSION says: 0 when absent.
   int check_extension(Capability capability) const;

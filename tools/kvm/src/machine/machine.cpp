@@ -58,6 +58,7 @@ void place(memory::GuestMemory& memory, uint64_t address, const std::vector<std:
 Machine::Machine(MachineConfig config)
     : config_(validated(std::move(config))),
       command_line_(full_command_line(config_, count_virtio_devices(config_))),
+      kvm_(config_.kvm_device),
       memory_(config_.memory_mib * layout::kMiB,
               config_.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous),
       vm_(kvm_),

@@ -124,6 +124,7 @@ def machine_spec(
         cpu=options.cpu,
         hugepages=options.hugepages,
         split_irqchip=options.split_irqchip,
+        kvm_device=options.kvm_device,
     )
     spec.validate()
     return spec

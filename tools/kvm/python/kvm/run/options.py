@@ -20,6 +20,7 @@ HELP = {
     "cpu": "the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2",
     "hugepages": "take guest memory from the host's pool of huge pages (vm.nr_hugepages)",
     "split_irqchip": "the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
+    "kvm_device": "the host's device file of KVM, where it has another besides /dev/kvm",
     "memory": "guest memory, such as 512M or 2G",
     "append": "words to add to the kernel command line",
     "kernel": "boot this vmlinux or bzImage instead of the tree's",
@@ -108,6 +109,7 @@ class BootOptions:
     cpu: str = "host"
     hugepages: bool = False
     split_irqchip: bool = False
+    kvm_device: str = "/dev/kvm"
     disks: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     vsock: str = ""
@@ -140,6 +142,10 @@ class BootOptions:
             raise UserError(
                 "--timeout and --deadline are seconds above 0", "give a positive number"
             )
+        if not self.kvm_device.startswith("/"):
+            raise UserError(
+                f"--kvm-device {self.kvm_device}", "give its whole path, such as /dev/kvm"
+            )
         for path in (self.kernel, self.initrd):
             if path is not None and not path.is_file():
                 raise UserError(
@@ -169,6 +175,7 @@ class BootOptions:
             ("initrd", str(self.initrd or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
             ("cpu", self.cpu if self.cpu != "host" else ""),
+            ("kvm-device", self.kvm_device if self.kvm_device != "/dev/kvm" else ""),
             ("vsock", self.vsock),
             ("root", self.root),
         ):

@@ -167,6 +167,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     config.ring = spec.ring
     config.hugepages = spec.hugepages
     config.split_irqchip = spec.split_irqchip
+    config.kvm_device = spec.kvm_device
     config.cpu = spec.cpu
     config.protocol = spec.protocol
     config.payload = spec.payload

@@ -105,6 +105,7 @@ class MachineSpec:
     kernel may tell the VMM how far it has got, ``protocol`` how it is entered; a ``payload`` gets
     the test device and no virtio devices. ``cpu`` names the processors' features (``host,-avx``),
     ``hugepages`` takes memory from the host's pool, ``split_irqchip`` has the IOAPIC in the VMM.
+    ``kvm_device`` is the file of the KVM to use, where the host has several.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -126,6 +127,7 @@ class MachineSpec:
     payload: bool = False
     hugepages: bool = False
     split_irqchip: bool = False
+    kvm_device: str = "/dev/kvm"
     cpu: str = "host"
 
     def validate(self) -> None:
@@ -192,6 +194,7 @@ class MachineSpec:
             "payload": self.payload,
             "hugepages": self.hugepages,
             "split_irqchip": self.split_irqchip,
+            "kvm_device": self.kvm_device,
             "cpu": self.cpu,
         }
 
@@ -226,6 +229,7 @@ class MachineSpec:
                 payload=bool(record.get("payload", False)),
                 hugepages=bool(record.get("hugepages", False)),
                 split_irqchip=bool(record.get("split_irqchip", False)),
+                kvm_device=str(record.get("kvm_device", "/dev/kvm")),
                 cpu=str(record.get("cpu", "host")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
