@@ -82,6 +82,33 @@ def test_a_tap_of_the_host_s_is_reached_and_gone_afterwards(boot: Boot) -> None:
     assert again.verdict == ("PASS", "ok"), again
 
 
+def test_a_tap_s_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    words = ["tap=scripted"]
+    for word in ("script", "downscript"):
+        program = tmp_path / word
+        program.write_text(f"#!/bin/sh\necho {word} $1 $(ls /sys/class/net/$1/mtu) >>{seen}\n")
+        program.chmod(0o755)
+        words.append(f"{word}={program}")
+    # What the lab host writes is its own, so guests show it: the second, what the first's end did.
+    share, tap = f"{tmp_path},ro,tag=tests", ",".join(words)
+    first, second = (boot("cat", "/mnt/tests/seen", nets=(tap,), shares=(share,)) for _ in "12")
+    assert (first.verdict, second.verdict) == (("PASS", "ok"), ("PASS", "ok")), second
+    mtu = "/sys/class/net/scripted/mtu"
+    up, down = f"script scripted {mtu}\n", f"downscript scripted {mtu}\n"
+    assert first.stdout.decode() == up
+    assert second.stdout.decode() == up + down + up
+
+
+def test_a_tap_s_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: Path) -> None:
+    program = tmp_path / "script"
+    program.write_text("#!/bin/sh\necho no bridge for $1\nexit 3\n")
+    program.chmod(0o755)
+    run = boot("true", nets=(f"tap=scripted,script={program}",))
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "no bridge for scripted" in str(run)
+
+
 def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
     script = f"{PATIENCE} exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
     chosen = options(script, nets=("user",))

@@ -3,6 +3,7 @@
 
     --net user[,hostfwd=tcp:HOST:GUEST][,mtu=N][,mac=ADDRESS]
     --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
+        [,script=FILE][,downscript=FILE]
     --vsock PATH[,cid=N]
 
 HOST is a port or ADDRESS:PORT of the machine that the VMM runs on: a lab host has a network of its
@@ -12,6 +13,7 @@ own. An interface without an address stays down, for the guest's command to set 
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +25,7 @@ from kvm.vm.network import FIRST_CID, LAST_CID, Forward, NetKind, NetSpec, Vsock
 # What libslirp's users know; backend/user_net.hpp has them too.
 _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
 _USER_KEYS = ("hostfwd", "mtu", "mac")
-_TAP_KEYS = ("tap", "host", "guest", "gateway", "queues", "mac")
+_TAP_KEYS = ("tap", "host", "guest", "gateway", "queues", "mac", "script", "downscript")
 _MAX_QUEUES = 8
 
 
@@ -100,6 +102,8 @@ def _parse_tap(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
         tap=given["tap"],
         queues=_number(text, "queues", given.get("queues", "1"), 1, _MAX_QUEUES),
         host_address=host,
+        script=_program(text, "script", given.get("script", "")),
+        downscript=_program(text, "downscript", given.get("downscript", "")),
     )
     return Net(spec, guest, gateway)
 
@@ -123,6 +127,12 @@ def _parse_forward(text: str, value: str) -> Forward:
     _interface(text, "hostfwd", address)
     host, guest = (_number(text, "hostfwd", port, 1, 65535) for port in where[-2:])
     return Forward(protocol == "udp", address, host, guest)
+
+
+def _program(text: str, key: str, value: str) -> str:
+    if value and not os.access(value, os.X_OK):
+        _refuse(text, f"{key}={value} is no program", "name an executable file")
+    return str(Path(value).absolute()) if value else ""
 
 
 def _interface(text: str, key: str, value: str) -> None:

@@ -7,12 +7,16 @@ of the VMM is the end of a worker and no more.
 
 from __future__ import annotations
 
+import sys
 from enum import Enum
 from types import TracebackType
 
 from kvm import _core
+from kvm.errors import UserError
 from kvm.vm.network import NetSpec
 from kvm.vm.spec import MachineSpec
+
+_SCRIPT_TIMEOUT_S = 30.0
 
 
 class SetupFailure(Enum):
@@ -44,6 +48,12 @@ class Machine:
             raise SetupError(SetupFailure.LOAD, str(error)) from error
         except _core.KvmError as error:
             raise SetupError(SetupFailure.KVM, str(error)) from error
+        try:
+            for net in spec.nets:
+                _run_script(net.script, net.tap)
+        except UserError as error:
+            self._core.close()
+            raise SetupError(SetupFailure.CONFIG, str(error)) from error
 
     def __enter__(self) -> Machine:
         return self
@@ -54,7 +64,13 @@ class Machine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._core.close()
+        try:
+            for net in self._spec.nets:
+                _run_script(net.downscript, net.tap)
+        except UserError as problem:
+            print(problem, file=sys.stderr)
+        finally:
+            self._core.close()
 
     def start(self) -> None:
         self._core.start()
@@ -134,6 +150,15 @@ class Machine:
             return self._core.read_memory(*self._spec.log_buf)
         except ValueError:
             return None
+
+
+def _run_script(program: str, interface: str) -> None:
+    """Raise ``UserError`` if it fails or takes over half a minute."""
+    if not program:
+        return
+    from kvm import process  # most machines need none, and it takes long to import
+
+    process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S)
 
 
 def _config(spec: MachineSpec) -> _core.MachineConfig:

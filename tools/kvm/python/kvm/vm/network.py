@@ -33,6 +33,8 @@ class Forward:
 class NetSpec:
     """One interface. ``forwards`` and ``mtu`` (0: the usual) are for user networks; ``tap`` is the
     interface's name, ``host_address`` what to give it ("192.168.7.1/24"; empty: nothing).
+    ``script`` and ``downscript`` are programs that get its name, before the guest starts and after
+    it has stopped.
 
     ``mac``: empty for one that is the same each time. The guest's own address is no part of the
     machine: it travels on the kernel's command line.
@@ -45,6 +47,8 @@ class NetSpec:
     tap: str = ""
     queues: int = 1
     host_address: str = ""
+    script: str = ""
+    downscript: str = ""
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -57,6 +61,8 @@ class NetSpec:
             "tap": self.tap,
             "queues": self.queues,
             "host_address": self.host_address,
+            "script": self.script,
+            "downscript": self.downscript,
         }
 
     @classmethod
@@ -73,6 +79,8 @@ class NetSpec:
             tap=str(record.get("tap", "")),
             queues=int(record.get("queues", 1)),
             host_address=str(record.get("host_address", "")),
+            script=str(record.get("script", "")),
+            downscript=str(record.get("downscript", "")),
         )
 
 
