@@ -82,14 +82,18 @@ def test_a_tap_of_the_host_s_is_reached_and_gone_afterwards(boot: Boot) -> None:
     assert again.verdict == ("PASS", "ok"), again
 
 
+def program(path: Path, script: str) -> Path:
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    return path
+
+
 def test_a_tap_s_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     words = ["tap=scripted"]
     for word in ("script", "downscript"):
-        program = tmp_path / word
-        program.write_text(f"#!/bin/sh\necho {word} $1 $(ls /sys/class/net/$1/mtu) >>{seen}\n")
-        program.chmod(0o755)
-        words.append(f"{word}={program}")
+        told = f"echo {word} $1 $(ls /sys/class/net/$1/mtu) >>{seen}"
+        words.append(f"{word}={program(tmp_path / word, told)}")
     # What the lab host writes is its own, so guests show it: the second, what the first's end did.
     share, tap = f"{tmp_path},ro,tag=tests", ",".join(words)
     first, second = (boot("cat", "/mnt/tests/seen", nets=(tap,), shares=(share,)) for _ in "12")
@@ -101,12 +105,23 @@ def test_a_tap_s_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path) -> No
 
 
 def test_a_tap_s_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: Path) -> None:
-    program = tmp_path / "script"
-    program.write_text("#!/bin/sh\necho no bridge for $1\nexit 3\n")
-    program.chmod(0o755)
-    run = boot("true", nets=(f"tap=scripted,script={program}",))
+    failing = program(tmp_path / "script", "echo no bridge for $1\nexit 3")
+    run = boot("true", nets=(f"tap=scripted,script={failing}",))
     assert run.verdict == ("ERROR", "vmm-error"), run
     assert "no bridge for scripted" in str(run)
+
+
+def test_taps_that_were_set_up_are_taken_down_whatever_fails(boot: Boot, tmp_path: Path) -> None:
+    seen = tmp_path / "seen"
+    down = program(tmp_path / "down", f"echo $1 >>{seen}")
+    fail = program(tmp_path / "fail", f"echo $1 fails >>{seen}; exit 3")
+    # The second's setting up fails; then, in another run, the second's taking down.
+    boot("true", nets=(f"tap=one,downscript={down}", f"tap=two,script={fail},downscript={down}"))
+    boot("true", nets=(f"tap=one,downscript={fail}", f"tap=two,downscript={fail}"))
+    share = f"{tmp_path},ro,tag=tests"
+    run = boot("cat", "/mnt/tests/seen", shares=(share,))
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.decode() == "two fails\none\ntwo fails\none fails\n"
 
 
 def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:

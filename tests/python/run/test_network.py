@@ -66,6 +66,7 @@ def test_the_guest_is_told_on_the_command_line() -> None:
         ("user,mtu=100", "use 576 to 65521"),
         ("tap=t,queues=9", "use 1 to 8"),
         ("tap=t,script=/nowhere/up", "script=/nowhere/up is no program"),
+        ("tap=t,downscript=/", "downscript=/ is no program"),
         ("tap=t,host=10.0.0.300/24", "host=10.0.0.300/24"),
         ("tap=t,guest=ten", "guest=ten"),
     ],

@@ -82,9 +82,9 @@ class MachineConfig:
     balloon_mib: int | None
     """How much the guest is to give up at the start; None for no balloon."""
     guest_events: str
+    """auto, port or none."""
     transport: str
     ring: str
-    """auto, port or none."""
     hugepages: bool
     kvm_device: str
     split_irqchip: bool

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The device file of KVM: what the host's KVM offers. Opened once per machine by machine/ (and by the
-// probe), used only while the machine is set up.
+// The device file of KVM: what the host's KVM offers. Opened once per machine by machine/ (and by
+// the probe), used only while the machine is set up.
 #pragma once
 
 #include <cstdint>

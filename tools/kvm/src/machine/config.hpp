@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "kvm/kvm.hpp"
+
 namespace vmm::machine {
 
 struct DiskConfig {
@@ -61,7 +63,7 @@ struct MachineConfig {
   std::string cmdline;
   uint32_t vcpus = 1;
   uint64_t memory_mib = 256;
-  std::string kvm_device = "/dev/kvm";
+  std::string kvm_device = kvm::Kvm::kPath;
   bool split_irqchip = false;  // the IOAPIC here instead of in KVM, and no 8259s, no 8254
   bool hugepages = false;    // memory from the host's pool of them, or none at all
   std::string cpu = "host";  // the processors' features, as arch::parse_cpu_model() reads them

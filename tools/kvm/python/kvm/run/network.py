@@ -130,7 +130,7 @@ def _parse_forward(text: str, value: str) -> Forward:
 
 
 def _program(text: str, key: str, value: str) -> str:
-    if value and not os.access(value, os.X_OK):
+    if value and not (Path(value).is_file() and os.access(value, os.X_OK)):
         _refuse(text, f"{key}={value} is no program", "name an executable file")
     return str(Path(value).absolute()) if value else ""
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.run.network import parse_nets, parse_vsock
-from kvm.vm.spec import EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
+from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
     "config": "kernel config: default, debug, kunit, or a path to a .config fragment",
@@ -29,7 +29,7 @@ HELP = {
     "disk": "attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what the "
     "guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct (repeatable)",
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
-    "tap=NAME; 10.0.2.2 is the host there (repeatable)",
+    "tap=NAME[,script=FILE][,downscript=FILE]; 10.0.2.2 is the host there (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
@@ -109,7 +109,7 @@ class BootOptions:
     cpu: str = "host"
     hugepages: bool = False
     split_irqchip: bool = False
-    kvm_device: str = "/dev/kvm"
+    kvm_device: str = DEFAULT_KVM_DEVICE
     disks: tuple[str, ...] = ()
     nets: tuple[str, ...] = ()
     vsock: str = ""
@@ -175,7 +175,7 @@ class BootOptions:
             ("initrd", str(self.initrd or "")),
             ("protocol", self.protocol if self.protocol != "auto" else ""),
             ("cpu", self.cpu if self.cpu != "host" else ""),
-            ("kvm-device", self.kvm_device if self.kvm_device != "/dev/kvm" else ""),
+            ("kvm-device", self.kvm_device if self.kvm_device != DEFAULT_KVM_DEVICE else ""),
             ("vsock", self.vsock),
             ("root", self.root),
         ):

@@ -8,6 +8,7 @@ of the VMM is the end of a worker and no more.
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from enum import Enum
 from types import TracebackType
 
@@ -48,11 +49,14 @@ class Machine:
             raise SetupError(SetupFailure.LOAD, str(error)) from error
         except _core.KvmError as error:
             raise SetupError(SetupFailure.KVM, str(error)) from error
+        self._undo = ExitStack()
+        self._undo.callback(self._core.close)
         try:
             for net in spec.nets:
                 _run_script(net.script, net.tap)
+                self._undo.callback(_take_down, net)
         except UserError as error:
-            self._core.close()
+            self._undo.close()
             raise SetupError(SetupFailure.CONFIG, str(error)) from error
 
     def __enter__(self) -> Machine:
@@ -64,13 +68,7 @@ class Machine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            for net in self._spec.nets:
-                _run_script(net.downscript, net.tap)
-        except UserError as problem:
-            print(problem, file=sys.stderr)
-        finally:
-            self._core.close()
+        self._undo.close()
 
     def start(self) -> None:
         self._core.start()
@@ -159,6 +157,14 @@ def _run_script(program: str, interface: str) -> None:
     from kvm import process  # most machines need none, and it takes long to import
 
     process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S)
+
+
+def _take_down(net: NetSpec) -> None:
+    """The run is over, so a failure is told and changes nothing."""
+    try:
+        _run_script(net.downscript, net.tap)
+    except UserError as error:
+        print(error, file=sys.stderr)
 
 
 def _config(spec: MachineSpec) -> _core.MachineConfig:

@@ -23,6 +23,7 @@ PROTOCOLS = ("auto", "linux", "pvh", "multiboot", "flat")  # auto: by what the f
 MIN_MEMORY_MIB = 32
 DISK_FORMATS = ("raw", "qcow2")
 _SHARE_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}")
+DEFAULT_KVM_DEVICE = "/dev/kvm"
 _DEFAULT_VCPUS = 1
 _DEFAULT_MEMORY_MIB = 256
 
@@ -127,7 +128,7 @@ class MachineSpec:
     payload: bool = False
     hugepages: bool = False
     split_irqchip: bool = False
-    kvm_device: str = "/dev/kvm"
+    kvm_device: str = DEFAULT_KVM_DEVICE
     cpu: str = "host"
 
     def validate(self) -> None:
@@ -229,7 +230,7 @@ class MachineSpec:
                 payload=bool(record.get("payload", False)),
                 hugepages=bool(record.get("hugepages", False)),
                 split_irqchip=bool(record.get("split_irqchip", False)),
-                kvm_device=str(record.get("kvm_device", "/dev/kvm")),
+                kvm_device=str(record.get("kvm_device", DEFAULT_KVM_DEVICE)),
                 cpu=str(record.get("cpu", "host")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
