@@ -9,42 +9,15 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.guest.build import build_exercise
-from kvm.guest.initramfs import ExtraFile
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.run import halves, rundir
-from kvm.run.boot import Place, boot_built
-from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
-from support.machines import Boot, Output, Run
+from support.exercises import PATIENCE, beside
+from support.machines import Boot, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1300)]
 
 # 1 GiB each way is the whole; this much shows the same in a test's time.
-PATIENCE = "EXERCISE_PATIENCE_S=500"
 BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
-
-
-def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -> Run:
-    """Boot with ``exercise`` in the guest, and these commands of it on the host meanwhile."""
-    program = build_exercise(project)
-    conduct = Conduct(
-        files=(ExtraFile(program, "/bin/exercise"),),
-        beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
-    )
-    output = Output()
-    with Progress(live=False) as progress:
-        record = boot_built(
-            project,
-            halves.build(project, progress),
-            options,
-            progress,
-            output.streams,
-            Place(rundir.create(project.runs)),
-            conduct,
-        )
-    return output.run(record)
 
 
 def options(script: str, *, nets: tuple[str, ...] = (), vsock: str = "") -> BootOptions:

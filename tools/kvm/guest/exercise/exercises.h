@@ -24,5 +24,6 @@ void exercise_stream_serve(char **argv);
 void exercise_hwrng(char **argv);
 void exercise_kmsg(char **argv);
 void exercise_leak(char **argv);
+void exercise_hostile(char **argv);
 
 #endif

@@ -45,6 +45,7 @@ static const struct exercise {
 	{ "hwrng", "KIB", 1, exercise_hwrng },
 	{ "kmsg", "", 0, exercise_kmsg },
 	{ "leak", "DEVICE ROUNDS", 2, exercise_leak },
+	{ "hostile", "FUNCTION", 1, exercise_hostile },
 };
 
 static void usage(void)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest's program takes a device from its driver and breaks the rules of its ring.
+
+The device asks for its reset or answers with an error, and serves again after it; the other
+devices never notice. The same faults, by every device and transport, are tests/cpp/virtio's.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kvm.project import Project
+from kvm.run.options import BootOptions
+from support.exercises import PATIENCE, beside
+
+pytestmark = pytest.mark.lab
+
+RNG, BLOCK = "0x1044", "0x1042"
+CONTENT = bytes(range(256)) * 16
+CHECKS = {RNG: 38, BLOCK: 44}
+SCRIPT = f"""
+hostile() {{
+    function=$(basename $(dirname $(grep -l $1 /sys/bus/pci/devices/*/device)))
+    {PATIENCE} exercise hostile $function
+}}
+bind() {{ echo $function >/sys/bus/pci/drivers/virtio-pci/bind; }}
+hostile {RNG}; cmp /dev/vda /mnt/tests/disk && echo disk reads
+bind; dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c
+hostile {BLOCK}; dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c
+bind; cmp /dev/vda /mnt/tests/disk && echo disk reads
+"""
+
+
+def test_devices_survive_a_driver_that_breaks_the_rules(project: Project, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.write_bytes(CONTENT)
+    options = BootOptions(
+        command=("sh", "-ec", SCRIPT),
+        host="lab",
+        transport="pci",
+        disks=(f"{disk}",),
+        shares=(f"{tmp_path},ro,tag=tests",),
+        timeout_s=60.0,
+        deadline_s=600.0,
+    )
+    run = beside(project, options.check())
+    text = run.stdout.decode()
+    assert run.verdict == ("PASS", "ok"), f"{run}\n{text}"
+    assert "not ok" not in text, text
+    assert text.count("\nok ") == sum(CHECKS.values()), text
+    lines = [line for line in text.splitlines() if line in ("disk reads", "256")]
+    assert lines == ["disk reads", "256", "256", "disk reads"], text

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boots with ``tools/kvm/guest/exercise`` in the guest, and beside it on the host."""
+
+from __future__ import annotations
+
+from kvm.guest.build import build_exercise
+from kvm.guest.initramfs import ExtraFile
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves, rundir
+from kvm.run.boot import Place, boot_built
+from kvm.run.conduct import Conduct
+from kvm.run.options import BootOptions
+from support.machines import Output, Run
+
+PATIENCE = "EXERCISE_PATIENCE_S=500"
+
+
+def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -> Run:
+    """Boot with ``exercise`` in the guest, and these commands of it on the host meanwhile."""
+    program = build_exercise(project)
+    conduct = Conduct(
+        files=(ExtraFile(program, "/bin/exercise"),),
+        beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
+    )
+    output = Output()
+    with Progress(live=False) as progress:
+        record = boot_built(
+            project,
+            halves.build(project, progress),
+            options,
+            progress,
+            output.streams,
+            Place(rundir.create(project.runs)),
+            conduct,
+        )
+    return output.run(record)
