@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from kvm.errors import UserError
 from support.machines import Boot
 
 pytestmark = pytest.mark.lab
@@ -179,6 +180,16 @@ def test_a_volatile_disk_keeps_only_what_was_flushed(boot: Boot, tmp_path: Path)
     assert run.verdict == ("PASS", "ok"), run
     assert run.stdout.split()[0].decode() == hashlib.md5(bytes(128 << 10)).hexdigest()
     assert image.read_bytes() == bytes(64 << 10) + b"\x5a" * (64 << 10)
+
+
+def test_a_disk_asked_for_twice_is_refused_unless_read_only(boot: Boot, tmp_path: Path) -> None:
+    image, link = tmp_path / "disk.raw", tmp_path / "link.raw"
+    image.write_bytes(b"\0" * 4096)
+    link.symlink_to(image)
+    with pytest.raises(UserError, match=f"{link} is the same file as --disk {image}"):
+        boot("true", disks=(f"{image},ro", f"{link}"))
+    run = boot("cmp", "/dev/vda", "/dev/vdb", disks=(f"{image},ro", f"{link},ro"))
+    assert run.verdict == ("PASS", "ok"), run
 
 
 def test_a_read_only_disk_refuses_writes(boot: Boot, tmp_path: Path) -> None:

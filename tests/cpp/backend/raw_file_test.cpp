@@ -2,11 +2,14 @@
 #include "backend/raw_file.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <climits>
+#include <csignal>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -47,6 +50,26 @@ class Fixture {
 
  private:
   TemporaryFolder folder_;
+};
+
+// Files of this process can't be written past `bytes` while this lives.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int);
 };
 
 std::string numbered(size_t sectors) {
@@ -161,6 +184,37 @@ TEST_CASE_FIXTURE(Fixture, "opening names the path and what to do") {
   CHECK(contains(missing, "truncate"));
   CHECK(contains(open_error(path(""), true), "neither a file nor a block device"));
   CHECK(contains(open_error("/dev/null", true), "neither a file nor a block device"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an image has one writer, or readers") {
+  const std::string image = make("image", numbered(1));
+  const auto refused = [&](bool read_only) {
+    const std::string error = open_error(image, read_only);
+    if (!error.empty()) CHECK(contains(error, image + ": another machine uses it"));
+    return !error.empty();
+  };
+  {
+    const RawFile writer(image, false);
+    CHECK(refused(false));
+    CHECK(refused(true));
+  }
+  const RawFile reader(image, true);
+  CHECK(!refused(true));
+  CHECK(refused(false));
+}
+
+// As on a full host disk: the system call takes a part, then nothing.
+TEST_CASE_FIXTURE(Fixture, "a write that finds no room is an error, and reads go on") {
+  std::string bytes = numbered(4);
+  const std::string image = make("image", std::string(bytes.size(), '-'));
+  RawFile file(image, false);
+  const FileSizeLimit limit(1024);
+  const iovec whole = over(bytes);
+  CHECK(file.write(0, std::span(&whole, 1)).value() == EFBIG);
+  std::string back(bytes.size(), '\0');
+  const iovec into = over(back);
+  CHECK(!file.read(0, std::span(&into, 1)));
+  CHECK(back == bytes.substr(0, 1024) + std::string(1024, '-'));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a size that is not whole sectors is refused with the size to use") {

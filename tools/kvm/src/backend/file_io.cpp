@@ -2,6 +2,7 @@
 #include "backend/file_io.hpp"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -80,6 +81,10 @@ std::error_code allocate(int fd, int mode, uint64_t offset_bytes, uint64_t lengt
   return repeat_interrupted([=] {
     return fallocate(fd, mode, static_cast<off_t>(offset_bytes), static_cast<off_t>(length_bytes));
   });
+}
+
+bool claim_image(int fd, bool read_only) {
+  return flock(fd, (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) == 0 || errno != EWOULDBLOCK;
 }
 
 bool is_unsupported(const std::error_code& error) {

@@ -21,6 +21,11 @@ std::error_code sync_data(int fd);
 // fallocate(2) with these FALLOC_FL_* bits.
 std::error_code allocate(int fd, int mode, uint64_t offset_bytes, uint64_t length_bytes);
 
+// Claims an image until its file is closed: for this machine alone or, read-only, with other readers.
+// False when somebody else, or another disk of this machine, has a claim that excludes it. A file
+// system without locks lets everybody in.
+bool claim_image(int fd, bool read_only);
+
 // The file system does not know that way; another one may be tried.
 bool is_unsupported(const std::error_code& error);
 

@@ -37,7 +37,13 @@ std::string mend_for(int error, bool read_only) {
 base::UniqueFd open_image(const std::string& path, bool read_only, bool direct) {
   const int flags = (read_only ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0) | O_CLOEXEC;
   base::UniqueFd fd(::open(path.c_str(), flags));
-  if (fd) return fd;
+  if (fd) {
+    if (claim_image(fd.get(), read_only)) return fd;
+    throw base::ConfigError(
+        "disk " + path +
+        ": another machine uses it, or another disk of this one; stop that machine, or attach "
+        "it read-only everywhere");
+  }
   const int error = errno;
   if (direct && error == EINVAL) {
     throw base::ConfigError("disk " + path +

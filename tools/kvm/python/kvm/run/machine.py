@@ -71,6 +71,29 @@ def parse_disk(text: str) -> DiskSpec:
     )
 
 
+def _parse_disks(texts: tuple[str, ...]) -> tuple[DiskSpec, ...]:
+    """All disks; an image that is given twice has readers only.
+
+    The VMM's own claim on an image (``flock``) is not seen through a lab host's 9p.
+    """
+    disks = tuple(map(parse_disk, texts))
+    for number, later in enumerate(disks):
+        for earlier in disks[:number]:
+            if _is_one_file(earlier.path, later.path) and not (
+                earlier.read_only and later.read_only
+            ):
+                raise UserError(
+                    f"--disk {later.path} is the same file as --disk {earlier.path}",
+                    "give each disk a file of its own, or attach this one with ,ro both times",
+                )
+    return disks
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    """A file that is not there is none; the VMM tells of it."""
+    return one.exists() and other.exists() and one.samefile(other)
+
+
 def parse_share(text: str) -> ShareSpec:
     """``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the tag is the folder's name otherwise."""
     path, *words = text.split(",")
@@ -110,7 +133,7 @@ def machine_spec(
         cmdline=command_line(options),
         vcpus=options.cpus,
         memory_mib=options.memory_mib,
-        disks=tuple(parse_disk(disk) for disk in options.disks),
+        disks=_parse_disks(options.disks),
         nets=tuple(net.spec for net in parse_nets(options.nets)),
         vsock=parse_vsock(options.vsock) if options.vsock else None,
         shares=_shares(options),

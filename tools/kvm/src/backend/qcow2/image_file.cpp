@@ -2,7 +2,6 @@
 #include "backend/qcow2/image_file.hpp"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -25,8 +24,8 @@ base::UniqueFd open_image(const std::string& path, bool read_only) {
            read_only ? "check the path, and that this user may read it"
                      : "check the path, and that this user may write it, or attach it with ,ro");
   }
-  if (flock(fd.get(), (read_only ? LOCK_SH : LOCK_EX) | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
-    refuse(path, "another machine uses it",
+  if (!claim_image(fd.get(), read_only)) {
+    refuse(path, "another machine uses it, or another disk of this one",
            read_only ? "stop that machine, or have it use the image read-only too"
                      : "stop that machine, or put an overlay on the image for each");
   }
