@@ -7,7 +7,9 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -135,3 +137,31 @@ def test_the_machine_s_own_root_is_used_and_left_alone(boot: Boot, project: Proj
     wanted = (project.root / "tasks.py").read_bytes() + b"x\n/dev/null\n/proc/1\n"
     assert run.stdout == wanted
     assert not mark.exists()
+
+
+def test_a_disk_that_shrinks_gives_errors_and_the_rest_goes_on(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(b"\0" * (1 << 20))
+    last_block = "dd if=/dev/vda of=/dev/null bs=4096 skip=255 count=1 iflag=direct"
+    script = f"""
+        {last_block} && echo ready >/dev/vda && sync
+        while {last_block} 2>/tmp/why; do sleep 0.1; done; tail -n 1 /tmp/why
+        dd if=/dev/vda bs=4096 count=1 iflag=direct 2>/dev/null | head -n 1
+        dd if=/dev/hwrng bs=64 count=4 2>/dev/null | wc -c
+    """
+
+    def shrink() -> None:
+        for _ in range(2400):
+            if image.read_bytes().startswith(b"ready"):
+                break
+            time.sleep(0.1)
+        os.truncate(image, 4096)
+
+    with ThreadPoolExecutor() as pool:
+        shrunk = pool.submit(shrink)
+        run = boot("sh", "-c", script, disks=(f"{image}",))
+        shrunk.result()
+    assert run.verdict == ("PASS", "ok"), run
+    error, content, entropy = run.stdout.decode().splitlines()
+    assert "Input/output error" in error, run.stdout
+    assert (content, entropy) == ("ready", "256")
