@@ -87,7 +87,8 @@ def test_a_tap_s_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: 
 def test_taps_that_were_set_up_are_taken_down_whatever_fails(boot: Boot, tmp_path: Path) -> None:
     seen = tmp_path / "seen"
     down = program(tmp_path / "down", f"echo $1 >>{seen}")
-    fail = program(tmp_path / "fail", f"echo $1 fails >>{seen}; exit 3")
+    # Slow, as nothing may end the machine's process before the last of it is done.
+    fail = program(tmp_path / "fail", f"sleep 1; echo $1 fails >>{seen}; exit 3")
     # The second's setting up fails; then, in another run, the second's taking down.
     boot("true", nets=(f"tap=one,downscript={down}", f"tap=two,script={fail},downscript={down}"))
     boot("true", nets=(f"tap=one,downscript={fail}", f"tap=two,downscript={fail}"))

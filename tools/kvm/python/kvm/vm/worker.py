@@ -361,8 +361,10 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
             "started", t_ns=started_ns, setup_ns=started_ns - begun_ns, load_ns=machine.load_ns
         )
         session.loop()
-        out.send_record(session.result())
-        out.flush_all()
+        result = session.result()
+    # Last, when all is undone: whoever started the machine may end this process at once.
+    out.send_record(result)
+    out.flush_all()
     return EXIT_OK
 
 
