@@ -90,8 +90,11 @@ def _parse_disks(texts: tuple[str, ...]) -> tuple[DiskSpec, ...]:
 
 
 def _is_one_file(one: Path, other: Path) -> bool:
-    """A file that is not there is none; the VMM tells of it."""
-    return one.exists() and other.exists() and one.samefile(other)
+    """False for what is not there or not to be looked at: the VMM tells of it."""
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False
 
 
 def parse_share(text: str) -> ShareSpec:
