@@ -126,8 +126,7 @@ def test_a_device_file_that_is_not_kvm_s_is_refused_in_words(boot: Boot) -> None
 
 def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
     # It may be let go of when memory runs out, so it is free memory that shrinks, not all of it;
-    # free memory differs by some MiB between boots of one kernel.
-    # So much of it is asked for that neither those nor a slow host can hide it.
+    # that differs by some MiB between boots, and goes on shrinking for a while on a slow host.
     free = "awk '/^MemFree/{print $2}' /proc/meminfo"
     script = (
         f"sleep 2; a=$({free}); sleep 1; b=$({free})\n"

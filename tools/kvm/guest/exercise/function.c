@@ -142,7 +142,7 @@ void function_reset(struct function *function)
 			die("%s does not come out of its reset", function->name);
 		usleep(1000);
 	}
-	function->common->queue_select = 0;
+	function->common->queue_select = 0;	/* the only one that is driven */
 	function->entries = function->common->queue_size;	/* the most that it takes */
 	if (function->entries > MOST_ENTRIES)
 		function->entries = MOST_ENTRIES;
@@ -177,7 +177,6 @@ void function_start(struct function *function)
 	errno = EPROTO;
 	if (!function_negotiate(function, 0))
 		die("%s refuses features that it offers", function->name);
-	common->queue_select = 0;
 	common->queue_size = function->entries;
 	common->queue_desc_lo = function->table_at;
 	common->queue_desc_hi = function->table_at >> 32;

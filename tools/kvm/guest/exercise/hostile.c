@@ -72,21 +72,36 @@ static int block_status(struct function *f)
 	return ((volatile uint8_t *)f->answer.at)[SECTOR];
 }
 
+static bool is_block(const struct function *f)
+{
+	return f->device_id == MODERN_IDS + VIRTIO_ID_BLOCK;
+}
+
+static void put_right_request(struct function *f)
+{
+	if (is_block(f))
+		put_block_request(f, VIRTIO_BLK_T_IN, 0);
+	else
+		put(&f->descriptors[0], f->answer.physical, SECTOR, WRITE, 0);
+}
+
+static void restart(struct function *f)
+{
+	function_reset(f);
+	function_start(f);
+}
+
 static void check_service(struct function *f, const char *after)
 {
 	char name[96];
 	bool used;
 
-	function_reset(f);
-	function_start(f);
-	if (f->device_id == MODERN_IDS + VIRTIO_ID_BLOCK)
-		put_block_request(f, VIRTIO_BLK_T_IN, 0);
-	else
-		put(&f->descriptors[0], f->answer.physical, SECTOR, WRITE, 0);
+	restart(f);
+	put_right_request(f);
 	function_submit(f, 0, 1);
 	used = function_await_used(f, 1);
 	snprintf(name, sizeof(name), "%s serves after %s", f->name, after);
-	if (f->device_id == MODERN_IDS + VIRTIO_ID_BLOCK)
+	if (is_block(f))
 		check(used && block_status(f) == VIRTIO_BLK_S_OK, name, "used %d, status %d", used,
 		      block_status(f));
 	else
@@ -215,13 +230,11 @@ static void expect_needs_reset(struct function *f, const char *fault)
 static void check_ring_faults(struct function *f)
 {
 	for (size_t i = 0; i < COUNT(ring_faults); i++) {
-		function_reset(f);
-		function_start(f);
+		restart(f);
 		function_submit(f, ring_faults[i].put(f), 1);
 		expect_needs_reset(f, ring_faults[i].name);
 	}
-	function_reset(f);
-	function_start(f);
+	restart(f);
 	put(&f->descriptors[0], f->answer.physical, 16, WRITE, 0);
 	function_submit(f, 0, f->entries + 1);
 	expect_needs_reset(f, "more entries than the ring has");
@@ -261,12 +274,8 @@ static void check_features(struct function *f)
 static void check_early_reset(struct function *f)
 {
 	for (int i = 0; i < 50; i++) {
-		function_reset(f);
-		function_start(f);
-		if (f->device_id == MODERN_IDS + VIRTIO_ID_BLOCK)
-			put_block_request(f, VIRTIO_BLK_T_IN, i);
-		else
-			put(&f->descriptors[0], f->answer.physical, SECTOR, WRITE, 0);
+		restart(f);
+		put_right_request(f);
 		function_submit(f, 0, 1);
 	}
 	check_service(f, "50 resets in mid-request");
@@ -289,16 +298,13 @@ static void expect_status(struct function *f, int wanted, const char *fault)
 
 static void check_block_requests(struct function *f)
 {
-	function_reset(f);
-	function_start(f);
+	restart(f);
 	put_block_request(f, 0x7777, 0);
 	expect_status(f, VIRTIO_BLK_S_UNSUPP, "an unknown type");
-	function_reset(f);
-	function_start(f);
+	restart(f);
 	put_block_request(f, VIRTIO_BLK_T_IN, 1ULL << 54);
 	expect_status(f, VIRTIO_BLK_S_IOERR, "a sector past the end");
-	function_reset(f);
-	function_start(f);
+	restart(f);
 	put_block_request(f, VIRTIO_BLK_T_IN, 0);
 	f->descriptors[1].len = SECTOR - 1;
 	expect_status(f, VIRTIO_BLK_S_IOERR, "a part of a sector");
@@ -307,17 +313,16 @@ static void check_block_requests(struct function *f)
 void exercise_hostile(char **argv)
 {
 	struct function function = function_take(argv[0]);
-	bool block = function.device_id == MODERN_IDS + VIRTIO_ID_BLOCK;
 
 	errno = ENODEV;
-	if (!block && function.device_id != MODERN_IDS + VIRTIO_ID_RNG)
+	if (!is_block(&function) && function.device_id != MODERN_IDS + VIRTIO_ID_RNG)
 		die("%s is neither an entropy device nor a disk", argv[0]);
 	check_service(&function, "nothing");
 	check_ring_faults(&function);
 	check_set_up_faults(&function);
 	check_features(&function);
 	check_early_reset(&function);
-	if (block)
+	if (is_block(&function))
 		check_block_requests(&function);
 	function_reset(&function);
 }
