@@ -77,6 +77,12 @@ def test_a_tap_s_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path) -> No
     assert second.stdout.decode() == up + down + up
 
 
+def test_slow_scripts_are_no_hang_of_the_guest(boot: Boot, tmp_path: Path) -> None:
+    slow = program(tmp_path / "slow", "sleep 8")
+    run = boot("true", nets=(f"tap=slow,script={slow},downscript={slow}",), timeout_s=6.0)
+    assert run.verdict == ("PASS", "ok"), run
+
+
 def test_a_tap_s_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: Path) -> None:
     failing = program(tmp_path / "script", "echo no bridge for $1\nexit 3")
     run = boot("true", nets=(f"tap=scripted,script={failing}",))

@@ -107,6 +107,16 @@ def test_heartbeats_are_signs_of_life(drive: Drives) -> None:
     assert script.deadline is None
 
 
+def test_a_user_s_script_has_a_deadline_of_its_own(drive: Drives) -> None:
+    script: Event = {"event": "script", "program": "/up", "limit_s": 10.0}
+    slow, _ = drive(Script(script, 0.3, STARTED, script, 0.3, RESULT), silence_s=0.1)
+    assert (slow.deadline, slow.result) == (None, RESULT)
+    silent, _ = drive(Script(script, 0.3, STARTED, 5, on_stop=RESULT), silence_s=0.1)
+    assert silent.deadline is Deadline.SILENCE
+    endless, _ = drive(Script({**script, "limit_s": 0.2}, 5, on_stop=RESULT), silence_s=0.1)
+    assert endless.deadline is Deadline.SILENCE
+
+
 def test_the_total_deadline_ends_even_a_talkative_guest(drive: Drives) -> None:
     beats = [step for _ in range(100) for step in ({"event": "heartbeat"}, 0.05)]
     script, _ = drive(Script(STARTED, *beats, on_stop=RESULT), total_s=0.3)

@@ -97,6 +97,7 @@ class Drive:
         self._end_at = self._start + total_s
         self._total_s = total_s
         self._alive_at = self._start
+        self._script_until = 0.0
         self._stopping_at: float | None = None
         self._dying_at: float | None = None
         self._killed = False
@@ -129,6 +130,7 @@ class Drive:
                 return
 
     def _take(self, event: Event, log: Callable[[bytes], Any]) -> None:
+        self._script_until = 0.0
         handler = getattr(self, f"_on_{event['event']}", None)
         if handler is None:
             return
@@ -151,6 +153,10 @@ class Drive:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:
             self._dying_at = time.monotonic()
+
+    def _on_script(self, event: Event) -> None:
+        """A user's program has a deadline of its own, and no guest runs meanwhile."""
+        self._script_until = time.monotonic() + float(event["limit_s"])
 
     def _on_started(self, event: Event) -> None:
         self.transcript.started_s = self._now()
@@ -209,6 +215,8 @@ class Drive:
     def _in_time(self) -> bool:
         """Enforce the deadlines; False when even the worker's result is overdue."""
         now = time.monotonic()
+        if now < self._script_until:
+            return True
         if self._stopping_at is not None:
             if now < self._stopping_at + _RESULT_WAIT_S:
                 return True

@@ -8,6 +8,7 @@ of the VMM is the end of a worker and no more.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from enum import Enum
 from types import TracebackType
@@ -18,6 +19,9 @@ from kvm.vm.network import NetSpec
 from kvm.vm.spec import MachineSpec
 
 _SCRIPT_TIMEOUT_S = 30.0
+
+# Told before a user's program runs: its path, and for how many seconds it may.
+OnScript = Callable[[str, float], None]
 
 
 class SetupFailure(Enum):
@@ -39,8 +43,9 @@ class SetupError(Exception):
 class Machine:
     """Created by the constructor, run between ``start`` and stop, gone after the ``with`` block."""
 
-    def __init__(self, spec: MachineSpec) -> None:
+    def __init__(self, spec: MachineSpec, on_script: OnScript = lambda program, limit_s: None):
         self._spec = spec
+        self._on_script = on_script
         try:
             self._core = _core.Machine(_config(spec))
         except _core.ConfigError as error:
@@ -49,14 +54,13 @@ class Machine:
             raise SetupError(SetupFailure.LOAD, str(error)) from error
         except _core.KvmError as error:
             raise SetupError(SetupFailure.KVM, str(error)) from error
-        self._undo = ExitStack()
-        self._undo.callback(self._core.close)
+        self._taps = ExitStack()
         try:
             for net in spec.nets:
-                _run_script(net.script, net.tap)
-                self._undo.callback(_take_down, net)
+                self._run_script(net.script, net.tap)
+                self._taps.callback(self._take_down, net)
         except UserError as error:
-            self._undo.close()
+            self._close()
             raise SetupError(SetupFailure.CONFIG, str(error)) from error
 
     def __enter__(self) -> Machine:
@@ -68,7 +72,11 @@ class Machine:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._undo.close()
+        self._close()
+
+    def take_down_taps(self) -> None:
+        """Run what the user wants run before the taps go: once, though closing does it too."""
+        self._taps.close()
 
     def start(self) -> None:
         self._core.start()
@@ -149,22 +157,27 @@ class Machine:
         except ValueError:
             return None
 
+    def _close(self) -> None:
+        try:
+            self._taps.close()
+        finally:
+            self._core.close()
 
-def _run_script(program: str, interface: str) -> None:
-    """Raise ``UserError`` if it fails or takes over half a minute."""
-    if not program:
-        return
-    from kvm import process  # most machines need none, and it takes long to import
+    def _run_script(self, program: str, interface: str) -> None:
+        """Raise ``UserError`` if it fails or takes over half a minute."""
+        if not program:
+            return
+        from kvm import process  # most machines need none, and it takes long to import
 
-    process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S)
+        self._on_script(program, _SCRIPT_TIMEOUT_S)
+        process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S)
 
-
-def _take_down(net: NetSpec) -> None:
-    """The run is over, so a failure is told and changes nothing."""
-    try:
-        _run_script(net.downscript, net.tap)
-    except UserError as error:
-        print(error, file=sys.stderr)
+    def _take_down(self, net: NetSpec) -> None:
+        """The run is over, so a failure is told and changes nothing."""
+        try:
+            self._run_script(net.downscript, net.tap)
+        except UserError as error:
+            print(error, file=sys.stderr)
 
 
 def _config(spec: MachineSpec) -> _core.MachineConfig:

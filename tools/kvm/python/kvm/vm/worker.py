@@ -5,8 +5,9 @@ The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; lat
 are stdin, stdin_eof, winsize, signal, stop, balloon (its new target in MiB) and balloon_stats,
 which is answered by a balloon event with what the guest told last. Out come events: started,
 console, hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and,
-last, result; or one error when the machine could not be set up. The end of the input is the end
-of the machine.
+last, result; or one error when the machine could not be set up. Before a program of the user's,
+there is a script event with the seconds that it may take. The end of the input is the end of the
+machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -20,6 +21,7 @@ import sys
 import time
 from binascii import a2b_base64
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -299,6 +301,11 @@ class Session:
             self._out.flush_all()
 
 
+def _tell_script(out: EventWriter, program: str, limit_s: float) -> None:
+    out.send("script", program=program, limit_s=limit_s)
+    out.flush_all()  # nothing else is sent while it runs
+
+
 def _batch(batch: Batch) -> dict[str, Any]:
     return {
         "t_ns": batch.received_ns,
@@ -347,7 +354,7 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
         request = json.loads(first)
         spec = MachineSpec.from_json(request["spec"])
         run = request.get("run")
-        machine = Machine(spec)
+        machine = Machine(spec, partial(_tell_script, out))
     except (SetupError, UserError, KeyError, ValueError) as error:
         kind = error.kind.value if isinstance(error, SetupError) else "config"
         out.send("error", kind=kind, message=str(error))
@@ -362,9 +369,10 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
         )
         session.loop()
         result = session.result()
-    # Last, when all is undone: whoever started the machine may end this process at once.
-    out.send_record(result)
-    out.flush_all()
+        # Before the result: whoever started the machine may end this process when it has that.
+        machine.take_down_taps()
+        out.send_record(result)
+        out.flush_all()
     return EXIT_OK
 
 
