@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import struct
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,7 @@ from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run.boot import build_and_boot
 from kvm.run.options import BootOptions
-from kvm.verdict.vocabulary import Reason
-from support.machines import Boot, Output, Run
-
-# Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the
-# code does, it does again.
-_LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
-
+from support.machines import Boot, Output, Run, on_a_host_that_lasts
 
 @pytest.fixture(scope="session")
 def project() -> Project:
@@ -33,11 +26,7 @@ def boot(project: Project) -> Boot:
     """``boot("sh", "-c", "...", cpus=2)``: options are those of ``BootOptions``."""
 
     def run(*command: str, **options: Any) -> Run:
-        found = once(command, options)
-        if found.record.outcome.reason in _LOST_HOSTS:
-            warnings.warn(f"the lab host was lost, booting again: {found}", stacklevel=2)
-            found = once(command, options)
-        return found
+        return on_a_host_that_lasts(lambda: once(command, options))
 
     def once(command: tuple[str, ...], options: dict[str, Any]) -> Run:
         output = Output()

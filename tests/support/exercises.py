@@ -11,7 +11,7 @@ from kvm.run import halves, rundir
 from kvm.run.boot import Place, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
-from support.machines import Output, Run
+from support.machines import Output, Run, on_a_host_that_lasts
 
 PATIENCE = "EXERCISE_PATIENCE_S=500"
 
@@ -23,15 +23,19 @@ def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -
         files=(ExtraFile(program, "/bin/exercise"),),
         beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
     )
-    output = Output()
-    with Progress(live=False) as progress:
-        record = boot_built(
-            project,
-            halves.build(project, progress),
-            options,
-            progress,
-            output.streams,
-            Place(rundir.create(project.runs)),
-            conduct,
-        )
-    return output.run(record)
+
+    def once() -> Run:
+        output = Output()
+        with Progress(live=False) as progress:
+            record = boot_built(
+                project,
+                halves.build(project, progress),
+                options,
+                progress,
+                output.streams,
+                Place(rundir.create(project.runs)),
+                conduct,
+            )
+        return output.run(record)
+
+    return on_a_host_that_lasts(once)
