@@ -16,6 +16,7 @@ from kvm.run.boot import build_and_boot
 from kvm.run.options import BootOptions
 from support.machines import Boot, Output, Run, on_a_host_that_lasts
 
+
 @pytest.fixture(scope="session")
 def project() -> Project:
     return Project.find()
