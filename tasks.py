@@ -39,6 +39,8 @@ def build_and_boot(
     net: list[str] | None = None,
     vsock: str = "",
     share: list[str] | None = None,
+    vfio_pci: list[str] | None = None,
+    lab_device: list[str] | None = None,
     root: str = "",
     balloon: int = -1,
     shell: bool = False,

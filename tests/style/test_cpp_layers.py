@@ -17,6 +17,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "memory": frozenset(("base",)),
     "bus": frozenset(("base",)),
     "pci": frozenset(("base", "bus")),
+    "vfio": frozenset(("base", "bus", "pci")),
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
     "backend": frozenset(("base",)),
     "backend/qcow2": frozenset(("base", "backend")),

@@ -101,6 +101,18 @@ TEST_CASE("shares have tags, each another one") {
   CHECK(contains(failure(config), "22 shares are too many"));
 }
 
+TEST_CASE("a function of the host needs a PCI bus, and memory that stays") {
+  MachineConfig config = valid();
+  config.vfio_pci = {"0000:00:10.0"};
+  CHECK(contains(failure(config), "transport pci"));
+
+  config.transport = "pci";
+  CHECK(failure(config).empty());
+
+  config.balloon_mib = 1;
+  CHECK(contains(failure(config), "leave the balloon out"));
+}
+
 TEST_CASE("a balloon leaves the guest some memory") {
   MachineConfig config = valid();
   config.balloon_mib = config.memory_mib - 1;

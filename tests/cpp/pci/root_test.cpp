@@ -127,4 +127,14 @@ TEST_CASE_FIXTURE(Fixture, "accesses are counted by bar") {
   CHECK(vectors == 2);
 }
 
+TEST_CASE("there is room for a function while its bars fit into the window") {
+  // The window has a page more than the bars of the first function take.
+  MockFunction first{1};
+  MockFunction second{2};
+  pci::Root root{kStart, kWindow - kStart + 0x5000, kWindow};
+  REQUIRE(root.has_room(first));
+  root.attach(first, "first");
+  CHECK_FALSE(root.has_room(second));
+}
+
 }  // namespace vmm::test

@@ -86,11 +86,25 @@ def test_a_socket_path_that_is_too_long_is_refused() -> None:
         (replace(_MACHINE, cpus=0), "0 CPUs"),
         (replace(_MACHINE, memory_mib=64), "64 MiB"),
         (replace(_MACHINE, share=Path("/my checkout/build")), "has a space"),
+        (replace(_MACHINE, devices=("edu",) * 16), "16 devices"),
     ],
 )
 def test_a_machine_that_cannot_work_is_refused(machine: LabMachine, words: str) -> None:
     with pytest.raises(UserError, match=words):
         machine.validate()
+
+
+def test_devices_to_give_away_stand_behind_an_iommu_at_addresses_that_are_told() -> None:
+    machine = replace(_MACHINE, devices=("edu", "nvme,serial=1"))
+    machine.validate()
+    argv = _argv(machine)
+    assert _option(argv, "-M") == ["q35"]
+    devices = _option(argv, "-device")
+    assert devices[:3] == ["intel-iommu,intremap=on", "edu,addr=0x10", "nvme,serial=1,addr=0x11"]
+    assert {"virtio-serial-pci"} <= set(devices)
+    assert machine.assigned == ("0000:00:10.0", "0000:00:11.0")
+    words = kernel_cmdline(machine).split()
+    assert {"intel_iommu=on", "toolskvm.assign=0000:00:10.0,0000:00:11.0"} <= set(words)
 
 
 @pytest.mark.parametrize("name", ["config", ".config"])

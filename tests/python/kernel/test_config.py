@@ -35,7 +35,7 @@ def resolve(linux: Tree, out: Path, *items: str, name: str = "default") -> str:
     return config.resolve(linux, spec, source, Toolchain.from_environment(), out, lambda text: None)
 
 
-@pytest.mark.parametrize("name", ["default", "debug", "kunit"])
+@pytest.mark.parametrize("name", ["default", "debug", "kunit", "vfio"])
 def test_every_config_of_ours_resolves(linux: Tree, out: Path, name: str) -> None:
     text = resolve(linux, out, name=name)
     assert "CONFIG_KVM_AMD=y" in text

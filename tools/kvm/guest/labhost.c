@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "assign.h"
 #include "mounts.h"
 #include "options.h"
 #include "port.h"
@@ -136,6 +137,7 @@ void labhost_serve(void)
 {
 	pid_t agent;
 
+	assign_functions();
 	if (!read_argv() || !assemble_root() || !switch_root())
 		return;
 	take_console();

@@ -86,6 +86,7 @@ class MachineConfig:
     transport: str
     ring: str
     hugepages: bool
+    vfio_pci: list[str]
     kvm_device: str
     split_irqchip: bool
     """The IOAPIC in this process, and neither 8259s nor an 8254."""

@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+#include <cassert>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -70,13 +71,23 @@ void Vm::set_routes(std::span<const MessageRoute> routes) {
 }
 
 void Vm::add_memory(uint32_t slot, const memory::Region& region) {
+  if (try_add_memory(slot, region)) return;
+  throw base::SystemError("KVM_SET_USER_MEMORY_REGION", errno);
+}
+
+bool Vm::try_add_memory(uint32_t slot, const memory::Region& region) {
   kvm_userspace_memory_region description{};
   description.slot = slot;
   description.guest_phys_addr = region.start.value;
   description.memory_size = region.length;
   description.userspace_addr = reinterpret_cast<uintptr_t>(region.host);
-  base::check(ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &description),
-              "KVM_SET_USER_MEMORY_REGION");
+  return ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &description) == 0;
+}
+
+void Vm::remove_memory(uint32_t slot) {
+  const bool removed = try_add_memory(slot, {memory::GuestAddress{0}, 0, nullptr});
+  assert(removed);
+  static_cast<void>(removed);
 }
 
 void Vm::add_irqfd(uint32_t gsi, int event_fd) {

@@ -35,6 +35,10 @@ class Vm {
   void set_routes(std::span<const MessageRoute> routes);
 
   void add_memory(uint32_t slot, const memory::Region& region);
+  // For memory that comes and goes while the machine runs, on any thread. False, and nothing is
+  // there, when the place is taken.
+  bool try_add_memory(uint32_t slot, const memory::Region& region);
+  void remove_memory(uint32_t slot);
 
   // A write to `event_fd` pulses the line.
   void add_irqfd(uint32_t gsi, int event_fd);

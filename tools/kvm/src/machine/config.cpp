@@ -62,6 +62,19 @@ void validate(const DiskConfig& disk) {
   }
 }
 
+void validate_assigned(const MachineConfig& config) {
+  if (config.vfio_pci.empty()) return;
+  if (!has_pci(config)) {
+    throw ConfigError("vfio-pci " + config.vfio_pci.front() + ": the machine has no PCI bus; use "
+                      "transport pci");
+  }
+  // The device's view of memory is pinned: what a balloon gave back would be two pages for one.
+  if (config.balloon_mib) {
+    throw ConfigError("vfio-pci " + config.vfio_pci.front() + ": a device of the host needs all of "
+                      "the guest's memory to stay; leave the balloon out");
+  }
+}
+
 void validate(const std::vector<ShareConfig>& shares) {
   for (auto share = shares.begin(); share != shares.end(); ++share) {
     if (share->tag.empty() || share->tag.size() > ShareConfig::kMaxTagBytes) {
@@ -127,6 +140,7 @@ void validate(const MachineConfig& config) {
   if (config.payload && (!config.shares.empty() || config.balloon_mib)) {
     throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
   }
+  validate_assigned(config);
   validate_virtio(config);
 }
 

@@ -72,6 +72,7 @@ struct MachineConfig {
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
   bool rng = true;
+  std::vector<std::string> vfio_pci;  // addresses of the host's PCI functions that it is given
   std::optional<uint64_t> balloon_mib;  // how much to take at the start; nothing: no balloon
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by
   // port), "port" or "none".

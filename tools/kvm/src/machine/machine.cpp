@@ -82,6 +82,10 @@ Machine::Machine(MachineConfig config)
   attach_ports();
   if (config_.guest_events != "none" && !config_.payload) offer_guest_events();
   add_virtio_devices();
+  if (!config_.vfio_pci.empty()) {
+    assigned_ =
+        std::make_unique<AssignedFunctions>(vm_, memory_, loop_, *pci_, config_.vfio_pci);
+  }
   create_vcpus();
 }
 

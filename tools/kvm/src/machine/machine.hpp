@@ -29,6 +29,7 @@
 #include "kvm/coalesced_ring.hpp"
 #include "kvm/kvm.hpp"
 #include "kvm/vm.hpp"
+#include "machine/assigned.hpp"
 #include "machine/boot_protocol.hpp"
 #include "machine/config.hpp"
 #include "machine/dispatch.hpp"
@@ -165,6 +166,7 @@ class Machine : private devices::PowerControl, private RunControl {
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
   virtio::Balloon* balloon_ = nullptr;  // one of virtio_'s devices
+  std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any
   std::unique_ptr<SerialInput> serial_agent_input_;
 
   std::atomic<bool> stopping_{false};

@@ -20,7 +20,8 @@ constexpr uint64_t bar_register(unsigned index) {
 Function::Function(const Identity& identity) {
   config_.set(PCI_VENDOR_ID, 2, identity.vendor);
   config_.set(PCI_DEVICE_ID, 2, identity.device);
-  config_.set(PCI_COMMAND, 2, 0, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+  config_.set(PCI_COMMAND, 2, 0,
+              PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
   config_.set(PCI_CLASS_REVISION, 4, identity.class_code << 8 | identity.revision);
   config_.set(PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
   config_.set(PCI_SUBSYSTEM_VENDOR_ID, 2, identity.subsystem_vendor);
@@ -42,14 +43,24 @@ uint8_t Function::add_capability(uint8_t id, std::span<const std::byte> body) {
 
 MsixTable& Function::add_msix(unsigned bar_index, base::MessageInterrupt& messages,
                               uint16_t vectors) {
-  msix_ = std::make_unique<MsixTable>(messages, vectors);
-  add_bar(bar_index, MsixTable::kSizeBytes, *msix_);
   std::array<std::byte, PCI_CAP_MSIX_SIZEOF - 2> body{};
-  msix_capability_ = add_capability(PCI_CAP_ID_MSIX, body);
-  config_.set(msix_capability_ + uint64_t{PCI_MSIX_FLAGS}, 2, vectors - 1U,
+  const uint8_t at = add_capability(PCI_CAP_ID_MSIX, body);
+  const auto next = static_cast<uint8_t>(config_.get(at + uint64_t{PCI_CAP_LIST_NEXT}, 1));
+  adopt_msix(at, next, {bar_index, MsixTable::kPendingOffset | bar_index}, messages, vectors);
+  add_bar(bar_index, MsixTable::kSizeBytes, *msix_);
+  return *msix_;
+}
+
+MsixTable& Function::adopt_msix(uint8_t at, uint8_t next, MsixPlaces places,
+                                base::MessageInterrupt& messages, uint16_t vectors) {
+  msix_ = std::make_unique<MsixTable>(messages, vectors);
+  msix_capability_ = at;
+  config_.set(at, 1, PCI_CAP_ID_MSIX);
+  config_.set(at + uint64_t{PCI_CAP_LIST_NEXT}, 1, next);
+  config_.set(at + uint64_t{PCI_MSIX_FLAGS}, 2, vectors - 1U,
               PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-  config_.set(msix_capability_ + uint64_t{PCI_MSIX_TABLE}, 4, bar_index);
-  config_.set(msix_capability_ + uint64_t{PCI_MSIX_PBA}, 4, MsixTable::kPendingOffset | bar_index);
+  config_.set(at + uint64_t{PCI_MSIX_TABLE}, 4, places.table);
+  config_.set(at + uint64_t{PCI_MSIX_PBA}, 4, places.pending);
   return *msix_;
 }
 
@@ -82,9 +93,11 @@ void Function::apply() {
     const uint32_t address = config_.get(bar_register(bar->index), 4) & ~(bar->size - 1);
     bar->address = decoding ? address : Bar::kUnmapped;
   }
-  if (!msix_) return;
-  msix_->set_control(
-      static_cast<uint16_t>(config_.get(msix_capability_ + uint64_t{PCI_MSIX_FLAGS}, 2)));
+  if (msix_) {
+    msix_->set_control(
+        static_cast<uint16_t>(config_.get(msix_capability_ + uint64_t{PCI_MSIX_FLAGS}, 2)));
+  }
+  applied();
 }
 
 }  // namespace vmm::pci

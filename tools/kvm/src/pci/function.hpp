@@ -54,6 +54,18 @@ class Function {
   uint8_t add_capability(uint8_t id, std::span<const std::byte> body);
   MsixTable& add_msix(unsigned bar_index, base::MessageInterrupt& messages, uint16_t vectors);
 
+  // The same for a function whose layout is given: the capability stands at `at` and leads on to
+  // `next`; where its table and pending bits are shown is the caller's affair.
+  struct MsixPlaces {
+    uint32_t table;  // as in the capability: offset and bar
+    uint32_t pending;
+  };
+  MsixTable& adopt_msix(uint8_t at, uint8_t next, MsixPlaces places,
+                        base::MessageInterrupt& messages, uint16_t vectors);
+
+  // The guest has written: bars may have moved, MSI-X may be on or off. Holds config_mutex_.
+  virtual void applied() {}
+
   std::mutex config_mutex_;  // guards config_; leaf of the lock order but for the MSI-X table's
   ConfigSpace config_;
 

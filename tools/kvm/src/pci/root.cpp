@@ -13,6 +13,14 @@ constexpr Identity kBridge = {.vendor = 0x1b36, .device = 0x0008, .class_code = 
 
 constexpr uint64_t kMinSpacing = 0x1000;  // a page of its own for each bar
 
+uint64_t span_of(const Bar& bar) { return std::max<uint64_t>(bar.size, kMinSpacing); }
+
+// The first place for a bar that is not below `address`.
+uint64_t place_after(uint64_t address, const Bar& bar) {
+  const uint64_t span = span_of(bar);
+  return (address + span - 1) / span * span;
+}
+
 }  // namespace
 
 Root::Root(uint64_t window_start, uint64_t window_bytes, uint64_t first_address)
@@ -24,16 +32,20 @@ Root::Root(uint64_t window_start, uint64_t window_bytes, uint64_t first_address)
   attach(bridge_, "pci-bridge");
 }
 
+bool Root::has_room(const Function& function) const {
+  uint64_t next = next_address_;
+  for (const auto& bar : function.bars()) next = place_after(next, *bar) + span_of(*bar);
+  return next_slot_ < kSlots && next <= window_end_;
+}
+
 void Root::attach(Function& function, const std::string& name) {
-  assert(next_slot_ < kSlots);
+  assert(has_room(function));
   functions_[next_slot_++] = &function;
   for (const auto& bar : function.bars()) {
     bar->name = bar->index == 0 ? name : name + "-bar" + std::to_string(bar->index);
-    const uint64_t size = std::max<uint64_t>(bar->size, kMinSpacing);
-    next_address_ = (next_address_ + size - 1) / size * size;
-    assert(next_address_ + size <= window_end_);
-    function.place_bar(*bar, static_cast<uint32_t>(next_address_));
-    next_address_ += size;
+    const uint64_t address = place_after(next_address_, *bar);
+    function.place_bar(*bar, static_cast<uint32_t>(address));
+    next_address_ = address + span_of(*bar);
     bars_.push_back(bar.get());
   }
   if (!function.bars().empty()) function.enable_memory();

@@ -30,7 +30,8 @@ class Root final : public bus::Device {
   Root(uint64_t window_start, uint64_t window_bytes, uint64_t first_address);
 
   // Puts `function` into the next slot, and its bars into the window; `name` is for the counters.
-  // The window must have room, and there must be a slot.
+  // There must be room for it: a slot, and space in the window.
+  bool has_room(const Function& function) const;
   void attach(Function& function, const std::string& name);
 
   // `slot_function` is as in config addresses: slot << 3 | function. False when nobody is there.

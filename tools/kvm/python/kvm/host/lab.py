@@ -55,6 +55,7 @@ class LabSettings:
     accelerator: Accelerator = Accelerator.TCG
     idle_s: float = 600.0
     boot_deadline_s: float = 120.0
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +370,7 @@ def _machine(project: Project, kernel: Path, settings: LabSettings, plan: Path) 
         memory_mib=settings.memory_mib,
         tsc_khz=tsc_khz(project.cache) if settings.accelerator is Accelerator.TCG else None,
         hz=config_hz(kernel),
+        devices=settings.devices,
     )
     machine.validate()
     return machine

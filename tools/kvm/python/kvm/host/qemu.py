@@ -2,7 +2,8 @@
 """The QEMU command of a lab host, and the command line of the kernel in it. Pure.
 
 microvm without ACPI: QEMU then names the virtio devices on the kernel's command line,
-and the kernel has little else to look for. It boots the ELF image by PVH.
+and the kernel has little else to look for. It boots the ELF image by PVH. Only a lab host
+with PCI devices to give away is a whole PC, whose ACPI tells of the IOMMU before them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from kvm.errors import UserError
 BINARY = "qemu-system-x86_64"
 PORT_NAME = "org.toolskvm.lab"
 SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
+# Slots of the PC's bus 0 for devices to give away; those below are QEMU's, the last the PC's own.
+_FIRST_ASSIGNED = 0x10
+_MOST_ASSIGNED = 0x1F - _FIRST_ASSIGNED
 
 
 class Accelerator(Enum):
@@ -31,6 +35,7 @@ class LabMachine:
     """All that decides about a lab host's machine.
 
     ``share`` is the folder that both sides write, at the same path in the lab host.
+    ``devices`` are PCI devices for machines to be given, in the words of QEMU's -device.
     ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
     """
 
@@ -43,6 +48,13 @@ class LabMachine:
     tsc_khz: int | None = None
     hz: int | None = None
     extra_cmdline: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
+
+    @property
+    def assigned(self) -> tuple[str, ...]:
+        """The addresses of ``devices`` in the lab host."""
+        first = _FIRST_ASSIGNED
+        return tuple(f"0000:00:{first + n:02x}.0" for n in range(len(self.devices)))
 
     def validate(self) -> None:
         """Raises ``UserError`` for what QEMU or the kernel would not understand."""
@@ -51,6 +63,11 @@ class LabMachine:
         if self.memory_mib < 512:
             raise UserError(
                 f"{self.memory_mib} MiB are too little for a lab host", "give it 512 MiB or more"
+            )
+        if len(self.devices) > _MOST_ASSIGNED:
+            raise UserError(
+                f"{len(self.devices)} devices for a lab host to give away",
+                f"give it at most {_MOST_ASSIGNED}",
             )
         if re.search(r"[\s\"]", str(self.share)):
             raise UserError(
@@ -79,6 +96,8 @@ def kernel_cmdline(machine: LabMachine) -> str:
     ]
     if machine.accelerator is Accelerator.TCG:
         words += _timer_words(machine)
+    if machine.devices:
+        words += ["intel_iommu=on", f"toolskvm.assign={','.join(machine.assigned)}"]
     words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}", *machine.extra_cmdline]
     return " ".join(words)
 
@@ -103,16 +122,16 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
         )
     return (
         BINARY,
-        *("-M", "microvm,acpi=off"),
+        *_board(machine),
         *_processor(machine),
         *("-smp", str(machine.cpus), "-m", f"{machine.memory_mib}M"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-nographic"),
         *("-chardev", f"file,id=console,path={_value(console)}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=agent,path={_value(socket)},server=on,wait=off"),
-        *("-device", "virtio-serial-device"),
+        *("-device", f"virtio-serial-{_bus(machine)}"),
         *("-device", f"virtserialport,chardev=agent,name={PORT_NAME}"),
-        *_folder("root", Path("/"), "readonly=on,"),
-        *_folder("share", machine.share, ""),
+        *_folder(machine, "root", Path("/"), "readonly=on,"),
+        *_folder(machine, "share", machine.share, ""),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", kernel_cmdline(machine)),
     )
@@ -124,10 +143,25 @@ def _processor(machine: LabMachine) -> tuple[str, ...]:
     return ("-accel", "tcg,thread=multi", "-cpu", "max,+svm")
 
 
-def _folder(tag: str, path: Path, flags: str) -> tuple[str, ...]:
+def _board(machine: LabMachine) -> tuple[str, ...]:
+    """The IOMMU stands before the devices, as QEMU wants it."""
+    if not machine.devices:
+        return ("-M", "microvm,acpi=off")
+    words = ["-M", "q35", "-device", "intel-iommu,intremap=on"]
+    for place, device in enumerate(machine.devices, _FIRST_ASSIGNED):
+        words += ["-device", f"{device},addr={place:#x}"]
+    return tuple(words)
+
+
+def _bus(machine: LabMachine) -> str:
+    return "pci" if machine.devices else "device"
+
+
+def _folder(machine: LabMachine, tag: str, path: Path, flags: str) -> tuple[str, ...]:
     """A 9p export. remap: inode numbers of several file systems below it must not clash."""
     options = f"local,id={tag},path={_value(path)},security_model=none,{flags}multidevs=remap"
-    return ("-fsdev", options, "-device", f"virtio-9p-device,fsdev={tag},mount_tag={tag}")
+    device = f"virtio-9p-{_bus(machine)},fsdev={tag},mount_tag={tag}"
+    return ("-fsdev", options, "-device", device)
 
 
 def _value(path: Path) -> str:

@@ -140,7 +140,8 @@ class _Run:
         except hosts.KernelNotUp as failed:
             return self._not_up(failed.lost)
         kernel = self.hosting.kernel
-        if outcome.ok and attempt.host.name == "lab" and stand.suspected is None:
+        usual = attempt.host.name == "lab" and not self.options.lab_devices
+        if outcome.ok and usual and stand.suspected is None:
             proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
         spent = observe.timings(
             self.halves, attempt.host, attempt.script, time.monotonic() - self.start
@@ -174,6 +175,7 @@ class _Run:
                 slot=self.place.slot,
                 memory=self.place.memory,
                 cpus=self.place.host_cpus,
+                devices=self.options.lab_devices,
             )
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:

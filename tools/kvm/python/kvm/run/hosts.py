@@ -72,12 +72,14 @@ def connect(
     slot: str = MAIN_SLOT,
     memory: Memory | None = None,
     cpus: int | None = None,
+    devices: tuple[str, ...] = (),
 ) -> Stand:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
     The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
     will want first. ``patient`` waits as long as it takes, and does not let another kernel
-    stand in. ``cpus`` are a lab host's. Raises ``KernelNotUp``.
+    stand in. ``cpus`` are a lab host's, as are ``devices`` to give
+    its machines. Raises ``KernelNotUp``.
     """
     memory = memory or Memory()
 
@@ -91,8 +93,11 @@ def connect(
     say(f"{choice.kind.value}: {choice.why}")
     if choice.kind is HostKind.NATIVE:
         return Stand(NativeHost())
-    good = None if patient else proven.load(project)
-    settings = LabSettings(accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus)
+    # A whole PC takes longer, and what it is for the proven kernel may not have.
+    good = None if patient or devices else proven.load(project)
+    settings = LabSettings(
+        accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus, devices=devices
+    )
     opener = _Opener(project, halves.vmm.folder, settings, prefetch, slot, say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:

@@ -151,6 +151,7 @@ def machine_spec(
         hugepages=options.hugepages,
         split_irqchip=options.split_irqchip,
         kvm_device=options.kvm_device,
+        vfio_pci=options.vfio_pci,
     )
     spec.validate()
     return spec

@@ -33,6 +33,10 @@ HELP = {
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
+    "vfio_pci": "give the machine a PCI function of the host, which vfio-pci has, by its address "
+    "there, such as 0000:00:10.0; needs --transport pci (repeatable)",
+    "lab_device": "put a PCI device into the lab host, behind an IOMMU and bound to vfio-pci, as "
+    "QEMU's -device takes it; the first is 0000:00:10.0 (repeatable)",
     "root": "take this folder for the guest's root, such as the machine's own /; what the guest "
     "writes there stays in its memory",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
@@ -52,7 +56,7 @@ HELP = {
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 
-REPEATABLE = ["configitem", "append", "disk", "net", "share"]
+REPEATABLE = ["configitem", "append", "disk", "net", "share", "vfio_pci", "lab_device"]
 
 TEST_HELP = {
     "k": "run only tests (cells) that match this expression",
@@ -83,6 +87,7 @@ REPORT_HELP = {
 }
 
 HOSTS = ("auto", "native", "lab")
+_PCI_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
 
@@ -114,6 +119,8 @@ class BootOptions:
     nets: tuple[str, ...] = ()
     vsock: str = ""
     shares: tuple[str, ...] = ()
+    vfio_pci: tuple[str, ...] = ()
+    lab_devices: tuple[str, ...] = ()
     root: str = ""
     balloon: int = -1  # MiB; negative: no balloon
     timeout_s: float = 6.0
@@ -154,6 +161,11 @@ class BootOptions:
         parse_nets(self.nets)
         if self.vsock:
             parse_vsock(self.vsock)
+        if self.lab_devices and self.host == "native":
+            raise UserError("--lab-device with --host native", "a lab host has it; use --host lab")
+        for address in self.vfio_pci:
+            if not _PCI_ADDRESS.fullmatch(address):
+                raise UserError(f"--vfio-pci {address}", "write it as lspci -D does: 0000:00:10.0")
         if self.shell and self.command:
             raise UserError("--shell takes no command", "leave out --shell, or what follows --")
         return self
@@ -186,6 +198,8 @@ class BootOptions:
         words += ["--hugepages"] * self.hugepages + ["--split-irqchip"] * self.split_irqchip
         words += [f"--net={net}" for net in self.nets]
         words += [f"--share={share}" for share in self.shares]
+        words += [f"--vfio-pci={address}" for address in self.vfio_pci]
+        words += [f"--lab-device={device}" for device in self.lab_devices]
         words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 

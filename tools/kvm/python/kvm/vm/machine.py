@@ -205,6 +205,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     if spec.vsock is not None:
         config.vsock = _core.VsockConfig(str(spec.vsock.path), spec.vsock.cid)
     config.rng = spec.rng
+    config.vfio_pci = list(spec.vfio_pci)
     config.balloon_mib = spec.balloon_mib
     config.guest_events = spec.guest_events
     config.transport = spec.transport

@@ -107,6 +107,7 @@ class MachineSpec:
     the test device and no virtio devices. ``cpu`` names the processors' features (``host,-avx``),
     ``hugepages`` takes memory from the host's pool, ``split_irqchip`` has the IOAPIC in the VMM.
     ``kvm_device`` is the file of the KVM to use, where the host has several.
+    ``vfio_pci`` are addresses of PCI functions of the host that become the guest's.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -130,6 +131,7 @@ class MachineSpec:
     split_irqchip: bool = False
     kvm_device: str = DEFAULT_KVM_DEVICE
     cpu: str = "host"
+    vfio_pci: tuple[str, ...] = ()
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -197,6 +199,7 @@ class MachineSpec:
             "split_irqchip": self.split_irqchip,
             "kvm_device": self.kvm_device,
             "cpu": self.cpu,
+            "vfio_pci": list(self.vfio_pci),
         }
 
     @classmethod
@@ -232,6 +235,7 @@ class MachineSpec:
                 split_irqchip=bool(record.get("split_irqchip", False)),
                 kvm_device=str(record.get("kvm_device", DEFAULT_KVM_DEVICE)),
                 cpu=str(record.get("cpu", "host")),
+                vfio_pci=tuple(map(str, record.get("vfio_pci", ()))),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""PCI functions of the host given to a machine, in a lab host with an IOMMU and one to give."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves
+from support.machines import Boot, Run
+
+_RNG = "virtio-rng-pci,iommu_platform=on,disable-legacy=on"
+_ADDRESS = "0000:00:10.0"
+_KERNEL_BUILD_S = 1500
+pytestmark = pytest.mark.timeout(_KERNEL_BUILD_S)
+
+# The guest's own generator is virtio_rng.0, and stands before it on the bus.
+_READ = """
+echo virtio_rng.1 > /sys/class/misc/hw_random/rng_current &&
+head -c 256 /dev/hwrng | wc -c"""
+# As the kernel finds it again, it places the bars anew.
+_MOVE = """
+function=/sys/bus/pci/devices/0000:00:03.0
+bar() { dd if=$function/config bs=4 skip=8 count=1 2>/dev/null | od -An -tx4; }
+before=$(bar)
+echo 0000:00:03.0 > $function/driver/unbind
+printf '\\0\\0\\0\\330' | dd of=$function/config bs=4 seek=8 conv=notrunc 2>/dev/null
+echo 1 > $function/remove
+echo 1 > /sys/bus/pci/rescan
+[ "$(bar)" != "$before" ] || exit 9
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def kernel(project: Project) -> None:
+    """Built before any boot's own deadline counts."""
+    with Progress(live=False) as progress:
+        halves.build(project, progress, config="vfio")
+
+
+@pytest.fixture
+def given(boot: Boot) -> Boot:
+    """A boot with the lab host's spare generator as the machine's own."""
+
+    def run(*command: str, **options: object) -> Run:
+        chosen = {"vfio_pci": (_ADDRESS,), "transport": "pci", **options}
+        return boot(*command, config="vfio", lab_devices=(_RNG,), **chosen)
+
+    return run
+
+
+@pytest.mark.parametrize("cpus", [1, 4])
+def test_a_function_of_the_host_serves_the_guest_s_own_driver(given: Boot, cpus: int) -> None:
+    """It writes the guest's memory behind the IOMMU, and interrupts by MSI-X."""
+    run = given("sh", "-c", f"{_READ} && grep virtio2-input /proc/interrupts", cpus=cpus)
+    assert run.verdict == ("PASS", "ok"), run
+    count, interrupts = run.stdout.decode().splitlines()
+    assert count == "256"
+    assert sum(int(word) for word in re.findall(r"(?<= )\d+(?= )", interrupts)) > 0, interrupts
+
+
+def test_its_registers_are_the_guest_s_memory_wherever_it_moves_them(given: Boot) -> None:
+    run = given("sh", "-c", _MOVE + _READ)
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"256\n"
+    touched = [name for name in run.record.exits.devices if name.startswith("vfio-")]
+    assert touched == [f"vfio-{_ADDRESS}-bar1"], "only the table of messages is emulated"
+
+
+@pytest.mark.parametrize(
+    ("address", "complaint"),
+    [
+        ("0000:00:1e.7", "this host has no such PCI function"),
+        ("0000:00:00.0", "no driver has it; give it to vfio-pci: echo vfio-pci > "),
+    ],
+)
+def test_what_can_t_be_given_is_refused_with_what_to_do(
+    given: Boot, address: str, complaint: str
+) -> None:
+    run = given("true", vfio_pci=(address,))
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert f"vfio-pci {address}: {complaint}" in str(run)
+
+
+def test_it_needs_a_bus(given: Boot) -> None:
+    run = given("true", transport="mmio")
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "use transport pci" in str(run)

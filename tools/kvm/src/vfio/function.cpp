@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "vfio/function.hpp"
+
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "base/error.hpp"
+
+namespace vmm::vfio {
+namespace {
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMaxBarBytes = 1ULL << 31;  // of a bar with 32 bits
+constexpr uint64_t kHeaderEnd = PCI_STD_HEADER_SIZEOF;
+constexpr uint64_t kSpaceEnd = pci::ConfigSpace::kBytes;
+constexpr unsigned kMaxCapabilities = (kSpaceEnd - kHeaderEnd) / PCI_CAP_SIZEOF;
+
+uint32_t config(const Device& device, uint64_t offset, unsigned width) {
+  uint32_t value = 0;
+  device.read(device.region(VFIO_PCI_CONFIG_REGION_INDEX), offset,
+              std::as_writable_bytes(std::span(&value, 1)).first(width));
+  return value;
+}
+
+pci::Identity identity(const Device& device) {
+  return {.vendor = static_cast<uint16_t>(config(device, PCI_VENDOR_ID, 2)),
+          .device = static_cast<uint16_t>(config(device, PCI_DEVICE_ID, 2)),
+          .class_code = config(device, PCI_CLASS_REVISION, 4) >> 8,
+          .revision = static_cast<uint8_t>(config(device, PCI_REVISION_ID, 1)),
+          .subsystem_vendor = static_cast<uint16_t>(config(device, PCI_SUBSYSTEM_VENDOR_ID, 2)),
+          .subsystem = static_cast<uint16_t>(config(device, PCI_SUBSYSTEM_ID, 2))};
+}
+
+}  // namespace
+
+// Where the MSI-X table or its pending bits lie in a bar.
+struct Function::Place {
+  uint64_t start = 0;
+  uint64_t bytes = 0;
+
+  bool holds(uint64_t offset) const { return offset >= start && offset - start < bytes; }
+};
+
+// A bar's registers where they are not mapped: the device's, but for the MSI-X table.
+class Function::BarRegisters final : public bus::Device {
+ public:
+  BarRegisters(const vfio::Device& device, const Region& region)
+      : device_(device), region_(region) {}
+
+  void show_table(pci::MsixTable& msix, Place table) {
+    msix_ = &msix;
+    table_ = table;
+  }
+  void show_pending(pci::MsixTable& msix, Place pending) {
+    msix_ = &msix;
+    pending_ = pending;
+  }
+  bool mappable() const {
+    return region_.mappable && msix_ == nullptr && region_.size % kPage == 0;
+  }
+  const Region& region() const { return region_; }
+
+  void read(uint64_t offset, std::span<std::byte> data) override {
+    if (const auto place = in_table(offset)) {
+      msix_->read(*place, data);
+    } else {
+      device_.read(region_, offset, data);
+    }
+  }
+
+  void write(uint64_t offset, std::span<const std::byte> data) override {
+    if (const auto place = in_table(offset)) {
+      msix_->write(*place, data);
+    } else {
+      device_.write(region_, offset, data);
+    }
+  }
+
+ private:
+  std::optional<uint64_t> in_table(uint64_t offset) const {
+    if (table_.holds(offset)) return offset - table_.start;
+    if (pending_.holds(offset)) return pci::MsixTable::kPendingOffset + offset - pending_.start;
+    return std::nullopt;
+  }
+
+  const vfio::Device& device_;
+  const Region region_;
+  pci::MsixTable* msix_ = nullptr;
+  Place table_;
+  Place pending_;
+};
+
+// One of the device's interrupts: an eventfd that the host writes and the loop reads.
+struct Function::Vector {
+  Vector(base::EventLoop& event_loop, pci::MsixTable& msix, uint16_t number)
+      : loop(event_loop), event(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+    loop.add(event.get(), EPOLLIN, [this, &msix, number](uint32_t) {
+      eventfd_t count;
+      if (eventfd_read(event.get(), &count) == 0) msix.raise(number);
+    });
+  }
+  ~Vector() { loop.remove(event.get()); }
+
+  base::EventLoop& loop;
+  const base::UniqueFd event;
+};
+
+// A mapped bar, and where the guest sees it now.
+struct Function::Window {
+  Window(const Device& device, const Region& region, const pci::Bar& of, uint32_t reserved)
+      : bar(of), number(reserved) {
+    void* mapped = mmap(nullptr, region.size, PROT_READ | PROT_WRITE, MAP_SHARED, device.fd(),
+                        static_cast<off_t>(region.offset));
+    if (mapped == MAP_FAILED) throw base::SystemError("mmap of a PCI bar", errno);
+    memory = {static_cast<std::byte*>(mapped), region.size};
+  }
+  ~Window() { munmap(memory.data(), memory.size()); }
+
+  const pci::Bar& bar;
+  const uint32_t number;
+  std::span<std::byte> memory;
+  uint64_t address = pci::Bar::kUnmapped;
+  bool visible = false;
+};
+
+Function::Function(const std::string& address, Device device, base::MessageInterrupt& messages,
+                   base::EventLoop& loop, GuestWindows& windows)
+    : pci::Function(identity(device)),
+      device_(std::move(device)),
+      config_region_(device_.region(VFIO_PCI_CONFIG_REGION_INDEX)),
+      windows_(windows) {
+  add_bars(address);
+  adopt_capabilities(messages, loop);
+  if (msix_at_ == 0) {
+    throw base::ConfigError("vfio-pci " + address +
+                            ": it has no MSI-X, the only interrupts that a guest can be given");
+  }
+  for (const auto& bar : bars()) {
+    const auto& registers = static_cast<BarRegisters&>(bar->device);
+    if (!registers.mappable()) continue;
+    mapped_.push_back(
+        std::make_unique<Window>(device_, registers.region(), *bar, windows_.reserve()));
+  }
+}
+
+Function::~Function() { switch_interrupts(false); }
+
+void Function::add_bars(const std::string& address) {
+  for (unsigned index = 0; index < PCI_STD_NUM_BARS; ++index) {
+    const Region region = device_.region(index);
+    const uint32_t value = read_device(PCI_BASE_ADDRESS_0 + uint64_t{index} * 4, 4);
+    if (region.size == 0 || (value & PCI_BASE_ADDRESS_SPACE_IO) != 0) continue;
+    if (region.size >= kMaxBarBytes) {
+      throw base::ConfigError("vfio-pci " + address + ": bar " + std::to_string(index) +
+                              " is too large for a window below 4 GiB");
+    }
+    registers_.push_back(std::make_unique<BarRegisters>(device_, region));
+    add_bar(index, static_cast<uint32_t>(region.size), *registers_.back());
+  }
+}
+
+// The list stays where the device has it; its links are the device's own.
+void Function::adopt_capabilities(base::MessageInterrupt& messages, base::EventLoop& loop) {
+  if ((read_device(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0) return;
+  config_.set(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
+  uint32_t at = read_device(PCI_CAPABILITY_LIST, 1) & ~3U;
+  config_.set(PCI_CAPABILITY_LIST, 1, at);
+  for (unsigned seen = 0; at >= kHeaderEnd && seen < kMaxCapabilities; ++seen) {
+    const uint32_t id = read_device(at, 1);
+    if (id == PCI_CAP_ID_MSIX) adopt_msix_at(static_cast<uint8_t>(at), messages, loop);
+    // An id of zero is a capability of nothing; the list goes on behind it.
+    if (id == PCI_CAP_ID_MSI) msi_at_ = static_cast<uint8_t>(at);
+    at = read_device(at + PCI_CAP_LIST_NEXT, 1) & ~3U;
+  }
+}
+
+void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base::EventLoop& loop) {
+  const uint32_t offered =
+      (read_device(at + uint64_t{PCI_MSIX_FLAGS}, 2) & PCI_MSIX_FLAGS_QSIZE) + 1;
+  const auto count = static_cast<uint16_t>(std::min<uint32_t>(
+      {offered, device_.interrupts(VFIO_PCI_MSIX_IRQ_INDEX), pci::MsixTable::kMaxVectors}));
+  if (count == 0) return;
+  const uint32_t table = read_device(at + uint64_t{PCI_MSIX_TABLE}, 4);
+  const uint32_t pending = read_device(at + uint64_t{PCI_MSIX_PBA}, 4);
+  const uint32_t next = read_device(at + uint64_t{PCI_CAP_LIST_NEXT}, 1);
+  msix_at_ = at;
+  pci::MsixTable& msix =
+      adopt_msix(at, static_cast<uint8_t>(next), {table, pending}, messages, count);
+  for (const auto& bar : bars()) {
+    auto& registers = static_cast<BarRegisters&>(bar->device);
+    if (bar->index == (table & PCI_MSIX_TABLE_BIR)) {
+      registers.show_table(msix,
+                           {table & PCI_MSIX_TABLE_OFFSET, uint64_t{count} * PCI_MSIX_ENTRY_SIZE});
+    }
+    if (bar->index == (pending & PCI_MSIX_PBA_BIR)) {
+      registers.show_pending(msix, {pending & PCI_MSIX_PBA_OFFSET, (count + 63U) / 64 * 8});
+    }
+  }
+  for (uint16_t number = 0; number < count; ++number) {
+    vectors_.push_back(std::make_unique<Vector>(loop, msix, number));
+  }
+}
+
+bool Function::is_ours(uint64_t offset) const {
+  if (offset < kHeaderEnd || offset >= kSpaceEnd) return true;
+  if (msi_at_ != 0 && offset == msi_at_) return true;
+  return offset >= msix_at_ && offset - msix_at_ < PCI_CAP_MSIX_SIZEOF;
+}
+
+uint32_t Function::read_device(uint64_t offset, unsigned width) const {
+  uint32_t value = 0;
+  device_.read(config_region_, offset, std::as_writable_bytes(std::span(&value, 1)).first(width));
+  return value;
+}
+
+void Function::read_config(uint64_t offset, std::span<std::byte> data) {
+  std::array<std::byte, 8> theirs;
+  assert(data.size() <= theirs.size());
+  pci::Function::read_config(offset, data);
+  if (offset >= kSpaceEnd) return;
+  device_.read(config_region_, offset, std::span(theirs).first(data.size()));
+  for (size_t i = 0; i < data.size(); ++i) {
+    if (!is_ours(offset + i)) data[i] = theirs[i];
+  }
+}
+
+void Function::write_config(uint64_t offset, std::span<const std::byte> data) {
+  pci::Function::write_config(offset, data);
+  bool theirs = true;
+  for (size_t i = 0; i < data.size(); ++i) theirs = theirs && !is_ours(offset + i);
+  // A driver that writes across the border of a capability has lost its way.
+  if (theirs) device_.write(config_region_, offset, data);
+}
+
+// Under config_mutex_, after whatever the guest has written.
+void Function::applied() {
+  const auto command = static_cast<uint16_t>(config_.get(PCI_COMMAND, 2));
+  device_.write(config_region_, PCI_COMMAND, std::as_bytes(std::span(&command, 1)));
+  for (const auto& window : mapped_) {
+    const uint64_t address = window->bar.address;
+    if (address == window->address) continue;
+    if (window->visible) windows_.remove(window->number);
+    window->visible =
+        address != pci::Bar::kUnmapped && windows_.place(window->number, address, window->memory);
+    window->address = address;
+  }
+  const uint32_t flags = config_.get(msix_at_ + uint64_t{PCI_MSIX_FLAGS}, 2);
+  switch_interrupts((flags & PCI_MSIX_FLAGS_ENABLE) != 0);
+}
+
+void Function::switch_interrupts(bool on) {
+  if (on == interrupts_on_) return;
+  interrupts_on_ = on;
+  std::vector<int> events;
+  for (const auto& vector : vectors_) {
+    if (on) events.push_back(vector->event.get());
+  }
+  // A host without vectors leaves the guest without interrupts; its driver gives up in time.
+  static_cast<void>(device_.connect(VFIO_PCI_MSIX_IRQ_INDEX, events));
+}
+
+}  // namespace vmm::vfio

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A PCI function of the host as the guest's own. The guest sees the real registers, but for what
+// decides where things go: bars have addresses of the guest's bus, and MSI-X is emulated, so that
+// the guest's messages reach its own processors. Bars that can be mapped become memory of the
+// guest, which reaches the device without an exit. machine/ owns it and attaches it to Root; config
+// accesses come on vCPU threads, interrupts on the loop's.
+//
+// Not offered: bars of ports, MSI, INTx, and the extended configuration space.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/interrupt.hpp"
+#include "base/unique_fd.hpp"
+#include "bus/device.hpp"
+#include "pci/function.hpp"
+#include "vfio/device.hpp"
+
+namespace vmm::vfio {
+
+// Puts memory of a device where the guest sees it. Called on vCPU threads, several at a time.
+struct GuestWindows {
+  virtual ~GuestWindows() = default;
+
+  // A number for a window that place() and remove() take; it is nowhere yet.
+  virtual uint32_t reserve() = 0;
+  // False when there is something else at that place; accesses are exits then.
+  virtual bool place(uint32_t window, uint64_t address, std::span<std::byte> memory) = 0;
+  virtual void remove(uint32_t window) = 0;
+};
+
+class Function final : public pci::Function {
+ public:
+  // All but the device outlive it. Throws base::ConfigError, naming the function, for one that
+  // can't be shown to a guest.
+  Function(const std::string& address, Device device, base::MessageInterrupt& messages,
+           base::EventLoop& loop, GuestWindows& windows);
+  ~Function() override;
+
+  void read_config(uint64_t offset, std::span<std::byte> data) override;
+  void write_config(uint64_t offset, std::span<const std::byte> data) override;
+
+ private:
+  class BarRegisters;
+  struct Vector;
+  struct Window;
+  struct Place;
+
+  void add_bars(const std::string& address);
+  void adopt_capabilities(base::MessageInterrupt& messages, base::EventLoop& loop);
+  void adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base::EventLoop& loop);
+  bool is_ours(uint64_t offset) const;
+  uint32_t read_device(uint64_t offset, unsigned width) const;
+  void write_device(uint64_t offset, std::span<const std::byte> data) const;
+  void applied() override;
+  void switch_interrupts(bool on);
+
+  const Device device_;
+  const Region config_region_;
+  GuestWindows& windows_;
+  uint8_t msix_at_ = 0;
+  uint8_t msi_at_ = 0;
+  bool interrupts_on_ = false;
+  std::vector<std::unique_ptr<BarRegisters>> registers_;
+  std::vector<std::unique_ptr<Window>> mapped_;
+  std::vector<std::unique_ptr<Vector>> vectors_;
+};
+
+}  // namespace vmm::vfio
