@@ -163,6 +163,24 @@ def test_a_disk_is_read_written_and_flushed(boot: Boot, tmp_path: Path) -> None:
     assert image.read_bytes() == content[: 512 << 10] * 2
 
 
+def test_a_disk_has_a_queue_for_each_vcpu(boot: Boot, tmp_path: Path) -> None:
+    """Each vCPU's process writes a part through its own queue, all at once."""
+    image = tmp_path / "disk.raw"
+    image.write_bytes(bytes(4 << 20))
+    part = "yes {0} | dd of=/dev/vda bs=4k seek={1} count=256 oflag=direct iflag=fullblock"
+    parts = [f"({part.format(n, 256 * n)} 2>/dev/null) &" for n in range(4)]
+    run = boot(
+        "sh",
+        "-c",
+        f"ls /sys/block/vda/mq | wc -l; {' '.join(parts)} wait",
+        cpus=4,
+        disks=(str(image),),
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"4\n"
+    assert image.read_bytes() == b"".join(b"%d\n" % n * (512 << 10) for n in range(4))
+
+
 def test_a_volatile_disk_keeps_only_what_was_flushed(boot: Boot, tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     image.write_bytes(b"\x5a" * (128 << 10))

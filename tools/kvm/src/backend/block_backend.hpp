@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a block device's bytes live. virtio::Block owns one and calls it under its mutex, on vCPU
-// threads; offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(), which
+// Where a block device's bytes live. virtio::Block owns one and calls it on vCPU threads, one call
+// at a time unless concurrent() says that it takes more; offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(), which
 // the device has checked. A failure of the host's storage is the guest's I/O error and therefore a
 // value here; only opening throws.
 #pragma once
@@ -23,6 +23,7 @@ class BlockBackend {
 
   virtual uint64_t size_bytes() const = 0;
   virtual bool read_only() const = 0;
+  virtual bool concurrent() const { return false; }
 
   // What offsets and lengths should be multiples of; a power of two. Others may be slow, or fail.
   virtual uint32_t block_bytes() const { return kSectorBytes; }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A disk image that is a plain file (or a block device), byte for byte. machine/ opens it and hands
-// it to a virtio::Block, which owns it and serialises the calls. Opening throws base::ConfigError
+// it to a virtio::Block, which owns it. Opening throws base::ConfigError
 // with the path and what to do about it; input and output fail with an error code.
 #pragma once
 
@@ -19,6 +19,7 @@ class RawFile final : public BlockBackend {
 
   uint64_t size_bytes() const override { return size_bytes_; }
   bool read_only() const override { return read_only_; }
+  bool concurrent() const override { return true; }
   uint32_t block_bytes() const override { return block_bytes_; }
   std::string identity() const override { return identity_; }
   std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;

@@ -190,10 +190,12 @@ void Machine::add_virtio_devices() {
   virtio::Console::Ports ports{console_link_.duplicate_device_end(),
                                std::move(agent_link_.device_end)};
   add_virtio("virtio-console", std::make_unique<virtio::Console>(loop_, std::move(ports)));
+  const auto queues =
+      static_cast<uint16_t>(std::min<uint32_t>(config_.vcpus, virtio::Block::kMaxQueues));
   for (const DiskConfig& disk : config_.disks) {
     const size_t number = virtio_.size() - 1;
     add_virtio("virtio-block" + std::to_string(number),
-               std::make_unique<virtio::Block>(open_disk(disk)));
+               std::make_unique<virtio::Block>(open_disk(disk), queues));
   }
   for (const ShareConfig& share : config_.shares) {
     add_virtio("virtio-9p-" + share.tag, open_share(share));

@@ -4,21 +4,23 @@
 #include <linux/virtio_config.h>
 #include <linux/virtio_ids.h>
 
+#include <cassert>
 #include <utility>
+#include <variant>
 
 #include "virtio/device/block_request.hpp"
 
 namespace vmm::virtio {
 namespace {
 
-constexpr uint16_t kRequestQueue = 0;
-constexpr std::array<uint16_t, 1> kQueueMaxSizes = {128};
+constexpr uint16_t kQueueMaxSize = 128;
 
-virtio_blk_config make_config(const backend::BlockBackend& backend) {
+virtio_blk_config make_config(const backend::BlockBackend& backend, uint16_t queues) {
   virtio_blk_config config{};
   config.capacity = backend.size_bytes() / backend::kSectorBytes;
-  config.seg_max = kQueueMaxSizes[0] - kRequestOverheadSegments;
+  config.seg_max = kQueueMaxSize - kRequestOverheadSegments;
   config.blk_size = backend.block_bytes();
+  config.num_queues = queues;
   config.max_discard_sectors = kMaxDiscardSectors;
   config.max_discard_seg = kMaxDiscardSegments;
   config.discard_sector_alignment = 1;
@@ -30,34 +32,40 @@ virtio_blk_config make_config(const backend::BlockBackend& backend) {
 
 }  // namespace
 
-Block::Block(std::unique_ptr<backend::BlockBackend> backend)
-    : backend_(std::move(backend)), config_(make_config(*backend_)) {}
+Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
+    : backend_(std::move(backend)),
+      queue_max_sizes_(queues, kQueueMaxSize),
+      config_(make_config(*backend_, queues)),
+      queue_mutexes_(queues) {
+  assert(queues >= 1 && queues <= kMaxQueues);
+}
 
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
 uint64_t Block::features() const {
-  const uint64_t common = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
-                          1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_F_RING_RESET;
-  if (backend_->read_only()) return common | 1ULL << VIRTIO_BLK_F_RO;
-  return common | 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
+  uint64_t offered = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
+                     1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_F_RING_RESET;
+  if (queue_max_sizes_.size() > 1) offered |= 1ULL << VIRTIO_BLK_F_MQ;
+  if (backend_->read_only()) return offered | 1ULL << VIRTIO_BLK_F_RO;
+  return offered | 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
 }
 
-std::span<const uint16_t> Block::queue_max_sizes() const { return kQueueMaxSizes; }
+std::span<const uint16_t> Block::queue_max_sizes() const { return queue_max_sizes_; }
 
 void Block::read_config(uint64_t offset, std::span<std::byte> data) const {
   read_config_bytes(std::as_bytes(std::span(&config_, 1)), offset, data);
 }
 
 void Block::activate(Activation activation) {
-  const std::lock_guard lock(mutex_);
-  queues_.start(std::move(activation));
-  serve();
+  {
+    const std::lock_guard lock(mutex_);
+    queues_.start(std::move(activation));
+    ++starts_;
+  }
+  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index) serve(index);
 }
 
-void Block::notify(uint16_t) {
-  const std::lock_guard lock(mutex_);
-  serve();
-}
+void Block::notify(uint16_t index) { serve(index); }
 
 void Block::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
@@ -70,22 +78,42 @@ void Block::reset() {
 }
 
 void Block::start_queue(uint16_t index, Queue queue) {
-  const std::lock_guard lock(mutex_);
-  queues_.start(index, std::move(queue));
-  serve();
+  {
+    const std::lock_guard lock(mutex_);
+    queues_.start(index, std::move(queue));
+  }
+  serve(index);
 }
 
-void Block::serve() {
+void Block::serve(uint16_t index) {
+  if (index >= queue_mutexes_.size()) return;
+  std::optional<Fault> fault;
+  uint64_t starts;
+  {
+    const std::shared_lock lock(mutex_);
+    const std::lock_guard queue_lock(queue_mutexes_[index]);
+    starts = starts_;
+    fault = serve_queue(index);
+  }
+  if (!fault) return;
+  const std::lock_guard lock(mutex_);
+  if (starts == starts_ && queues_.ready(index)) queues_.fail(index, *fault);
+}
+
+std::optional<Fault> Block::serve_queue(uint16_t index) {
   // A driver that turned FLUSH down has no other way to make its writes stable (5.2.6.2).
   const bool flushes = (queues_.features() & 1ULL << VIRTIO_BLK_F_FLUSH) != 0;
   const WriteMode mode = flushes ? WriteMode::kBack : WriteMode::kThrough;
-  while (auto chain = queues_.pop(kRequestQueue)) {
+  for (;;) {
+    auto popped = queues_.take(index);
+    if (const Fault* fault = std::get_if<Fault>(&popped)) return *fault;
+    Chain* chain = std::get_if<Chain>(&popped);
+    if (chain == nullptr) return std::nullopt;
+    std::unique_lock backend_lock(backend_mutex_, std::defer_lock);
+    if (!backend_->concurrent()) backend_lock.lock();
     const auto written = serve_block_request(*backend_, mode, *chain);
-    if (!written) {
-      queues_.fail(kRequestQueue, Fault::kMalformedRequest);
-      return;
-    }
-    queues_.complete(kRequestQueue, std::move(*chain), *written);
+    if (!written) return Fault::kMalformedRequest;
+    queues_.complete(index, std::move(*chain), *written);
   }
 }
 

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The block device (virtio 1.2, 5.2): one request queue in front of a BlockBackend. machine/ owns
-// it; requests are served inline in notify(), on the vCPU thread that notified, in the order of the
-// available ring. Every request is completed: what is malformed or fails gets IOERR, what is
-// unknown gets UNSUPP; only a request without a status byte, which can't be answered, is a fault.
+// The block device (virtio 1.2, 5.2): request queues in front of a BlockBackend. machine/ owns it;
+// requests are served inline in notify(), on the vCPU thread that notified, in the order of the
+// available ring; those of different queues side by side, where the backend can. Every request is
+// completed: what is malformed or fails gets IOERR, what is unknown gets UNSUPP; only a request
+// without a status byte, which can't be answered, is a fault.
 #pragma once
 
 #include <linux/virtio_blk.h>
 
-#include <array>
+#include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <vector>
 
 #include "backend/block_backend.hpp"
 #include "virtio/device.hpp"
@@ -20,7 +24,10 @@ namespace vmm::virtio {
 
 class Block final : public Device {
  public:
-  explicit Block(std::unique_ptr<backend::BlockBackend> backend);
+  static constexpr uint16_t kMaxQueues = 16;
+
+  // `queues`: 1 to kMaxQueues; one per vCPU is what drivers make best use of.
+  explicit Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues = 1);
 
   uint32_t type() const override;
   uint64_t features() const override;
@@ -35,12 +42,18 @@ class Block final : public Device {
   void start_queue(uint16_t index, Queue queue) override;
 
  private:
-  void serve();
+  void serve(uint16_t index);
+  std::optional<Fault> serve_queue(uint16_t index);
 
   const std::unique_ptr<backend::BlockBackend> backend_;
+  const std::vector<uint16_t> queue_max_sizes_;
   const virtio_blk_config config_;
-  std::mutex mutex_;
+  // Whoever starts or stops queues has all of it; who serves one shares it, and has that queue's.
+  std::shared_mutex mutex_;
+  std::vector<std::mutex> queue_mutexes_;
+  std::mutex backend_mutex_;  // of a backend that takes one call at a time
   QueueSet queues_;
+  uint64_t starts_ = 0;  // tells a fault of these queues from one of their predecessors
 };
 
 }  // namespace vmm::virtio

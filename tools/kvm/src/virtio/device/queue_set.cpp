@@ -35,9 +35,13 @@ bool QueueSet::has_available(uint16_t index) const {
   return ready(index) && queues_[index]->has_available();
 }
 
+Queue::Popped QueueSet::take(uint16_t index) {
+  if (!ready(index)) return NoChain{};
+  return queues_[index]->pop();
+}
+
 std::optional<Chain> QueueSet::pop(uint16_t index) {
-  if (!ready(index)) return std::nullopt;
-  auto popped = queues_[index]->pop();
+  auto popped = take(index);
   if (const Fault* fault = std::get_if<Fault>(&popped)) {
     fail(index, *fault);
     return std::nullopt;

@@ -27,6 +27,9 @@ class QueueSet {
 
   // Nothing when the queue is empty, stopped or faulty.
   std::optional<Chain> pop(uint16_t index);
+  // The same, and a fault is the caller's to report. Of different queues by several threads at
+  // once, as is complete(), while nobody starts or stops any.
+  Queue::Popped take(uint16_t index);
 
   // A chain goes back to the queue it came from, which has not been stopped since: devices hold no
   // chain while their mutex is free. Completing interrupts the driver if it asked for that; of

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A block device with several queues: each serves, none sees another's requests, a fault in one
+// stops them all, and drivers on threads of their own use them at once.
+#include <doctest/doctest.h>
+#include <linux/virtio_blk.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include "backend/raw_file.hpp"
+#include "memory_backend.hpp"
+#include "mock_driver.hpp"
+#include "virtio/device/block.hpp"
+
+namespace vmm::test {
+namespace {
+
+constexpr uint16_t kQueues = 4;
+constexpr uint64_t kSectors = 64;
+
+std::unique_ptr<backend::BlockBackend> in_memory() {
+  auto disk = std::make_unique<MemoryBackend>(kSectors * 512);
+  for (size_t i = 0; i < disk->bytes.size(); ++i) disk->bytes[i] = static_cast<char>(i / 512);
+  return disk;
+}
+
+// A backend that takes several calls at once.
+std::unique_ptr<backend::BlockBackend> in_file() {
+  const base::UniqueFd file(memfd_create("disk", 0));
+  for (uint64_t sector = 0; sector < kSectors; ++sector) {
+    const std::string text(512, static_cast<char>(sector));
+    REQUIRE(write(file.get(), text.data(), text.size()) == 512);
+  }
+  return std::make_unique<backend::RawFile>("/proc/self/fd/" + std::to_string(file.get()), false);
+}
+
+struct Fixture {
+  explicit Fixture(std::unique_ptr<backend::BlockBackend> disk = in_memory())
+      : block(std::move(disk), kQueues), driver(block) {
+    REQUIRE(driver.start(driver.device_features(), kQueues));
+  }
+
+  // A page of buffers for each queue; whether the sector was read right.
+  bool read_sector(uint16_t queue, uint64_t sector) {
+    const uint64_t at = MockDriver::kBuffers + queue * 0x1000ULL;
+    driver.memory.write_object({at}, virtio_blk_outhdr{VIRTIO_BLK_T_IN, 0, sector});
+    driver.memory.write_object({at + 0x100}, uint8_t{0xaa});
+    driver.add_and_notify(queue,
+                          {readable(at, 16), writable(at + 0x200, 512), writable(at + 0x100, 1)});
+    const auto used = driver.ring(queue).take_used();
+    return used && *driver.memory.read_object<uint8_t>({at + 0x100}) == VIRTIO_BLK_S_OK &&
+           driver.get(at + 0x200, 512) == std::string(512, static_cast<char>(sector));
+  }
+
+  virtio::Block block;
+  MockDriver driver;
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "block says how many queues it has, and serves each") {
+  CHECK((driver.device_features() & 1ULL << VIRTIO_BLK_F_MQ) != 0);
+  CHECK(driver.read_config<uint16_t>(offsetof(virtio_blk_config, num_queues)) == kQueues);
+  for (uint16_t queue = 0; queue < kQueues; ++queue) CHECK(read_sector(queue, 10U + queue));
+}
+
+TEST_CASE("a block device with one queue is not called one with several") {
+  virtio::Block block(in_memory());
+  MockDriver driver(block);
+  CHECK((driver.device_features() & 1ULL << VIRTIO_BLK_F_MQ) == 0);
+  CHECK(block.queue_max_sizes().size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a fault in one queue stops all, until the device is reset") {
+  driver.add_and_notify(2, {readable(MockDriver::kBuffers, 16)});  // no place for a status
+  CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
+  CHECK_FALSE(read_sector(0, 1));
+  REQUIRE(driver.start(driver.device_features(), kQueues));
+  CHECK(read_sector(0, 1));
+  CHECK(read_sector(2, 2));
+}
+
+TEST_CASE("drivers of different queues are served side by side") {
+  for (auto open : {in_memory, in_file}) {
+    Fixture fixture(open());
+    std::atomic<int> right = 0;
+    std::vector<std::thread> drivers;
+    for (uint16_t queue = 0; queue < kQueues; ++queue) {
+      drivers.emplace_back([&, queue] {
+        for (uint64_t i = 0; i < 500; ++i) {
+          right += fixture.read_sector(queue, (i * 7 + queue) % kSectors);
+        }
+      });
+    }
+    for (std::thread& thread : drivers) thread.join();
+    CHECK(right == 500 * kQueues);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reset waits for the requests that are being served") {
+  std::atomic<bool> done = false;
+  std::thread other([&] {
+    while (!done) driver.notify(1);
+  });
+  for (int i = 0; i < 200; ++i) {
+    REQUIRE(driver.start(driver.device_features(), kQueues));
+    CHECK(read_sector(0, 5));
+  }
+  done = true;
+  other.join();
+}
+
+}  // namespace vmm::test
