@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A block device with several queues: each serves, none sees another's requests, a fault in one
-// stops them all, and drivers on threads of their own use them at once.
+// stops them all, and drivers on threads of their own use them at once. And one whose backend does
+// not answer at once.
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <sys/mman.h>
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include "backend/io_ring.hpp"
 #include "backend/raw_file.hpp"
 #include "memory_backend.hpp"
 #include "mock_driver.hpp"
@@ -97,6 +100,39 @@ TEST_CASE("drivers of different queues are served side by side") {
     }
     for (std::thread& thread : drivers) thread.join();
     CHECK(right == 500 * kQueues);
+  }
+}
+
+TEST_CASE("a flush is answered when the host has done it, and a reset waits for that") {
+  base::EventLoop loop;
+  auto ring = backend::IoRing::create(loop);
+  if (ring == nullptr) {
+    MESSAGE("this host has no io_uring");
+    return;
+  }
+  const base::UniqueFd file(memfd_create("disk", 0));
+  REQUIRE(ftruncate(file.get(), kSectors * 512) == 0);
+  Fixture fixture(std::make_unique<backend::RawFile>("/proc/self/fd/" + std::to_string(file.get()),
+                                                     false, false, std::move(ring)));
+  MockDriver& driver = fixture.driver;
+  constexpr uint64_t kHeader = MockDriver::kBuffers;
+  const auto flush = [&] {
+    driver.memory.write_object({kHeader}, virtio_blk_outhdr{VIRTIO_BLK_T_FLUSH, 0, 0});
+    driver.memory.write_object({kHeader + 0x100}, uint8_t{0xaa});
+    driver.add_and_notify(0, {readable(kHeader, 16), writable(kHeader + 0x100, 1)});
+  };
+  for (int i = 0; i < 50; ++i) {
+    flush();
+    std::optional<vring_used_elem> used;
+    while (!used) used = driver.ring(0).take_used();
+    CHECK(*driver.memory.read_object<uint8_t>({kHeader + 0x100}) == VIRTIO_BLK_S_OK);
+  }
+  for (int i = 0; i < 50; ++i) {
+    flush();
+    REQUIRE(driver.start(driver.device_features(), kQueues));
+    // Whatever became of it is over: nothing is used in the new ring.
+    CHECK_FALSE(driver.ring(0).take_used());
+    CHECK(fixture.read_sector(1, 0));
   }
 }
 

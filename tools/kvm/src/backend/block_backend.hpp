@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Where a block device's bytes live. virtio::Block owns one and calls it on vCPU threads, one call
-// at a time unless concurrent() says that it takes more; offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(), which
-// the device has checked. A failure of the host's storage is the guest's I/O error and therefore a
-// value here; only opening throws.
+// at a time unless concurrent() says that it takes more; offsets and lengths are in bytes,
+// multiples of a sector, and inside size_bytes(), which the device has checked. A failure of the
+// host's storage is the guest's I/O error and therefore a value here; only opening throws.
 #pragma once
 
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -37,6 +39,22 @@ class BlockBackend {
 
   // Once it succeeds, every earlier write survives a crash of the host.
   virtual std::error_code flush() = 0;
+
+  // The same for a caller who does not wait: the result where it is to be had at once; else
+  // nothing, and `done` gets it later, on another thread. The buffers, and the array that lists
+  // them, stay until then. What has not ended when a flush begins, the flush does not cover.
+  using Done = std::function<void(std::error_code)>;
+  using Result = std::optional<std::error_code>;
+  virtual Result begin_read(uint64_t offset_bytes, std::span<const iovec> into, Done) {
+    return read(offset_bytes, into);
+  }
+  virtual Result begin_write(uint64_t offset_bytes, std::span<const iovec> from, Done) {
+    return write(offset_bytes, from);
+  }
+  virtual Result begin_flush(Done) { return flush(); }
+
+  // Waits for the end of all that was begun; `done` may be called on this thread, too.
+  virtual void drain() {}
 
   // The range's content no longer matters; what it reads as afterwards is up to the backend.
   virtual std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) = 0;

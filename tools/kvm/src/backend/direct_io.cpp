@@ -23,12 +23,6 @@ namespace {
 constexpr uint32_t kSafeBlockBytes = 4096;
 constexpr uint64_t kBounceBytes = 1 << 20;
 
-bool aligned(std::span<const iovec> buffers, uint32_t block_bytes) {
-  return std::ranges::all_of(buffers, [block_bytes](const iovec& buffer) {
-    return (reinterpret_cast<uintptr_t>(buffer.iov_base) | buffer.iov_len) % block_bytes == 0;
-  });
-}
-
 struct Free {
   void operator()(void* memory) const { std::free(memory); }
 };
@@ -58,6 +52,12 @@ std::error_code bounce(uint64_t offset, std::span<const iovec> buffers, CopyIn c
 
 }  // namespace
 
+bool is_aligned(std::span<const iovec> buffers, uint32_t block_bytes) {
+  return std::ranges::all_of(buffers, [block_bytes](const iovec& buffer) {
+    return (reinterpret_cast<uintptr_t>(buffer.iov_base) | buffer.iov_len) % block_bytes == 0;
+  });
+}
+
 uint32_t direct_block_bytes(int fd) {
 #ifdef STATX_DIOALIGN
   struct statx info {};
@@ -74,7 +74,7 @@ uint32_t direct_block_bytes(int fd) {
 
 std::error_code read_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
                             std::span<const iovec> into) {
-  if (aligned(into, block_bytes)) return read_all(fd, offset_bytes, into);
+  if (is_aligned(into, block_bytes)) return read_all(fd, offset_bytes, into);
   return bounce(
       offset_bytes, into, [](std::span<const iovec>, std::byte*) {},
       [fd](uint64_t offset, std::span<const iovec> to) { return read_all(fd, offset, to); },
@@ -83,7 +83,7 @@ std::error_code read_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
 
 std::error_code write_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
                              std::span<const iovec> from) {
-  if (aligned(from, block_bytes)) return write_all(fd, offset_bytes, from);
+  if (is_aligned(from, block_bytes)) return write_all(fd, offset_bytes, from);
   return bounce(
       offset_bytes, from,
       [](std::span<const iovec> piece, std::byte* bytes) { gather(piece, bytes); },

@@ -2,7 +2,7 @@
 //
 // What O_DIRECT wants: offsets, lengths and addresses that are multiples of a block. Offsets and
 // lengths are the guest's, who is told the block's size; buffers lie where its driver put them, so
-// what is not aligned goes through a buffer of ours. Used by RawFile, which serialises the calls.
+// what is not aligned goes through a buffer of ours. Used by RawFile; any thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -15,6 +15,9 @@ namespace vmm::backend {
 
 // The block size for O_DIRECT on this file, a power of two and at least a sector.
 uint32_t direct_block_bytes(int fd);
+
+// Whether O_DIRECT takes these buffers as they are.
+bool is_aligned(std::span<const iovec> buffers, uint32_t block_bytes);
 
 // As read_all() and write_all().
 std::error_code read_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,

@@ -67,6 +67,15 @@ std::error_code read_all(int fd, uint64_t offset_bytes, std::span<const iovec> i
   });
 }
 
+Cached read_cached(int fd, uint64_t offset_bytes, std::span<const iovec> into) {
+  size_t wanted = 0;
+  for (const iovec& buffer : into) wanted += buffer.iov_len;
+  const ssize_t got = preadv2(fd, into.data(), static_cast<int>(into.size()),
+                              static_cast<off_t>(offset_bytes), RWF_NOWAIT);
+  if (got >= 0 && static_cast<size_t>(got) == wanted) return Cached::kRead;
+  return got < 0 && errno != EAGAIN && errno != EINTR ? Cached::kUnknown : Cached::kMissing;
+}
+
 std::error_code write_all(int fd, uint64_t offset_bytes, std::span<const iovec> from) {
   return transfer_all(from, offset_bytes, [fd](const iovec* buffers, int count, off_t offset) {
     return pwritev(fd, buffers, count, offset);

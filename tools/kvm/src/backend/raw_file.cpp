@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "backend/direct_io.hpp"
 #include "backend/file_io.hpp"
@@ -74,13 +75,14 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 
 }  // namespace
 
-RawFile::RawFile(const std::string& path, bool read_only, bool direct)
+RawFile::RawFile(const std::string& path, bool read_only, bool direct, std::unique_ptr<IoRing> ring)
     : direct_(direct),
       fd_(open_image(path, read_only, direct)),
       block_bytes_(direct ? direct_block_bytes(fd_.get()) : kSectorBytes),
       size_bytes_(image_size(fd_.get(), path, block_bytes_)),
       read_only_(read_only),
-      identity_(base_name(path)) {}
+      identity_(base_name(path)),
+      ring_(std::move(ring)) {}
 
 std::error_code RawFile::read(uint64_t offset_bytes, std::span<const iovec> into) {
   if (direct_) return read_direct(fd_.get(), block_bytes_, offset_bytes, into);
@@ -93,6 +95,47 @@ std::error_code RawFile::write(uint64_t offset_bytes, std::span<const iovec> fro
 }
 
 std::error_code RawFile::flush() { return read_only_ ? std::error_code{} : sync_data(fd_.get()); }
+
+// Most reads find their bytes in the page cache, where fetching them takes less time than asking
+// somebody else to.
+BlockBackend::Result RawFile::begin_read(uint64_t offset_bytes, std::span<const iovec> into,
+                                         Done done) {
+  if (ring_ == nullptr || (direct_ && !is_aligned(into, block_bytes_))) {
+    return read(offset_bytes, into);
+  }
+  if (!direct_) {
+    switch (cache_tells_ ? read_cached(fd_.get(), offset_bytes, into) : Cached::kUnknown) {
+      case Cached::kRead:
+        return std::error_code{};
+      case Cached::kUnknown:
+        cache_tells_ = false;
+        return read(offset_bytes, into);
+      case Cached::kMissing:
+        break;
+    }
+  }
+  if (ring_->read(fd_.get(), offset_bytes, into, done)) return std::nullopt;
+  return read(offset_bytes, into);
+}
+
+// The page cache takes what is written, and is not waited for.
+BlockBackend::Result RawFile::begin_write(uint64_t offset_bytes, std::span<const iovec> from,
+                                          Done done) {
+  const bool waits = direct_ && is_aligned(from, block_bytes_);
+  if (ring_ != nullptr && waits && ring_->write(fd_.get(), offset_bytes, from, done)) {
+    return std::nullopt;
+  }
+  return write(offset_bytes, from);
+}
+
+BlockBackend::Result RawFile::begin_flush(Done done) {
+  if (ring_ != nullptr && !read_only_ && ring_->sync_data(fd_.get(), done)) return std::nullopt;
+  return flush();
+}
+
+void RawFile::drain() {
+  if (ring_ != nullptr) ring_->drain();
+}
 
 std::error_code RawFile::discard(uint64_t offset_bytes, uint64_t length_bytes) {
   if (length_bytes == 0) return {};

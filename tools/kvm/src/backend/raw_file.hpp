@@ -5,17 +5,22 @@
 // with the path and what to do about it; input and output fail with an error code.
 #pragma once
 
+#include <atomic>
+#include <memory>
 #include <string>
 
 #include "backend/block_backend.hpp"
+#include "backend/io_ring.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vmm::backend {
 
 class RawFile final : public BlockBackend {
  public:
-  // `direct`: past the host's page cache (O_DIRECT).
-  RawFile(const std::string& path, bool read_only, bool direct = false);
+  // `direct`: past the host's page cache (O_DIRECT). With a `ring`, what the page cache does not
+  // have, what goes past it, and flushes are left to it.
+  RawFile(const std::string& path, bool read_only, bool direct = false,
+          std::unique_ptr<IoRing> ring = nullptr);
 
   uint64_t size_bytes() const override { return size_bytes_; }
   bool read_only() const override { return read_only_; }
@@ -25,6 +30,10 @@ class RawFile final : public BlockBackend {
   std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;
   std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
   std::error_code flush() override;
+  Result begin_read(uint64_t offset_bytes, std::span<const iovec> into, Done done) override;
+  Result begin_write(uint64_t offset_bytes, std::span<const iovec> from, Done done) override;
+  Result begin_flush(Done done) override;
+  void drain() override;
   std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) override;
   std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
                                bool may_unmap) override;
@@ -38,6 +47,8 @@ class RawFile final : public BlockBackend {
   uint64_t size_bytes_;
   bool read_only_;
   std::string identity_;
+  std::atomic<bool> cache_tells_ = true;  // whether it would have to wait (RWF_NOWAIT)
+  std::unique_ptr<IoRing> ring_;          // ends before the file does
 };
 
 }  // namespace vmm::backend

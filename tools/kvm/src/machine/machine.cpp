@@ -195,7 +195,7 @@ void Machine::add_virtio_devices() {
   for (const DiskConfig& disk : config_.disks) {
     const size_t number = virtio_.size() - 1;
     add_virtio("virtio-block" + std::to_string(number),
-               std::make_unique<virtio::Block>(open_disk(disk), queues));
+               std::make_unique<virtio::Block>(open_disk(loop_, disk), queues));
   }
   for (const ShareConfig& share : config_.shares) {
     add_virtio("virtio-9p-" + share.tag, open_share(share));

@@ -40,6 +40,8 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
   assert(queues >= 1 && queues <= kMaxQueues);
 }
 
+Block::~Block() { backend_->drain(); }
+
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
 uint64_t Block::features() const {
@@ -56,33 +58,41 @@ void Block::read_config(uint64_t offset, std::span<std::byte> data) const {
   read_config_bytes(std::as_bytes(std::span(&config_, 1)), offset, data);
 }
 
-void Block::activate(Activation activation) {
+template <class Change>
+void Block::change_queues(Change change) {
   {
     const std::lock_guard lock(mutex_);
+    ++changing_;
+  }
+  backend_->drain();
+  {
+    const std::lock_guard lock(mutex_);
+    change();
+    --changing_;
+  }
+  // Notifications that came meanwhile were not heard.
+  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index) serve(index);
+}
+
+void Block::activate(Activation activation) {
+  change_queues([&] {
     queues_.start(std::move(activation));
     ++starts_;
-  }
-  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index) serve(index);
+  });
 }
 
 void Block::notify(uint16_t index) { serve(index); }
 
 void Block::stop_queue(uint16_t index) {
-  const std::lock_guard lock(mutex_);
-  queues_.stop(index);
+  change_queues([&] { queues_.stop(index); });
 }
 
 void Block::reset() {
-  const std::lock_guard lock(mutex_);
-  queues_.stop();
+  change_queues([&] { queues_.stop(); });
 }
 
 void Block::start_queue(uint16_t index, Queue queue) {
-  {
-    const std::lock_guard lock(mutex_);
-    queues_.start(index, std::move(queue));
-  }
-  serve(index);
+  change_queues([&] { queues_.start(index, std::move(queue)); });
 }
 
 void Block::serve(uint16_t index) {
@@ -91,6 +101,7 @@ void Block::serve(uint16_t index) {
   uint64_t starts;
   {
     const std::shared_lock lock(mutex_);
+    if (changing_ > 0) return;
     const std::lock_guard queue_lock(queue_mutexes_[index]);
     starts = starts_;
     fault = serve_queue(index);
@@ -109,12 +120,33 @@ std::optional<Fault> Block::serve_queue(uint16_t index) {
     if (const Fault* fault = std::get_if<Fault>(&popped)) return *fault;
     Chain* chain = std::get_if<Chain>(&popped);
     if (chain == nullptr) return std::nullopt;
+    if (chain->writable_bytes() == 0) return Fault::kMalformedRequest;
+    begin(index, std::move(*chain), mode);
+  }
+}
+
+void Block::begin(uint16_t index, Chain&& chain, WriteMode mode) {
+  const auto request = std::make_shared<BlockRequest>(std::move(chain));
+  std::optional<uint8_t> status;
+  {
     std::unique_lock backend_lock(backend_mutex_, std::defer_lock);
     if (!backend_->concurrent()) backend_lock.lock();
-    const auto written = serve_block_request(*backend_, mode, *chain);
-    if (!written) return Fault::kMalformedRequest;
-    queues_.complete(index, std::move(*chain), *written);
+    status = request->begin(*backend_, mode, [this, index, starts = starts_, request](uint8_t how) {
+      finish_later(index, starts, *request, how);
+    });
   }
+  if (!status) return;
+  UsedChain used = std::move(*request).finish(*status);
+  queues_.complete(index, std::move(used.chain), used.written_bytes);
+}
+
+void Block::finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status) {
+  const std::shared_lock lock(mutex_);
+  const std::lock_guard queue_lock(queue_mutexes_[index]);
+  // A fault in another queue may have stopped this one.
+  if (starts != starts_ || !queues_.ready(index)) return;
+  UsedChain used = std::move(request).finish(status);
+  queues_.complete(index, std::move(used.chain), used.written_bytes);
 }
 
 }  // namespace vmm::virtio

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The block device (virtio 1.2, 5.2): request queues in front of a BlockBackend. machine/ owns it;
-// requests are served inline in notify(), on the vCPU thread that notified, in the order of the
-// available ring; those of different queues side by side, where the backend can. Every request is
-// completed: what is malformed or fails gets IOERR, what is unknown gets UNSUPP; only a request
-// without a status byte, which can't be answered, is a fault.
+// requests are begun in notify(), on the vCPU thread that notified, in the order of the available
+// ring; those of different queues side by side, where the backend can. What the backend has at once
+// is completed there and then, the rest as it tells of its end. Every request is completed: what is
+// malformed or fails gets IOERR, what is unknown gets UNSUPP; only a request without a status byte,
+// which can't be answered, is a fault.
 #pragma once
 
 #include <linux/virtio_blk.h>
@@ -18,6 +19,7 @@
 
 #include "backend/block_backend.hpp"
 #include "virtio/device.hpp"
+#include "virtio/device/block_request.hpp"
 #include "virtio/device/queue_set.hpp"
 
 namespace vmm::virtio {
@@ -28,6 +30,7 @@ class Block final : public Device {
 
   // `queues`: 1 to kMaxQueues; one per vCPU is what drivers make best use of.
   explicit Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues = 1);
+  ~Block() override;
 
   uint32_t type() const override;
   uint64_t features() const override;
@@ -42,8 +45,13 @@ class Block final : public Device {
   void start_queue(uint16_t index, Queue queue) override;
 
  private:
+  // Requests that are out hold a chain: none is while queues change.
+  template <class Change>
+  void change_queues(Change change);
   void serve(uint16_t index);
   std::optional<Fault> serve_queue(uint16_t index);
+  void begin(uint16_t index, Chain&& chain, WriteMode mode);
+  void finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status);
 
   const std::unique_ptr<backend::BlockBackend> backend_;
   const std::vector<uint16_t> queue_max_sizes_;
@@ -53,7 +61,8 @@ class Block final : public Device {
   std::vector<std::mutex> queue_mutexes_;
   std::mutex backend_mutex_;  // of a backend that takes one call at a time
   QueueSet queues_;
-  uint64_t starts_ = 0;  // tells a fault of these queues from one of their predecessors
+  uint32_t changing_ = 0;  // how many wait to change the queues
+  uint64_t starts_ = 0;    // tells a fault of these queues from one of their predecessors
 };
 
 }  // namespace vmm::virtio

@@ -5,7 +5,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "virtio/device/iovec_cursor.hpp"
@@ -16,15 +18,6 @@ using backend::BlockBackend;
 using backend::kSectorBytes;
 
 namespace {
-
-// The parts of a chain: data to the device, data from the device; header and status cut off.
-struct Request {
-  virtio_blk_outhdr header;
-  std::vector<iovec> out;
-  uint64_t out_bytes;
-  std::vector<iovec> in;
-  uint64_t in_bytes;
-};
 
 struct ByteRange {
   uint64_t offset;
@@ -42,21 +35,34 @@ std::optional<ByteRange> range_on(const BlockBackend& backend, uint64_t sector, 
   return ByteRange{sector * kSectorBytes, count * kSectorBytes};
 }
 
-uint8_t read_sectors(BlockBackend& backend, const Request& request) {
+std::optional<uint8_t> status_of(const BlockBackend::Result& result) {
+  if (!result) return std::nullopt;
+  return status_of(*result);
+}
+
+BlockBackend::Done telling(BlockRequest::Done done) {
+  return [done = std::move(done)](std::error_code error) { done(status_of(error)); };
+}
+
+std::optional<uint8_t> read_sectors(BlockBackend& backend, const BlockParts& request,
+                                    BlockRequest::Done done) {
   if (request.in_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range = range_on(backend, request.header.sector, request.in_bytes / kSectorBytes);
+  const auto range = range_on(backend, request.header->sector, request.in_bytes / kSectorBytes);
   if (!range) return VIRTIO_BLK_S_IOERR;
-  return status_of(backend.read(range->offset, request.in));
+  return status_of(backend.begin_read(range->offset, request.in, telling(std::move(done))));
 }
 
-uint8_t write_sectors(BlockBackend& backend, const Request& request) {
+std::optional<uint8_t> write_sectors(BlockBackend& backend, WriteMode mode,
+                                     const BlockParts& request, BlockRequest::Done done) {
   if (backend.read_only() || request.out_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range = range_on(backend, request.header.sector, request.out_bytes / kSectorBytes);
+  const auto range = range_on(backend, request.header->sector, request.out_bytes / kSectorBytes);
   if (!range) return VIRTIO_BLK_S_IOERR;
-  return status_of(backend.write(range->offset, request.out));
+  // The flush that makes it stable must find it written.
+  if (mode == WriteMode::kThrough) return status_of(backend.write(range->offset, request.out));
+  return status_of(backend.begin_write(range->offset, request.out, telling(std::move(done))));
 }
 
-uint8_t get_serial(BlockBackend& backend, const Request& request) {
+uint8_t get_serial(BlockBackend& backend, const BlockParts& request) {
   if (request.in_bytes < kSerialBytes) return VIRTIO_BLK_S_IOERR;
   std::array<char, kSerialBytes> serial{};
   const std::string identity = backend.identity();
@@ -69,7 +75,7 @@ uint8_t get_serial(BlockBackend& backend, const Request& request) {
 using Segment = virtio_blk_discard_write_zeroes;
 
 // The request's segments, read once; nothing if their number is wrong.
-std::optional<std::vector<Segment>> segments_of(const Request& request) {
+std::optional<std::vector<Segment>> segments_of(const BlockParts& request) {
   const uint64_t count = request.out_bytes / sizeof(Segment);
   if (request.out_bytes % sizeof(Segment) != 0) return std::nullopt;
   if (count == 0 || count > kMaxDiscardSegments) return std::nullopt;
@@ -90,7 +96,7 @@ uint8_t check_segments(const BlockBackend& backend, std::span<const Segment> seg
 
 // Discard and write-zeroes differ in their limits and in what is done to each segment.
 template <class Apply>
-uint8_t for_each_segment(BlockBackend& backend, const Request& request, uint32_t allowed_flags,
+uint8_t for_each_segment(BlockBackend& backend, const BlockParts& request, uint32_t allowed_flags,
                          uint32_t max_sectors, Apply apply) {
   const auto segments = segments_of(request);
   if (!segments || backend.read_only()) return VIRTIO_BLK_S_IOERR;
@@ -104,14 +110,14 @@ uint8_t for_each_segment(BlockBackend& backend, const Request& request, uint32_t
   return VIRTIO_BLK_S_OK;
 }
 
-uint8_t discard(BlockBackend& backend, const Request& request) {
+uint8_t discard(BlockBackend& backend, const BlockParts& request) {
   return for_each_segment(backend, request, 0, kMaxDiscardSectors,
                           [&](const Segment&, uint64_t offset, uint64_t length) {
                             return backend.discard(offset, length);
                           });
 }
 
-uint8_t write_zeroes(BlockBackend& backend, const Request& request) {
+uint8_t write_zeroes(BlockBackend& backend, const BlockParts& request) {
   return for_each_segment(
       backend, request, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, kMaxWriteZeroesSectors,
       [&](const Segment& segment, uint64_t offset, uint64_t length) {
@@ -120,14 +126,15 @@ uint8_t write_zeroes(BlockBackend& backend, const Request& request) {
       });
 }
 
-uint8_t carry_out(BlockBackend& backend, const Request& request) {
-  switch (request.header.type) {
+std::optional<uint8_t> carry_out(BlockBackend& backend, WriteMode mode, const BlockParts& request,
+                                 BlockRequest::Done done) {
+  switch (request.header->type) {
     case VIRTIO_BLK_T_IN:
-      return read_sectors(backend, request);
+      return read_sectors(backend, request, std::move(done));
     case VIRTIO_BLK_T_OUT:
-      return write_sectors(backend, request);
+      return write_sectors(backend, mode, request, std::move(done));
     case VIRTIO_BLK_T_FLUSH:
-      return status_of(backend.flush());
+      return status_of(backend.begin_flush(telling(std::move(done))));
     case VIRTIO_BLK_T_GET_ID:
       return get_serial(backend, request);
     case VIRTIO_BLK_T_DISCARD:
@@ -144,34 +151,36 @@ bool changes_disk(uint32_t type) {
          type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
-uint8_t carry_out_in_mode(BlockBackend& backend, WriteMode mode, const Request& request) {
-  const uint8_t status = carry_out(backend, request);
-  const bool flush = mode == WriteMode::kThrough && changes_disk(request.header.type);
-  return flush && status == VIRTIO_BLK_S_OK ? status_of(backend.flush()) : status;
+BlockParts parts_of(const Chain& chain) {
+  assert(chain.writable_bytes() > 0);
+  BlockParts parts{};
+  // The status is the last writable byte, wherever the driver put it (5.2.6).
+  parts.in_bytes = chain.writable_bytes() - 1;
+  parts.in = sub_range(chain.writable(), 0, parts.in_bytes);
+  parts.header = object_from<virtio_blk_outhdr>(chain.readable(), 0);
+  if (!parts.header) return parts;
+  parts.out_bytes = chain.readable_bytes() - sizeof(virtio_blk_outhdr);
+  parts.out = sub_range(chain.readable(), sizeof(virtio_blk_outhdr), parts.out_bytes);
+  return parts;
 }
 
 }  // namespace
 
-std::optional<uint32_t> serve_block_request(BlockBackend& backend, WriteMode mode,
-                                            const Chain& chain) {
-  if (chain.writable_bytes() == 0) return std::nullopt;
-  // The status is the last writable byte, wherever the driver put it (5.2.6).
-  const uint32_t in_bytes = chain.writable_bytes() - 1;
-  Request request{};
-  request.in = sub_range(chain.writable(), 0, in_bytes);
-  request.in_bytes = in_bytes;
+BlockRequest::BlockRequest(Chain&& chain) : chain_(std::move(chain)), parts_(parts_of(chain_)) {}
 
-  uint8_t status = VIRTIO_BLK_S_IOERR;
-  if (const auto header = object_from<virtio_blk_outhdr>(chain.readable(), 0)) {
-    request.header = *header;
-    request.out_bytes = chain.readable_bytes() - sizeof *header;
-    request.out = sub_range(chain.readable(), sizeof *header, request.out_bytes);
-    status = carry_out_in_mode(backend, mode, request);
-  }
+std::optional<uint8_t> BlockRequest::begin(BlockBackend& backend, WriteMode mode, Done done) const {
+  if (!parts_.header) return VIRTIO_BLK_S_IOERR;
+  const auto status = carry_out(backend, mode, parts_, std::move(done));
+  const bool flush = mode == WriteMode::kThrough && changes_disk(parts_.header->type);
+  return flush && status == VIRTIO_BLK_S_OK ? status_of(backend.flush()) : status;
+}
+
+UsedChain BlockRequest::finish(uint8_t status) && {
   // The used length covers everything up to the status byte (2.7.8.2), so all of it gets written.
-  if (status != VIRTIO_BLK_S_OK) fill_zero(request.in);
-  copy_to(chain.writable(), in_bytes, std::as_bytes(std::span(&status, 1)));
-  return chain.writable_bytes();
+  if (status != VIRTIO_BLK_S_OK) fill_zero(parts_.in);
+  copy_to(chain_.writable(), parts_.in_bytes, std::as_bytes(std::span(&status, 1)));
+  const uint32_t written = chain_.writable_bytes();
+  return {std::move(chain_), written};
 }
 
 }  // namespace vmm::virtio

@@ -31,9 +31,8 @@ class QueueSet {
   // once, as is complete(), while nobody starts or stops any.
   Queue::Popped take(uint16_t index);
 
-  // A chain goes back to the queue it came from, which has not been stopped since: devices hold no
-  // chain while their mutex is free. Completing interrupts the driver if it asked for that; of
-  // several chains it sees all or none.
+  // A chain goes back to the queue it came from, which has not been stopped since. Completing
+  // interrupts the driver if it asked for that; of several chains it sees all or none.
   void complete(uint16_t index, Chain&& chain, uint32_t written_bytes);
   void complete(uint16_t index, std::vector<UsedChain>&& chains);
   void put_back(uint16_t index, Chain&& chain);
