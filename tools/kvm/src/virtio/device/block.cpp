@@ -14,6 +14,7 @@ namespace vmm::virtio {
 namespace {
 
 constexpr uint16_t kQueueMaxSize = 128;
+constexpr size_t kTogether = 32;  // completions the driver is told of at once, at most
 
 virtio_blk_config make_config(const backend::BlockBackend& backend, uint16_t queues) {
   virtio_blk_config config{};
@@ -36,7 +37,8 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
     : backend_(std::move(backend)),
       queue_max_sizes_(queues, kQueueMaxSize),
       config_(make_config(*backend_, queues)),
-      queue_mutexes_(queues) {
+      lanes_(queues),
+      gatherer_(queues, [this](uint16_t index) { serve(index, Occasion::kGathered); }) {
   assert(queues >= 1 && queues <= kMaxQueues);
 }
 
@@ -71,17 +73,19 @@ void Block::change_queues(Change change) {
     --changing_;
   }
   // Notifications that came meanwhile were not heard.
-  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index) serve(index);
+  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index)
+    serve(index, Occasion::kChanged);
 }
 
 void Block::activate(Activation activation) {
   change_queues([&] {
     queues_.start(std::move(activation));
+    for (Lane& lane : lanes_) lane.pace = {};
     ++starts_;
   });
 }
 
-void Block::notify(uint16_t index) { serve(index); }
+void Block::notify(uint16_t index) { serve(index, Occasion::kNotified); }
 
 void Block::stop_queue(uint16_t index) {
   change_queues([&] { queues_.stop(index); });
@@ -95,37 +99,50 @@ void Block::start_queue(uint16_t index, Queue queue) {
   change_queues([&] { queues_.start(index, std::move(queue)); });
 }
 
-void Block::serve(uint16_t index) {
-  if (index >= queue_mutexes_.size()) return;
+void Block::serve(uint16_t index, Occasion occasion) {
+  if (index >= lanes_.size()) return;
   std::optional<Fault> fault;
   uint64_t starts;
   {
     const std::shared_lock lock(mutex_);
     if (changing_ > 0) return;
-    const std::lock_guard queue_lock(queue_mutexes_[index]);
+    Lane& lane = lanes_[index];
+    const std::lock_guard lane_lock(lane.mutex);
+    if (occasion == Occasion::kNotified) {
+      const auto wait = lane.pace.notified(std::chrono::steady_clock::now());
+      if (wait) return gatherer_.serve_after(index, *wait);
+    }
     starts = starts_;
-    fault = serve_queue(index);
+    const Served served = serve_queue(index);
+    if (occasion == Occasion::kGathered) lane.pace.gathered(served.requests);
+    fault = served.fault;
   }
   if (!fault) return;
   const std::lock_guard lock(mutex_);
   if (starts == starts_ && queues_.ready(index)) queues_.fail(index, *fault);
 }
 
-std::optional<Fault> Block::serve_queue(uint16_t index) {
+Block::Served Block::serve_queue(uint16_t index) {
   // A driver that turned FLUSH down has no other way to make its writes stable (5.2.6.2).
   const bool flushes = (queues_.features() & 1ULL << VIRTIO_BLK_F_FLUSH) != 0;
   const WriteMode mode = flushes ? WriteMode::kBack : WriteMode::kThrough;
+  Served served{};
+  std::vector<UsedChain> done;
   for (;;) {
     auto popped = queues_.take(index);
-    if (const Fault* fault = std::get_if<Fault>(&popped)) return *fault;
     Chain* chain = std::get_if<Chain>(&popped);
-    if (chain == nullptr) return std::nullopt;
-    if (chain->writable_bytes() == 0) return Fault::kMalformedRequest;
-    begin(index, std::move(*chain), mode);
+    if (const Fault* fault = std::get_if<Fault>(&popped)) served.fault = *fault;
+    if (chain != nullptr && chain->writable_bytes() == 0) served.fault = Fault::kMalformedRequest;
+    if (chain == nullptr || served.fault) break;
+    ++served.requests;
+    if (auto used = begin(index, std::move(*chain), mode)) done.push_back(std::move(*used));
+    if (done.size() >= kTogether) queues_.complete(index, std::exchange(done, {}));
   }
+  if (!done.empty()) queues_.complete(index, std::move(done));
+  return served;
 }
 
-void Block::begin(uint16_t index, Chain&& chain, WriteMode mode) {
+std::optional<UsedChain> Block::begin(uint16_t index, Chain&& chain, WriteMode mode) {
   const auto request = std::make_shared<BlockRequest>(std::move(chain));
   std::optional<uint8_t> status;
   {
@@ -135,14 +152,13 @@ void Block::begin(uint16_t index, Chain&& chain, WriteMode mode) {
       finish_later(index, starts, *request, how);
     });
   }
-  if (!status) return;
-  UsedChain used = std::move(*request).finish(*status);
-  queues_.complete(index, std::move(used.chain), used.written_bytes);
+  if (!status) return std::nullopt;
+  return std::move(*request).finish(*status);
 }
 
 void Block::finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status) {
   const std::shared_lock lock(mutex_);
-  const std::lock_guard queue_lock(queue_mutexes_[index]);
+  const std::lock_guard lane_lock(lanes_[index].mutex);
   // A fault in another queue may have stopped this one.
   if (starts != starts_ || !queues_.ready(index)) return;
   UsedChain used = std::move(request).finish(status);

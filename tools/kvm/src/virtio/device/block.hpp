@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The block device (virtio 1.2, 5.2): request queues in front of a BlockBackend. machine/ owns it;
-// requests are begun in notify(), on the vCPU thread that notified, in the order of the available
-// ring; those of different queues side by side, where the backend can. What the backend has at once
-// is completed there and then, the rest as it tells of its end. Every request is completed: what is
-// malformed or fails gets IOERR, what is unknown gets UNSUPP; only a request without a status byte,
-// which can't be answered, is a fault.
+// requests are begun in the order of the available ring, by notify() on the vCPU thread that
+// notified, or gathered a moment later where a driver has many under way (Pace); those of different
+// queues side by side, where the backend can. What the backend has at once is completed there and
+// then, the rest as it tells of its end. Every request is completed: what is malformed or fails
+// gets IOERR, what is unknown gets UNSUPP; only a request without a status byte, which can't be
+// answered, is a fault.
 #pragma once
 
 #include <linux/virtio_blk.h>
@@ -20,6 +21,8 @@
 #include "backend/block_backend.hpp"
 #include "virtio/device.hpp"
 #include "virtio/device/block_request.hpp"
+#include "virtio/device/gatherer.hpp"
+#include "virtio/device/pace.hpp"
 #include "virtio/device/queue_set.hpp"
 
 namespace vmm::virtio {
@@ -48,21 +51,33 @@ class Block final : public Device {
   // Requests that are out hold a chain: none is while queues change.
   template <class Change>
   void change_queues(Change change);
-  void serve(uint16_t index);
-  std::optional<Fault> serve_queue(uint16_t index);
-  void begin(uint16_t index, Chain&& chain, WriteMode mode);
+  enum class Occasion { kNotified, kGathered, kChanged };
+  void serve(uint16_t index, Occasion occasion);
+  struct Served {
+    size_t requests;
+    std::optional<Fault> fault;
+  };
+  Served serve_queue(uint16_t index);
+  // Nothing if the request is complete only when the backend tells.
+  std::optional<UsedChain> begin(uint16_t index, Chain&& chain, WriteMode mode);
   void finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status);
 
   const std::unique_ptr<backend::BlockBackend> backend_;
   const std::vector<uint16_t> queue_max_sizes_;
   const virtio_blk_config config_;
-  // Whoever starts or stops queues has all of it; who serves one shares it, and has that queue's.
+  // Whoever starts or stops queues has all of it; who serves one shares it, and has that queue's
+  // lane.
   std::shared_mutex mutex_;
-  std::vector<std::mutex> queue_mutexes_;
+  struct Lane {
+    std::mutex mutex;
+    Pace pace;
+  };
+  std::vector<Lane> lanes_;   // one per queue
   std::mutex backend_mutex_;  // of a backend that takes one call at a time
   QueueSet queues_;
   uint32_t changing_ = 0;  // how many wait to change the queues
   uint64_t starts_ = 0;    // tells a fault of these queues from one of their predecessors
+  Gatherer gatherer_;
 };
 
 }  // namespace vmm::virtio

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/gatherer.hpp"
+
+#include <utility>
+
+#include "base/signals.hpp"
+
+namespace vmm::virtio {
+
+Gatherer::Gatherer(uint16_t queues, Serve serve) : serve_(std::move(serve)), due_(queues) {}
+
+Gatherer::~Gatherer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void Gatherer::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (due_[index]) return;
+    due_[index] = Clock::now() + wait;
+    if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+  }
+  changed_.notify_all();
+}
+
+std::optional<uint16_t> Gatherer::earliest() const {
+  std::optional<uint16_t> first;
+  for (uint16_t index = 0; index < due_.size(); ++index) {
+    if (due_[index] && (!first || *due_[index] < *due_[*first])) first = index;
+  }
+  return first;
+}
+
+void Gatherer::run() {
+  base::block_signals();
+  std::unique_lock lock(mutex_);
+  while (!stopping_) {
+    const auto index = earliest();
+    if (!index) {
+      changed_.wait(lock);
+    } else if (const auto when = *due_[*index]; Clock::now() < when) {
+      changed_.wait_until(lock, when);
+    } else {
+      due_[*index].reset();
+      lock.unlock();
+      serve_(*index);
+      lock.lock();
+    }
+  }
+}
+
+}  // namespace vmm::virtio
