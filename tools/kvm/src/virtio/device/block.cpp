@@ -42,7 +42,10 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
   assert(queues >= 1 && queues <= kMaxQueues);
 }
 
-Block::~Block() { backend_->drain(); }
+Block::~Block() {
+  gatherer_.stop();  // it may begin more
+  backend_->drain();
+}
 
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
@@ -73,8 +76,7 @@ void Block::change_queues(Change change) {
     --changing_;
   }
   // Notifications that came meanwhile were not heard.
-  for (uint16_t index = 0; index < queue_max_sizes_.size(); ++index)
-    serve(index, Occasion::kChanged);
+  for (uint16_t index = 0; index < lanes_.size(); ++index) serve(index, Occasion::kChanged);
 }
 
 void Block::activate(Activation activation) {

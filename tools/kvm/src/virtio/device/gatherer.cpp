@@ -9,7 +9,9 @@ namespace vmm::virtio {
 
 Gatherer::Gatherer(uint16_t queues, Serve serve) : serve_(std::move(serve)), due_(queues) {}
 
-Gatherer::~Gatherer() {
+Gatherer::~Gatherer() { stop(); }
+
+void Gatherer::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -21,7 +23,7 @@ Gatherer::~Gatherer() {
 void Gatherer::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
   {
     const std::lock_guard lock(mutex_);
-    if (due_[index]) return;
+    if (due_[index] || stopping_) return;
     due_[index] = Clock::now() + wait;
     if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Serves queues a moment after they were notified, on a thread of its own. A device owns one,
-// declared after all that serving needs; the thread starts with the first use.
+// and stops it before it takes down what serving needs; the thread starts with the first use.
 #pragma once
 
 #include <chrono>
@@ -21,13 +21,15 @@ class Gatherer {
 
   // `serve` must not throw.
   Gatherer(uint16_t queues, Serve serve);
-  // Nothing is served after it returns.
   ~Gatherer();
   Gatherer(const Gatherer&) = delete;
   Gatherer& operator=(const Gatherer&) = delete;
 
   // Serves queue `index` once, after `wait`; one that is waited for already keeps its time.
   void serve_after(uint16_t index, std::chrono::nanoseconds wait);
+
+  // Nothing is served after it returns. The destructor does the same.
+  void stop();
 
  private:
   using Clock = std::chrono::steady_clock;
