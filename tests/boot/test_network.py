@@ -20,12 +20,15 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(1300)]
 BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
 
 
-def options(script: str, *, nets: tuple[str, ...] = (), vsock: str = "") -> BootOptions:
+def options(
+    script: str, *, nets: tuple[str, ...] = (), vsock: str = "", transport: str = "mmio"
+) -> BootOptions:
     return BootOptions(
         command=("sh", "-ec", script),
         host="lab",
         nets=nets,
         vsock=vsock,
+        transport=transport,
         timeout_s=60.0,
         deadline_s=600.0,
     ).check()
@@ -134,6 +137,22 @@ def test_vsock_to_the_host_and_back_loses_no_byte(project: Project) -> None:
         ("stream", f"connect:{path}:5305", "10", BYTES),
     )
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
+@pytest.mark.parametrize("transport", ["mmio", "pci"])
+def test_vsock_by_vhost_loses_no_byte_either_way(project: Project, transport: str) -> None:
+    for script, there in (
+        (f"stream vsock:2:5306 11 {BYTES}", ("stream-serve", "vsock:0:5306")),
+        ("stream-serve vsock:0:5307", ("stream", "vsock:42:5307", "12", BYTES)),
+    ):
+        chosen = options(f"{PATIENCE} exercise {script}", vsock="vhost,cid=42", transport=transport)
+        run = beside(project, chosen, there)
+        assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
+def test_vhost_has_no_packed_ring_and_says_so(boot: Boot) -> None:
+    run = boot("true", vsock="vhost", ring="packed")
+    assert "vhost knows split rings alone; use split" in str(run)
 
 
 def test_networks_that_can_t_be_had_say_so(boot: Boot, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "pci": frozenset(("base", "bus")),
     "vfio": frozenset(("base", "bus", "pci")),
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
-    "backend": frozenset(("base",)),
+    "backend": frozenset(("base", "memory")),
     "backend/qcow2": frozenset(("base", "backend")),
     "ninep": frozenset(("base",)),
     "virtio/queue": frozenset(("base", "memory")),

@@ -14,6 +14,7 @@ namespace {
 using machine::mac_address;
 using machine::MachineConfig;
 using machine::NetConfig;
+using machine::VsockConfig;
 
 NetConfig user() {
   NetConfig net;
@@ -80,6 +81,16 @@ TEST_CASE("networks that can't be are refused with the mend") {
   CHECK(with_cid(3) == "");
   CHECK(contains(with_cid(2), "use 3 to 4294967294"));
   CHECK(contains(with_cid(0xffffffff), "use 3 to"));
+  const auto by_vhost = [](const VsockConfig& vsock, const std::string& ring) {
+    return failure([&](MachineConfig& c) {
+      c.vsock = vsock;
+      c.ring = ring;
+    });
+  };
+  CHECK(by_vhost({"", 3, true}, "split") == "");
+  CHECK(contains(by_vhost({"", 2, true}, "split"), "use 3 to 4294967294"));
+  CHECK(contains(by_vhost({"", 3, true}, "packed"), "use split"));
+  CHECK(contains(by_vhost({"/tmp/v", 3, true}, "split"), "/tmp/v: use one of them"));
 }
 
 }  // namespace vmm::test

@@ -82,8 +82,14 @@ def test_a_vsock_has_a_path_and_perhaps_a_number() -> None:
     assert parse_vsock("/run/v,cid=9") == VsockSpec(Path("/run/v"), 9)
 
 
+def test_a_vsock_by_the_host_s_vhost_has_no_path() -> None:
+    assert parse_vsock("vhost") == VsockSpec(None, 3)
+    assert parse_vsock("vhost,cid=9") == VsockSpec(None, 9)
+    assert parse_vsock("./vhost") == VsockSpec(Path("vhost").absolute(), 3)
+
+
 @pytest.mark.parametrize(
-    "text", [",cid=3", "/v,cid=2", "/v,cid=x", "/v,port=1", "/v,cid=4294967295"]
+    "text", [",cid=3", "/v,cid=2", "/v,cid=x", "/v,port=1", "/v,cid=4294967295", "vhost,cid=2"]
 )
 def test_a_bad_vsock_is_named(text: str) -> None:
     with pytest.raises(UserError, match="--vsock"):

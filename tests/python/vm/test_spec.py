@@ -48,6 +48,11 @@ def test_json_there_and_back(spec: MachineSpec) -> None:
     assert MachineSpec.from_json(json.loads(json.dumps(spec.to_json()))) == spec
 
 
+def test_a_vsock_by_vhost_is_kept_in_json(spec: MachineSpec) -> None:
+    by_vhost = replace(spec, vsock=VsockSpec(None, cid=7))
+    assert MachineSpec.from_json(json.loads(json.dumps(by_vhost.to_json()))) == by_vhost
+
+
 def test_json_defaults() -> None:
     spec = MachineSpec.from_json({"kernel": "/k", "cmdline": ""})
     assert spec == MachineSpec(kernel=Path("/k"), initrd=None, cmdline="")

@@ -51,7 +51,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("host_address", &NetConfig::host_address);
 
   py::class_<VsockConfig>(module, "VsockConfig")
-      .def(py::init<std::string, uint64_t>(), py::arg("path"), py::arg("cid"));
+      .def(py::init<std::string, uint64_t, bool>(), py::arg("path"), py::arg("cid"),
+           py::arg("vhost"));
 
   py::class_<MachineConfig>(module, "MachineConfig")
       .def(py::init<>())

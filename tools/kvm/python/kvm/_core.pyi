@@ -62,8 +62,8 @@ class NetConfig:
     def __init__(self) -> None: ...
 
 class VsockConfig:
-    def __init__(self, path: str, cid: int) -> None:
-        """An empty path for no device."""
+    def __init__(self, path: str, cid: int, vhost: bool) -> None:
+        """An empty path for no device, or, with ``vhost``, for the host's own."""
 
 class MachineConfig:
     kernel: str

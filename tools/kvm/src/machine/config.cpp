@@ -100,7 +100,7 @@ void validate_balloon(uint64_t target_mib, uint64_t memory_mib) {
 size_t count_virtio_devices(const MachineConfig& config) {
   if (config.payload) return 0;
   return 1 + config.disks.size() + config.shares.size() + config.nets.size() +
-         (config.vsock.path.empty() ? 0 : 1) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0);
+         (config.vsock.present() ? 1 : 0) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0);
 }
 
 void validate(const MachineConfig& config) {
@@ -134,7 +134,7 @@ void validate(const MachineConfig& config) {
     throw ConfigError("disk " + config.disks.front().path +
                       ": a payload's machine has no disks; leave it out");
   }
-  if (config.payload && (!config.nets.empty() || !config.vsock.path.empty())) {
+  if (config.payload && (!config.nets.empty() || config.vsock.present())) {
     throw ConfigError("a payload's machine has no network; leave net and vsock out");
   }
   if (config.payload && (!config.shares.empty() || config.balloon_mib)) {

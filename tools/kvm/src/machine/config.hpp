@@ -51,8 +51,11 @@ struct NetConfig {
 };
 
 struct VsockConfig {
-  std::string path;  // of the Unix socket; empty: no device
+  std::string path;  // of the Unix socket; empty: no device, but for vhost
   uint64_t cid = 3;
+  bool vhost = false;  // the host's kernel serves it, and its AF_VSOCK sockets are the other end
+
+  bool present() const { return vhost || !path.empty(); }
 };
 
 struct MachineConfig {

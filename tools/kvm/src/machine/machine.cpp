@@ -21,7 +21,6 @@
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
-#include "virtio/device/vsock.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -204,9 +203,8 @@ void Machine::add_virtio_devices() {
     add_virtio("virtio-net" + std::to_string(number),
                make_net(loop_, config_.nets[number], number));
   }
-  if (!config_.vsock.path.empty()) {
-    add_virtio("virtio-vsock", std::make_unique<virtio::Vsock>(loop_, config_.vsock.cid,
-                                                               config_.vsock.path));
+  if (config_.vsock.present()) {
+    add_virtio("virtio-vsock", make_vsock(loop_, memory_, config_.vsock));
   }
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
   if (config_.balloon_mib) {

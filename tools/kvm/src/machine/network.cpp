@@ -11,6 +11,7 @@
 #include "backend/tap.hpp"
 #include "backend/user_net.hpp"
 #include "base/error.hpp"
+#include "virtio/device/vhost_vsock.hpp"
 #include "virtio/device/vsock.hpp"
 
 namespace vmm::machine {
@@ -29,6 +30,22 @@ void validate_one(const NetConfig& net) {
     if (forward.host_port == 0 || forward.guest_port == 0) {
       throw ConfigError("hostfwd with port 0: use 1 to 65535 for both ports");
     }
+  }
+}
+
+void validate_vsock(const MachineConfig& config) {
+  const VsockConfig& vsock = config.vsock;
+  if (vsock.cid < virtio::Vsock::kFirstGuestCid || vsock.cid > virtio::Vsock::kLastGuestCid) {
+    throw ConfigError("vsock cid is " + std::to_string(vsock.cid) + ": use " +
+                      std::to_string(virtio::Vsock::kFirstGuestCid) + " to " +
+                      std::to_string(virtio::Vsock::kLastGuestCid));
+  }
+  if (!vsock.vhost) return;
+  if (!vsock.path.empty()) {
+    throw ConfigError("vsock has vhost and the socket " + vsock.path + ": use one of them");
+  }
+  if (config.ring == "packed") {
+    throw ConfigError("vsock by vhost with ring packed: vhost knows split rings alone; use split");
   }
 }
 
@@ -67,13 +84,7 @@ void validate_networks(const MachineConfig& config) {
                         " has the mac of another: give each its own");
     }
   }
-  if (config.vsock.path.empty()) return;
-  const uint64_t cid = config.vsock.cid;
-  if (cid < virtio::Vsock::kFirstGuestCid || cid > virtio::Vsock::kLastGuestCid) {
-    throw ConfigError("vsock cid is " + std::to_string(cid) + ": use " +
-                      std::to_string(virtio::Vsock::kFirstGuestCid) + " to " +
-                      std::to_string(virtio::Vsock::kLastGuestCid));
-  }
+  if (config.vsock.present()) validate_vsock(config);
 }
 
 virtio::MacAddress mac_address(const std::string& text, size_t number) {
@@ -96,6 +107,12 @@ std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const NetConfig& co
                                       size_t number) {
   auto backend = config.kind == "user" ? open_user(config) : open_tap(loop, config);
   return std::make_unique<virtio::Net>(std::move(backend), mac_address(config.mac, number));
+}
+
+std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                           const VsockConfig& config) {
+  if (config.vhost) return std::make_unique<virtio::VhostVsock>(loop, memory, config.cid);
+  return std::make_unique<virtio::Vsock>(loop, config.cid, config.path);
 }
 
 }  // namespace vmm::machine

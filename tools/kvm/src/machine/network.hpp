@@ -10,6 +10,7 @@
 
 #include "base/event_loop.hpp"
 #include "machine/config.hpp"
+#include "memory/guest_memory.hpp"
 #include "virtio/device/net.hpp"
 
 namespace vmm::machine {
@@ -24,5 +25,9 @@ virtio::MacAddress mac_address(const std::string& text, size_t number);
 // `loop` outlives the device. Throws base::ConfigError when the backend can't be had.
 std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const NetConfig& config,
                                       size_t number);
+
+// The same for a vsock that is present; `memory`, too, outlives it.
+std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                           const VsockConfig& config);
 
 }  // namespace vmm::machine

@@ -5,6 +5,7 @@
     --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
         [,script=FILE][,downscript=FILE]
     --vsock PATH[,cid=N]
+    --vsock vhost[,cid=N]
 
 HOST is a port or ADDRESS:PORT of the machine that the VMM runs on: a lab host has a network of its
 own. An interface without an address stays down, for the guest's command to set up.
@@ -57,7 +58,7 @@ def parse_net(text: str) -> Net:
 def parse_vsock(text: str) -> VsockSpec:
     path, *rest = text.split(",")
     if not path:
-        raise UserError(f"--vsock {text!r} names no socket", "write --vsock PATH or PATH,cid=N")
+        raise UserError(f"--vsock {text!r} names no socket", "write --vsock PATH or vhost")
     cid = str(FIRST_CID)
     for word in rest:
         key, _, cid = word.partition("=")
@@ -65,7 +66,7 @@ def parse_vsock(text: str) -> VsockSpec:
             raise UserError(f"--vsock {text}: unknown word {word!r}", "write PATH or PATH,cid=N")
     if not cid.isdecimal() or not FIRST_CID <= int(cid) <= LAST_CID:
         raise UserError(f"--vsock {text}: cid {cid}", f"use {FIRST_CID} to {LAST_CID}")
-    return VsockSpec(Path(path).absolute(), int(cid))
+    return VsockSpec(None if path == "vhost" else Path(path).absolute(), int(cid))
 
 
 def guest_words(nets: Sequence[Net]) -> str:

@@ -31,7 +31,7 @@ HELP = {
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
     "tap=NAME[,script=FILE][,downscript=FILE]; 10.0.2.2 is the host there (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
-    "the guest finds at port N of the host",
+    "the guest finds at port N of the host. vhost[,cid=N]: the host's own AF_VSOCK sockets",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
     "vfio_pci": "give the machine a PCI function of the host, which vfio-pci has, by its address "
     "there, such as 0000:00:10.0; needs --transport pci (repeatable)",

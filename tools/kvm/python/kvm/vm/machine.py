@@ -203,7 +203,8 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
     ]
     config.nets = [_net(net) for net in spec.nets]
     if spec.vsock is not None:
-        config.vsock = _core.VsockConfig(str(spec.vsock.path), spec.vsock.cid)
+        path = "" if spec.vsock.path is None else str(spec.vsock.path)
+        config.vsock = _core.VsockConfig(path, spec.vsock.cid, spec.vsock.path is None)
     config.rng = spec.rng
     config.vfio_pci = list(spec.vfio_pci)
     config.balloon_mib = spec.balloon_mib

@@ -87,15 +87,16 @@ class NetSpec:
 @dataclass(frozen=True, slots=True)
 class VsockSpec:
     """``path``: a Unix socket that leads into the guest; ``path_N`` is what the guest finds at
-    port N of the host."""
+    port N of the host. None: AF_VSOCK sockets of the host's, by its vhost."""
 
-    path: Path
+    path: Path | None
     cid: int = FIRST_CID
 
     def to_json(self) -> dict[str, Any]:
-        return {"path": str(self.path), "cid": self.cid}
+        return {"path": None if self.path is None else str(self.path), "cid": self.cid}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> VsockSpec:
         """Raises ``KeyError``, ``TypeError`` or ``ValueError``."""
-        return cls(Path(record["path"]), int(record.get("cid", FIRST_CID)))
+        path = record["path"]
+        return cls(None if path is None else Path(path), int(record.get("cid", FIRST_CID)))

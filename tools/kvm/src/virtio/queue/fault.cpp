@@ -43,6 +43,8 @@ std::string_view describe(Fault fault) {
       return "an indirect table is not in guest memory";
     case Fault::kMalformedRequest:
       return "a request has no place for its answer";
+    case Fault::kRefusedByHost:
+      return "the host's vhost can't use what the driver made of it";
   }
   return "unknown fault";
 }

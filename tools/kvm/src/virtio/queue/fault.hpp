@@ -34,6 +34,8 @@ enum class Fault : uint8_t {
   kIndirectOutsideMemory,
   // Of a device's own protocol.
   kMalformedRequest,  // the device has no way to answer, for example no status byte
+  // Of what the host's kernel serves (vhost), which does not say more.
+  kRefusedByHost,
 };
 
 std::string_view describe(Fault fault);

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// A device of the host's kernel that serves virtqueues itself (<linux/vhost.h>): it reads and
+// writes the rings and buffers in guest memory, within the table it is given, and we do no more
+// than pass doorbells and interrupts on. A virtio device owns one, calls start(), stop() and
+// set_features() under its mutex and kick() on any thread. Split rings only: vhost knows no others.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/unique_fd.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::backend {
+
+// A ring whose place in guest memory has been checked.
+struct VhostRing {
+  uint16_t size;
+  memory::GuestAddress descriptors;
+  memory::GuestAddress available;
+  memory::GuestAddress used;
+};
+
+class Vhost {
+ public:
+  // Called on the loop's thread from the constructor on until the destructor has returned, also
+  // for what happened before a stop; hold no lock that they take when destroying.
+  struct Events {
+    std::function<void(uint16_t ring)> used;    // the driver wants to know of used buffers
+    std::function<void(uint16_t ring)> broken;  // the driver broke it
+  };
+
+  // All outlive it. Throws base::ConfigError naming `path` when there is no such device.
+  Vhost(base::EventLoop& loop, const memory::GuestMemory& memory, const std::string& path,
+        uint16_t rings, Events events);
+  ~Vhost();
+  Vhost(const Vhost&) = delete;
+  Vhost& operator=(const Vhost&) = delete;
+
+  // For the requests that a kind of device has besides.
+  int fd() const { return file_.get(); }
+
+  uint64_t features() const { return features_; }
+  // Those of `negotiated` that vhost has to know about; of a device that is stopped, as is
+  // set_ring(). False when the host refuses.
+  bool set_features(uint64_t negotiated);
+  bool set_ring(uint16_t ring, const VhostRing& place);
+
+  // There are new buffers; remembered while the device is stopped.
+  void kick(uint16_t ring);
+
+ private:
+  struct Line;
+
+  void share_memory();
+
+  base::EventLoop& loop_;
+  const memory::GuestMemory& memory_;
+  const base::UniqueFd file_;
+  uint64_t features_ = 0;
+  std::vector<base::UniqueFd> kicks_;
+  std::vector<std::unique_ptr<Line>> lines_;  // last: their callbacks end first
+};
+
+}  // namespace vmm::backend
