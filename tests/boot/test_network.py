@@ -21,7 +21,12 @@ BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
 
 
 def options(
-    script: str, *, nets: tuple[str, ...] = (), vsock: str = "", transport: str = "mmio"
+    script: str,
+    *,
+    nets: tuple[str, ...] = (),
+    vsock: str = "",
+    transport: str = "mmio",
+    cpus: int = 1,
 ) -> BootOptions:
     return BootOptions(
         command=("sh", "-ec", script),
@@ -29,6 +34,7 @@ def options(
         nets=nets,
         vsock=vsock,
         transport=transport,
+        cpus=cpus,
         timeout_s=60.0,
         deadline_s=600.0,
     ).check()
@@ -139,6 +145,21 @@ def test_vsock_to_the_host_and_back_loses_no_byte(project: Project) -> None:
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
 
 
+@pytest.mark.parametrize(("transport", "pairs"), [("mmio", 1), ("pci", 2)])
+def test_tcp_through_vhost_loses_no_byte_either_way(
+    project: Project, transport: str, pairs: int
+) -> None:
+    tap = f"tap=vhosttap{pairs},host=10.9.2.1/24,guest=10.9.2.2/24,queues={pairs},vhost"
+    for script, there in (
+        (f"stream tcp:10.9.2.1:5308 13 {BYTES}", ("stream-serve", "tcp:0.0.0.0:5308")),
+        ("stream-serve tcp:0.0.0.0:5309", ("stream", "tcp:10.9.2.2:5309", "14", BYTES)),
+    ):
+        command = f"{PATIENCE} exercise {script}"
+        chosen = options(command, nets=(tap,), transport=transport, cpus=pairs)
+        run = beside(project, chosen, there)
+        assert all_right(run), f"{run}\n{run.stdout.decode()}"
+
+
 @pytest.mark.parametrize("transport", ["mmio", "pci"])
 def test_vsock_by_vhost_loses_no_byte_either_way(project: Project, transport: str) -> None:
     for script, there in (
@@ -151,8 +172,9 @@ def test_vsock_by_vhost_loses_no_byte_either_way(project: Project, transport: st
 
 
 def test_vhost_has_no_packed_ring_and_says_so(boot: Boot) -> None:
-    run = boot("true", vsock="vhost", ring="packed")
-    assert "vhost knows split rings alone; use split" in str(run)
+    for chosen in ({"vsock": "vhost"}, {"nets": ("tap=vhosttap,vhost",)}):
+        run = boot("true", ring="packed", **chosen)
+        assert "vhost knows split rings alone; use split" in str(run)
 
 
 def test_networks_that_can_t_be_had_say_so(boot: Boot, tmp_path: Path) -> None:

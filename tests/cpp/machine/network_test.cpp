@@ -90,6 +90,13 @@ TEST_CASE("networks that can't be are refused with the mend") {
   CHECK(by_vhost({"", 3, true}, "split") == "");
   CHECK(contains(by_vhost({"", 2, true}, "split"), "use 3 to 4294967294"));
   CHECK(contains(by_vhost({"", 3, true}, "packed"), "use split"));
+  CHECK(contains(failure([](MachineConfig& c) { c.nets[0].vhost = true; }), "use tap"));
+  CHECK(contains(failure([](MachineConfig& c) {
+                   c.nets[0].kind = c.nets[0].tap = "tap";
+                   c.nets[0].vhost = true;
+                   c.ring = "packed";
+                 }),
+                 "net by vhost with ring packed"));
   CHECK(contains(by_vhost({"/tmp/v", 3, true}, "split"), "/tmp/v: use one of them"));
 }
 

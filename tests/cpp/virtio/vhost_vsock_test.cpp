@@ -60,7 +60,7 @@ struct Fixture {
     try {
       device = std::make_unique<VhostVsock>(loop, memory, kCid);
     } catch (const base::ConfigError& error) {
-      MESSAGE("not tested here: " << error.what());
+      MESSAGE("not tested here: " << std::string(error.what()));
     }
   }
 

@@ -77,6 +77,13 @@ def test_a_bad_network_is_named(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
+def test_a_tap_s_frames_are_the_kernel_s_to_move_if_asked() -> None:
+    assert parse_net("tap=t,vhost").spec == NetSpec(NetKind.TAP, tap="t", vhost=True)
+    assert not parse_net("tap=t").spec.vhost
+    with pytest.raises(UserError, match="vhost"):
+        parse_net("user,vhost")
+
+
 def test_a_vsock_has_a_path_and_perhaps_a_number() -> None:
     assert parse_vsock("/run/v") == VsockSpec(Path("/run/v"), 3)
     assert parse_vsock("/run/v,cid=9") == VsockSpec(Path("/run/v"), 9)

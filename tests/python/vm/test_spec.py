@@ -35,7 +35,7 @@ def spec(tmp_path: Path) -> MachineSpec:
         ring="packed",
         nets=(
             NetSpec(NetKind.USER, "02:00:00:00:00:09", (Forward(True, "127.0.0.1", 53, 54),), 1500),
-            NetSpec(NetKind.TAP, tap="tap0", queues=2, host_address="192.168.7.1/24"),
+            NetSpec(NetKind.TAP, tap="tap0", queues=2, host_address="192.168.7.1/24", vhost=True),
         ),
         vsock=VsockSpec(tmp_path / "v.sock", cid=7),
         balloon_mib=64,

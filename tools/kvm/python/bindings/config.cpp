@@ -48,7 +48,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("tap", &NetConfig::tap)
       .def_readwrite("tap_fd", &NetConfig::tap_fd)
       .def_readwrite("queue_pairs", &NetConfig::queue_pairs)
-      .def_readwrite("host_address", &NetConfig::host_address);
+      .def_readwrite("host_address", &NetConfig::host_address)
+      .def_readwrite("vhost", &NetConfig::vhost);
 
   py::class_<VsockConfig>(module, "VsockConfig")
       .def(py::init<std::string, uint64_t, bool>(), py::arg("path"), py::arg("cid"),

@@ -59,6 +59,8 @@ class NetConfig:
     queue_pairs: int
     host_address: str
     """For the tap's interface; empty to leave it as it is."""
+    vhost: bool
+    """The host's kernel moves the tap's frames."""
     def __init__(self) -> None: ...
 
 class VsockConfig:

@@ -64,6 +64,12 @@ void Tap::adopt(std::vector<base::UniqueFd> files) {
   set_queue_pairs(1);
 }
 
+std::vector<int> Tap::files() const {
+  std::vector<int> files;
+  for (const Queue& queue : queues_) files.push_back(queue.file.get());
+  return files;
+}
+
 NetTraits Tap::traits() const {
   NetTraits traits;
   traits.max_queue_pairs = static_cast<uint16_t>(queues_.size());

@@ -34,6 +34,9 @@ class Tap final : public NetBackend {
   // The interface's name as the kernel tells it.
   const std::string& name() const { return name_; }
 
+  // By pair, for who moves frames through them instead; they stay this one's.
+  std::vector<int> files() const;
+
   NetTraits traits() const override;
   void start(Ready ready) override;
   void stop() override;

@@ -48,6 +48,7 @@ struct NetConfig {
   int tap_fd = -1;           // or a tap that the caller has opened, which stays the caller's
   uint16_t queue_pairs = 1;  // of tap, by name
   std::string host_address;  // for the interface, like 192.168.7.1/24; empty: as it is
+  bool vhost = false;        // the host's kernel moves the frames; of tap
 };
 
 struct VsockConfig {

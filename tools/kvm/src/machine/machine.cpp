@@ -201,7 +201,7 @@ void Machine::add_virtio_devices() {
   }
   for (size_t number = 0; number < config_.nets.size(); ++number) {
     add_virtio("virtio-net" + std::to_string(number),
-               make_net(loop_, config_.nets[number], number));
+               make_net(loop_, memory_, config_.nets[number], number));
   }
   if (config_.vsock.present()) {
     add_virtio("virtio-vsock", make_vsock(loop_, memory_, config_.vsock));

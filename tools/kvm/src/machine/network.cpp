@@ -4,6 +4,7 @@
 #include <fcntl.h>
 
 #include <cstdio>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -19,12 +20,22 @@ namespace {
 
 using base::ConfigError;
 
+void validate_vhost(const std::string& what, const std::string& ring) {
+  if (ring == "packed") {
+    throw ConfigError(what +
+                      " by vhost with ring packed: vhost knows split rings alone; use split");
+  }
+}
+
 void validate_one(const NetConfig& net) {
   if (net.kind != "user" && net.kind != "tap") {
     throw ConfigError("net is " + net.kind + ": use user or tap");
   }
   if (net.kind == "tap" && net.tap.empty() == (net.tap_fd < 0)) {
     throw ConfigError("a tap needs a name or a file, and not both: name the interface");
+  }
+  if (net.vhost && net.kind != "tap") {
+    throw ConfigError("net " + net.kind + " with vhost: vhost moves frames of a tap; use tap");
   }
   for (const ForwardConfig& forward : net.forwards) {
     if (forward.host_port == 0 || forward.guest_port == 0) {
@@ -44,9 +55,7 @@ void validate_vsock(const MachineConfig& config) {
   if (!vsock.path.empty()) {
     throw ConfigError("vsock has vhost and the socket " + vsock.path + ": use one of them");
   }
-  if (config.ring == "packed") {
-    throw ConfigError("vsock by vhost with ring packed: vhost knows split rings alone; use split");
-  }
+  validate_vhost("vsock", config.ring);
 }
 
 std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
@@ -58,7 +67,7 @@ std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
       forwards, config.mtu == 0 ? backend::UserNet::kDefaultMtu : config.mtu);
 }
 
-std::unique_ptr<backend::NetBackend> open_tap(base::EventLoop& loop, const NetConfig& config) {
+std::unique_ptr<backend::Tap> open_tap(base::EventLoop& loop, const NetConfig& config) {
   if (config.tap_fd < 0) {
     return std::make_unique<backend::Tap>(loop, config.tap, config.queue_pairs,
                                           config.host_address);
@@ -79,6 +88,7 @@ void validate_networks(const MachineConfig& config) {
   for (size_t number = 0; number < config.nets.size(); ++number) {
     const NetConfig& net = config.nets[number];
     validate_one(net);
+    if (net.vhost) validate_vhost("net", config.ring);
     if (!seen.insert(mac_address(net.mac, number)).second) {
       throw ConfigError("network interface " + std::to_string(number) +
                         " has the mac of another: give each its own");
@@ -103,10 +113,14 @@ virtio::MacAddress mac_address(const std::string& text, size_t number) {
   return mac;
 }
 
-std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const NetConfig& config,
-                                      size_t number) {
-  auto backend = config.kind == "user" ? open_user(config) : open_tap(loop, config);
-  return std::make_unique<virtio::Net>(std::move(backend), mac_address(config.mac, number));
+std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                      const NetConfig& config, size_t number) {
+  const virtio::MacAddress mac = mac_address(config.mac, number);
+  if (config.kind == "user") return std::make_unique<virtio::Net>(open_user(config), mac);
+  auto tap = open_tap(loop, config);
+  std::optional<virtio::Net::ByVhost> by_vhost;
+  if (config.vhost) by_vhost.emplace(loop, memory, tap->files());
+  return std::make_unique<virtio::Net>(std::move(tap), mac, by_vhost);
 }
 
 std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,

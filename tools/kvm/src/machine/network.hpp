@@ -22,11 +22,11 @@ void validate_networks(const MachineConfig& config);
 // each time, and marked as locally administered. Throws base::ConfigError.
 virtio::MacAddress mac_address(const std::string& text, size_t number);
 
-// `loop` outlives the device. Throws base::ConfigError when the backend can't be had.
-std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const NetConfig& config,
-                                      size_t number);
+// `loop` and `memory` outlive the device. Throws base::ConfigError when the backend can't be had.
+std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                      const NetConfig& config, size_t number);
 
-// The same for a vsock that is present; `memory`, too, outlives it.
+// The same for a vsock that is present.
 std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
                                            const VsockConfig& config);
 

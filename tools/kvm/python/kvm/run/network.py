@@ -3,7 +3,7 @@
 
     --net user[,hostfwd=tcp:HOST:GUEST][,mtu=N][,mac=ADDRESS]
     --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
-        [,script=FILE][,downscript=FILE]
+        [,script=FILE][,downscript=FILE][,vhost]
     --vsock PATH[,cid=N]
     --vsock vhost[,cid=N]
 
@@ -51,7 +51,8 @@ def parse_net(text: str) -> Net:
     if first == "user":
         return _parse_user(text, _pairs(text, rest, _USER_KEYS))
     if first.startswith("tap="):
-        return _parse_tap(text, _pairs(text, [first, *rest], _TAP_KEYS))
+        words = [word for word in (first, *rest) if word != "vhost"]
+        return _parse_tap(text, _pairs(text, words, _TAP_KEYS), vhost="vhost" in rest)
     _refuse(text, f"{first!r} is no kind of network", "use user or tap=NAME")
 
 
@@ -88,7 +89,7 @@ def _parse_user(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
     return Net(spec, _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER)
 
 
-def _parse_tap(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
+def _parse_tap(text: str, pairs: Sequence[tuple[str, str]], *, vhost: bool) -> Net:
     given = dict(pairs)
     host, guest = given.get("host", ""), given.get("guest", "")
     for key, value in (("host", host), ("guest", guest)):
@@ -105,6 +106,7 @@ def _parse_tap(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
         host_address=host,
         script=_program(text, "script", given.get("script", "")),
         downscript=_program(text, "downscript", given.get("downscript", "")),
+        vhost=vhost,
     )
     return Net(spec, guest, gateway)
 

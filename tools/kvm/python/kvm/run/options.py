@@ -29,7 +29,7 @@ HELP = {
     "disk": "attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what the "
     "guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct (repeatable)",
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
-    "tap=NAME[,script=FILE][,downscript=FILE]; 10.0.2.2 is the host there (repeatable)",
+    "tap=NAME[,script=FILE][,downscript=FILE][,vhost]; 10.0.2.2 is the host there (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host. vhost[,cid=N]: the host's own AF_VSOCK sockets",
     "share": "let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",

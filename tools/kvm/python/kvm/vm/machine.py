@@ -232,4 +232,5 @@ def _net(spec: NetSpec) -> _core.NetConfig:
     config.tap = spec.tap
     config.queue_pairs = spec.queues
     config.host_address = spec.host_address
+    config.vhost = spec.vhost
     return config

@@ -34,7 +34,7 @@ class NetSpec:
     """One interface. ``forwards`` and ``mtu`` (0: the usual) are for user networks; ``tap`` is the
     interface's name, ``host_address`` what to give it ("192.168.7.1/24"; empty: nothing).
     ``script`` and ``downscript`` are programs that get its name, before the guest starts and after
-    it has stopped.
+    it has stopped. ``vhost``: the host's kernel moves the tap's frames.
 
     ``mac``: empty for one that is the same each time. The guest's own address is no part of the
     machine: it travels on the kernel's command line.
@@ -49,6 +49,7 @@ class NetSpec:
     host_address: str = ""
     script: str = ""
     downscript: str = ""
+    vhost: bool = False
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -63,6 +64,7 @@ class NetSpec:
             "host_address": self.host_address,
             "script": self.script,
             "downscript": self.downscript,
+            "vhost": self.vhost,
         }
 
     @classmethod
@@ -81,6 +83,7 @@ class NetSpec:
             host_address=str(record.get("host_address", "")),
             script=str(record.get("script", "")),
             downscript=str(record.get("downscript", "")),
+            vhost=bool(record.get("vhost", False)),
         )
 
 

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "virtio/device/iovec_cursor.hpp"
+#include "virtio/device/vhost_ring.hpp"
 
 namespace vmm::virtio {
 namespace {
@@ -50,12 +51,17 @@ void scatter(std::span<const std::byte> bytes, std::vector<UsedChain>& chains) {
 
 }  // namespace
 
-Net::Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac)
+Net::Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac,
+         const std::optional<ByVhost>& by_vhost)
     : traits_(backend->traits()),
       queue_max_sizes_(queue_sizes(traits_)),
       own_mac_(mac),
       backend_(std::move(backend)) {
   settings_.mac = own_mac_;
+  if (by_vhost) {
+    vhost_ = make_vhost(*by_vhost);
+    return;
+  }
   backend_->start([this](uint16_t pair) {
     const std::lock_guard lock(mutex_);
     receive(pair);
@@ -71,14 +77,15 @@ uint64_t Net::features() const {
   const NetOffloads& send = traits_.send;
   const NetOffloads& get = traits_.receive;
   const bool segments = get.tso4 || get.tso6;
-  return bit(VIRTIO_F_IN_ORDER) | bit(VIRTIO_F_RING_RESET) | bit(VIRTIO_NET_F_MAC) |
-         bit(VIRTIO_NET_F_STATUS) | bit(VIRTIO_NET_F_MRG_RXBUF) | bit(VIRTIO_NET_F_CTRL_VQ) |
-         bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR) |
+  const bool merges = vhost_ == nullptr || (vhost_->features() & bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
+  // vhost promises no order.
+  return bit_if(vhost_ == nullptr, VIRTIO_F_IN_ORDER) | bit(VIRTIO_F_RING_RESET) |
+         bit(VIRTIO_NET_F_MAC) | bit(VIRTIO_NET_F_STATUS) | bit_if(merges, VIRTIO_NET_F_MRG_RXBUF) |
+         bit(VIRTIO_NET_F_CTRL_VQ) | bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR) |
          bit_if(send.checksum, VIRTIO_NET_F_CSUM) | bit_if(send.tso4, VIRTIO_NET_F_HOST_TSO4) |
          bit_if(send.tso6, VIRTIO_NET_F_HOST_TSO6) | bit_if(send.ecn, VIRTIO_NET_F_HOST_ECN) |
-         bit_if(get.checksum, VIRTIO_NET_F_GUEST_CSUM) |
-         bit_if(get.tso4, VIRTIO_NET_F_GUEST_TSO4) | bit_if(get.tso6, VIRTIO_NET_F_GUEST_TSO6) |
-         bit_if(get.ecn, VIRTIO_NET_F_GUEST_ECN) |
+         bit_if(get.checksum, VIRTIO_NET_F_GUEST_CSUM) | bit_if(get.tso4, VIRTIO_NET_F_GUEST_TSO4) |
+         bit_if(get.tso6, VIRTIO_NET_F_GUEST_TSO6) | bit_if(get.ecn, VIRTIO_NET_F_GUEST_ECN) |
          bit_if(segments, VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |
          bit_if(traits_.mtu != 0, VIRTIO_NET_F_MTU) |
          bit_if(traits_.max_queue_pairs > 1, VIRTIO_NET_F_MQ);
@@ -105,6 +112,10 @@ void Net::activate(Activation activation) {
   settings_.receive_offloads = queues_.features() & net_receive_offloads();
   settle();
   serve_control();
+  if (vhost_ != nullptr) {
+    hand_over_all();
+    return;
+  }
   for (uint16_t pair = 0; pair < traits_.max_queue_pairs; ++pair) {
     transmit(pair);
     receive(pair);
@@ -118,11 +129,13 @@ void Net::notify(uint16_t index) {
 
 void Net::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
+  if (vhost_ != nullptr && vhost_->serves(index)) vhost_->stop(index);
   queues_.stop(index);
 }
 
 void Net::reset() {
   const std::lock_guard lock(mutex_);
+  if (vhost_ != nullptr) vhost_->stop();
   queues_.stop();
   settings_ = NetSettings{};
   settings_.mac = own_mac_;
@@ -132,6 +145,7 @@ void Net::reset() {
 void Net::start_queue(uint16_t index, Queue queue) {
   const std::lock_guard lock(mutex_);
   queues_.start(index, std::move(queue));
+  if (vhost_ != nullptr) hand_over(index);
   serve(index);
 }
 
@@ -156,6 +170,10 @@ void Net::settle() {
 void Net::serve(uint16_t index) {
   if (negotiated(VIRTIO_NET_F_CTRL_VQ) && index == control_queue()) {
     serve_control();
+    return;
+  }
+  if (vhost_ != nullptr) {
+    if (index < control_queue()) vhost_->kick(index);
     return;
   }
   const auto pair = static_cast<uint16_t>(index / 2);
@@ -240,6 +258,11 @@ void Net::put_back(uint16_t index, std::vector<UsedChain>& chains) {
 }
 
 void Net::serve_control() {
+  obey_commands();
+  if (vhost_ != nullptr && queues_.faulty()) vhost_->stop();
+}
+
+void Net::obey_commands() {
   if (!negotiated(VIRTIO_NET_F_CTRL_VQ)) return;
   const uint16_t index = control_queue();
   const NetLimits limits{queues_.features(), traits_.max_queue_pairs};
@@ -256,9 +279,41 @@ void Net::serve_control() {
     }
     copy_to(chain->writable(), 0, std::as_bytes(std::span(&answer, 1)));
     queues_.complete(index, std::move(*chain), sizeof answer);
+    if (vhost_ != nullptr) continue;
     // Pairs that are new have had nobody to serve them.
     for (uint16_t pair = before.queue_pairs; pair < settings_.queue_pairs; ++pair) receive(pair);
   }
+}
+
+std::unique_ptr<backend::VhostNet> Net::make_vhost(const ByVhost& by_vhost) {
+  const auto used = [this](uint16_t index) {
+    const std::lock_guard lock(mutex_);
+    queues_.tell_used(index);
+  };
+  const auto broken = [this](uint16_t index) {
+    const std::lock_guard lock(mutex_);
+    if (vhost_->running(index)) fail(index);
+  };
+  return std::make_unique<backend::VhostNet>(by_vhost.loop, by_vhost.memory, by_vhost.taps,
+                                             backend::Vhost::Events{used, broken});
+}
+
+void Net::hand_over_all() {
+  if (!vhost_->set_features(queues_.features())) {
+    fail(0);
+    return;
+  }
+  for (uint16_t index = 0; index < control_queue(); ++index) hand_over(index);
+}
+
+void Net::hand_over(uint16_t index) {
+  if (index >= control_queue() || !queues_.ready(index)) return;
+  if (!vhost_->start(index, vhost_ring(queues_.state(index)))) fail(index);
+}
+
+void Net::fail(uint16_t index) {
+  vhost_->stop();
+  queues_.fail(index, Fault::kRefusedByHost);
 }
 
 }  // namespace vmm::virtio

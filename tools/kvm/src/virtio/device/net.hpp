@@ -5,15 +5,18 @@
 // notify(), on the vCPU thread; frames for it are copied into its buffers on the thread that the
 // backend calls on, or inline when the driver adds buffers. A frame that makes no sense, or does
 // not fit a buffer, is lost, as on a wire; only a buffer without room for the header, or a command
-// without room for its answer, is a fault.
+// without room for its answer, is a fault. With vhost no frame comes by here: the data queues are
+// the host's kernel's, from the driver's DRIVER_OK on, and the control queue stays ours.
 #pragma once
 
 #include <array>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <vector>
 
 #include "backend/net_backend.hpp"
+#include "backend/vhost_net.hpp"
 #include "backend/virtio_net_abi.hpp"
 #include "virtio/device.hpp"
 #include "virtio/device/net_control.hpp"
@@ -23,7 +26,16 @@ namespace vmm::virtio {
 
 class Net final : public Device {
  public:
-  Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac);
+  // The files of a backend that vhost is to move the frames through, one per pair.
+  struct ByVhost {
+    base::EventLoop& loop;
+    const memory::GuestMemory& memory;
+    std::vector<int> taps;
+  };
+
+  // Throws what VhostNet does, if it is to be by vhost.
+  Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac,
+      const std::optional<ByVhost>& by_vhost = std::nullopt);
   ~Net() override;
 
   uint32_t type() const override;
@@ -38,7 +50,8 @@ class Net final : public Device {
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
 
-  // Plugs the cable in or pulls it: while it is out, frames are lost both ways. Any thread.
+  // Plugs the cable in or pulls it: while it is out, frames are lost both ways; with vhost
+  // the driver is told, and that is all. Any thread.
   void set_link(bool up);
 
  private:
@@ -53,6 +66,14 @@ class Net final : public Device {
   void put_back(uint16_t index, std::vector<UsedChain>& chains);
   void serve_control();
 
+  void obey_commands();
+
+  // With vhost.
+  std::unique_ptr<backend::VhostNet> make_vhost(const ByVhost& by_vhost);
+  void hand_over_all();
+  void hand_over(uint16_t index);
+  void fail(uint16_t index);
+
   const backend::NetTraits traits_;
   const std::vector<uint16_t> queue_max_sizes_;
   mutable std::mutex mutex_;  // guards what follows, up to the backend
@@ -62,6 +83,7 @@ class Net final : public Device {
   bool link_up_ = true;
   uint32_t config_generation_ = 0;
   const std::unique_ptr<backend::NetBackend> backend_;
+  std::unique_ptr<backend::VhostNet> vhost_;  // null: frames come by here. Last, as Vhost wants
 };
 
 }  // namespace vmm::virtio

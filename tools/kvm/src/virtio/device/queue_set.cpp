@@ -67,6 +67,10 @@ void QueueSet::put_back(uint16_t index, Chain&& chain) {
   queues_[index]->put_back(std::move(chain));
 }
 
+void QueueSet::tell_used(uint16_t index) {
+  if (ready(index)) interrupt_->queue_used(index);
+}
+
 void QueueSet::config_changed() {
   if (interrupt_ != nullptr) interrupt_->config_changed();
 }

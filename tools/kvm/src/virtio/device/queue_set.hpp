@@ -24,6 +24,11 @@ class QueueSet {
   bool ready(uint16_t index) const;
   bool has_available(uint16_t index) const;
   uint64_t features() const { return features_; }
+  bool faulty() const { return faulty_; }
+
+  // Of a queue that is ready, for who serves it by itself, and what that one has to tell.
+  const QueueState& state(uint16_t index) const { return queues_[index]->state(); }
+  void tell_used(uint16_t index);
 
   // Nothing when the queue is empty, stopped or faulty.
   std::optional<Chain> pop(uint16_t index);

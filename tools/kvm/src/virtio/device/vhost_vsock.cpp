@@ -12,6 +12,7 @@
 
 #include "backend/vhost_abi.hpp"
 #include "base/error.hpp"
+#include "virtio/device/vhost_ring.hpp"
 
 namespace vmm::virtio {
 namespace {
@@ -22,11 +23,6 @@ constexpr std::array<uint16_t, 3> kQueueMaxSizes = {128, 128, 16};
 constexpr uint16_t kServedQueues = 2;
 
 constexpr uint64_t kPassedOn = 1ULL << VIRTIO_VSOCK_F_SEQPACKET;
-
-backend::VhostRing ring_of(const QueueState& state) {
-  assert(!state.packed);  // machine/ offers none with vhost
-  return {state.size, state.descriptors, state.available, state.used};
-}
 
 void take_cid(int fd, uint64_t cid) {
   if (ioctl(fd, VHOST_VSOCK_SET_GUEST_CID, &cid) == 0) return;
@@ -76,7 +72,7 @@ void VhostVsock::activate(Activation activation) {
 bool VhostVsock::start(const Activation& activation) {
   if (!vhost_.set_features(activation.features)) return false;
   for (uint16_t index = 0; index < kServedQueues; ++index) {
-    if (!vhost_.set_ring(index, ring_of(activation.queues[index]->state()))) return false;
+    if (!vhost_.set_ring(index, vhost_ring(activation.queues[index]->state()))) return false;
   }
   running_ = set_running(true);
   return running_;
