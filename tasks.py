@@ -14,7 +14,7 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from kvm import cli
-from kvm.commands import bisect, kernel, lab
+from kvm.commands import bisect, kernel, lab, machine
 from kvm.run.options import BENCH_HELP, HELP, REPEATABLE, REPORT_HELP, TEST_HELP
 from kvm.run.payload.options import HELP as PAYLOAD_HELP
 
@@ -56,6 +56,7 @@ def build_and_boot(
     ring: str = "split",
     timeline: str = "",
     compare: str = "",
+    name: str = "",
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 
@@ -182,3 +183,4 @@ namespace = Collection(
 )
 namespace.add_collection(kernel.COMMANDS)
 namespace.add_collection(lab.COMMANDS)
+namespace.add_collection(machine.COMMANDS)

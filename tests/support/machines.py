@@ -13,7 +13,7 @@ from kvm.verdict.vocabulary import Reason
 
 # Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the
 # code does, it does again.
-_LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
+LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ Boot = Callable[..., Run]
 def on_a_host_that_lasts(once: Callable[[], Run]) -> Run:
     """What ``once`` finds; asked a second time, with a warning, where the lab host was lost."""
     found = once()
-    if found.record.outcome.reason in _LOST_HOSTS:
+    if found.record.outcome.reason in LOST_HOSTS:
         warnings.warn(f"the lab host was lost, booting again: {found}", stacklevel=3)
         found = once()
     return found

@@ -57,6 +57,21 @@ TEST_CASE_FIXTURE(Fixture, "the divisor latch hides data and interrupt enable") 
   CHECK(in8(port, UART_IER) == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a break is a zero byte that the line status calls one, in its place") {
+  out8(port, UART_IER, UART_IER_RDI);
+  receive("a");
+  port.receive_break();
+  receive("h");
+  CHECK(line.pulses == 3);
+  CHECK((in8(port, UART_LSR) & (UART_LSR_DR | UART_LSR_BI)) == UART_LSR_DR);
+  CHECK(in8(port, UART_RX) == 'a');
+  CHECK((in8(port, UART_LSR) & (UART_LSR_DR | UART_LSR_BI)) == (UART_LSR_DR | UART_LSR_BI));
+  CHECK(in8(port, UART_RX) == 0);
+  CHECK((in8(port, UART_LSR) & (UART_LSR_DR | UART_LSR_BI)) == UART_LSR_DR);
+  CHECK(in8(port, UART_RX) == 'h');
+  CHECK((in8(port, UART_LSR) & (UART_LSR_DR | UART_LSR_BI)) == 0);
+}
+
 TEST_CASE_FIXTURE(Fixture, "written bytes come out at once and the transmitter stays ready") {
   for (const char c : std::string("hello\n")) out8(port, UART_TX, static_cast<uint8_t>(c));
   CHECK(sink.text == "hello\n");

@@ -297,4 +297,76 @@ TEST_CASE("a machine that cannot be set up throws before it runs") {
   CHECK_THROWS_AS(Machine{config}, base::LoadError);
 }
 
+// Counts at 2 MiB for ever.
+const std::vector<uint8_t> kCount = {
+    0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00,  // incl 0x200000
+    0xeb, 0xf7,                                // jmp back
+};
+
+uint32_t count_of(const Machine& machine) {
+  return *machine.memory().read_object<uint32_t>(memory::GuestAddress{2 << 20});
+}
+
+bool counts_on(const Machine& machine) {
+  const uint32_t before = count_of(machine);
+  const auto deadline = std::chrono::steady_clock::now() + 10s;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (count_of(machine) != before) return true;
+  }
+  return false;
+}
+
+TEST_CASE("a paused machine stands still, goes on when resumed, and can be stopped") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kCount);
+  Machine machine(kernel.config(2));
+  machine.start();
+  for (int i = 0; i < 20; ++i) {
+    REQUIRE(counts_on(machine));
+    machine.pause();
+    machine.pause();
+    CHECK(machine.paused());
+    const uint32_t before = count_of(machine);
+    std::this_thread::sleep_for(5ms);
+    CHECK(count_of(machine) == before);
+    machine.resume();
+    machine.resume();
+    CHECK_FALSE(machine.paused());
+  }
+  REQUIRE(counts_on(machine));
+  machine.pause();
+  machine.stop();
+  const auto stop = machine.wait(10s);
+  REQUIRE(stop);
+  CHECK(stop->reason == StopReason::kStopped);
+  machine.pause();
+  CHECK_FALSE(machine.paused());
+}
+
+TEST_CASE("a machine paused before its start begins when it is resumed") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kCount);
+  Machine machine(kernel.config());
+  machine.pause();
+  machine.start();
+  std::this_thread::sleep_for(20ms);
+  CHECK(count_of(machine) == 0);
+  machine.resume();
+  CHECK(counts_on(machine));
+}
+
+TEST_CASE("an NMI reaches the vCPU it is for") {
+  if (!have_kvm()) return;
+  // Without a handler it is the end of the guest.
+  const Kernel kernel(kSpin);
+  Machine machine(kernel.config());
+  machine.start();
+  CHECK_THROWS_WITH_AS(machine.nmi(1), "no vCPU 1: this machine has 0 to 0", base::ConfigError);
+  CHECK_FALSE(machine.wait(20ms));
+  machine.nmi(0);
+  const auto stop = machine.wait(10s);
+  REQUIRE(stop);
+  CHECK(stop->reason == StopReason::kShutdown);
+}
+
 }  // namespace vmm::machine

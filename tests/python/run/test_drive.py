@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kvm.run.drive import Drive, Sinks, Transcript
+from kvm.run.drive import Control, Drive, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
 Event = dict[str, Any]
@@ -70,10 +70,15 @@ class Script:
 @pytest.fixture
 def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
     def run(
-        session: Script, silence_s: float = 5.0, total_s: float = 20.0
+        session: Script,
+        silence_s: float = 5.0,
+        total_s: float = 20.0,
+        control: Control | None = None,
     ) -> tuple[Transcript, bytes]:
         out = bytearray()
-        sinks = Sinks(tmp_path / "console.log", out.extend, out.extend, lambda text: None)
+        sinks = Sinks(
+            tmp_path / "console.log", out.extend, out.extend, lambda text: None, control=control
+        )
         return Drive(session, sinks, silence_s, total_s).run(), bytes(out)
 
     return run
@@ -115,6 +120,49 @@ def test_a_user_s_script_has_a_deadline_of_its_own(drive: Drives) -> None:
     assert silent.deadline is Deadline.SILENCE
     endless, _ = drive(Script({**script, "limit_s": 0.2}, 5, on_stop=RESULT), silence_s=0.1)
     assert endless.deadline is Deadline.SILENCE
+
+
+def test_deadlines_stand_still_in_a_pause(drive: Drives) -> None:
+    pause, resume = ({"event": "paused", "paused": paused} for paused in (True, False))
+    script, _ = drive(Script(STARTED, pause, 0.4, resume, 0.05, RESULT), silence_s=0.2, total_s=0.3)
+    assert (script.deadline, script.result) == (None, RESULT)
+    silent, _ = drive(Script(STARTED, pause, 0.4, resume, 5, on_stop=RESULT), silence_s=0.2)
+    assert silent.deadline is Deadline.SILENCE
+
+
+class Requests:
+    """Others' requests, all there from the start."""
+
+    def __init__(self, *requests: Event) -> None:
+        self.requests = list(requests)
+        self.taken: list[Any] = []
+        self.answers: list[Any] = []
+
+    def poll(self) -> list[Event]:
+        found, self.requests = self.requests, []
+        return found
+
+    def take(self, event: Any) -> None:
+        self.taken.append(event)
+
+    def answer(self, number: Any, answer: Event) -> None:
+        self.answers.append((number, answer))
+
+
+def test_requests_go_to_the_worker_and_its_answers_back(drive: Drives) -> None:
+    asked = {"ask": 1, "what": "stat"}
+    answer = {"event": "answer", "ask": 1}
+    session, control = Script(STARTED, 0.1, answer, 0.1, RESULT), Requests(asked)
+    script, _ = drive(session, control=control)
+    assert (session.sent, control.taken, script.result) == ([asked], [answer], RESULT)
+
+
+def test_a_machine_is_stopped_by_request_even_in_a_pause(drive: Drives) -> None:
+    pause = {"event": "paused", "paused": True}
+    control = Requests({"ask": 7, "what": "stop"})
+    script, _ = drive(Script(STARTED, pause, 5, on_stop=RESULT), control=control)
+    assert script.interrupted == "stopped by machine.stop"
+    assert (control.answers, script.result) == ([(7, {})], RESULT)
 
 
 def test_the_total_deadline_ends_even_a_talkative_guest(drive: Drives) -> None:

@@ -67,13 +67,13 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         "booted to init",
     ),
     "interrupted": (
-        {"interrupted": True, **RUNNING},
+        {"interrupted": "interrupted", **RUNNING},
         Verdict.ERROR,
         Reason.INFRASTRUCTURE,
         "interrupted",
     ),
     "interrupted-is-no-verdict-even-after-a-panic": (
-        {"interrupted": True, "findings": PANIC, **RUNNING},
+        {"interrupted": "interrupted", "findings": PANIC, **RUNNING},
         Verdict.ERROR,
         Reason.INFRASTRUCTURE,
         "interrupted",

@@ -56,6 +56,7 @@ class FakeMachine:
     load_ns = 45
     balloon_mib = 0
     asked = False
+    paused = False
     cmdline = "quiet"
     events_offered = "hypercall"
     events_seen = "hypercall"
@@ -65,6 +66,8 @@ class FakeMachine:
         self.config = config
         self.started = self.closed = False
         self.stop_info: StopInfo | None = None
+        self.nmis = 0
+        self.sysrqs: list[str] = []
         self.console, self._console = _pair()
         self.agent, self._agent = _pair()
         self.serial, self._serial = _pair()
@@ -80,6 +83,20 @@ class FakeMachine:
 
     def stop(self) -> None:
         self.finish("stopped", "asked by the host")
+
+    def pause(self) -> None:
+        self.paused = True
+
+    def resume(self) -> None:
+        self.paused = False
+
+    def nmi(self, vcpu: int) -> None:
+        if vcpu > 0:
+            raise ConfigError(f"no vCPU {vcpu}: this machine has 0 to 0")
+        self.nmis += 1
+
+    def serial_sysrq(self, key: str) -> None:
+        self.sysrqs.append(key)
 
     def finish(self, reason: str, detail: str = "") -> None:
         """The guest (or the host) ended the machine; the first reason stays."""

@@ -220,11 +220,70 @@ def test_a_lot_of_output_arrives_whole_through_a_slow_reader(worker: Any) -> Non
 
 def test_the_balloon_is_set_and_asked_while_the_machine_runs(worker: Any) -> None:
     machine = worker.start()
-    worker.send({"balloon": 64})
-    worker.send({"balloon_stats": True})
+    worker.send({"ask": 1, "what": "balloon", "mib": 64})
+    assert worker.event() == {"event": "answer", "ask": 1}
+    worker.send({"ask": 2, "what": "stat"})
     event = worker.event()
-    assert event["event"] == "balloon"
-    assert event["state"] == {"target_bytes": 64 << 20, "statistics": {"4": 1000}}
+    assert (event["event"], event["ask"], event["paused"]) == ("answer", 2, False)
+    assert event["balloon"] == {"target_bytes": 64 << 20, "statistics": {"4": 1000}}
+    assert event["exits"]["reasons"] == {"io": 1}
     assert machine.asked
-    worker.send({"balloon": 1000})
-    assert worker.event() == {"event": "balloon", "error": "leave the guest some"}
+    worker.send({"ask": 3, "what": "balloon", "mib": 1000})
+    assert worker.event() == {"event": "answer", "ask": 3, "error": "leave the guest some"}
+
+
+def test_a_pause_is_told_and_answered(worker: Any) -> None:
+    machine = worker.start()
+    for what, paused in (("pause", True), ("pause", True), ("resume", False), ("resume", False)):
+        worker.send({"ask": 1, "what": what})
+        assert worker.event() == {"event": "paused", "paused": paused}
+        assert worker.event() == {"event": "answer", "ask": 1}
+        assert machine.paused is paused
+
+
+def test_an_nmi_is_for_a_vcpu_that_there_is(worker: Any) -> None:
+    machine = worker.start()
+    worker.send({"ask": 1, "what": "nmi", "vcpu": 0})
+    assert worker.event() == {"event": "answer", "ask": 1}
+    assert machine.nmis == 1
+    worker.send({"ask": 2, "what": "nmi", "vcpu": 1})
+    assert "no vCPU 1" in worker.event()["error"]
+
+
+def test_a_sysrq_goes_to_init_once_that_is_there_and_to_the_serial_line_before(
+    worker: Any,
+) -> None:
+    machine = worker.start()
+    worker.send({"ask": 1, "what": "sysrq", "key": "h"})
+    assert worker.event() == {"event": "answer", "ask": 1, "by": "serial"}
+    assert machine.sysrqs == ["h"]
+    machine.agent.sendall(HELLO)
+    assert worker.event()["event"] == "hello"
+    worker.send({"ask": 2, "what": "sysrq", "key": "w"})
+    assert worker.event() == {"event": "answer", "ask": 2, "by": "init"}
+    assert receive(machine.agent, FrameType.SYSRQ) == b"w"
+    assert machine.sysrqs == ["h"]
+
+
+@pytest.mark.parametrize(
+    ("request_", "words"),
+    [
+        ({"what": "dance"}, "can't be asked for 'dance'"),
+        ({"what": "nmi"}, "'vcpu' is missing"),
+        ({"what": "nmi", "vcpu": "x"}, "invalid literal"),
+        ({"what": "balloon", "mib": None}, "int()"),
+        ({"what": "sysrq", "key": "hw"}, "one character"),
+        ({"what": "sysrq", "key": 7}, "one character"),
+        ({}, "'what' is missing"),
+    ],
+)
+def test_nonsense_is_answered_and_the_machine_goes_on(
+    worker: Any, request_: dict[str, Any], words: str
+) -> None:
+    worker.start()
+    worker.send({"ask": 5, **request_})
+    event = worker.event()
+    assert (event["event"], event["ask"]) == ("answer", 5)
+    assert words in event["error"]
+    worker.send({"ask": 6, "what": "stat"})
+    assert worker.event()["ask"] == 6

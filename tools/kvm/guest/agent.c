@@ -19,6 +19,7 @@
 #include "frames.h"
 #include "pump.h"
 #include "say.h"
+#include "sysrq.h"
 
 enum {
 	RUN_WAIT_MS = 60 * 1000,
@@ -224,6 +225,8 @@ int agent_serve(const struct port *port)
 			return 0;
 		if (frame.type == FRAME_RUN)
 			return run_requested(port, &frame, children);
+		if (frame.type == FRAME_SYSRQ)
+			sysrq(&frame);
 		frame_pop(&reader, &frame);
 	}
 	say("the host sent no command");

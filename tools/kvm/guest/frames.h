@@ -25,6 +25,7 @@ enum frame_type {
 	FRAME_WINSIZE = 19,
 	FRAME_POWEROFF = 20,
 	FRAME_SIGNAL = 21,
+	FRAME_SYSRQ = 22,
 };
 
 enum {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "sysrq.h"
 
 enum {
 	INPUT_MAX = 512 * 1024,
@@ -133,6 +134,9 @@ static void obey(struct pump *p, const struct frame *frame)
 	case FRAME_SIGNAL:
 		if (frame->length == 4)
 			command_signal(p->command, (int)get_le32(frame->payload));
+		break;
+	case FRAME_SYSRQ:
+		sysrq(frame);
 		break;
 	case FRAME_POWEROFF:
 		p->poweroff = true;

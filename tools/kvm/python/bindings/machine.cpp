@@ -64,6 +64,12 @@ void stop(const OwnedMachine& owned) {
   machine.stop();
 }
 
+void pause(const OwnedMachine& owned) {
+  Machine& machine = owned.get();
+  const py::gil_scoped_release release;
+  machine.pause();
+}
+
 py::dict exits(const OwnedMachine& owned) {
   const Machine& machine = owned.get();
   py::dict reasons;
@@ -157,6 +163,14 @@ void bind_machine(py::module_& module) {
       .def("wait", &wait, py::arg("timeout_s"))
       .def("stop", &stop)
       .def("close", &OwnedMachine::close)
+      .def("pause", &pause)
+      .def("resume", [](const OwnedMachine& m) { m.get().resume(); })
+      .def_property_readonly("paused", [](const OwnedMachine& m) { return m.get().paused(); })
+      .def(
+          "nmi", [](const OwnedMachine& m, uint32_t vcpu) { m.get().nmi(vcpu); }, py::arg("vcpu"))
+      .def(
+          "serial_sysrq", [](const OwnedMachine& m, char key) { m.get().serial_sysrq(key); },
+          py::arg("key"))
       .def_property_readonly("console_fd",
                              [](const OwnedMachine& m) { return m.get().console_fd(); })
       .def_property_readonly("agent_fd",

@@ -133,6 +133,15 @@ class Machine:
         """
     def stop(self) -> None:
         """Ask the vCPUs to stop, from any thread; ``wait`` tells when they have."""
+    def pause(self) -> None:
+        """No vCPU is in the guest when it returns. Raises KvmError if one does not come out."""
+    def resume(self) -> None: ...
+    @property
+    def paused(self) -> bool: ...
+    def nmi(self, vcpu: int) -> None:
+        """Raises ConfigError if there is no such vCPU."""
+    def serial_sysrq(self, key: str) -> None:
+        """A break on the first serial line, then ``key``, one character."""
     def close(self) -> None: ...
     @property
     def console_fd(self) -> int:

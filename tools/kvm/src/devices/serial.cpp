@@ -26,8 +26,15 @@ void Serial::receive(std::span<const std::byte> bytes) {
   for (const std::byte byte : bytes) {
     // The guest may have used up the room since it was asked for, by writing in loopback mode.
     if (received_.size() == kReceiveCapacity) break;
-    received_.push_back(std::to_integer<uint8_t>(byte));
+    received_.push_back({std::to_integer<uint8_t>(byte), false});
   }
+  raise_if_pending();
+}
+
+void Serial::receive_break() {
+  const std::lock_guard lock(mutex_);
+  if (loopback() || received_.size() == kReceiveCapacity) return;
+  received_.push_back({0, true});
   raise_if_pending();
 }
 
@@ -117,7 +124,7 @@ void Serial::write_register(uint64_t offset, uint8_t value) {
 
 void Serial::write_data(uint8_t value) {
   if (loopback()) {
-    if (received_.size() < kReceiveCapacity) received_.push_back(value);
+    if (received_.size() < kReceiveCapacity) received_.push_back({value, false});
   } else {
     const std::byte byte{value};
     output_.write(std::span(&byte, 1));
@@ -145,14 +152,16 @@ void Serial::write_interrupt_enable(uint8_t value) {
 
 uint8_t Serial::take_received() {
   if (received_.empty()) return 0;
-  const uint8_t value = received_.front();
+  const uint8_t value = received_.front().value;
   received_.pop_front();
   return value;
 }
 
 uint8_t Serial::line_status() const {
-  const uint8_t ready = received_.empty() ? 0 : UART_LSR_DR;
-  return UART_LSR_THRE | UART_LSR_TEMT | ready;
+  uint8_t next = 0;
+  if (!received_.empty())
+    next = received_.front().is_break ? UART_LSR_DR | UART_LSR_BI : UART_LSR_DR;
+  return UART_LSR_THRE | UART_LSR_TEMT | next;
 }
 
 uint8_t Serial::modem_status() const {

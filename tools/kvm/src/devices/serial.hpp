@@ -33,6 +33,8 @@ class Serial : public bus::Device {
 
   // Bytes from the host; what exceeds receive_space() is lost, as on a real line.
   void receive(std::span<const std::byte> bytes);
+  // A break on the line: a zero byte that the line status calls one.
+  void receive_break();
 
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
@@ -57,7 +59,11 @@ class Serial : public bus::Device {
   std::function<void()> receive_space_;
 
   mutable std::mutex mutex_;
-  std::deque<uint8_t> received_;
+  struct Received {
+    uint8_t value;
+    bool is_break;
+  };
+  std::deque<Received> received_;
   bool transmitter_empty_event_ = false;
   bool fifos_enabled_ = false;
   uint8_t interrupt_enable_ = 0;

@@ -166,8 +166,18 @@ void Vcpu::complete_io() {
   }
 }
 
+void Vcpu::tell_paused() {
+  // EINVAL: this guest has set up no kvmclock.
+  static_cast<void>(ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0));
+}
+
 void Vcpu::request_exit() {
   __atomic_store_n(&run_.get()->immediate_exit, uint8_t{1}, __ATOMIC_RELEASE);
+}
+
+void Vcpu::withdraw_exit_request() {
+  // An exchange, to see what was written before the request.
+  __atomic_exchange_n(&run_.get()->immediate_exit, uint8_t{0}, __ATOMIC_ACQ_REL);
 }
 
 std::byte* Vcpu::coalesced_page() const { return run_.page(KVM_COALESCED_MMIO_PAGE_OFFSET); }

@@ -40,13 +40,19 @@ class Vcpu {
   // Enters the guest until something needs userspace. Throws SystemError when KVM_RUN itself fails.
   Exit run();
 
-  // Lets KVM finish the I/O of the last exit (registers included) without running the guest. The
-  // vCPU's last act: request_exit() stays in effect.
+  // Lets KVM finish the I/O of the last exit (registers included) without running the guest.
+  // request_exit() is in effect from then on.
   void complete_io();
+
+  // Tells the guest's kvmclock that the vCPU has not run for a while, so that its watchdogs do not
+  // take that for a lockup. No matter to a guest without one.
+  void tell_paused();
 
   // From any thread: the next or current run() returns Interrupted. Whoever calls it also signals
   // the vCPU's thread, to take it out of the guest.
   void request_exit();
+  // What was requested before has been seen to.
+  void withdraw_exit_request();
 
   uint32_t id() const { return id_; }
   // The page with the machine's coalesced ring, the same for all its vCPUs.

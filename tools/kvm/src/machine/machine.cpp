@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <ctime>
 #include <system_error>
 
@@ -30,6 +31,12 @@ namespace layout = arch::layout;
 
 // Coalesced output waits for an exit or for this; short enough to read along.
 constexpr std::chrono::milliseconds kDrainPeriod{20};
+// A kick takes microseconds, and on a busy host some milliseconds.
+constexpr std::chrono::seconds kPauseTimeout{5};
+
+// Message address and data of the local APIC (SDM volume 3, "Message Signalled Interrupts").
+constexpr uint32_t kMessageDestinationShift = 12;
+constexpr uint32_t kMessageNmi = 4 << 8;  // delivery mode
 
 uint64_t monotonic_ns() {
   timespec now{};
@@ -304,7 +311,39 @@ void Machine::request_stop(StopInfo info) {
   }
   stopping_.store(true, std::memory_order_release);
   static_cast<void>(eventfd_write(stopping_event_.get(), 1));
+  pause_.abandon();
   for (const auto& vcpu : vcpus_) vcpu->kick();
+}
+
+void Machine::pause() {
+  size_t running = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    running = running_;
+  }
+  pause_.begin();
+  for (const auto& vcpu : vcpus_) vcpu->kick();
+  if (pause_.wait_for(running, kPauseTimeout)) return;
+  pause_.end();
+  throw base::SystemError("pausing: a vCPU did not leave the guest", ETIMEDOUT);
+}
+
+void Machine::resume() { pause_.end(); }
+
+void Machine::nmi(uint32_t vcpu) {
+  if (vcpu >= vcpus_.size()) {
+    throw base::ConfigError("no vCPU " + std::to_string(vcpu) + ": this machine has 0 to " +
+                            std::to_string(vcpus_.size() - 1));
+  }
+  if (kvm_.check_extension(kvm::Capability::kSignalMsi) == 0) {
+    throw base::ConfigError("nmi: this KVM has no KVM_CAP_SIGNAL_MSI");
+  }
+  vm_.signal_msi(layout::kLocalApic | uint64_t{vcpu} << kMessageDestinationShift, kMessageNmi);
+}
+
+void Machine::serial_sysrq(char key) {
+  com1_->receive_break();
+  com1_->receive(std::as_bytes(std::span(&key, 1)));
 }
 
 void Machine::vcpu_finished() {

@@ -37,6 +37,7 @@
 #include "machine/host_link.hpp"
 #include "machine/irq_line.hpp"
 #include "machine/output_pipe.hpp"
+#include "machine/pause.hpp"
 #include "machine/pci_bus.hpp"
 #include "machine/serial_input.hpp"
 #include "machine/split_irqchip.hpp"
@@ -65,6 +66,18 @@ class Machine : private devices::PowerControl, private RunControl {
 
   // Asks the vCPUs to stop; wait() tells when they have.
   void stop();
+
+  // No vCPU is in the guest when it returns; devices and clocks go on. Again, or on a machine that
+  // has stopped: nothing. Throws base::SystemError when a vCPU does not come out.
+  void pause();
+  void resume();
+  bool paused() const { return pause_.wanted(); }
+
+  // A non-maskable interrupt. Throws base::ConfigError if there is no such vCPU, or no way to it.
+  void nmi(uint32_t vcpu);
+
+  // A break on COM1 and then `key`: magic SysRq to a kernel whose console that is.
+  void serial_sysrq(char key);
 
   // The host's ends of the guest's byte streams; they live as long as the machine.
   int console_fd() const { return console_link_.host_end.get(); }
@@ -119,6 +132,8 @@ class Machine : private devices::PowerControl, private RunControl {
 
   // RunControl
   bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
+  bool pausing() const override { return pause_.wanted(); }
+  void wait_out_pause() override { pause_.wait_out(); }
   std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) override;
   void request_stop(StopInfo info) override;
   void vcpu_finished() override;
@@ -170,6 +185,7 @@ class Machine : private devices::PowerControl, private RunControl {
   std::unique_ptr<SerialInput> serial_agent_input_;
 
   std::atomic<bool> stopping_{false};
+  Pause pause_;
   mutable std::mutex mutex_;  // guards the members up to the next blank line
   std::condition_variable finished_changed_;
   std::optional<StopInfo> stop_info_;

@@ -47,6 +47,10 @@ void VcpuThread::run() {
 
 void VcpuThread::run_until_stop() {
   while (!control_.stopping()) {
+    if (control_.pausing()) {
+      wait_out_pause();
+      continue;
+    }
     const kvm::Exit exit = vcpu_.run();
     if (auto stop = control_.handle_exit(vcpu_.id(), exit)) {
       stop->detail += " (vcpu " + std::to_string(vcpu_.id()) + ")";
@@ -55,9 +59,17 @@ void VcpuThread::run_until_stop() {
   }
 }
 
-void VcpuThread::take_snapshot() {
+void VcpuThread::wait_out_pause() {
   // Registers are as the instruction leaves them only once KVM has finished it.
   vcpu_.complete_io();
+  control_.wait_out_pause();
+  vcpu_.tell_paused();
+  // Before stopping() and pausing() are looked at again: a kick from then on counts.
+  vcpu_.withdraw_exit_request();
+}
+
+void VcpuThread::take_snapshot() {
+  vcpu_.complete_io();  // as in a pause
   snapshot_ = VcpuSnapshot{vcpu_.id(), vcpu_.registers(), vcpu_.system_registers()};
 }
 

@@ -27,6 +27,10 @@ struct RunControl {
   virtual ~RunControl() = default;
 
   virtual bool stopping() const = 0;
+  // These two as they are for a machine that is never paused.
+  virtual bool pausing() const { return false; }
+  // Returns when the pause is over, or the machine stops.
+  virtual void wait_out_pause() {}
   virtual std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) = 0;
   virtual void request_stop(StopInfo info) = 0;
   // The thread's last call.
@@ -45,7 +49,8 @@ class VcpuThread {
 
   void start();
 
-  // From any thread, before join(): the loop looks at stopping() again soon, wherever it is.
+  // From any thread, before join(): the loop looks at stopping() and pausing() again soon, wherever
+  // it is.
   void kick();
 
   void join();
@@ -56,6 +61,7 @@ class VcpuThread {
  private:
   void run();
   void run_until_stop();
+  void wait_out_pause();
   void take_snapshot();
 
   kvm::Vcpu vcpu_;

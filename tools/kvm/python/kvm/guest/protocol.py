@@ -48,6 +48,7 @@ class FrameType(IntEnum):
     WINSIZE = 19  # u16le rows, u16le columns
     POWEROFF = 20  # empty: end now
     SIGNAL = 21  # i32le, to the command's process group
+    SYSRQ = 22  # one character, to the kernel
 
 
 _KNOWN = frozenset(int(member) for member in FrameType)

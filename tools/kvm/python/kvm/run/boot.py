@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from kvm.control import names
+from kvm.control.server import ControlServer
 from kvm.errors import BuildError, InfrastructureError
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
@@ -55,6 +57,8 @@ def build_and_boot(
 ) -> RunRecord:
     """Build both halves, boot the one on the other; a compile error is a verdict too."""
     start = time.monotonic()
+    if options.name:
+        names.ensure_free(options.name)
     try:
         halves = build_halves.build(
             project,
@@ -200,7 +204,11 @@ class _Run:
         script, session, lost = Transcript(), None, ""
         watch = Watch(self.conduct.kill_on, self.streams.stdout)
         capture = Capture(watch, self.streams.stderr)
-        with Terminal(shell=options.shell) as terminal, self.progress.phase("boot") as say:
+        with (
+            self._control(host) as control,
+            Terminal(shell=options.shell) as terminal,
+            self.progress.phase("boot") as say,
+        ):
             request = {"argv": list(command), **terminal.request()}
             try:
                 beside = [
@@ -211,7 +219,7 @@ class _Run:
                 )
                 drive = Drive(
                     session,
-                    self._sinks(capture, watch, terminal, say),
+                    replace(self._sinks(capture, watch, terminal, say), control=control),
                     options.timeout_s,
                     options.deadline_s,
                 )
@@ -226,6 +234,18 @@ class _Run:
         if (error := script.worker_error) is not None:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
         return Attempt(command, script, capture, host, session, lost)
+
+    def _control(self, host: Host) -> ControlServer:
+        options = self.options
+        facts = {
+            "host": host.name,
+            "cpus": options.cpus,
+            "memory_mib": options.memory_mib,
+            "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
+            "run": str(self.run_dir),
+        }
+        name = options.name or names.made_of(self.run_dir.name)
+        return ControlServer(name, facts, exact=bool(options.name))
 
     def _sinks(
         self, capture: Capture, watch: Watch, terminal: Terminal, say: Callable[[str], None]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from kvm.host.base import Session
 from kvm.verdict.console import ConsoleParser
@@ -53,7 +53,7 @@ class Transcript:
     worker_error: WorkerError | None = None
     deadline: Deadline | None = None
     deadline_s: float = 0.0
-    interrupted: bool = False
+    interrupted: str = ""  # who ended it before its time, in words
     console_bytes: int = 0
 
     @property
@@ -66,6 +66,19 @@ class Transcript:
     @property
     def console_dropped_bytes(self) -> int:
         return max(self.console_bytes - CONSOLE_LIMIT_BYTES, 0)
+
+
+class Control(Protocol):
+    """Where others' requests to the machine come from, and their answers go."""
+
+    def poll(self) -> list[dict[str, Any]]:
+        """Those that came since."""
+
+    def take(self, event: Event) -> None:
+        """The worker's answer to one, or word of a pause."""
+
+    def answer(self, number: Any, answer: dict[str, Any]) -> None:
+        """The answer to one that the worker has no part in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +97,7 @@ class Sinks:
     input: Callable[[], list[dict[str, Any]]] | None = None
     typing: bool = False
     enough: Callable[[], bool] | None = None
+    control: Control | None = None
 
 
 class Drive:
@@ -98,6 +112,7 @@ class Drive:
         self._total_s = total_s
         self._alive_at = self._start
         self._script_until = 0.0
+        self._paused_at: float | None = None
         self._stopping_at: float | None = None
         self._dying_at: float | None = None
         self._killed = False
@@ -110,7 +125,7 @@ class Drive:
             try:
                 self._follow(log.write)
             except KeyboardInterrupt:
-                script.interrupted = True
+                script.interrupted = "interrupted"
                 self._stop("interrupted")
                 self._follow(log.write)
             script.console.finish()
@@ -124,6 +139,7 @@ class Drive:
                 if event["event"] in ("result", "error"):
                     return
             self._forward_input()
+            self._forward_requests()
             if self._enough():
                 continue
             if not self._in_time():
@@ -192,6 +208,20 @@ class Drive:
     def _on_guest_error(self, event: Event) -> None:
         self.transcript.guest_error = str(event["message"])
 
+    def _on_answer(self, event: Event) -> None:
+        if self._sinks.control is not None:
+            self._sinks.control.take(event)
+
+    def _on_paused(self, event: Event) -> None:
+        """No guest runs in a pause: its deadlines stand still."""
+        now = time.monotonic()
+        if event["paused"] and self._paused_at is None:
+            self._paused_at = now
+        elif not event["paused"] and self._paused_at is not None:
+            self._end_at += now - self._paused_at
+            self._paused_at = None
+        self._on_answer(event)
+
     def _on_result(self, event: Event) -> None:
         self.transcript.result = dict(event)
         self.transcript.events.end(event)
@@ -203,6 +233,18 @@ class Drive:
         if self._sinks.input is not None and self.transcript.hello is not None:
             for message in self._sinks.input():
                 self._session.send(message)
+
+    def _forward_requests(self) -> None:
+        if self._sinks.control is None:
+            return
+        for request in self._sinks.control.poll():
+            if request["what"] != "stop":
+                self._session.send(request)
+                continue
+            self.transcript.interrupted = "stopped by machine.stop"
+            if self._stopping_at is None:
+                self._stop(self.transcript.interrupted)
+            self._sinks.control.answer(request["ask"], {})
 
     def _enough(self) -> bool:
         """Kill the machine where the caller wants it dead; its deadlines go on."""
@@ -222,6 +264,8 @@ class Drive:
                 return True
             self._session.kill()
             return False
+        if self._paused_at is not None:
+            return True
         if self._dying_at is not None and now >= self._dying_at + _GRACE_AFTER_DEATH_S:
             self._stop("the kernel died and did not reset the machine")
         elif now >= self._end_at:

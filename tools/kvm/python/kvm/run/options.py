@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvm.control import names
 from kvm.errors import UserError
 from kvm.run.network import parse_nets, parse_vsock
 from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
@@ -53,6 +54,7 @@ HELP = {
     "ring": "virtqueues the guest is offered: split, or packed besides",
     "timeline": "write a picture of the boot's stages and initcalls to this .html file",
     "compare": "boot this revision too, several times by turns, and say which initcalls differ",
+    "name": "what ./invoke machine.* calls the machine while it runs; otherwise its run's folder's",
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 
@@ -130,6 +132,7 @@ class BootOptions:
     events: str = "auto"
     transport: str = "mmio"
     ring: str = "split"
+    name: str = ""
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
@@ -158,6 +161,8 @@ class BootOptions:
                 raise UserError(
                     f"{path} does not exist", "give the path of a kernel or initrd file"
                 )
+        if self.name:
+            names.check(self.name)
         parse_nets(self.nets)
         if self.vsock:
             parse_vsock(self.vsock)
@@ -190,6 +195,7 @@ class BootOptions:
             ("kvm-device", self.kvm_device if self.kvm_device != DEFAULT_KVM_DEVICE else ""),
             ("vsock", self.vsock),
             ("root", self.root),
+            ("name", self.name),
         ):
             if value:
                 words.append(f"--{name}={value}")

@@ -55,7 +55,7 @@ def judge_error(error: UserError) -> Outcome:
 def _interrupted(obs: Observation) -> Outcome | None:
     if not obs.interrupted:
         return None
-    return _error(Reason.INFRASTRUCTURE, "interrupted", *_reports(obs, obs.findings))
+    return _error(Reason.INFRASTRUCTURE, obs.interrupted, *_reports(obs, obs.findings))
 
 
 def _host_panic(obs: Observation) -> Outcome | None:

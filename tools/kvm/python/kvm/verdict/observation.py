@@ -64,7 +64,7 @@ class Observation:
     told_death: tuple[str, str] = ("", "")
     deadline: Deadline | None = None
     deadline_s: float = 0.0
-    interrupted: bool = False
+    interrupted: str = ""  # by whom, in words
     allow_warnings: bool = False
     expected: Reason | None = None
     symbols: SystemMap | None = None

@@ -85,6 +85,28 @@ class Machine:
         """Ask the vCPUs to stop; ``stopped_fd`` becomes readable when they have."""
         self._core.stop()
 
+    def pause(self) -> None:
+        """Keep the vCPUs out of the guest; ``SetupError`` if one does not come out."""
+        try:
+            self._core.pause()
+        except _core.KvmError as error:
+            raise SetupError(SetupFailure.KVM, str(error)) from error
+
+    def resume(self) -> None:
+        self._core.resume()
+
+    @property
+    def paused(self) -> bool:
+        return self._core.paused
+
+    def nmi(self, vcpu: int) -> None:
+        """A non-maskable interrupt; ``ValueError`` says why it can't be."""
+        self._core.nmi(vcpu)
+
+    def serial_sysrq(self, key: str) -> None:
+        """A break on the first serial line and ``key``: magic SysRq to a kernel that listens."""
+        self._core.serial_sysrq(key)
+
     def wait(self, timeout_s: float) -> _core.StopInfo | None:
         """Why the machine stopped, or None if it still runs after ``timeout_s``."""
         return self._core.wait(timeout_s)

@@ -2,12 +2,11 @@
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
-are stdin, stdin_eof, winsize, signal, stop, balloon (its new target in MiB) and balloon_stats,
-which is answered by a balloon event with what the guest told last. Out come events: started,
-console, hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error and,
-last, result; or one error when the machine could not be set up. Before a program of the user's,
-there is a script event with the seconds that it may take. The end of the input is the end of the
-machine.
+are stdin, stdin_eof, winsize, signal, stop, and what ``kvm.vm.control`` answers. Out come events:
+started, console, hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit,
+guest_error, answer, paused and, last, result; or one error when the machine could not be set up.
+Before a program of the user's, there is a script event with the seconds that it may take. The end
+of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -38,6 +37,7 @@ from kvm.guest.protocol import (
     encode_winsize,
     parse_hello,
 )
+from kvm.vm.control import Control
 from kvm.vm.events import EventWriter
 from kvm.vm.lines import LineReader
 from kvm.vm.machine import Machine, SetupError
@@ -68,6 +68,7 @@ class Session:
         self._run = dict(run) if run is not None else None
         self._lines = lines
         self._out = out
+        self._control = Control(machine, out, self._sysrq)
         self._decoders = {
             machine.agent_fd: FrameDecoder(),
             machine.serial_agent_fd: FrameDecoder(),
@@ -191,19 +192,17 @@ class Session:
             self._resize(rows, cols)
         elif "signal" in message:
             self._to_guest += encode_signal(message["signal"])
-        elif "balloon" in message:
-            self._set_balloon(message["balloon"])
-        elif "balloon_stats" in message:
-            self._out.send("balloon", state=self._machine.balloon())
+        elif "ask" in message:
+            self._control.serve(message)
         elif "stop" in message:
             self._stop(str(message["stop"]))
 
-    def _set_balloon(self, mib: Any) -> None:
-        """A target that can't be is answered, and the machine goes on."""
-        try:
-            self._machine.set_balloon(int(mib))
-        except (TypeError, ValueError) as error:
-            self._out.send("balloon", error=str(error))
+    def _sysrq(self, key: str) -> bool:
+        if self._agent_fd is None or self._exited:
+            return False
+        self._to_guest += encode(FrameType.SYSRQ, key.encode())
+        self._write_guest()
+        return True
 
     def _resize(self, rows: int, cols: int) -> None:
         if self._agent_fd is None and self._run is not None:

@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A machine that runs is acted upon by its name."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+from kvm.control import client
+from kvm.errors import UserError
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.report.record import RunRecord
+from kvm.run.boot import build_and_boot
+from kvm.run.options import BootOptions
+from support.machines import LOST_HOSTS, Output, Run, on_a_host_that_lasts
+
+pytestmark = pytest.mark.lab
+
+NAME = "control-test"
+COUNT = "i=0; while [ $i -lt {} ]; do echo count $i; i=$((i+1)); sleep 0.1; done"
+_DEADLINE_S = 120.0
+
+
+class Guest:
+    """A machine called NAME in a thread."""
+
+    def __init__(self, project: Project, script: str, **options: object) -> None:
+        self._output = Output()
+        self._records: list[RunRecord] = []
+        chosen = BootOptions(
+            ("sh", "-c", script),
+            host="lab",
+            timeout_s=20.0,
+            deadline_s=240.0,
+            name=NAME,
+            **options,  # type: ignore[arg-type]
+        )
+
+        def run() -> None:
+            with Progress(live=False) as progress:
+                self._records.append(
+                    build_and_boot(project, chosen.check(), progress, self._output.streams)
+                )
+
+        self._thread = threading.Thread(target=run)
+        self._thread.start()
+
+    @property
+    def said(self) -> str:
+        return self._output.out.decode()
+
+    def wait_for(self, text: str) -> None:
+        end = time.monotonic() + _DEADLINE_S
+        while text not in self.said:
+            assert self._thread.is_alive(), f"it ended without {text!r}: {self.said}"
+            assert time.monotonic() < end, f"no {text!r}: {self.said}"
+            time.sleep(0.02)
+
+    def end(self) -> Run:
+        self._thread.join(_DEADLINE_S)
+        assert self._records, "the boot neither ended nor failed"
+        return self._output.run(self._records[0])
+
+
+Act = Callable[[Guest], None]
+
+
+def play(project: Project, script: str, act: Act, **options: object) -> Run:
+    """Boot, act while the guest runs, and what became of it."""
+
+    def once() -> Run:
+        guest = Guest(project, script, **options)
+        try:
+            act(guest)
+        except (AssertionError, UserError):
+            run = guest.end()
+            if run.record.outcome.reason not in LOST_HOSTS:
+                raise
+            return run
+        return guest.end()
+
+    return on_a_host_that_lasts(once)
+
+
+def test_a_paused_guest_stands_still_and_notices_nothing(project: Project) -> None:
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        client.ask(NAME, "pause")
+        (described,) = (one for one in client.descriptions() if one["name"] == NAME)
+        assert (described["state"], described["host"]) == ("paused", "lab")
+        time.sleep(0.5)  # what was on its way
+        before = guest.said
+        time.sleep(5)
+        assert guest.said == before
+        assert client.ask(NAME, "stat")["paused"]
+        client.ask(NAME, "resume")
+
+    run = play(project, COUNT.format(20), act)
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.splitlines()[-1] == b"count 19"
+    assert "lockup" not in run.console
+
+
+def test_a_pause_lasts_longer_than_the_silence_that_is_allowed(project: Project) -> None:
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        client.ask(NAME, "pause")
+        time.sleep(22)
+        client.ask(NAME, "resume")
+
+    run = play(project, COUNT.format(10), act, cpus=2)
+    assert run.verdict == ("PASS", "ok"), run
+    assert "lockup" not in run.console and "rcu: INFO" not in run.console
+
+
+def test_an_nmi_and_a_sysrq_reach_the_kernel(project: Project) -> None:
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        client.ask(NAME, "nmi", vcpu=1)
+        assert client.ask(NAME, "sysrq", key="h") == {"by": "init"}
+        with pytest.raises(UserError, match="no vCPU 2"):
+            client.ask(NAME, "nmi", vcpu=2)
+
+    run = play(project, COUNT.format(20), act, cpus=2)
+    assert run.verdict == ("PASS", "ok"), run
+    assert "NMI received for unknown reason" in run.console
+    assert "on CPU 1" in run.console
+    assert "sysrq: HELP" in run.console
+
+
+def test_a_balloon_is_set_while_the_machine_runs(project: Project) -> None:
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        client.ask(NAME, "balloon", mib=64)
+        end = time.monotonic() + 30
+        while client.ask(NAME, "stat")["balloon"]["actual_bytes"] < 64 << 20:
+            assert time.monotonic() < end
+        with pytest.raises(UserError, match="machine control-test"):
+            client.ask(NAME, "balloon", mib=100_000)
+
+    run = play(project, COUNT.format(40), act, balloon=0)
+    assert run.verdict == ("PASS", "ok"), run
+
+
+def test_a_machine_is_stopped_by_name(project: Project) -> None:
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        client.ask(NAME, "stop")
+
+    run = play(project, COUNT.format(1000), act)
+    assert run.verdict == ("ERROR", "infrastructure"), run
+    assert run.record.outcome.summary == "stopped by machine.stop"
+    with pytest.raises(UserError, match="no machine called"):
+        client.ask(NAME, "stat")
+
+
+def test_a_console_on_the_serial_line_hears_a_break(project: Project) -> None:
+    """What ``machine.sysrq`` does before init is there; here init keeps the line open."""
+
+    def act(guest: Guest) -> None:
+        guest.wait_for("count 3")
+        assert client.ask(NAME, "sysrq", key="h", by="serial") == {"by": "serial"}
+
+    script = "exec 3</dev/ttyS0; echo 1 > /proc/sys/kernel/sysrq; " + COUNT.format(20)
+    run = play(project, script, act, append="console=ttyS0")
+    assert run.verdict == ("PASS", "ok"), run
+    assert "sysrq: HELP" in run.console
