@@ -147,11 +147,10 @@ def test_a_balloon_is_set_while_the_machine_runs(project: Project) -> None:
 
 
 def test_a_machine_is_stopped_by_name(project: Project) -> None:
-    def act(guest: Guest) -> None:
-        guest.wait_for("count 3")
-        client.ask(NAME, "stop")
-
-    run = play(project, COUNT.format(1000), act)
+    guest = Guest(project, COUNT.format(1000))
+    guest.wait_for("count 3")
+    client.ask(NAME, "stop")
+    run = guest.end()
     assert run.verdict == ("ERROR", "infrastructure"), run
     assert run.record.outcome.summary == "stopped by machine.stop"
     with pytest.raises(UserError, match="no machine called"):
