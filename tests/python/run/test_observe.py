@@ -67,6 +67,23 @@ def test_a_guest_behind_the_host_s_own_vmrun_is_tried_again(
     assert observe.went_astray(attempt("lab", "stopped", warned, rip), host_kernel) is astray
 
 
+@pytest.mark.parametrize(
+    ("place", "astray"),
+    [("7c10:0xffff8880008f1800", True), ("0010:f+0x1/0x2", False), ("0033:0x401000", False)],
+)
+def test_an_oops_in_a_code_segment_that_linux_has_not_is_tried_again(
+    host_kernel: SystemMap, place: str, astray: bool
+) -> None:
+    words = (
+        "Oops: general protection fault: 0000 [#1] SMP",
+        f"RIP: {place}",
+        "Kernel panic - not syncing: Fatal exception",
+    )
+    console = "".join(f"[    1.000000] {line}\n" for line in words).encode()
+    assert observe.went_astray(attempt("lab", "reset", console), host_kernel) is astray
+    assert not observe.went_astray(attempt("native", "reset", console), host_kernel)
+
+
 def test_a_kernel_that_panics_as_lab_host_is_a_kernel_panic() -> None:
     text = "[    0.100000] Kernel panic - not syncing: planted\n"
     outcome = judge(observe.not_up(HostPanic("it panicked", console=text), 3.0))
