@@ -57,6 +57,7 @@ def build_and_boot(
     timeline: str = "",
     compare: str = "",
     name: str = "",
+    tty: list[str] | None = None,
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 

@@ -101,6 +101,18 @@ TEST_CASE("shares have tags, each another one") {
   CHECK(contains(failure(config), "22 shares are too many"));
 }
 
+TEST_CASE("serial lines of the user's are not the agent's, and each is one") {
+  MachineConfig config = valid();
+  config.ttys = {0, 2, 3};
+  CHECK(failure(config).empty());
+  config.ttys = {1};
+  CHECK(contains(failure(config), "the agent's line"));
+  config.ttys = {4};
+  CHECK(contains(failure(config), "no tty 4"));
+  config.ttys = {2, 2};
+  CHECK(contains(failure(config), "tty 2 is asked for twice"));
+}
+
 TEST_CASE("a function of the host needs a PCI bus, and memory that stays") {
   MachineConfig config = valid();
   config.vfio_pci = {"0000:00:10.0"};

@@ -369,4 +369,27 @@ TEST_CASE("an NMI reaches the vCPU it is for") {
   CHECK(stop->reason == StopReason::kShutdown);
 }
 
+TEST_CASE(
+    "a serial line of the user's goes to a stream of its own, and COM1's to the console too") {
+  if (!have_kvm()) return;
+  const Kernel kernel({
+      0xba, 0xe8, 0x03, 0x00, 0x00,  // mov $0x3e8, %edx
+      0xb0, 'c',  0xee,              // mov $'c', %al; out %al, %dx
+      0xba, 0xf8, 0x03, 0x00, 0x00,  // mov $0x3f8, %edx
+      0xb0, 'a',  0xee,              // mov $'a', %al; out %al, %dx
+      0xba, 0xf9, 0x0c, 0x00, 0x00,  // mov $0xcf9, %edx
+      0xb0, 0x06, 0xee,              // mov $6, %al; out %al, %dx
+      0xeb, 0xfe,
+  });
+  MachineConfig config = kernel.config();
+  config.ttys = {0, 2};
+  Machine machine(config);
+  const auto ttys = machine.tty_fds();
+  REQUIRE(ttys.size() == 2);
+  CHECK(run(machine).reason == StopReason::kReset);
+  CHECK(received(ttys.at(2)) == "c");
+  CHECK(received(ttys.at(0)) == "a");
+  CHECK(received(machine.console_fd()) == "a");
+}
+
 }  // namespace vmm::machine

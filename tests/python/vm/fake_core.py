@@ -72,6 +72,8 @@ class FakeMachine:
         self.agent, self._agent = _pair()
         self.serial, self._serial = _pair()
         self.events, self._events = _pair()
+        self.ttys = {line: _pair() for line in config.ttys}
+        self.tty_fds = {line: ours.fileno() for line, (_, ours) in self.ttys.items()}
         self.console_fd = self._console.fileno()
         self.agent_fd = self._agent.fileno()
         self.serial_agent_fd = self._serial.fileno()
@@ -112,7 +114,8 @@ class FakeMachine:
 
     def close(self) -> None:
         self.closed = True
-        for end in (self._console, self._agent, self._serial, self._events):
+        ttys = [ours for _, ours in self.ttys.values()]
+        for end in (self._console, self._agent, self._serial, self._events, *ttys):
             end.close()
         os.close(self.stopped_fd)
 

@@ -287,3 +287,34 @@ def test_nonsense_is_answered_and_the_machine_goes_on(
     assert words in event["error"]
     worker.send({"ask": 6, "what": "stat"})
     assert worker.event()["ask"] == 6
+
+
+def test_a_serial_line_of_the_user_s_is_carried_both_ways(worker: Any) -> None:
+    machine = worker.start(ttys=[0, 3])
+    guest = machine.ttys[3][0]
+    guest.sendall(b"login: ")
+    assert worker.event() == {"event": "tty", "line": 3, "data": b64encode(b"login: ").decode()}
+    worker.send({"tty": 3, "data": b64encode(b"root\n").decode()})
+    guest.settimeout(10)
+    assert guest.recv(100) == b"root\n"
+    worker.send({"tty": 2, "data": b64encode(b"nobody's").decode()})
+    worker.send({"tty": 0, "data": b64encode(b"x").decode()})
+    machine.ttys[0][0].settimeout(10)
+    assert machine.ttys[0][0].recv(100) == b"x"
+
+
+def test_a_serial_line_that_nobody_reads_keeps_nothing_else_waiting(worker: Any) -> None:
+    machine = worker.start(ttys=[2])
+    for _ in range(40):
+        worker.send({"tty": 2, "data": b64encode(bytes(30_000)).decode()})
+    worker.send({"ask": 1, "what": "stat"})
+    assert worker.event()["ask"] == 1
+    # Far from all of it, but what there is is whole: it was lost at the end.
+    guest, got = machine.ttys[2][0], 0
+    guest.settimeout(0.5)
+    try:
+        while part := guest.recv(1 << 16):
+            got += len(part)
+    except TimeoutError:
+        pass
+    assert 64 * 1024 <= got < 40 * 30_000

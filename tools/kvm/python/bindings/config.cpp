@@ -68,6 +68,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("shares", &MachineConfig::shares)
       .def_readwrite("balloon_mib", &MachineConfig::balloon_mib)
       .def_readwrite("rng", &MachineConfig::rng)
+      .def_readwrite("ttys", &MachineConfig::ttys)
       .def_readwrite("vfio_pci", &MachineConfig::vfio_pci)
       .def_readwrite("guest_events", &MachineConfig::guest_events)
       .def_readwrite("transport", &MachineConfig::transport)

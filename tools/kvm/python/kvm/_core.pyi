@@ -88,6 +88,8 @@ class MachineConfig:
     transport: str
     ring: str
     hugepages: bool
+    ttys: list[int]
+    """Serial lines that the user has: 0, 2, 3."""
     vfio_pci: list[str]
     kvm_device: str
     split_irqchip: bool
@@ -153,6 +155,9 @@ class Machine:
     @property
     def events_fd(self) -> int:
         """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
+    @property
+    def tty_fds(self) -> dict[int, int]:
+        """The host's ends of the user's serial lines, by number."""
     @property
     def stopped_fd(self) -> int:
         """Becomes readable when ``wait`` has something to tell."""

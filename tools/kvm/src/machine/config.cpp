@@ -62,6 +62,16 @@ void validate(const DiskConfig& disk) {
   }
 }
 
+void validate_ttys(const std::vector<uint32_t>& ttys) {
+  for (auto tty = ttys.begin(); tty != ttys.end(); ++tty) {
+    if (*tty == 1) throw ConfigError("tty 1 is the agent's line; use 0, 2 or 3");
+    if (*tty > 3) throw ConfigError("no tty " + std::to_string(*tty) + "; use 0, 2 or 3");
+    if (std::find(ttys.begin(), tty, *tty) != tty) {
+      throw ConfigError("tty " + std::to_string(*tty) + " is asked for twice");
+    }
+  }
+}
+
 void validate_assigned(const MachineConfig& config) {
   if (config.vfio_pci.empty()) return;
   if (!has_pci(config)) {
@@ -140,6 +150,7 @@ void validate(const MachineConfig& config) {
   if (config.payload && (!config.shares.empty() || config.balloon_mib)) {
     throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
   }
+  validate_ttys(config.ttys);
   validate_assigned(config);
   validate_virtio(config);
 }

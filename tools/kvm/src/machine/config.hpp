@@ -76,6 +76,7 @@ struct MachineConfig {
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
   bool rng = true;
+  std::vector<uint32_t> ttys;  // serial lines that the user has: 0, 2, 3, as in Linux's ttyS0
   std::vector<std::string> vfio_pci;  // addresses of the host's PCI functions that it is given
   std::optional<uint64_t> balloon_mib;  // how much to take at the start; nothing: no balloon
   // How the guest may tell how far it has got: "auto" (by hypercall where KVM has it, else by

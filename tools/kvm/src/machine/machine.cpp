@@ -73,6 +73,7 @@ Machine::Machine(MachineConfig config)
       console_output_(console_link_.device_end.get(), stopping_event_.get()),
       serial_agent_output_(serial_agent_link_.device_end.get(), stopping_event_.get()),
       events_output_(events_link_.device_end.get(), stopping_event_.get()),
+      ttys_(config_.ttys, stopping_event_.get()),
       i8042_command_(*this),
       reset_control_(*this),
       acpi_pm_(*this, layout::kSleepTypeOff),
@@ -142,12 +143,15 @@ void Machine::set_line(uint32_t gsi, bool level) {
 void Machine::attach_ports() {
   com1_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom1);
   com2_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom2);
-  com1_ = std::make_unique<devices::Serial>(console_output_, *com1_line_);
+  com1_ = std::make_unique<devices::Serial>(ttys_.com1_output(console_output_), *com1_line_);
   com2_ = std::make_unique<devices::Serial>(serial_agent_output_, *com2_line_);
   serial_agent_input_ =
       std::make_unique<SerialInput>(loop_, serial_agent_link_.device_end.get(), *com2_);
 
+  ttys_.feed_com1(*com1_, loop_);
+
   bus::Bus& ports = buses_.pio;
+  ttys_.attach(vm_, ports, loop_);
   ports.attach(layout::kPortCom1, 8, *com1_, "com1");
   ports.attach(layout::kPortCom2, 8, *com2_, "com2");
   ports.attach(layout::kPortI8042Data, 1, i8042_data_, "i8042-data");
@@ -367,6 +371,7 @@ void Machine::finish() {
 void Machine::drain_output() {
   ring_->drain();
   console_output_.flush();
+  ttys_.flush();
 }
 
 std::optional<StopInfo> Machine::handle_exit(uint32_t vcpu, const kvm::Exit& exit) {

@@ -9,6 +9,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -40,6 +41,7 @@
 #include "machine/pause.hpp"
 #include "machine/pci_bus.hpp"
 #include "machine/serial_input.hpp"
+#include "machine/serial_lines.hpp"
 #include "machine/split_irqchip.hpp"
 #include "machine/stop.hpp"
 #include "machine/test_device.hpp"
@@ -83,6 +85,8 @@ class Machine : private devices::PowerControl, private RunControl {
   int console_fd() const { return console_link_.host_end.get(); }
   int agent_fd() const { return agent_link_.host_end.get(); }
   int serial_agent_fd() const { return serial_agent_link_.host_end.get(); }
+  // Of the serial lines that the user has, by number.
+  std::map<uint32_t, int> tty_fds() const { return ttys_.host_ends(); }
   // Carries GuestEvents' records.
   int events_fd() const { return events_link_.host_end.get(); }
 
@@ -163,6 +167,7 @@ class Machine : private devices::PowerControl, private RunControl {
   std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
   base::EventLoop loop_;
 
+  SerialLines ttys_;
   std::unique_ptr<IrqLine> com1_line_;
   std::unique_ptr<IrqLine> com2_line_;
   std::unique_ptr<devices::Serial> com1_;

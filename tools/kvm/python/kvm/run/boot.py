@@ -26,6 +26,7 @@ from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
+from kvm.run.ptys import Ptys
 from kvm.run.terminal import Terminal
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import WorkerError
@@ -205,7 +206,8 @@ class _Run:
         watch = Watch(self.conduct.kill_on, self.streams.stdout)
         capture = Capture(watch, self.streams.stderr)
         with (
-            self._control(host) as control,
+            Ptys(options.ttys) as ttys,
+            self._control(host, ttys) as control,
             Terminal(shell=options.shell) as terminal,
             self.progress.phase("boot") as say,
         ):
@@ -219,7 +221,11 @@ class _Run:
                 )
                 drive = Drive(
                     session,
-                    replace(self._sinks(capture, watch, terminal, say), control=control),
+                    replace(
+                        self._sinks(capture, watch, terminal, say),
+                        control=control,
+                        ttys=ttys if options.ttys else None,
+                    ),
                     options.timeout_s,
                     options.deadline_s,
                 )
@@ -235,14 +241,17 @@ class _Run:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
         return Attempt(command, script, capture, host, session, lost)
 
-    def _control(self, host: Host) -> ControlServer:
+    def _control(self, host: Host, ttys: Ptys) -> ControlServer:
         options = self.options
+        for number, path in ttys.paths.items():
+            self.progress.note(f"ttyS{number} is {path}")
         facts = {
             "host": host.name,
             "cpus": options.cpus,
             "memory_mib": options.memory_mib,
             "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
             "run": str(self.run_dir),
+            "ttys": {f"ttyS{number}": path for number, path in ttys.paths.items()},
         }
         name = options.name or names.made_of(self.run_dir.name)
         return ControlServer(name, facts, exact=bool(options.name))

@@ -22,7 +22,7 @@ from kvm.report.timeline.model import Timeline
 from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
 from kvm.run.machine import command_line
-from kvm.run.options import BootOptions, parse_memory
+from kvm.run.options import BootOptions, parse_memory, parse_ttys
 from kvm.verdict.vocabulary import EXIT_GOOD
 
 
@@ -40,6 +40,7 @@ def main(
     share: list[str] | None,
     vfio_pci: list[str] | None,
     lab_device: list[str] | None,
+    tty: list[str] | None,
     timeout: float,
     deadline: float,
     json: str,
@@ -62,6 +63,7 @@ def main(
         shares=tuple(share or ()),
         vfio_pci=tuple(vfio_pci or ()),
         lab_devices=tuple(lab_device or ()),
+        ttys=parse_ttys(tty or ()),
         timeout_s=timeout,
         deadline_s=deadline,
         pinned_only=locked,

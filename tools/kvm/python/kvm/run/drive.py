@@ -81,6 +81,16 @@ class Control(Protocol):
         """The answer to one that the worker has no part in."""
 
 
+class Ttys(Protocol):
+    """The user's ends of the guest's serial lines."""
+
+    def poll(self) -> list[dict[str, Any]]:
+        """What was typed since, as messages for the worker."""
+
+    def take(self, number: int, data: bytes) -> None:
+        """What the guest wrote to this one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
@@ -98,6 +108,7 @@ class Sinks:
     typing: bool = False
     enough: Callable[[], bool] | None = None
     control: Control | None = None
+    ttys: Ttys | None = None
 
 
 class Drive:
@@ -133,7 +144,8 @@ class Drive:
         return script
 
     def _follow(self, log: Callable[[bytes], Any]) -> None:
-        for event in self._session.events(_KEY_TICK_S if self._sinks.typing else _TICK_S):
+        typing = self._sinks.typing or self._sinks.ttys is not None
+        for event in self._session.events(_KEY_TICK_S if typing else _TICK_S):
             if event is not None:
                 self._take(event, log)
                 if event["event"] in ("result", "error"):
@@ -169,6 +181,10 @@ class Drive:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:
             self._dying_at = time.monotonic()
+
+    def _on_tty(self, event: Event) -> None:
+        if self._sinks.ttys is not None:
+            self._sinks.ttys.take(int(event["line"]), base64.b64decode(event["data"]))
 
     def _on_script(self, event: Event) -> None:
         """A user's program has a deadline of its own, and no guest runs meanwhile."""
@@ -230,6 +246,9 @@ class Drive:
         self.transcript.worker_error = WorkerError(str(event["kind"]), str(event["message"]))
 
     def _forward_input(self) -> None:
+        if self._sinks.ttys is not None:
+            for message in self._sinks.ttys.poll():
+                self._session.send(message)
         if self._sinks.input is not None and self.transcript.hello is not None:
             for message in self._sinks.input():
                 self._session.send(message)

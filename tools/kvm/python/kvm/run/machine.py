@@ -16,11 +16,13 @@ from kvm.vm.spec import DISK_FORMATS, DiskSpec, MachineSpec, ShareSpec
 # Reset through port 0xcf9, which polls nothing, and at once after a panic.
 _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
-_IN_TREE = "earlyprintk=debugport,keep console=ttynull 8250.nr_uarts=1"
+_IN_TREE = "earlyprintk=debugport,keep console=ttynull"
 # A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI tells it that
 # there is no keyboard. QEMU 7.2 may run code it translated for another address of the same page,
 # which KASLR makes likely: without nokaslr one boot in five or so went astray in a lab host.
-_STOCK = "earlyprintk=ttyS0 console=ttyS0 8250.nr_uarts=2 nokaslr"
+_STOCK = "earlyprintk=ttyS0 console=ttyS0 nokaslr"
+# Where the user has the console's line, all of the console is there, and only once.
+_USER_S = "earlyprintk=ttyS0 console=ttyS0"
 # That there is no PCI a kernel would find out by searching.
 _NO_PCI = "pci=off"
 
@@ -30,11 +32,24 @@ _ROOT_TAG = "root"
 
 def command_line(options: BootOptions) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last."""
-    console = _IN_TREE if options.kernel is None else _STOCK
+    console = _STOCK
+    if options.kernel is None:
+        console = _USER_S if 0 in options.ttys else _IN_TREE
+    # A port that the kernel need not look for costs no exits.
+    lines = max(2 if options.kernel else 1, *(number + 1 for number in (0, *options.ttys)))
     bus = _NO_PCI if options.transport == "mmio" else ""
     nets = guest_words(parse_nets(options.nets))
     root = f"toolskvm.root={_ROOT_TAG}" if options.root else ""
-    words = (_ALWAYS, console, bus, nets, _share_words(options), root, options.append)
+    words = (
+        _ALWAYS,
+        console,
+        f"8250.nr_uarts={lines}",
+        bus,
+        nets,
+        _share_words(options),
+        root,
+        options.append,
+    )
     return " ".join(word for word in words if word)
 
 
@@ -152,6 +167,7 @@ def machine_spec(
         split_irqchip=options.split_irqchip,
         kvm_device=options.kvm_device,
         vfio_pci=options.vfio_pci,
+        ttys=options.ttys,
     )
     spec.validate()
     return spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +41,8 @@ HELP = {
     "QEMU's -device takes it; the first is 0000:00:10.0 (repeatable)",
     "root": "take this folder for the guest's root, such as the machine's own /; what the guest "
     "writes there stays in its memory",
+    "tty": "a serial line of the guest's as a terminal of this machine's, whose path is printed: 0 "
+    "(then its console), 2 or 3, as in ttyS0 (repeatable)",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
     "shell": "give a shell in the guest",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
@@ -58,7 +61,7 @@ HELP = {
     "locked": "use the pinned kernel version or fail; never a newer one",
 }
 
-REPEATABLE = ["configitem", "append", "disk", "net", "share", "vfio_pci", "lab_device"]
+REPEATABLE = ["configitem", "append", "disk", "net", "share", "vfio_pci", "lab_device", "tty"]
 
 TEST_HELP = {
     "k": "run only tests (cells) that match this expression",
@@ -88,6 +91,7 @@ REPORT_HELP = {
     "output": "FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout (repeatable)",
 }
 
+TTYS = (0, 2, 3)
 HOSTS = ("auto", "native", "lab")
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
@@ -133,6 +137,7 @@ class BootOptions:
     transport: str = "mmio"
     ring: str = "split"
     name: str = ""
+    ttys: tuple[int, ...] = ()
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
@@ -160,6 +165,11 @@ class BootOptions:
             if path is not None and not path.is_file():
                 raise UserError(
                     f"{path} does not exist", "give the path of a kernel or initrd file"
+                )
+        for number in self.ttys:
+            if number not in TTYS or self.ttys.count(number) > 1:
+                raise UserError(
+                    f"--tty {number}", "use 0, 2 and 3, each once; ttyS1 is the harness's own"
                 )
         if self.name:
             names.check(self.name)
@@ -206,8 +216,17 @@ class BootOptions:
         words += [f"--share={share}" for share in self.shares]
         words += [f"--vfio-pci={address}" for address in self.vfio_pci]
         words += [f"--lab-device={device}" for device in self.lab_devices]
+        words += [f"--tty={number}" for number in self.ttys]
         words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
+
+
+def parse_ttys(texts: Sequence[str]) -> tuple[int, ...]:
+    """``--tty`` as given, once or several times. Raises ``UserError`` for what is no number."""
+    for text in texts:
+        if not text.isdecimal():
+            raise UserError(f"--tty {text!r}", "give a number, as in ttyS0: 0, 2 or 3")
+    return tuple(map(int, texts))
 
 
 def parse_memory(text: str) -> int:

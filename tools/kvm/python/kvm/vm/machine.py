@@ -128,6 +128,11 @@ class Machine:
         return self._core.events_fd
 
     @property
+    def tty_fds(self) -> dict[int, int]:
+        """The host's ends of the user's serial lines, by number."""
+        return self._core.tty_fds
+
+    @property
     def stopped_fd(self) -> int:
         return self._core.stopped_fd
 
@@ -228,6 +233,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
         path = "" if spec.vsock.path is None else str(spec.vsock.path)
         config.vsock = _core.VsockConfig(path, spec.vsock.cid, spec.vsock.path is None)
     config.rng = spec.rng
+    config.ttys = list(spec.ttys)
     config.vfio_pci = list(spec.vfio_pci)
     config.balloon_mib = spec.balloon_mib
     config.guest_events = spec.guest_events

@@ -108,6 +108,7 @@ class MachineSpec:
     ``hugepages`` takes memory from the host's pool, ``split_irqchip`` has the IOAPIC in the VMM.
     ``kvm_device`` is the file of the KVM to use, where the host has several.
     ``vfio_pci`` are addresses of PCI functions of the host that become the guest's.
+    ``ttys`` are the serial lines that the user has (0, 2, 3).
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -132,6 +133,7 @@ class MachineSpec:
     kvm_device: str = DEFAULT_KVM_DEVICE
     cpu: str = "host"
     vfio_pci: tuple[str, ...] = ()
+    ttys: tuple[int, ...] = ()
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -200,6 +202,7 @@ class MachineSpec:
             "kvm_device": self.kvm_device,
             "cpu": self.cpu,
             "vfio_pci": list(self.vfio_pci),
+            "ttys": list(self.ttys),
         }
 
     @classmethod
@@ -236,6 +239,7 @@ class MachineSpec:
                 kvm_device=str(record.get("kvm_device", DEFAULT_KVM_DEVICE)),
                 cpu=str(record.get("cpu", "host")),
                 vfio_pci=tuple(map(str, record.get("vfio_pci", ()))),
+                ttys=tuple(map(int, record.get("ttys", ()))),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error

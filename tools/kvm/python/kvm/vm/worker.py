@@ -2,11 +2,11 @@
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
-are stdin, stdin_eof, winsize, signal, stop, and what ``kvm.vm.control`` answers. Out come events:
-started, console, hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit,
-guest_error, answer, paused and, last, result; or one error when the machine could not be set up.
-Before a program of the user's, there is a script event with the seconds that it may take. The end
-of the input is the end of the machine.
+are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), and what
+``kvm.vm.control`` answers. Out come events: started, console, tty, hello, stdout, stderr,
+heartbeat, events (the guest kernel's own), exit, guest_error, answer, paused and, last, result; or
+one error when the machine could not be set up. Before a program of the user's, there is a script
+event with the seconds that it may take. The end of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -42,6 +42,7 @@ from kvm.vm.events import EventWriter
 from kvm.vm.lines import LineReader
 from kvm.vm.machine import Machine, SetupError
 from kvm.vm.spec import MachineSpec
+from kvm.vm.ttys import Ttys
 
 EXIT_OK = 0
 EXIT_SETUP = 2
@@ -69,6 +70,7 @@ class Session:
         self._lines = lines
         self._out = out
         self._control = Control(machine, out, self._sysrq)
+        self._ttys = Ttys(machine.tty_fds, out)
         self._decoders = {
             machine.agent_fd: FrameDecoder(),
             machine.serial_agent_fd: FrameDecoder(),
@@ -123,7 +125,9 @@ class Session:
             events = ready.get(fd, 0)
             if events & (select.POLLIN | select.POLLHUP):
                 self._read_guest(fd)
-            if events & select.POLLOUT:
+            if events & select.POLLOUT and fd in self._ttys:
+                self._ttys.write(fd)
+            elif events & select.POLLOUT:
                 self._write_guest()
         if self._machine.stopped_fd in ready:
             return True
@@ -134,7 +138,8 @@ class Session:
         return False
 
     def _guest_fds(self) -> tuple[int, ...]:
-        return (self._machine.console_fd, self._machine.events_fd, *self._decoders)
+        machine = self._machine
+        return (machine.console_fd, machine.events_fd, *self._ttys.fds, *self._decoders)
 
     def _on_deadline(self) -> None:
         if self._stop_detail is None:
@@ -155,6 +160,8 @@ class Session:
         for fd in self._decoders:
             wants_out = fd == self._agent_fd and bool(self._to_guest)
             self._watch(fd, listening, wants_out)
+        for fd in self._ttys.fds:
+            self._watch(fd, listening, self._ttys.wants_out(fd))
         self._watch(self._out.fd, False, self._out.pending)
         timeout_ms = None
         if self._deadline is not None:
@@ -192,6 +199,8 @@ class Session:
             self._resize(rows, cols)
         elif "signal" in message:
             self._to_guest += encode_signal(message["signal"])
+        elif "tty" in message:
+            self._ttys.send(int(message["tty"]), a2b_base64(message["data"]))
         elif "ask" in message:
             self._control.serve(message)
         elif "stop" in message:
@@ -225,6 +234,8 @@ class Session:
             return False
         if fd == self._machine.console_fd:
             self._out.send("console", data=data)
+        elif fd in self._ttys:
+            self._ttys.pass_on(fd, data)
         elif fd == self._machine.events_fd:
             for batch in self._events.feed(data):
                 self._out.send("events", **_batch(batch))

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The serial ports that a machine was given for its user (COM1 besides, COM3 and COM4 for that
+// alone), each with a byte stream to the host. machine/ owns them, after the VM, the buses and the
+// event loop; bytes go out on vCPU threads and come in on the loop's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "bus/bus.hpp"
+#include "devices/byte_sink.hpp"
+#include "devices/serial.hpp"
+#include "kvm/vm.hpp"
+#include "machine/host_link.hpp"
+#include "machine/irq_line.hpp"
+#include "machine/output_pipe.hpp"
+#include "machine/serial_input.hpp"
+
+namespace vmm::machine {
+
+// What one device writes goes to two places.
+class Tee final : public devices::ByteSink {
+ public:
+  Tee(devices::ByteSink& first, devices::ByteSink& second) : first_(first), second_(second) {}
+
+  void write(std::span<const std::byte> bytes) override {
+    first_.write(bytes);
+    second_.write(bytes);
+  }
+  void flush() override {
+    first_.flush();
+    second_.flush();
+  }
+
+ private:
+  devices::ByteSink& first_;
+  devices::ByteSink& second_;
+};
+
+class SerialLines {
+ public:
+  // `numbers` are those of Linux's ttyS*: 0, 2 or 3, each once. `stopping` as OutputPipe has it.
+  SerialLines(const std::vector<uint32_t>& numbers, int stopping);
+
+  // Puts COM3 and COM4 on the bus, where they are asked for.
+  void attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop);
+
+  // What COM1 is to write to: `console`, and the user's stream if there is one.
+  devices::ByteSink& com1_output(devices::ByteSink& console);
+  void feed_com1(devices::Serial& com1, base::EventLoop& loop);
+
+  // The host's ends, by number.
+  std::map<uint32_t, int> host_ends() const;
+
+  void flush();
+
+ private:
+  struct Stream {
+    explicit Stream(int stopping) : output(link.device_end.get(), stopping) {}
+
+    HostLink link;
+    OutputPipe output;
+    std::unique_ptr<Tee> tee;               // of COM1
+    std::unique_ptr<IrqLine> line;          // of the others, as is
+    std::unique_ptr<devices::Serial> port;  // this
+    std::unique_ptr<SerialInput> input;
+  };
+  std::map<uint32_t, std::unique_ptr<Stream>> streams_;
+};
+
+}  // namespace vmm::machine
