@@ -22,6 +22,7 @@
 #include "virtio/device/balloon.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
+#include "virtio/device/input.hpp"
 #include "virtio/device/net.hpp"
 #include "virtio/device/ninep.hpp"
 #include "virtio/device/rng.hpp"
@@ -330,6 +331,21 @@ TEST_CASE("a hostile driver cannot harm the block device") {
 TEST_CASE("a hostile driver cannot harm the entropy device") {
   virtio::Rng rng;
   torment(rng, 1, 1);
+}
+
+TEST_CASE("a hostile driver cannot harm an input device") {
+  virtio::Input input({.name = "any", .keys = {1, 700}, .absolute = {{0, 9}}});
+  const virtio::InputEvent moved[] = {{3, 0, 5}};
+  for (const Wiring& wiring : kWirings) {
+    CAPTURE(name_of(wiring.transport, wiring.rings));
+    HostileDriver driver(input, 2, 1, wiring.transport, wiring.rings);
+    for (int round = 0; round < 3'000; ++round) {
+      driver.run(10);
+      for (int i = 0; i < 4; ++i) input.report(moved);
+    }
+    CHECK(driver.faults() > 50);
+    CHECK(driver.served() > 400);
+  }
 }
 
 TEST_CASE("a hostile driver cannot harm the balloon") {

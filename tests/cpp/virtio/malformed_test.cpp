@@ -19,6 +19,7 @@
 #include "virtio/device/balloon.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/console.hpp"
+#include "virtio/device/input.hpp"
 #include "virtio/device/net.hpp"
 #include "virtio/device/ninep.hpp"
 #include "virtio/device/rng.hpp"
@@ -110,6 +111,14 @@ struct BalloonSpecimen final : Specimen {
   virtio::Balloon balloon{own_memory, 0};
 };
 
+struct InputSpecimen final : Specimen {
+  virtio::Device& device() override { return input; }
+  uint16_t queues() override { return 2; }
+  uint16_t queue() override { return 1; }
+  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 8)}; }
+  virtio::Input input{virtio::InputTraits{}};
+};
+
 struct ShareSpecimen final : Specimen {
   virtio::Device& device() override { return share; }
   uint16_t queues() override { return 1; }
@@ -126,6 +135,7 @@ const struct {
   std::function<std::unique_ptr<Specimen>()> make;
 } kDevices[] = {
     {"block", [] { return std::make_unique<BlockSpecimen>(); }},
+    {"input", [] { return std::make_unique<InputSpecimen>(); }},
     {"rng", [] { return std::make_unique<RngSpecimen>(); }},
     {"console", [] { return std::make_unique<ConsoleSpecimen>(); }},
     {"net", [] { return std::make_unique<NetSpecimen>(); }},
