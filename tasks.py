@@ -58,6 +58,8 @@ def build_and_boot(
     compare: str = "",
     name: str = "",
     tty: list[str] | None = None,
+    vnc: str = "",
+    display: str = "1024x768",
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 
 import os
 import select
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kvm.control import client
-from kvm.errors import UserError
 from support.machines import Boot, Run
+from support.meanwhile import meanwhile
 
 pytestmark = pytest.mark.lab
 
@@ -23,34 +21,12 @@ _DEADLINE_S = 100.0
 
 
 def beside(boot: Boot, script: str, act: Callable[[dict[str, str]], None], **options: Any) -> Run:
-    """Boot, and meanwhile act on the terminals, in a thread that starts over with the machine."""
-    wrong: list[BaseException] = []
-    ended = threading.Event()
-
-    def run() -> None:
-        done = None
-        while not ended.wait(0.1):
-            try:
-                found = client.ask(NAME, "describe")
-            except UserError:
-                continue
-            if found["ttys"] and found["ttys"] != done:
-                done = found["ttys"]
-                wrong.clear()
-                try:
-                    act(done)
-                except BaseException as error:
-                    wrong.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        found = boot("sh", "-c", script, name=NAME, **options)
-    finally:
-        ended.set()
-        thread.join(_DEADLINE_S)
-    assert not wrong, (wrong[0], str(found))
-    return found
+    """Boot, and meanwhile act on the terminals."""
+    return meanwhile(
+        NAME,
+        lambda facts: act(facts["ttys"]),
+        lambda: boot("sh", "-c", script, name=NAME, **options),
+    )
 
 
 def read_until(terminal: int, text: bytes) -> bytes:

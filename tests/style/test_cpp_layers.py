@@ -21,6 +21,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
     "backend": frozenset(("base", "memory")),
     "backend/qcow2": frozenset(("base", "backend")),
+    "display": frozenset(("base",)),
     "ninep": frozenset(("base",)),
     "virtio/queue": frozenset(("base", "memory")),
     "virtio": frozenset(("base", "memory", "virtio/queue")),

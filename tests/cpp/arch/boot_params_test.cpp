@@ -87,4 +87,23 @@ TEST_CASE("a command line that the kernel would cut is refused") {
   CHECK_THROWS_AS(write_boot_params(memory, inputs(std::string(2048, 'x'))), base::ConfigError);
 }
 
+TEST_CASE("a frame buffer is described as a VESA BIOS would, and kept from others") {
+  memory::GuestMemory memory(64 << 20);
+  BootInputs inputs;
+  inputs.command_line_max = 100;
+  inputs.frame_buffer = {1000, 750};
+  write_boot_params(memory, inputs);
+  const auto params = *memory.read_object<boot_params>({layout::kBootParams});
+  const screen_info& screen = params.screen_info;
+  CHECK(screen.orig_video_isVGA == VIDEO_TYPE_VLFB);
+  CHECK(screen.lfb_base == layout::kFrameBuffer);
+  CHECK(screen.lfb_linelength == 4000);
+  CHECK(screen.lfb_size == 46);  // of 64 KiB
+  CHECK(screen.red_pos == 16);
+  const boot_e820_entry& last = params.e820_table[params.e820_entries - 1];
+  CHECK(last.addr == layout::kFrameBuffer);
+  CHECK(last.size == 733 * 4096);
+  CHECK(last.type == 2);
+}
+
 }  // namespace vmm::arch

@@ -392,4 +392,55 @@ TEST_CASE(
   CHECK(received(machine.console_fd()) == "a");
 }
 
+TEST_CASE("a viewer sees what the guest draws") {
+  if (!have_kvm()) return;
+  // Row by row of 64 pixels, for ever another colour: the first pixel of the second row counts.
+  const Kernel kernel({
+      0xbf, 0x00, 0x01, 0x00, 0xc0,  // mov $0xc0000100, %edi
+      0xff, 0x07,                    // incl (%rdi)
+      0xeb, 0xfc,                    // jmp back
+  });
+  MachineConfig config = kernel.config();
+  config.display = {64, 64};
+  std::optional<Machine> machine;
+  try {
+    machine.emplace(config);
+  } catch (const base::ConfigError& error) {
+    MESSAGE(error.what());  // no libvncserver
+    return;
+  }
+  machine->start();
+  const base::UniqueFd viewer = machine->connect_viewer();
+  const auto exchange = [&](const std::string& sent, size_t wanted) {
+    REQUIRE(send(viewer.get(), sent.data(), sent.size(), 0) == static_cast<ssize_t>(sent.size()));
+    std::string got;
+    const auto deadline = std::chrono::steady_clock::now() + 10s;
+    while (got.size() < wanted) {
+      REQUIRE(std::chrono::steady_clock::now() < deadline);
+      got += received(viewer.get());
+    }
+    return got;
+  };
+  CHECK(exchange("", 12) == "RFB 003.008\n");
+  exchange("RFB 003.008\n", 2);
+  exchange("\1", 4);
+  exchange("\1", 24 + 9);
+  const std::string all("\3\1\0\0\0\0\0\x40\0\x40", 10);
+  exchange(std::string("\2\0\0\1\0\0\0\0", 8) + std::string("\3\0\0\0\0\0\0\x40\0\x40", 10),
+           16 + 64 * 64 * 4);
+  // Each time it asks, something has changed.
+  for (int i = 0; i < 5; ++i) CHECK(exchange(all, 16 + 64 * 4).size() >= 16 + 64 * 4);
+}
+
+TEST_CASE("a display is of a size that can be, and asked for where there is one") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kSpin);
+  MachineConfig config = kernel.config();
+  Machine without(config);
+  CHECK_THROWS_AS(without.connect_viewer(), base::ConfigError);
+  config.display = {64, 4097};
+  CHECK_THROWS_WITH_AS(Machine{config}, "a display of 64x4097; use 64 to 4096 pixels either way",
+                       base::ConfigError);
+}
+
 }  // namespace vmm::machine

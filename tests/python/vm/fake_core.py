@@ -39,6 +39,12 @@ class ShareConfig:
     read_only: bool
 
 
+@dataclass
+class DisplayConfig:
+    width: int
+    height: int
+
+
 class MachineConfig:
     pass
 
@@ -68,6 +74,7 @@ class FakeMachine:
         self.stop_info: StopInfo | None = None
         self.nmis = 0
         self.sysrqs: list[str] = []
+        self.viewers: list[Any] = []
         self.console, self._console = _pair()
         self.agent, self._agent = _pair()
         self.serial, self._serial = _pair()
@@ -99,6 +106,13 @@ class FakeMachine:
 
     def serial_sysrq(self, key: str) -> None:
         self.sysrqs.append(key)
+
+    def connect_viewer(self) -> int:
+        if self.config.display is None:
+            raise ConfigError("this machine has no display: give it one")
+        server, ours = _pair()
+        self.viewers.append(server)
+        return ours.detach()
 
     def finish(self, reason: str, detail: str = "") -> None:
         """The guest (or the host) ended the machine; the first reason stays."""
@@ -162,7 +176,7 @@ def module() -> ModuleType:
 
     members = (
         *(ConfigError, LoadError, KvmError),
-        *(DiskConfig, ShareConfig, MachineConfig, StopInfo),
+        *(DiskConfig, ShareConfig, DisplayConfig, MachineConfig, StopInfo),
     )
     for member in members:
         setattr(core, member.__name__, member)

@@ -318,3 +318,39 @@ def test_a_serial_line_that_nobody_reads_keeps_nothing_else_waiting(worker: Any)
     except TimeoutError:
         pass
     assert 64 * 1024 <= got < 40 * 30_000
+
+
+def test_viewers_of_the_display_are_carried_both_ways_until_either_closes(worker: Any) -> None:
+    machine = worker.start(display=[640, 480])
+    for number in (1, 2):
+        worker.send({"viewer": number, "open": True})
+    worker.send({"viewer": 2, "data": b64encode(b"RFB").decode()})
+    worker.send({"ask": 1, "what": "stat"})
+    assert worker.event()["ask"] == 1
+    one, two = machine.viewers
+    two.settimeout(10)
+    assert two.recv(10) == b"RFB"
+    one.sendall(b"frame")
+    assert worker.event() == {"event": "viewer", "viewer": 1, "data": b64encode(b"frame").decode()}
+    one.close()
+    assert worker.event() == {"event": "viewer", "viewer": 1, "closed": True}
+    worker.send({"viewer": 2, "close": True})
+    assert worker.event() == {"event": "viewer", "viewer": 2, "closed": True}
+    assert two.recv(10) == b""
+    worker.send({"viewer": 2, "data": b64encode(b"late").decode()})
+    machine.finish("reset")
+    assert worker.event()["event"] == "result"
+
+
+def test_a_viewer_that_is_not_served_is_closed(worker: Any) -> None:
+    worker.start(display=[640, 480])
+    worker.send({"viewer": 1, "open": True})
+    for _ in range(60):
+        worker.send({"viewer": 1, "data": b64encode(bytes(40_000)).decode()})
+    assert worker.event() == {"event": "viewer", "viewer": 1, "closed": True}
+
+
+def test_a_viewer_of_no_display_is_closed_at_once(worker: Any) -> None:
+    worker.start()
+    worker.send({"viewer": 1, "open": True})
+    assert worker.event() == {"event": "viewer", "viewer": 1, "closed": True}

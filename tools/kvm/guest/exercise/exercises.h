@@ -25,5 +25,6 @@ void exercise_hwrng(char **argv);
 void exercise_kmsg(char **argv);
 void exercise_leak(char **argv);
 void exercise_hostile(char **argv);
+void exercise_screen(char **argv);
 
 #endif

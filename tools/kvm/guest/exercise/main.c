@@ -46,6 +46,7 @@ static const struct exercise {
 	{ "kmsg", "", 0, exercise_kmsg },
 	{ "leak", "DEVICE ROUNDS", 2, exercise_leak },
 	{ "hostile", "FUNCTION", 1, exercise_hostile },
+	{ "screen", "WIDTH HEIGHT", 2, exercise_screen },
 };
 
 static void usage(void)

@@ -11,6 +11,7 @@ namespace vmm::bindings {
 
 void bind_config(py::module_& module) {
   using machine::DiskConfig;
+  using machine::DisplayConfig;
   using machine::ForwardConfig;
   using machine::MachineConfig;
   using machine::NetConfig;
@@ -55,6 +56,9 @@ void bind_config(py::module_& module) {
       .def(py::init<std::string, uint64_t, bool>(), py::arg("path"), py::arg("cid"),
            py::arg("vhost"));
 
+  py::class_<DisplayConfig>(module, "DisplayConfig")
+      .def(py::init<uint32_t, uint32_t>(), py::arg("width"), py::arg("height"));
+
   py::class_<MachineConfig>(module, "MachineConfig")
       .def(py::init<>())
       .def_readwrite("kernel", &MachineConfig::kernel)
@@ -68,6 +72,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("shares", &MachineConfig::shares)
       .def_readwrite("balloon_mib", &MachineConfig::balloon_mib)
       .def_readwrite("rng", &MachineConfig::rng)
+      .def_readwrite("display", &MachineConfig::display)
       .def_readwrite("ttys", &MachineConfig::ttys)
       .def_readwrite("vfio_pci", &MachineConfig::vfio_pci)
       .def_readwrite("guest_events", &MachineConfig::guest_events)

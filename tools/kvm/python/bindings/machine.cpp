@@ -177,6 +177,8 @@ void bind_machine(py::module_& module) {
                              [](const OwnedMachine& m) { return m.get().agent_fd(); })
       .def_property_readonly("serial_agent_fd",
                              [](const OwnedMachine& m) { return m.get().serial_agent_fd(); })
+      .def("connect_viewer",
+           [](const OwnedMachine& m) { return m.get().connect_viewer().release(); })
       .def_property_readonly("tty_fds", [](const OwnedMachine& m) { return m.get().tty_fds(); })
       .def_property_readonly("events_fd",
                              [](const OwnedMachine& m) { return m.get().events_fd(); })

@@ -67,6 +67,11 @@ class VsockConfig:
     def __init__(self, path: str, cid: int, vhost: bool) -> None:
         """An empty path for no device, or, with ``vhost``, for the host's own."""
 
+class DisplayConfig:
+    """Pixels."""
+
+    def __init__(self, width: int, height: int) -> None: ...
+
 class MachineConfig:
     kernel: str
     initrd: str
@@ -88,6 +93,7 @@ class MachineConfig:
     transport: str
     ring: str
     hugepages: bool
+    display: DisplayConfig | None
     ttys: list[int]
     """Serial lines that the user has: 0, 2, 3."""
     vfio_pci: list[str]
@@ -155,6 +161,8 @@ class Machine:
     @property
     def events_fd(self) -> int:
         """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
+    def connect_viewer(self) -> int:
+        """A socket, the caller's, that speaks RFB. Raises ConfigError without a display."""
     @property
     def tty_fds(self) -> dict[int, int]:
         """The host's ends of the user's serial lines, by number."""

@@ -24,6 +24,15 @@ int create_vm(int kvm_fd) {
   }
 }
 
+kvm_userspace_memory_region describe(uint32_t slot, const memory::Region& region) {
+  kvm_userspace_memory_region description{};
+  description.slot = slot;
+  description.guest_phys_addr = region.start.value;
+  description.memory_size = region.length;
+  description.userspace_addr = reinterpret_cast<uintptr_t>(region.host);
+  return description;
+}
+
 }  // namespace
 
 Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(create_vm(kvm.fd())) {}
@@ -76,12 +85,24 @@ void Vm::add_memory(uint32_t slot, const memory::Region& region) {
 }
 
 bool Vm::try_add_memory(uint32_t slot, const memory::Region& region) {
-  kvm_userspace_memory_region description{};
-  description.slot = slot;
-  description.guest_phys_addr = region.start.value;
-  description.memory_size = region.length;
-  description.userspace_addr = reinterpret_cast<uintptr_t>(region.host);
+  const auto description = describe(slot, region);
   return ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &description) == 0;
+}
+
+void Vm::log_writes(uint32_t slot, const memory::Region& region, bool logged) {
+  auto description = describe(slot, region);
+  description.flags = logged ? KVM_MEM_LOG_DIRTY_PAGES : 0;
+  base::check(ioctl(fd(), KVM_SET_USER_MEMORY_REGION, &description), "KVM_SET_USER_MEMORY_REGION");
+}
+
+std::vector<uint64_t> Vm::dirty_pages(uint32_t slot, uint64_t pages) {
+  constexpr uint64_t kBits = 64;
+  std::vector<uint64_t> bits((pages + kBits - 1) / kBits);
+  kvm_dirty_log log{};
+  log.slot = slot;
+  log.dirty_bitmap = bits.data();
+  base::check(ioctl(fd(), KVM_GET_DIRTY_LOG, &log), "KVM_GET_DIRTY_LOG");
+  return bits;
 }
 
 void Vm::remove_memory(uint32_t slot) {

@@ -2,12 +2,13 @@
 //
 // One virtual machine of the host's KVM: its memory slots, interrupt controllers and irqfds.
 // machine/ owns it and sets it up on one thread before the first vCPU runs; afterwards only
-// CoalescedRing, the irqfds and set_line() are in use.
+// CoalescedRing, the irqfds, set_line(), and what says so below are in use.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 #include "kvm/kvm.hpp"
@@ -38,6 +39,10 @@ class Vm {
   // For memory that comes and goes while the machine runs, on any thread. False, and nothing is
   // there, when the place is taken.
   bool try_add_memory(uint32_t slot, const memory::Region& region);
+  // The same memory from now on with or without a log of the pages that the guest writes, which
+  // dirty_pages() tells and begins anew: a bit for each, the lowest first.
+  void log_writes(uint32_t slot, const memory::Region& region, bool logged);
+  std::vector<uint64_t> dirty_pages(uint32_t slot, uint64_t pages);
   void remove_memory(uint32_t slot);
 
   // A write to `event_fd` pulses the line.

@@ -7,6 +7,7 @@
 #include "arch/x86_64/page_tables.hpp"
 #include "arch/x86_64/pvh_start_info.hpp"
 #include "arch/x86_64/registers.hpp"
+#include "base/error.hpp"
 #include "loader/image.hpp"
 
 namespace vmm::machine {
@@ -54,6 +55,14 @@ BootPoint load_guest(memory::GuestMemory& memory, const MachineConfig& config,
   inputs.setup_header = kernel.setup_header;
   inputs.initrd_start = kernel.initrd_start;
   inputs.initrd_size = kernel.initrd_size;
+  if (config.display) {
+    if (kernel.protocol != Protocol::kLinux) {
+      throw base::ConfigError(
+          "a display needs a kernel that is entered by Linux's own protocol; "
+          "leave out --protocol, or the display");
+    }
+    inputs.frame_buffer = {config.display->width, config.display->height};
+  }
   describe_machine(memory, kernel.protocol, inputs);
   return {kernel.protocol, kernel.entry};
 }

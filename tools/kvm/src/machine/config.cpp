@@ -72,6 +72,18 @@ void validate_ttys(const std::vector<uint32_t>& ttys) {
   }
 }
 
+void validate_display(const std::optional<DisplayConfig>& display) {
+  if (!display) return;
+  for (const uint32_t pixels : {display->width, display->height}) {
+    if (pixels < DisplayConfig::kLeast || pixels > DisplayConfig::kMost) {
+      throw ConfigError("a display of " + std::to_string(display->width) + "x" +
+                        std::to_string(display->height) + "; use " +
+                        std::to_string(DisplayConfig::kLeast) + " to " +
+                        std::to_string(DisplayConfig::kMost) + " pixels either way");
+    }
+  }
+}
+
 void validate_assigned(const MachineConfig& config) {
   if (config.vfio_pci.empty()) return;
   if (!has_pci(config)) {
@@ -110,7 +122,8 @@ void validate_balloon(uint64_t target_mib, uint64_t memory_mib) {
 size_t count_virtio_devices(const MachineConfig& config) {
   if (config.payload) return 0;
   return 1 + config.disks.size() + config.shares.size() + config.nets.size() +
-         (config.vsock.present() ? 1 : 0) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0);
+         (config.vsock.present() ? 1 : 0) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0) +
+         (config.display ? 2 : 0);
 }
 
 void validate(const MachineConfig& config) {
@@ -151,6 +164,7 @@ void validate(const MachineConfig& config) {
     throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
   }
   validate_ttys(config.ttys);
+  validate_display(config.display);
   validate_assigned(config);
   validate_virtio(config);
 }

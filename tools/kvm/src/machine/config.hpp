@@ -59,6 +59,13 @@ struct VsockConfig {
   bool present() const { return vhost || !path.empty(); }
 };
 
+struct DisplayConfig {
+  static constexpr uint32_t kLeast = 64;  // pixels either way
+  static constexpr uint32_t kMost = 4096;
+  uint32_t width;
+  uint32_t height;
+};
+
 struct MachineConfig {
   static constexpr uint64_t kMinMemoryMib = 32;
 
@@ -76,6 +83,7 @@ struct MachineConfig {
   VsockConfig vsock;
   std::vector<ShareConfig> shares;
   bool rng = true;
+  std::optional<DisplayConfig> display;
   std::vector<uint32_t> ttys;  // serial lines that the user has: 0, 2, 3, as in Linux's ttyS0
   std::vector<std::string> vfio_pci;  // addresses of the host's PCI functions that it is given
   std::optional<uint64_t> balloon_mib;  // how much to take at the start; nothing: no balloon
@@ -103,7 +111,7 @@ std::string full_command_line(const MachineConfig& config, size_t virtio_devices
 void validate_balloon(uint64_t target_mib, uint64_t memory_mib);
 
 // How many virtio devices this configuration asks for: the console, the disks, the shares, the
-// network interfaces, the vsock, the rng, the balloon; none for a payload.
+// network interfaces, the vsock, the rng, the balloon, a display's two; none for a payload.
 size_t count_virtio_devices(const MachineConfig& config);
 
 }  // namespace vmm::machine

@@ -223,7 +223,22 @@ void Machine::add_virtio_devices() {
     balloon_ = balloon.get();
     add_virtio("virtio-balloon", std::move(balloon));
   }
+  if (config_.display) add_display();
   assert(virtio_.size() == count_virtio_devices(config_));
+}
+
+void Machine::add_display() {
+  const display::Geometry geometry{config_.display->width, config_.display->height};
+  auto keyboard = make_keyboard();
+  auto pointer = make_pointer(geometry);
+  display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer);
+  add_virtio("virtio-keyboard", std::move(keyboard));
+  add_virtio("virtio-pointer", std::move(pointer));
+}
+
+base::UniqueFd Machine::connect_viewer() {
+  if (!display_) throw base::ConfigError("this machine has no display: give it one");
+  return display_->connect_viewer();
 }
 
 void Machine::set_balloon_target(uint64_t mib) {

@@ -34,6 +34,7 @@
 #include "machine/boot_protocol.hpp"
 #include "machine/config.hpp"
 #include "machine/dispatch.hpp"
+#include "machine/display.hpp"
 #include "machine/exit_log.hpp"
 #include "machine/host_link.hpp"
 #include "machine/irq_line.hpp"
@@ -87,6 +88,8 @@ class Machine : private devices::PowerControl, private RunControl {
   int serial_agent_fd() const { return serial_agent_link_.host_end.get(); }
   // Of the serial lines that the user has, by number.
   std::map<uint32_t, int> tty_fds() const { return ttys_.host_ends(); }
+  // A new viewer's connection to the display (RFB). Throws base::ConfigError if there is none.
+  base::UniqueFd connect_viewer();
   // Carries GuestEvents' records.
   int events_fd() const { return events_link_.host_end.get(); }
 
@@ -125,6 +128,7 @@ class Machine : private devices::PowerControl, private RunControl {
   void offer_guest_events();
   void add_virtio_devices();
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
+  void add_display();
   void create_vcpus();
   void drain_output();
   void finish();  // with mutex_ held
@@ -185,7 +189,8 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::EventPath events_path_ = devices::EventPath::kNone;
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
-  virtio::Balloon* balloon_ = nullptr;  // one of virtio_'s devices
+  virtio::Balloon* balloon_ = nullptr;           // one of virtio_'s devices
+  std::unique_ptr<Display> display_;             // where the machine has one
   std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any
   std::unique_ptr<SerialInput> serial_agent_input_;
 

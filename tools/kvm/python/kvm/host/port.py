@@ -11,9 +11,12 @@ comes or goes).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+
+from kvm.waiting import write_waiting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 EVENTS = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
 
 _READ_BYTES = 256 * 1024
-_WRITE_BYTES = 32 * 1024  # what port_fops_write takes at a time
 _LINE_BYTES_MAX = 64 * 1024 * 1024
 
 
@@ -74,15 +76,8 @@ class Port:
 
     def flush(self) -> None:
         """Write what the port takes now; the rest goes when it polls as writable."""
-        sent = 0
-        view = bytes(self._unsent)
-        while sent < len(view):
-            try:
-                sent += os.write(self.fd, view[sent : sent + _WRITE_BYTES])
-            except OSError:  # full, or nobody there: then drop_unsent() follows
-                break
-        if sent:
-            del self._unsent[:sent]
+        with contextlib.suppress(OSError):  # nobody there: then drop_unsent() follows
+            write_waiting(self.fd, self._unsent)
 
     def drop(self) -> None:
         """Forget what came from, and was meant for, a client that is gone."""

@@ -28,6 +28,7 @@ from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
 from kvm.run.terminal import Terminal
+from kvm.run.vnc import VncPort, parse_address
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import WorkerError
 from kvm.verdict.symbols import SystemMap
@@ -207,7 +208,8 @@ class _Run:
         capture = Capture(watch, self.streams.stderr)
         with (
             Ptys(options.ttys) as ttys,
-            self._control(host, ttys) as control,
+            VncPort(parse_address(options.vnc) if options.vnc else None) as viewers,
+            self._control(host, ttys, viewers) as control,
             Terminal(shell=options.shell) as terminal,
             self.progress.phase("boot") as say,
         ):
@@ -225,6 +227,7 @@ class _Run:
                         self._sinks(capture, watch, terminal, say),
                         control=control,
                         ttys=ttys if options.ttys else None,
+                        viewers=viewers if options.vnc else None,
                     ),
                     options.timeout_s,
                     options.deadline_s,
@@ -241,16 +244,19 @@ class _Run:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
         return Attempt(command, script, capture, host, session, lost)
 
-    def _control(self, host: Host, ttys: Ptys) -> ControlServer:
+    def _control(self, host: Host, ttys: Ptys, viewers: VncPort) -> ControlServer:
         options = self.options
         for number, path in ttys.paths.items():
             self.progress.note(f"ttyS{number} is {path}")
+        if viewers.place:
+            self.progress.note(f"the display is at {viewers.place} (VNC)")
         facts = {
             "host": host.name,
             "cpus": options.cpus,
             "memory_mib": options.memory_mib,
             "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
             "run": str(self.run_dir),
+            "vnc": viewers.place,
             "ttys": {f"ttyS{number}": path for number, path in ttys.paths.items()},
         }
         name = options.name or names.made_of(self.run_dir.name)

@@ -91,6 +91,16 @@ class Ttys(Protocol):
         """What the guest wrote to this one."""
 
 
+class Viewers(Protocol):
+    """Those who look at the machine's display."""
+
+    def poll(self) -> list[dict[str, Any]]:
+        """What they have done since, as messages for the worker."""
+
+    def take(self, event: Event) -> None:
+        """What is for one of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
@@ -109,6 +119,7 @@ class Sinks:
     enough: Callable[[], bool] | None = None
     control: Control | None = None
     ttys: Ttys | None = None
+    viewers: Viewers | None = None
 
 
 class Drive:
@@ -144,7 +155,8 @@ class Drive:
         return script
 
     def _follow(self, log: Callable[[bytes], Any]) -> None:
-        typing = self._sinks.typing or self._sinks.ttys is not None
+        sinks = self._sinks
+        typing = sinks.typing or sinks.ttys is not None or sinks.viewers is not None
         for event in self._session.events(_KEY_TICK_S if typing else _TICK_S):
             if event is not None:
                 self._take(event, log)
@@ -185,6 +197,10 @@ class Drive:
     def _on_tty(self, event: Event) -> None:
         if self._sinks.ttys is not None:
             self._sinks.ttys.take(int(event["line"]), base64.b64decode(event["data"]))
+
+    def _on_viewer(self, event: Event) -> None:
+        if self._sinks.viewers is not None:
+            self._sinks.viewers.take(event)
 
     def _on_script(self, event: Event) -> None:
         """A user's program has a deadline of its own, and no guest runs meanwhile."""
@@ -246,8 +262,8 @@ class Drive:
         self.transcript.worker_error = WorkerError(str(event["kind"]), str(event["message"]))
 
     def _forward_input(self) -> None:
-        if self._sinks.ttys is not None:
-            for message in self._sinks.ttys.poll():
+        for source in (self._sinks.ttys, self._sinks.viewers):
+            for message in source.poll() if source is not None else ():
                 self._session.send(message)
         if self._sinks.input is not None and self.transcript.hello is not None:
             for message in self._sinks.input():

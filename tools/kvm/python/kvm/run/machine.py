@@ -9,7 +9,7 @@ from kvm.errors import UserError
 from kvm.kernel.build import Kernel
 from kvm.run.conduct import Conduct
 from kvm.run.network import guest_words, parse_nets, parse_vsock
-from kvm.run.options import BootOptions
+from kvm.run.options import BootOptions, parse_display
 from kvm.verdict.symbols import SystemMap
 from kvm.vm.spec import DISK_FORMATS, DiskSpec, MachineSpec, ShareSpec
 
@@ -168,6 +168,7 @@ def machine_spec(
         kvm_device=options.kvm_device,
         vfio_pci=options.vfio_pci,
         ttys=options.ttys,
+        display=parse_display(options.display) if options.vnc else None,
     )
     spec.validate()
     return spec

@@ -12,6 +12,7 @@ from pathlib import Path
 from kvm.control import names
 from kvm.errors import UserError
 from kvm.run.network import parse_nets, parse_vsock
+from kvm.run.vnc import parse_address
 from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
@@ -41,6 +42,9 @@ HELP = {
     "QEMU's -device takes it; the first is 0000:00:10.0 (repeatable)",
     "root": "take this folder for the guest's root, such as the machine's own /; what the guest "
     "writes there stays in its memory",
+    "vnc": "show the machine's display to VNC viewers: [ADDRESS:]PORT, or auto for a free port; "
+    "on 127.0.0.1 unless told, and without a password",
+    "display": "its size in pixels, with --vnc: WIDTHxHEIGHT",
     "tty": "a serial line of the guest's as a terminal of this machine's, whose path is printed: 0 "
     "(then its console), 2 or 3, as in ttyS0 (repeatable)",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
@@ -92,6 +96,9 @@ REPORT_HELP = {
 }
 
 TTYS = (0, 2, 3)
+DEFAULT_DISPLAY = "1024x768"
+_DISPLAY = re.compile(r"(\d{2,4})x(\d{2,4})")
+_DISPLAY_PIXELS = range(64, 4097)
 HOSTS = ("auto", "native", "lab")
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
@@ -138,6 +145,8 @@ class BootOptions:
     ring: str = "split"
     name: str = ""
     ttys: tuple[int, ...] = ()
+    vnc: str = ""
+    display: str = DEFAULT_DISPLAY
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
@@ -171,6 +180,11 @@ class BootOptions:
                 raise UserError(
                     f"--tty {number}", "use 0, 2 and 3, each once; ttyS1 is the harness's own"
                 )
+        if self.vnc:
+            parse_address(self.vnc)
+        elif self.display != DEFAULT_DISPLAY:
+            raise UserError(f"--display {self.display} without --vnc", "give --vnc PORT too")
+        parse_display(self.display)
         if self.name:
             names.check(self.name)
         parse_nets(self.nets)
@@ -206,6 +220,8 @@ class BootOptions:
             ("vsock", self.vsock),
             ("root", self.root),
             ("name", self.name),
+            ("vnc", self.vnc),
+            ("display", self.display if self.display != DEFAULT_DISPLAY else ""),
         ):
             if value:
                 words.append(f"--{name}={value}")
@@ -219,6 +235,15 @@ class BootOptions:
         words += [f"--tty={number}" for number in self.ttys]
         words += ["--shell"] * self.shell
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
+
+
+def parse_display(text: str) -> tuple[int, int]:
+    """``WIDTHxHEIGHT`` in pixels. Raises ``UserError``."""
+    matched = _DISPLAY.fullmatch(text)
+    size = (int(matched[1]), int(matched[2])) if matched else (0, 0)
+    if size[0] not in _DISPLAY_PIXELS or size[1] not in _DISPLAY_PIXELS:
+        raise UserError(f"--display {text}", "write it like 1024x768, 64 to 4096 pixels either way")
+    return size
 
 
 def parse_ttys(texts: Sequence[str]) -> tuple[int, ...]:

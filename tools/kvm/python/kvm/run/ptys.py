@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+from kvm.waiting import write_waiting
+
 _READ_BYTES = 4096
 _WAITING_BYTES = 256 * 1024
 
@@ -88,9 +90,7 @@ class Ptys:
     def _write(self, number: int) -> None:
         waiting = self._waiting[number]
         with contextlib.suppress(OSError):
-            while waiting:
-                count = os.write(self._masters[number], waiting)
-                del waiting[:count]
+            write_waiting(self._masters[number], waiting)
 
     def _close(self) -> None:
         for master in self._masters.values():

@@ -11,8 +11,9 @@ from binascii import b2a_base64
 from collections.abc import Mapping
 from typing import Any
 
+from kvm.waiting import write_waiting
+
 _FULL_BYTES = 256 * 1024
-_WRITE_BYTES = 64 * 1024
 
 
 class EventWriter:
@@ -57,11 +58,7 @@ class EventWriter:
     def flush(self) -> None:
         """Write what the reader takes now."""
         try:
-            while self._pending:
-                count = os.write(self.fd, memoryview(self._pending)[:_WRITE_BYTES])
-                del self._pending[:count]
-        except BlockingIOError:
-            pass
+            write_waiting(self.fd, self._pending)
         except OSError:
             self._closed = True
             self._pending.clear()

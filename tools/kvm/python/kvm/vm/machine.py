@@ -127,6 +127,10 @@ class Machine:
     def events_fd(self) -> int:
         return self._core.events_fd
 
+    def connect_viewer(self) -> int:
+        """A socket, the caller's, that speaks RFB; ``ValueError`` says why it can't be."""
+        return self._core.connect_viewer()
+
     @property
     def tty_fds(self) -> dict[int, int]:
         """The host's ends of the user's serial lines, by number."""
@@ -234,6 +238,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
         config.vsock = _core.VsockConfig(path, spec.vsock.cid, spec.vsock.path is None)
     config.rng = spec.rng
     config.ttys = list(spec.ttys)
+    config.display = None if spec.display is None else _core.DisplayConfig(*spec.display)
     config.vfio_pci = list(spec.vfio_pci)
     config.balloon_mib = spec.balloon_mib
     config.guest_events = spec.guest_events

@@ -108,7 +108,8 @@ class MachineSpec:
     ``hugepages`` takes memory from the host's pool, ``split_irqchip`` has the IOAPIC in the VMM.
     ``kvm_device`` is the file of the KVM to use, where the host has several.
     ``vfio_pci`` are addresses of PCI functions of the host that become the guest's.
-    ``ttys`` are the serial lines that the user has (0, 2, 3).
+    ``ttys`` are the serial lines that the user has (0, 2, 3),
+    ``display`` is the width and height of its screen, in pixels.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -134,6 +135,7 @@ class MachineSpec:
     cpu: str = "host"
     vfio_pci: tuple[str, ...] = ()
     ttys: tuple[int, ...] = ()
+    display: tuple[int, int] | None = None
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -203,6 +205,7 @@ class MachineSpec:
             "cpu": self.cpu,
             "vfio_pci": list(self.vfio_pci),
             "ttys": list(self.ttys),
+            "display": None if self.display is None else list(self.display),
         }
 
     @classmethod
@@ -213,6 +216,7 @@ class MachineSpec:
         try:
             initrd, log_buf = record.get("initrd"), record.get("log_buf")
             vsock, balloon = record.get("vsock"), record.get("balloon_mib")
+            display = record.get("display")
             return cls(
                 kernel=Path(record["kernel"]),
                 initrd=None if initrd is None else Path(initrd),
@@ -240,6 +244,7 @@ class MachineSpec:
                 cpu=str(record.get("cpu", "host")),
                 vfio_pci=tuple(map(str, record.get("vfio_pci", ()))),
                 ttys=tuple(map(int, record.get("ttys", ()))),
+                display=None if display is None else (int(display[0]), int(display[1])),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error

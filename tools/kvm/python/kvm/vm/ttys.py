@@ -7,12 +7,11 @@ must not keep the worker from what else it is told.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 
 from kvm.vm.events import EventWriter
+from kvm.waiting import write_waiting
 
-_READ_BYTES = 64 * 1024
 _WAITING_BYTES = 64 * 1024
 
 
@@ -48,11 +47,7 @@ class Ttys:
         """As much of what waits as the guest's end takes."""
         waiting = self._waiting[fd]
         try:
-            while waiting:
-                count = os.write(fd, waiting)
-                del waiting[:count]
-        except BlockingIOError:
-            pass
+            write_waiting(fd, waiting)
         except OSError:
             waiting.clear()  # the machine is going
 

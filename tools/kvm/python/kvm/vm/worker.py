@@ -2,11 +2,12 @@
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
-are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), and what
-``kvm.vm.control`` answers. Out come events: started, console, tty, hello, stdout, stderr,
-heartbeat, events (the guest kernel's own), exit, guest_error, answer, paused and, last, result; or
-one error when the machine could not be set up. Before a program of the user's, there is a script
-event with the seconds that it may take. The end of the input is the end of the machine.
+are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), viewer (of
+the display), and what ``kvm.vm.control`` answers. Out come events: started, console, tty, viewer,
+hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error, answer, paused
+and, last, result; or one error when the machine could not be set up. Before a program of the
+user's, there is a script event with the seconds that it may take. The end of the input is the end
+of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -43,6 +44,8 @@ from kvm.vm.lines import LineReader
 from kvm.vm.machine import Machine, SetupError
 from kvm.vm.spec import MachineSpec
 from kvm.vm.ttys import Ttys
+from kvm.vm.viewers import Viewers
+from kvm.waiting import write_waiting
 
 EXIT_OK = 0
 EXIT_SETUP = 2
@@ -71,6 +74,7 @@ class Session:
         self._out = out
         self._control = Control(machine, out, self._sysrq)
         self._ttys = Ttys(machine.tty_fds, out)
+        self._viewers = Viewers(machine, out)
         self._decoders = {
             machine.agent_fd: FrameDecoder(),
             machine.serial_agent_fd: FrameDecoder(),
@@ -121,6 +125,8 @@ class Session:
             self._out.flush()
         if self._lines.fd in ready:
             self._read_input()
+        for fd in self._viewers.fds:
+            self._serve_viewer(fd, ready.get(fd, 0))
         for fd in self._guest_fds():
             events = ready.get(fd, 0)
             if events & (select.POLLIN | select.POLLHUP):
@@ -136,6 +142,14 @@ class Session:
         if self._deadline is not None and time.monotonic() >= self._deadline:
             self._on_deadline()
         return False
+
+    def _serve_viewer(self, fd: int, events: int) -> None:
+        if events & select.POLLOUT:
+            self._viewers.write(fd)
+        if events & (select.POLLIN | select.POLLHUP) and fd in self._viewers:
+            self._viewers.read(fd, _READ_BYTES)
+        if fd not in self._viewers:
+            _unregister(self._poll, fd)
 
     def _guest_fds(self) -> tuple[int, ...]:
         machine = self._machine
@@ -162,6 +176,8 @@ class Session:
             self._watch(fd, listening, wants_out)
         for fd in self._ttys.fds:
             self._watch(fd, listening, self._ttys.wants_out(fd))
+        for fd in self._viewers.fds:
+            self._watch(fd, listening, self._viewers.wants_out(fd))
         self._watch(self._out.fd, False, self._out.pending)
         timeout_ms = None
         if self._deadline is not None:
@@ -201,6 +217,8 @@ class Session:
             self._to_guest += encode_signal(message["signal"])
         elif "tty" in message:
             self._ttys.send(int(message["tty"]), a2b_base64(message["data"]))
+        elif "viewer" in message:
+            self._viewers.serve(message, a2b_base64(message.get("data", "")))
         elif "ask" in message:
             self._control.serve(message)
         elif "stop" in message:
@@ -287,11 +305,7 @@ class Session:
     def _write_guest(self) -> None:
         assert self._agent_fd is not None
         try:
-            while self._to_guest:
-                count = os.write(self._agent_fd, memoryview(self._to_guest)[:_READ_BYTES])
-                del self._to_guest[:count]
-        except BlockingIOError:
-            pass
+            write_waiting(self._agent_fd, self._to_guest)
         except OSError:
             self._to_guest.clear()  # the guest's end is closed: nobody will read it
 

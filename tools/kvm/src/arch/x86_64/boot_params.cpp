@@ -29,6 +29,30 @@ setup_header header_for_elf() {
   return header;
 }
 
+constexpr uint32_t kPixelBits = 32;
+constexpr uint32_t kLfbSizeUnit = 64 << 10;
+
+uint64_t bytes_of(const FrameBufferInfo& frame_buffer) {
+  return uint64_t{frame_buffer.width} * frame_buffer.height * kPixelBits / 8;
+}
+
+// As a VESA BIOS would have left it (include/uapi/linux/screen_info.h).
+screen_info describe(const FrameBufferInfo& frame_buffer) {
+  screen_info info{};
+  info.orig_video_isVGA = VIDEO_TYPE_VLFB;
+  info.capabilities = VIDEO_CAPABILITY_SKIP_QUIRKS;
+  info.lfb_width = static_cast<uint16_t>(frame_buffer.width);
+  info.lfb_height = static_cast<uint16_t>(frame_buffer.height);
+  info.lfb_depth = kPixelBits;
+  info.lfb_base = static_cast<uint32_t>(layout::kFrameBuffer);
+  info.lfb_size = static_cast<uint32_t>((bytes_of(frame_buffer) + kLfbSizeUnit - 1) / kLfbSizeUnit);
+  info.lfb_linelength = static_cast<uint16_t>(frame_buffer.width * kPixelBits / 8);
+  info.blue_size = info.green_size = info.red_size = info.rsvd_size = 8;
+  info.blue_pos = 0, info.green_pos = 8, info.red_pos = 16, info.rsvd_pos = 24;
+  info.pages = 1;
+  return info;
+}
+
 }  // namespace
 
 std::vector<E820Entry> e820_map(std::span<const memory::Region> regions) {
@@ -71,7 +95,15 @@ void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs) {
   params.hdr.ramdisk_image = static_cast<uint32_t>(inputs.initrd_start);
   params.hdr.ramdisk_size = static_cast<uint32_t>(inputs.initrd_size);
 
-  for (const E820Entry& entry : e820_map(memory.regions())) {
+  std::vector<E820Entry> map = e820_map(memory.regions());
+  if (inputs.frame_buffer) {
+    params.screen_info = describe(*inputs.frame_buffer);
+    // No PCI device is to be put there.
+    const uint64_t pages =
+        (bytes_of(*inputs.frame_buffer) + layout::kPageSize - 1) / layout::kPageSize;
+    map.push_back({layout::kFrameBuffer, pages * layout::kPageSize, kE820Reserved});
+  }
+  for (const E820Entry& entry : map) {
     boot_e820_entry& slot = params.e820_table[params.e820_entries++];
     slot.addr = entry.start;
     slot.size = entry.length;

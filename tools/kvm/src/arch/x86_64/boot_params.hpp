@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,12 +24,19 @@ struct E820Entry {
 // RAM as the guest sees it, with the hole below 1 MiB and the one below 4 GiB.
 std::vector<E820Entry> e820_map(std::span<const memory::Region> regions);
 
+// A linear frame buffer at layout::kFrameBuffer, 32 bits a pixel, as display::kPixelBytes says.
+struct FrameBufferInfo {
+  uint32_t width;
+  uint32_t height;
+};
+
 struct BootInputs {
   std::string command_line;
   uint64_t command_line_max = 0;            // of this kernel, without the NUL
   std::span<const std::byte> setup_header;  // of a bzImage; empty for a vmlinux
   uint64_t initrd_start = 0;
   uint64_t initrd_size = 0;
+  std::optional<FrameBufferInfo> frame_buffer;
 };
 
 // At layout::kCommandLine. Throws base::ConfigError when it has more than `limit` bytes.

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A VNC viewer of a few lines (RFC 6143): raw pixels, keys and a pointer."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from types import TracebackType
+
+_TIMEOUT_S = 30.0
+_RAW = struct.pack(">BxHi", 2, 1, 0)
+
+
+class Viewer:
+    """Connected between entry and exit; ``pixels`` holds what it has seen, row by row."""
+
+    def __init__(self, place: str) -> None:
+        host, _, port = place.rpartition(":")
+        self._socket = socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_S)
+        self.version = self._read(12)
+        self._socket.sendall(self.version)
+        (kinds,) = self._read(1)
+        assert 1 in self._read(kinds), "the server wants a password"
+        self._socket.sendall(b"\x01")
+        assert self._read(4) == bytes(4)
+        self._socket.sendall(b"\x01")
+        self.width, self.height, self.pixel_format, length = struct.unpack(
+            ">HH16sI", self._read(24)
+        )
+        self.title = self._read(length).decode()
+        self.pixels = bytearray(self.width * self.height * 4)
+        self._socket.sendall(_RAW)
+
+    def __enter__(self) -> Viewer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def look(self, *, incremental: bool = False) -> None:
+        """Ask for an update of all of the screen, and take it in."""
+        self._socket.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
+        kind, rectangles = struct.unpack(">BxH", self._read(4))
+        assert kind == 0
+        for _ in range(rectangles):
+            x, y, width, height, encoding = struct.unpack(">HHHHi", self._read(12))
+            assert encoding == 0
+            for row in range(y, y + height):
+                at = (row * self.width + x) * 4
+                self.pixels[at : at + 4 * width] = self._read(4 * width)
+
+    def key(self, keysym: int, *, down: bool) -> None:
+        self._socket.sendall(struct.pack(">BBxxI", 4, down, keysym))
+
+    def point(self, x: int, y: int, buttons: int = 0) -> None:
+        self._socket.sendall(struct.pack(">BBHH", 5, buttons, x, y))
+
+    def row(self, number: int) -> bytes:
+        return bytes(self.pixels[number * self.width * 4 : (number + 1) * self.width * 4])
+
+    def _read(self, size: int) -> bytes:
+        data = bytearray()
+        while len(data) < size:
+            part = self._socket.recv(size - len(data))
+            assert part, "the server has gone"
+            data += part
+        return bytes(data)
+
+
+def pattern_row(y: int, width: int) -> bytes:
+    """What ``exercise screen`` draws there, as raw pixels."""
+    return struct.pack(
+        f"<{width}I", *((x * 0x010203 + y * 0x030201) & 0xFFFFFF for x in range(width))
+    )

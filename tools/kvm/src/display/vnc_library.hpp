@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// libvncserver, found when a machine first wants it: it brings a dozen other libraries along, which
+// no other machine is to wait for. Its own header, of the same version, declares it. Any thread.
+#pragma once
+
+#include <rfb/rfb.h>
+
+namespace vmm::display::vnc {
+
+struct Library {
+  decltype(&rfbGetScreen) get_screen;
+  decltype(&rfbInitSockets) init_sockets;
+  decltype(&rfbShutdownServer) shutdown_server;
+  decltype(&rfbScreenCleanup) screen_cleanup;
+  decltype(&rfbNewClient) new_client;
+  decltype(&rfbProcessEvents) process_events;
+  decltype(&rfbMarkRectAsModified) mark_rect_as_modified;
+  decltype(&rfbLogEnable) log_enable;
+};
+
+// Throws base::ConfigError, saying what to install, when the library or a part of it is missing.
+const Library& library();
+
+}  // namespace vmm::display::vnc
