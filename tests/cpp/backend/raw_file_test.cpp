@@ -10,13 +10,16 @@
 #include <cerrno>
 #include <climits>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.hpp"
 #include "temporary_folder.hpp"
+#include "unprivileged.hpp"
 
 namespace vmm::test {
 namespace {
@@ -122,6 +125,24 @@ TEST_CASE_FIXTURE(Fixture, "a file that shrank is an error, not a hang") {
   CHECK(file.read(0, std::span(&into, 1)) == std::errc::io_error);
 }
 
+// The kernel says EIO for what no page of this process is mapped to, as for a bad sector.
+TEST_CASE("a bad sector is an error, with and without a ring") {
+  std::string buffer(512, 'b');
+  const iovec whole = over(buffer);
+  RawFile plain("/proc/self/mem", true);
+  CHECK(plain.read(0, std::span(&whole, 1)) == std::errc::io_error);
+
+  base::EventLoop loop;
+  auto ring = backend::IoRing::create(loop);
+  if (ring == nullptr) return;
+  RawFile with_ring("/proc/self/mem", true, false, std::move(ring));
+  std::optional<std::error_code> told;
+  const auto at_once =
+      with_ring.begin_read(0, std::span(&whole, 1), [&](std::error_code error) { told = error; });
+  with_ring.drain();
+  CHECK((at_once ? at_once : told) == std::make_error_code(std::errc::io_error));
+}
+
 TEST_CASE_FIXTURE(Fixture, "a read-only file refuses writes and flushes at no cost") {
   const std::string image = make("disk.img", numbered(1));
   RawFile file(image, true);
@@ -184,6 +205,21 @@ TEST_CASE_FIXTURE(Fixture, "opening names the path and what to do") {
   CHECK(contains(missing, "truncate"));
   CHECK(contains(open_error(path(""), true), "neither a file nor a block device"));
   CHECK(contains(open_error("/dev/null", true), "neither a file nor a block device"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "an image of somebody else's is refused with the right to ask for") {
+  const std::string image = make("image", numbered(1));
+  std::filesystem::permissions(path(""), std::filesystem::perms(0711));
+  const auto error_with = [&](unsigned mode, bool read_only) {
+    std::filesystem::permissions(image, std::filesystem::perms(mode));
+    const Unprivileged user;
+    return open_error(image, read_only);
+  };
+  const std::string denied = "disk " + image + ": Permission denied; ";
+  CHECK(error_with(0, true) == denied + "make it readable for this user");
+  CHECK(error_with(0444, false) ==
+        denied + "make it writable for this user, or attach the disk read-only");
+  CHECK(error_with(0444, true).empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "an image has one writer, or readers") {

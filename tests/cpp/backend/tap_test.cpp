@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/error.hpp"
+#include "unprivileged.hpp"
 
 namespace vmm::test {
 namespace {
@@ -171,6 +172,13 @@ TEST_CASE_FIXTURE(Fixture, "an interface that is in use, or made otherwise, says
   if (!tap) return;
   CHECK(contains(error_of(tap->name()), "another program has it open"));
   CHECK(contains(error_of(tap->name()), tap->name()));
+}
+
+TEST_CASE("a tap that this user may not make says who can") {
+  const Unprivileged user;
+  const std::string error = error_of("tkvmtest-denied");
+  CHECK(contains(error, "tap tkvmtest-denied: "));
+  CHECK(contains(error, "for this user"));
 }
 
 TEST_CASE("bad names, addresses and counts are refused with the mend") {
