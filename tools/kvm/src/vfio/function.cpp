@@ -11,6 +11,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <utility>
 
@@ -102,17 +103,28 @@ class Function::BarRegisters final : public bus::Device {
 
 // One of the device's interrupts: an eventfd that the host writes and the loop reads.
 struct Function::Vector {
-  Vector(base::EventLoop& event_loop, pci::MsixTable& msix, uint16_t number)
+  Vector(base::EventLoop& event_loop, std::function<void()> raise)
       : loop(event_loop), event(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-    loop.add(event.get(), EPOLLIN, [this, &msix, number](uint32_t) {
+    loop.add(event.get(), EPOLLIN, [this, raise = std::move(raise)](uint32_t) {
       eventfd_t count;
-      if (eventfd_read(event.get(), &count) == 0) msix.raise(number);
+      if (eventfd_read(event.get(), &count) == 0) raise();
     });
   }
   ~Vector() { loop.remove(event.get()); }
 
   base::EventLoop& loop;
   const base::UniqueFd event;
+};
+
+// All interrupts of a kind, of which the device uses one at a time.
+struct Function::Kind {
+  bool holds(uint64_t offset) const { return offset >= at && offset - at < bytes; }
+
+  const unsigned index;  // VFIO_PCI_*_IRQ_INDEX
+  const uint8_t at;      // the capability, and its size
+  const size_t bytes;
+  std::vector<std::unique_ptr<Vector>> vectors;
+  size_t connected = 0;  // the first of them
 };
 
 // A mapped bar, and where the guest sees it now.
@@ -138,12 +150,14 @@ Function::Function(const std::string& address, Device device, base::MessageInter
     : pci::Function(identity(device)),
       device_(std::move(device)),
       config_region_(device_.region(VFIO_PCI_CONFIG_REGION_INDEX)),
+      messages_(messages),
       windows_(windows) {
   add_bars(address);
   adopt_capabilities(messages, loop);
-  if (msix_at_ == 0) {
+  if (msix_ == nullptr && msi_ == nullptr) {
     throw base::ConfigError("vfio-pci " + address +
-                            ": it has no MSI-X, the only interrupts that a guest can be given");
+                            ": it has neither MSI nor MSI-X, and a guest can be given no other "
+                            "interrupts");
   }
   for (const auto& bar : bars()) {
     const auto& registers = static_cast<BarRegisters&>(bar->device);
@@ -153,7 +167,11 @@ Function::Function(const std::string& address, Device device, base::MessageInter
   }
 }
 
-Function::~Function() { switch_interrupts(false); }
+Function::~Function() {
+  for (Kind* kind : {msix_.get(), msi_.get()}) {
+    if (kind != nullptr) switch_interrupts(*kind, 0);
+  }
+}
 
 void Function::add_bars(const std::string& address) {
   for (unsigned index = 0; index < PCI_STD_NUM_BARS; ++index) {
@@ -178,8 +196,7 @@ void Function::adopt_capabilities(base::MessageInterrupt& messages, base::EventL
   for (unsigned seen = 0; at >= kHeaderEnd && seen < kMaxCapabilities; ++seen) {
     const uint32_t id = read_device(at, 1);
     if (id == PCI_CAP_ID_MSIX) adopt_msix_at(static_cast<uint8_t>(at), messages, loop);
-    // An id of zero is a capability of nothing; the list goes on behind it.
-    if (id == PCI_CAP_ID_MSI) msi_at_ = static_cast<uint8_t>(at);
+    if (id == PCI_CAP_ID_MSI) adopt_msi_at(static_cast<uint8_t>(at), loop);
     at = read_device(at + PCI_CAP_LIST_NEXT, 1) & ~3U;
   }
 }
@@ -193,7 +210,7 @@ void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base:
   const uint32_t table = read_device(at + uint64_t{PCI_MSIX_TABLE}, 4);
   const uint32_t pending = read_device(at + uint64_t{PCI_MSIX_PBA}, 4);
   const uint32_t next = read_device(at + uint64_t{PCI_CAP_LIST_NEXT}, 1);
-  msix_at_ = at;
+  msix_.reset(new Kind{VFIO_PCI_MSIX_IRQ_INDEX, at, PCI_CAP_MSIX_SIZEOF, {}});
   pci::MsixTable& msix =
       adopt_msix(at, static_cast<uint8_t>(next), {table, pending}, messages, count);
   for (const auto& bar : bars()) {
@@ -207,14 +224,65 @@ void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base:
     }
   }
   for (uint16_t number = 0; number < count; ++number) {
-    vectors_.push_back(std::make_unique<Vector>(loop, msix, number));
+    msix_->vectors.push_back(
+        std::make_unique<Vector>(loop, [&msix, number] { msix.raise(number); }));
   }
+}
+
+// PCI Local Bus 3.0, 6.8.1. The registers of masks and pending bits read as zero: without the flag
+// that says so there are none.
+void Function::adopt_msi_at(uint8_t at, base::EventLoop& loop) {
+  const auto count = static_cast<uint16_t>(device_.interrupts(VFIO_PCI_MSI_IRQ_INDEX));
+  if (count == 0) return;
+  const uint32_t theirs = read_device(at + uint64_t{PCI_MSI_FLAGS}, 2);
+  const bool wide = (theirs & PCI_MSI_FLAGS_64BIT) != 0;
+  const bool masks = (theirs & PCI_MSI_FLAGS_MASKBIT) != 0;
+  const uint64_t data = wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
+  const size_t bytes = masks ? data + 4 + 8 : data + 2;
+  msi_.reset(new Kind{VFIO_PCI_MSI_IRQ_INDEX, at, bytes, {}});
+  config_.set(at, 1, PCI_CAP_ID_MSI);
+  config_.set(at + uint64_t{PCI_CAP_LIST_NEXT}, 1,
+              read_device(at + uint64_t{PCI_CAP_LIST_NEXT}, 1));
+  config_.set(at + uint64_t{PCI_MSI_FLAGS}, 2, theirs & (PCI_MSI_FLAGS_QMASK | PCI_MSI_FLAGS_64BIT),
+              PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+  config_.set(at + uint64_t{PCI_MSI_ADDRESS_LO}, 4, 0, ~3U);
+  if (wide) config_.set(at + uint64_t{PCI_MSI_ADDRESS_HI}, 4, 0, ~0U);
+  config_.set(at + data, 2, 0, 0xffff);
+  for (uint16_t number = 0; number < count; ++number) {
+    msi_->vectors.push_back(std::make_unique<Vector>(loop, [this, number] { raise_msi(number); }));
+  }
+}
+
+// How many the driver has switched on, a power of two, or none.
+uint16_t Function::msi_messages() const {
+  const uint32_t flags = config_.get(msi_->at + uint64_t{PCI_MSI_FLAGS}, 2);
+  if ((flags & PCI_MSI_FLAGS_ENABLE) == 0) return 0;
+  const uint32_t asked = (flags & PCI_MSI_FLAGS_QSIZE) >> 4;
+  const uint32_t offered = (flags & PCI_MSI_FLAGS_QMASK) >> 1;
+  return static_cast<uint16_t>(1U << std::min(asked, offered));
+}
+
+// On the loop's thread. A message has its number in the low bits of what is written.
+void Function::raise_msi(uint16_t number) {
+  uint64_t address;
+  uint32_t data;
+  {
+    const std::lock_guard lock(config_mutex_);
+    const uint16_t messages = msi_messages();
+    if (number >= messages) return;  // switched off meanwhile
+    const uint64_t at = msi_->at;
+    const bool wide = (config_.get(at + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT) != 0;
+    address = config_.get(at + PCI_MSI_ADDRESS_LO, 4);
+    if (wide) address |= uint64_t{config_.get(at + PCI_MSI_ADDRESS_HI, 4)} << 32;
+    data = config_.get(at + (wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2);
+    data = (data & ~(messages - 1U)) | number;
+  }
+  messages_.signal(address, data);
 }
 
 bool Function::is_ours(uint64_t offset) const {
   if (offset < kHeaderEnd || offset >= kSpaceEnd) return true;
-  if (msi_at_ != 0 && offset == msi_at_) return true;
-  return offset >= msix_at_ && offset - msix_at_ < PCI_CAP_MSIX_SIZEOF;
+  return (msi_ != nullptr && msi_->holds(offset)) || (msix_ != nullptr && msix_->holds(offset));
 }
 
 uint32_t Function::read_device(uint64_t offset, unsigned width) const {
@@ -254,19 +322,29 @@ void Function::applied() {
         address != pci::Bar::kUnmapped && windows_.place(window->number, address, window->memory);
     window->address = address;
   }
-  const uint32_t flags = config_.get(msix_at_ + uint64_t{PCI_MSIX_FLAGS}, 2);
-  switch_interrupts((flags & PCI_MSIX_FLAGS_ENABLE) != 0);
+  size_t by_table = 0;
+  if (msix_ != nullptr) {
+    const uint32_t flags = config_.get(msix_->at + uint64_t{PCI_MSIX_FLAGS}, 2);
+    if ((flags & PCI_MSIX_FLAGS_ENABLE) != 0) by_table = msix_->vectors.size();
+  }
+  // With both on, which no driver may have, it is MSI-X: the host's kernel takes one kind alone.
+  const size_t by_space = msi_ == nullptr || by_table != 0 ? 0 : msi_messages();
+  if (msi_ != nullptr && by_space == 0) switch_interrupts(*msi_, 0);
+  if (msix_ != nullptr) switch_interrupts(*msix_, by_table);
+  if (by_space != 0) switch_interrupts(*msi_, by_space);
 }
 
-void Function::switch_interrupts(bool on) {
-  if (on == interrupts_on_) return;
-  interrupts_on_ = on;
+void Function::switch_interrupts(Kind& kind, size_t wanted) {
+  wanted = std::min(wanted, kind.vectors.size());
+  if (wanted == kind.connected) return;
+  // The host's kernel gives out as many as were asked for first.
+  if (kind.connected != 0) static_cast<void>(device_.connect(kind.index, {}));
+  kind.connected = wanted;
+  if (wanted == 0) return;
   std::vector<int> events;
-  for (const auto& vector : vectors_) {
-    if (on) events.push_back(vector->event.get());
-  }
+  for (size_t i = 0; i < wanted; ++i) events.push_back(kind.vectors[i]->event.get());
   // A host without vectors leaves the guest without interrupts; its driver gives up in time.
-  static_cast<void>(device_.connect(VFIO_PCI_MSIX_IRQ_INDEX, events));
+  static_cast<void>(device_.connect(kind.index, events));
 }
 
 }  // namespace vmm::vfio

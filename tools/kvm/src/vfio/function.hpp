@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A PCI function of the host as the guest's own. The guest sees the real registers, but for what
-// decides where things go: bars have addresses of the guest's bus, and MSI-X is emulated, so that
-// the guest's messages reach its own processors. Bars that can be mapped become memory of the
-// guest, which reaches the device without an exit. machine/ owns it and attaches it to Root; config
-// accesses come on vCPU threads, interrupts on the loop's.
+// decides where things go: bars have addresses of the guest's bus, and MSI and MSI-X are emulated,
+// so that the guest's messages reach its own processors. Bars that can be mapped become memory of
+// the guest, which reaches the device without an exit. machine/ owns it and attaches it to Root;
+// config accesses come on vCPU threads, interrupts on the loop's.
 //
-// Not offered: bars of ports, MSI, INTx, and the extended configuration space.
+// Not offered: bars of ports, INTx, the masking of single MSI messages, and the extended
+// configuration space.
 #pragma once
 
 #include <cstdint>
@@ -49,27 +50,31 @@ class Function final : public pci::Function {
  private:
   class BarRegisters;
   struct Vector;
+  struct Kind;
   struct Window;
   struct Place;
 
   void add_bars(const std::string& address);
   void adopt_capabilities(base::MessageInterrupt& messages, base::EventLoop& loop);
   void adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base::EventLoop& loop);
+  void adopt_msi_at(uint8_t at, base::EventLoop& loop);
+  uint16_t msi_messages() const;
+  void raise_msi(uint16_t number);
   bool is_ours(uint64_t offset) const;
   uint32_t read_device(uint64_t offset, unsigned width) const;
   void write_device(uint64_t offset, std::span<const std::byte> data) const;
   void applied() override;
-  void switch_interrupts(bool on);
+  void switch_interrupts(Kind& kind, size_t wanted);
 
   const Device device_;
   const Region config_region_;
+  base::MessageInterrupt& messages_;
   GuestWindows& windows_;
-  uint8_t msix_at_ = 0;
-  uint8_t msi_at_ = 0;
-  bool interrupts_on_ = false;
   std::vector<std::unique_ptr<BarRegisters>> registers_;
   std::vector<std::unique_ptr<Window>> mapped_;
-  std::vector<std::unique_ptr<Vector>> vectors_;
+  // Null where the device has no such capability.
+  std::unique_ptr<Kind> msix_;
+  std::unique_ptr<Kind> msi_;
 };
 
 }  // namespace vmm::vfio
