@@ -113,7 +113,8 @@ class PciRegisters final : public Registers {
   static constexpr uint32_t kSlotFunction = 1 << 3;  // behind the bridge in slot 0
 
   PciRegisters(virtio::Device& device, memory::GuestMemory& memory, Rings rings)
-      : transport_(device, memory, messages_, rings) {
+      : transport_(device, memory, messages_, rings,
+                   [this](std::optional<uint64_t> first) { first_doorbell_ = first; }) {
     root_.attach(transport_, "device");
     for (uint64_t bar = 0; bar < 2; ++bar) {
       placed_[bar] = config<uint32_t>(PCI_BASE_ADDRESS_0 + 4 * bar);
@@ -238,6 +239,8 @@ class PciRegisters final : public Registers {
 
   MockMessages& messages() { return messages_; }
   pci::Root& root() { return root_; }
+  // As the transport has told last.
+  std::optional<uint64_t> first_doorbell() const { return first_doorbell_; }
 
  private:
   void set64(uint64_t offset, uint64_t value) {
@@ -246,6 +249,7 @@ class PciRegisters final : public Registers {
   }
 
   MockMessages messages_;
+  std::optional<uint64_t> first_doorbell_;
   pci::Root root_{kWindow, kWindowBytes, kWindow};
   virtio::PciTransport transport_;
   std::array<uint32_t, 2> placed_{};

@@ -162,6 +162,19 @@ TEST_CASE_FIXTURE(Fixture, "pci: the device goes on where the guest has moved it
   CHECK(serves());
 }
 
+TEST_CASE_FIXTURE(Fixture, "pci: whoever rings the doorbells is told where they are") {
+  const auto at = [&](uint64_t offset) {
+    return std::optional(PciRegisters::kWindow + offset + PciTransport::kNotify);
+  };
+  CHECK(pci.first_doorbell() == at(pci.bar_offset(0)));
+  pci.set_config<uint32_t>(PCI_BASE_ADDRESS_0, PciRegisters::kWindow + 0x80000);
+  CHECK(pci.first_doorbell() == at(0x80000));
+  pci.set_config<uint16_t>(PCI_COMMAND, 0);
+  CHECK(pci.first_doorbell() == std::nullopt);
+  pci.set_config<uint16_t>(PCI_COMMAND, PCI_COMMAND_MEMORY);
+  CHECK(pci.first_doorbell() == at(0x80000));
+}
+
 TEST_CASE_FIXTURE(Fixture, "pci: the window in configuration space reaches bar 0") {
   const uint64_t data = window_data();
   aim_window(0, VIRTIO_PCI_COMMON_NUMQ, 2);

@@ -54,6 +54,8 @@ class Vhost {
 
   // There are new buffers; remembered while the device is stopped.
   void kick(uint16_t ring);
+  // An eventfd whose writing is the same.
+  int kick_fd(uint16_t ring) const { return kicks_[ring].get(); }
 
  private:
   struct Line;

@@ -85,4 +85,8 @@ bool VhostNet::running(uint16_t queue) const {
 
 void VhostNet::kick(uint16_t queue) { pairs_[queue / kRings]->vhost.kick(ring_of(queue)); }
 
+int VhostNet::kick_fd(uint16_t queue) const {
+  return pairs_[queue / kRings]->vhost.kick_fd(ring_of(queue));
+}
+
 }  // namespace vmm::backend

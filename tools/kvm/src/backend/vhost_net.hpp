@@ -41,6 +41,7 @@ class VhostNet {
 
   bool running(uint16_t queue) const;
   void kick(uint16_t queue);
+  int kick_fd(uint16_t queue) const;
 
  private:
   struct Pair;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 namespace vmm::kvm {
 
@@ -28,6 +29,13 @@ struct MessageRoute {
   uint32_t gsi = 0;
   uint64_t address = 0;
   uint32_t data = 0;
+};
+
+// A write of the guest's that KVM passes to an eventfd, and nobody else hears of.
+struct Doorbell {
+  uint64_t address = 0;
+  std::optional<uint32_t> value;  // only this, in 32 bits; without it, any write of any width
+  int event_fd = -1;
 };
 
 struct Registers {

@@ -33,6 +33,18 @@ kvm_userspace_memory_region describe(uint32_t slot, const memory::Region& region
   return description;
 }
 
+kvm_ioeventfd describe(const Doorbell& doorbell) {
+  kvm_ioeventfd description{};
+  description.addr = doorbell.address;
+  description.fd = doorbell.event_fd;
+  if (doorbell.value) {
+    description.flags = KVM_IOEVENTFD_FLAG_DATAMATCH;
+    description.datamatch = *doorbell.value;
+    description.len = sizeof *doorbell.value;
+  }
+  return description;
+}
+
 }  // namespace
 
 Vm::Vm(const Kvm& kvm) : kvm_(kvm), fd_(create_vm(kvm.fd())) {}
@@ -116,6 +128,19 @@ void Vm::add_irqfd(uint32_t gsi, int event_fd) {
   description.fd = static_cast<uint32_t>(event_fd);
   description.gsi = gsi;
   base::check(ioctl(fd(), KVM_IRQFD, &description), "KVM_IRQFD");
+}
+
+bool Vm::add_doorbell(const Doorbell& doorbell) {
+  const auto description = describe(doorbell);
+  return ioctl(fd(), KVM_IOEVENTFD, &description) == 0;
+}
+
+void Vm::remove_doorbell(const Doorbell& doorbell) {
+  auto description = describe(doorbell);
+  description.flags |= KVM_IOEVENTFD_FLAG_DEASSIGN;
+  const bool removed = ioctl(fd(), KVM_IOEVENTFD, &description) == 0;
+  assert(removed);
+  static_cast<void>(removed);
 }
 
 void Vm::signal_msi(uint64_t address, uint32_t data) {

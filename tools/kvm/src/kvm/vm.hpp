@@ -48,6 +48,11 @@ class Vm {
   // A write to `event_fd` pulses the line.
   void add_irqfd(uint32_t gsi, int event_fd);
 
+  // While a doorbell is there its writes are no exits. Any thread; false, and they stay exits, when
+  // this KVM cannot or another doorbell is in the way. Removing takes the same.
+  bool add_doorbell(const Doorbell& doorbell);
+  void remove_doorbell(const Doorbell& doorbell);
+
   // A message-signalled interrupt, any thread. One that leads nowhere is the guest's affair. Needs
   // Capability::kSignalMsi.
   void signal_msi(uint64_t address, uint32_t data);

@@ -259,17 +259,17 @@ std::optional<virtio::BalloonState> Machine::balloon() const {
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
   const auto rings = config_.ring == "packed" ? virtio::Rings::kPacked : virtio::Rings::kSplit;
   if (pci_) {
-    auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings,
-                                          pci_->messages);
+    auto slot =
+        std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings, vm_, *pci_);
     pci_->root.attach(slot->transport, slot->name);
     virtio_.push_back(std::move(slot));
     return;
   }
   const size_t index = virtio_.size();
+  const uint64_t address = layout::kVirtioMmio + index * layout::kVirtioMmioStride;
   auto slot = std::make_unique<MmioSlot>(std::move(name), std::move(device), memory_, rings, vm_,
-                                         layout::irq_virtio(index));
-  buses_.mmio.attach(layout::kVirtioMmio + index * layout::kVirtioMmioStride,
-                     virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
+                                         layout::irq_virtio(index), address);
+  buses_.mmio.attach(address, virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
   virtio_.push_back(std::move(slot));
 }
 

@@ -9,7 +9,9 @@
 #include <string>
 #include <utility>
 
+#include "machine/doorbells.hpp"
 #include "machine/irq_line.hpp"
+#include "machine/pci_bus.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtio/device.hpp"
 #include "virtio/transport/mmio.hpp"
@@ -33,10 +35,13 @@ struct VirtioSlot {
 
 struct MmioSlot final : VirtioSlot {
   MmioSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
-           memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, uint32_t gsi)
+           memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, uint32_t gsi,
+           uint64_t address)
       : VirtioSlot(std::move(slot_name), std::move(slot_device)),
         line(vm, gsi),
-        transport(*device, memory, line, rings) {}
+        transport(*device, memory, line, rings) {
+    Doorbells(vm, *device).share(address + virtio::MmioTransport::kNotify);
+  }
 
   std::optional<std::string> fault() const override { return transport.fault(); }
 
@@ -46,12 +51,18 @@ struct MmioSlot final : VirtioSlot {
 
 struct PciSlot final : VirtioSlot {
   PciSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
-          memory::GuestMemory& memory, virtio::Rings rings, base::MessageInterrupt& messages)
+          memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, PciBus& bus)
       : VirtioSlot(std::move(slot_name), std::move(slot_device)),
-        transport(*device, memory, messages, rings) {}
+        doorbells(vm, *device),
+        transport(*device, memory, bus.messages, rings,
+                  [this, &root = bus.root](std::optional<uint64_t> first) {
+                    if (first && !root.reaches(*first)) first.reset();
+                    doorbells.place(first, virtio::PciTransport::kNotifyMultiplier);
+                  }) {}
 
   std::optional<std::string> fault() const override { return transport.fault(); }
 
+  Doorbells doorbells;
   virtio::PciTransport transport;
 };
 

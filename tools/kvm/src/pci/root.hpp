@@ -40,6 +40,9 @@ class Root final : public bus::Device {
   bool write_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
                     std::span<const std::byte> data);
 
+  // Whether a bar's place at that address is in the window.
+  bool reaches(uint64_t address) const { return address >= window_start_ && address < window_end_; }
+
   // Memory accesses, by offset into the window. What no bar claims reads as all ones.
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;

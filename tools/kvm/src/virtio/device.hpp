@@ -52,6 +52,11 @@ class Device {
   // The driver has added buffers to queue `index`, which is less than the number of queues.
   virtual void notify(uint16_t index) = 0;
 
+  // An eventfd whose writing is as good as notify() at any time in the device's life, so that KVM
+  // may write it in our place; kNoDoorbell for a queue that is served by notify() itself.
+  static constexpr int kNoDoorbell = -1;
+  virtual int doorbell(uint16_t) const { return kNoDoorbell; }
+
   // Lets go of one queue or of all; once it has returned the device touches neither guest memory
   // (of that queue) nor the interrupt. A request that is being served is finished first.
   virtual void stop_queue(uint16_t index) = 0;

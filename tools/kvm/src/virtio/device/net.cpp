@@ -127,6 +127,10 @@ void Net::notify(uint16_t index) {
   serve(index);
 }
 
+int Net::doorbell(uint16_t index) const {
+  return vhost_ != nullptr && vhost_->serves(index) ? vhost_->kick_fd(index) : kNoDoorbell;
+}
+
 void Net::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
   if (vhost_ != nullptr && vhost_->serves(index)) vhost_->stop(index);

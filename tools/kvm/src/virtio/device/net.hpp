@@ -46,6 +46,7 @@ class Net final : public Device {
   uint32_t config_generation() const override;
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
+  int doorbell(uint16_t index) const override;
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;

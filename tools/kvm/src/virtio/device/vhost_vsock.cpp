@@ -87,6 +87,10 @@ void VhostVsock::notify(uint16_t index) {
   if (index < kServedQueues) vhost_.kick(index);
 }
 
+int VhostVsock::doorbell(uint16_t index) const {
+  return index < kServedQueues ? vhost_.kick_fd(index) : kNoDoorbell;
+}
+
 // vhost stops both or neither, so a driver that takes one away gets no more of the other.
 void VhostVsock::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);

@@ -32,6 +32,7 @@ class VhostVsock final : public Device {
   uint32_t config_generation() const override { return 0; }
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
+  int doorbell(uint16_t index) const override;
   void stop_queue(uint16_t index) override;
   void reset() override;
 

@@ -12,6 +12,8 @@ namespace {
 using Half = Session::Half;
 using QueuePart = Session::QueuePart;
 
+static_assert(MmioTransport::kNotify == VIRTIO_MMIO_QUEUE_NOTIFY);
+
 // Not in the UAPI header: values of 4.2.2.
 constexpr uint32_t kMagic = 0x74726976;  // "virt"
 constexpr uint32_t kModernVersion = 2;

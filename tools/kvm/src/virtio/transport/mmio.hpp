@@ -28,6 +28,7 @@ class MmioTransport final : public bus::Device, private Interrupt {
  public:
   // Registers and configuration space; what machine/ reserves on the bus.
   static constexpr uint64_t kSizeBytes = 0x1000;
+  static constexpr uint64_t kNotify = 0x050;  // takes the number of a queue
 
   MmioTransport(virtio::Device& device, memory::GuestMemory& memory, base::InterruptLine& line,
                 Rings rings = Rings::kSplit);

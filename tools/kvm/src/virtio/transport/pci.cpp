@@ -9,6 +9,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 namespace vmm::virtio {
@@ -61,10 +62,12 @@ uint16_t vector_count(const Device& device) {
 }  // namespace
 
 PciTransport::PciTransport(virtio::Device& device, memory::GuestMemory& memory,
-                           base::MessageInterrupt& messages, Rings rings)
+                           base::MessageInterrupt& messages, Rings rings,
+                           DoorbellsMoved doorbells_moved)
     : pci::Function(identity(device.type())),
       device_(device),
       msix_(add_msix(kMsixBar, messages, vector_count(device))),
+      doorbells_moved_(std::move(doorbells_moved)),
       common_(device, memory, *this, rings, msix_.vectors()) {
   assert(device.queue_max_sizes().size() * kNotifyMultiplier <= kPage);
   add_bar(kRegisterBar, kSizeBytes, *this);
@@ -99,6 +102,15 @@ uint8_t PciTransport::add_structure(uint8_t type, uint64_t offset, uint64_t leng
   config_.set(at + uint64_t{VIRTIO_PCI_CAP_OFFSET}, 4, static_cast<uint32_t>(offset));
   config_.set(at + uint64_t{VIRTIO_PCI_CAP_LENGTH}, 4, static_cast<uint32_t>(length));
   return at;
+}
+
+void PciTransport::applied() {
+  if (!doorbells_moved_) return;
+  for (const auto& bar : bars()) {
+    if (bar->index != kRegisterBar) continue;
+    const uint64_t base = bar->address;
+    doorbells_moved_(base == pci::Bar::kUnmapped ? std::nullopt : std::optional(base + kNotify));
+  }
 }
 
 // What the window's bar, offset and length ask for, if they are fit for an access (4.1.4.9.2).

@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -36,8 +37,13 @@ class PciTransport final : public pci::Function, private bus::Device, private In
   static constexpr uint64_t kNotify = 0x3000;
   static constexpr uint32_t kNotifyMultiplier = 4;  // bytes from one queue's doorbell to the next
 
+  // `doorbells_moved`, if given, is told where the first doorbell is, or that the bar is switched
+  // off, whenever the guest may have changed that. It is called under the function's mutex.
+  using DoorbellsMoved = std::function<void(std::optional<uint64_t> first)>;
+
   PciTransport(virtio::Device& device, memory::GuestMemory& memory,
-               base::MessageInterrupt& messages, Rings rings = Rings::kSplit);
+               base::MessageInterrupt& messages, Rings rings = Rings::kSplit,
+               DoorbellsMoved doorbells_moved = {});
 
   // With the window on bar 0 in configuration space (4.1.4.9).
   void read_config(uint64_t offset, std::span<std::byte> data) override;
@@ -56,6 +62,7 @@ class PciTransport final : public pci::Function, private bus::Device, private In
   void queue_used(uint16_t index) override;
   void config_changed() override;
   void needs_reset(uint16_t index, Fault fault) override;
+  void applied() override;
 
   void add_structures();
   uint8_t add_structure(uint8_t type, uint64_t offset, uint64_t length, size_t extra_bytes);
@@ -66,6 +73,7 @@ class PciTransport final : public pci::Function, private bus::Device, private In
   pci::MsixTable& msix_;
   std::atomic<uint8_t> isr_ = 0;
   uint8_t window_capability_ = 0;
+  const DoorbellsMoved doorbells_moved_;
   PciCommon common_;
 };
 
