@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "exercises.h"
-#include "function.h"
+#include "device.h"
 #include "pattern.h"
 #include "report.h"
 
@@ -21,7 +21,6 @@
 #define HOLE 0xd0000000ULL
 
 enum {
-	MODERN_IDS = 0x1040,
 	NEXT = VRING_DESC_F_NEXT,
 	WRITE = VRING_DESC_F_WRITE,
 	INDIRECT = VRING_DESC_F_INDIRECT,
@@ -56,150 +55,150 @@ static uint64_t end_of_memory(void)
 
 /* --- requests that are right ------------------------------------------------------- */
 
-static void put_block_request(struct function *f, uint32_t type, uint64_t sector)
+static void put_block_request(struct device *d, uint32_t type, uint64_t sector)
 {
-	struct virtio_blk_outhdr *header = f->data.at;
+	struct virtio_blk_outhdr *header = d->data.at;
 
 	header->type = type;
 	header->sector = sector;
-	put(&f->descriptors[0], f->data.physical, sizeof(*header), NEXT, 1);
-	put(&f->descriptors[1], f->answer.physical, SECTOR, NEXT | WRITE, 2);
-	put(&f->descriptors[2], f->answer.physical + SECTOR, 1, WRITE, 0);
+	put(&d->descriptors[0], d->data.physical, sizeof(*header), NEXT, 1);
+	put(&d->descriptors[1], d->answer.physical, SECTOR, NEXT | WRITE, 2);
+	put(&d->descriptors[2], d->answer.physical + SECTOR, 1, WRITE, 0);
 }
 
-static int block_status(struct function *f)
+static int block_status(struct device *d)
 {
-	return ((volatile uint8_t *)f->answer.at)[SECTOR];
+	return ((volatile uint8_t *)d->answer.at)[SECTOR];
 }
 
-static bool is_block(const struct function *f)
+static bool is_block(const struct device *d)
 {
-	return f->device_id == MODERN_IDS + VIRTIO_ID_BLOCK;
+	return d->type == VIRTIO_ID_BLOCK;
 }
 
-static void put_right_request(struct function *f)
+static void put_right_request(struct device *d)
 {
-	if (is_block(f))
-		put_block_request(f, VIRTIO_BLK_T_IN, 0);
+	if (is_block(d))
+		put_block_request(d, VIRTIO_BLK_T_IN, 0);
 	else
-		put(&f->descriptors[0], f->answer.physical, SECTOR, WRITE, 0);
+		put(&d->descriptors[0], d->answer.physical, SECTOR, WRITE, 0);
 }
 
-static void restart(struct function *f)
+static void restart(struct device *d)
 {
-	function_reset(f);
-	function_start(f);
+	device_reset(d);
+	device_start(d);
 }
 
-static void check_service(struct function *f, const char *after)
+static void check_service(struct device *d, const char *after)
 {
 	char name[96];
 	bool used;
 
-	restart(f);
-	put_right_request(f);
-	function_submit(f, 0, 1);
-	used = function_await_used(f, 1);
-	snprintf(name, sizeof(name), "%s serves after %s", f->name, after);
-	if (is_block(f))
-		check(used && block_status(f) == VIRTIO_BLK_S_OK, name, "used %d, status %d", used,
-		      block_status(f));
+	restart(d);
+	put_right_request(d);
+	device_submit(d, 0, 1);
+	used = device_await_used(d, 1);
+	snprintf(name, sizeof(name), "%s serves after %s", d->name, after);
+	if (is_block(d))
+		check(used && block_status(d) == VIRTIO_BLK_S_OK, name, "used %d, status %d", used,
+		      block_status(d));
 	else
-		check(used && f->used->ring[0].len == SECTOR, name, "used %d, %u bytes", used,
-		      f->used->ring[0].len);
+		check(used && d->used->ring[0].len == SECTOR, name, "used %d, %u bytes", used,
+		      d->used->ring[0].len);
 }
 
 /* --- faults of the ring ------------------------------------------------------------ */
 
-static uint16_t head_past_the_ring(struct function *f)
+static uint16_t head_past_the_ring(struct device *d)
 {
-	return f->entries;
+	return d->entries;
 }
 
-static uint16_t next_past_the_ring(struct function *f)
+static uint16_t next_past_the_ring(struct device *d)
 {
-	put(&f->descriptors[0], f->data.physical, 16, NEXT, f->entries);
+	put(&d->descriptors[0], d->data.physical, 16, NEXT, d->entries);
 	return 0;
 }
 
-static uint16_t loop(struct function *f)
+static uint16_t loop(struct device *d)
 {
-	put(&f->descriptors[0], f->data.physical, 16, NEXT, 1);
-	put(&f->descriptors[1], f->data.physical, 16, NEXT, 0);
+	put(&d->descriptors[0], d->data.physical, 16, NEXT, 1);
+	put(&d->descriptors[1], d->data.physical, 16, NEXT, 0);
 	return 0;
 }
 
-static uint16_t uneven_table(struct function *f)
+static uint16_t uneven_table(struct device *d)
 {
-	put(&f->descriptors[0], f->table.physical, DESCRIPTOR + 1, INDIRECT, 0);
+	put(&d->descriptors[0], d->table.physical, DESCRIPTOR + 1, INDIRECT, 0);
 	return 0;
 }
 
-static uint16_t table_longer_than_the_ring(struct function *f)
+static uint16_t table_longer_than_the_ring(struct device *d)
 {
-	struct vring_desc *table = f->table.at;
+	struct vring_desc *table = d->table.at;
 
-	for (uint16_t i = 0; i <= f->entries; i++)
-		put(&table[i], f->answer.physical, 16, WRITE | (i < f->entries ? NEXT : 0), i + 1);
-	put(&f->descriptors[0], f->table.physical, (f->entries + 1) * DESCRIPTOR, INDIRECT, 0);
+	for (uint16_t i = 0; i <= d->entries; i++)
+		put(&table[i], d->answer.physical, 16, WRITE | (i < d->entries ? NEXT : 0), i + 1);
+	put(&d->descriptors[0], d->table.physical, (d->entries + 1) * DESCRIPTOR, INDIRECT, 0);
 	return 0;
 }
 
-static uint16_t table_in_a_hole(struct function *f)
+static uint16_t table_in_a_hole(struct device *d)
 {
-	put(&f->descriptors[0], HOLE, DESCRIPTOR, INDIRECT, 0);
+	put(&d->descriptors[0], HOLE, DESCRIPTOR, INDIRECT, 0);
 	return 0;
 }
 
-static uint16_t table_in_a_table(struct function *f)
+static uint16_t table_in_a_table(struct device *d)
 {
-	put(f->table.at, f->table.physical, DESCRIPTOR, INDIRECT, 0);
-	put(&f->descriptors[0], f->table.physical, DESCRIPTOR, INDIRECT, 0);
+	put(d->table.at, d->table.physical, DESCRIPTOR, INDIRECT, 0);
+	put(&d->descriptors[0], d->table.physical, DESCRIPTOR, INDIRECT, 0);
 	return 0;
 }
 
-static uint16_t table_with_a_next(struct function *f)
+static uint16_t table_with_a_next(struct device *d)
 {
-	put(f->table.at, f->answer.physical, 16, WRITE, 0);
-	put(&f->descriptors[0], f->table.physical, DESCRIPTOR, INDIRECT | NEXT, 1);
-	put(&f->descriptors[1], f->answer.physical, 16, WRITE, 0);
+	put(d->table.at, d->answer.physical, 16, WRITE, 0);
+	put(&d->descriptors[0], d->table.physical, DESCRIPTOR, INDIRECT | NEXT, 1);
+	put(&d->descriptors[1], d->answer.physical, 16, WRITE, 0);
 	return 0;
 }
 
-static uint16_t write_before_read(struct function *f)
+static uint16_t write_before_read(struct device *d)
 {
-	put(&f->descriptors[0], f->answer.physical, 16, WRITE | NEXT, 1);
-	put(&f->descriptors[1], f->data.physical, 16, 0, 0);
+	put(&d->descriptors[0], d->answer.physical, 16, WRITE | NEXT, 1);
+	put(&d->descriptors[1], d->data.physical, 16, 0, 0);
 	return 0;
 }
 
-static uint16_t zero_length(struct function *f)
+static uint16_t zero_length(struct device *d)
 {
-	put(&f->descriptors[0], f->answer.physical, 0, WRITE, 0);
+	put(&d->descriptors[0], d->answer.physical, 0, WRITE, 0);
 	return 0;
 }
 
-static uint16_t wrapping_address(struct function *f)
+static uint16_t wrapping_address(struct device *d)
 {
-	put(&f->descriptors[0], ~0ULL - 15, 64, WRITE, 0);
+	put(&d->descriptors[0], ~0ULL - 15, 64, WRITE, 0);
 	return 0;
 }
 
-static uint16_t buffer_in_a_hole(struct function *f)
+static uint16_t buffer_in_a_hole(struct device *d)
 {
-	put(&f->descriptors[0], HOLE, 64, WRITE, 0);
+	put(&d->descriptors[0], HOLE, 64, WRITE, 0);
 	return 0;
 }
 
-static uint16_t buffer_over_the_end_of_memory(struct function *f)
+static uint16_t buffer_over_the_end_of_memory(struct device *d)
 {
-	put(&f->descriptors[0], end_of_memory() - 16, 64, WRITE, 0);
+	put(&d->descriptors[0], end_of_memory() - 16, 64, WRITE, 0);
 	return 0;
 }
 
 static const struct ring_fault {
 	const char *name;
-	uint16_t (*put)(struct function *function);	/* returns the head */
+	uint16_t (*put)(struct device *device);	/* returns the head */
 } ring_faults[] = {
 	{ "a head past the ring", head_past_the_ring },
 	{ "a next past the ring", next_past_the_ring },
@@ -216,113 +215,113 @@ static const struct ring_fault {
 	{ "a buffer over the end of memory", buffer_over_the_end_of_memory },
 };
 
-static void expect_needs_reset(struct function *f, const char *fault)
+static void expect_needs_reset(struct device *d, const char *fault)
 {
 	char name[96];
-	bool told = function_await_needs_reset(f);
+	bool told = device_await_needs_reset(d);
 
-	snprintf(name, sizeof(name), "%s wants its reset after %s", f->name, fault);
-	check(told && f->used->idx == 0, name, "status 0x%02x, %u chains used",
-	      f->common->device_status, f->used->idx);
-	check_service(f, fault);
+	snprintf(name, sizeof(name), "%s wants its reset after %s", d->name, fault);
+	check(told && d->used->idx == 0, name, "status 0x%02x, %u chains used",
+	      d->registers->status(d), d->used->idx);
+	check_service(d, fault);
 }
 
-static void check_ring_faults(struct function *f)
+static void check_ring_faults(struct device *d)
 {
 	for (size_t i = 0; i < COUNT(ring_faults); i++) {
-		restart(f);
-		function_submit(f, ring_faults[i].put(f), 1);
-		expect_needs_reset(f, ring_faults[i].name);
+		restart(d);
+		device_submit(d, ring_faults[i].put(d), 1);
+		expect_needs_reset(d, ring_faults[i].name);
 	}
-	restart(f);
-	put(&f->descriptors[0], f->answer.physical, 16, WRITE, 0);
-	function_submit(f, 0, f->entries + 1);
-	expect_needs_reset(f, "more entries than the ring has");
+	restart(d);
+	put(&d->descriptors[0], d->answer.physical, 16, WRITE, 0);
+	device_submit(d, 0, d->entries + 1);
+	expect_needs_reset(d, "more entries than the ring has");
 }
 
 /* --- faults of its set-up ---------------------------------------------------------- */
 
-static void check_set_up_faults(struct function *f)
+static void check_set_up_faults(struct device *d)
 {
 	static const char *const names[] = { "a table outside of memory",
 					     "a used ring outside of memory",
 					     "a used ring over the table" };
 
 	for (size_t i = 0; i < COUNT(names); i++) {
-		function_reset(f);
+		device_reset(d);
 		if (i == 0)
-			f->table_at = HOLE;
+			d->table_at = HOLE;
 		else
-			f->used_at = i == 1 ? HOLE : f->table_at;
-		function_start(f);
-		expect_needs_reset(f, names[i]);
+			d->used_at = i == 1 ? HOLE : d->table_at;
+		device_start(d);
+		expect_needs_reset(d, names[i]);
 	}
 }
 
-static void check_features(struct function *f)
+static void check_features(struct device *d)
 {
 	char name[96];
 	bool taken;
 
-	function_reset(f);
-	taken = function_negotiate(f, 1ULL << 63);
-	snprintf(name, sizeof(name), "%s refuses a feature that it did not offer", f->name);
+	device_reset(d);
+	taken = device_negotiate(d, 1ULL << 63);
+	snprintf(name, sizeof(name), "%s refuses a feature that it did not offer", d->name);
 	check(!taken, name, "FEATURES_OK %d", taken);
-	check_service(f, "a feature that it did not offer");
+	check_service(d, "a feature that it did not offer");
 }
 
-static void check_early_reset(struct function *f)
+static void check_early_reset(struct device *d)
 {
 	for (int i = 0; i < 50; i++) {
-		restart(f);
-		put_right_request(f);
-		function_submit(f, 0, 1);
+		restart(d);
+		put_right_request(d);
+		device_submit(d, 0, 1);
 	}
-	check_service(f, "50 resets in mid-request");
+	check_service(d, "50 resets in mid-request");
 }
 
 /* --- faults of a block request, which have a status of their own ------------------- */
 
-static void expect_status(struct function *f, int wanted, const char *fault)
+static void expect_status(struct device *d, int wanted, const char *fault)
 {
 	char name[96];
 	bool used;
 
-	function_submit(f, 0, 1);
-	used = function_await_used(f, 1);
-	snprintf(name, sizeof(name), "%s answers %s", f->name, fault);
-	check(used && block_status(f) == wanted, name, "used %d, status %d, not %d", used,
-	      block_status(f), wanted);
-	check_service(f, fault);
+	device_submit(d, 0, 1);
+	used = device_await_used(d, 1);
+	snprintf(name, sizeof(name), "%s answers %s", d->name, fault);
+	check(used && block_status(d) == wanted, name, "used %d, status %d, not %d", used,
+	      block_status(d), wanted);
+	check_service(d, fault);
 }
 
-static void check_block_requests(struct function *f)
+static void check_block_requests(struct device *d)
 {
-	restart(f);
-	put_block_request(f, 0x7777, 0);
-	expect_status(f, VIRTIO_BLK_S_UNSUPP, "an unknown type");
-	restart(f);
-	put_block_request(f, VIRTIO_BLK_T_IN, 1ULL << 54);
-	expect_status(f, VIRTIO_BLK_S_IOERR, "a sector past the end");
-	restart(f);
-	put_block_request(f, VIRTIO_BLK_T_IN, 0);
-	f->descriptors[1].len = SECTOR - 1;
-	expect_status(f, VIRTIO_BLK_S_IOERR, "a part of a sector");
+	restart(d);
+	put_block_request(d, 0x7777, 0);
+	expect_status(d, VIRTIO_BLK_S_UNSUPP, "an unknown type");
+	restart(d);
+	put_block_request(d, VIRTIO_BLK_T_IN, 1ULL << 54);
+	expect_status(d, VIRTIO_BLK_S_IOERR, "a sector past the end");
+	restart(d);
+	put_block_request(d, VIRTIO_BLK_T_IN, 0);
+	d->descriptors[1].len = SECTOR - 1;
+	expect_status(d, VIRTIO_BLK_S_IOERR, "a part of a sector");
 }
 
 void exercise_hostile(char **argv)
 {
-	struct function function = function_take(argv[0]);
+	struct device device = device_take(argv[0]);
 
 	errno = ENODEV;
-	if (!is_block(&function) && function.device_id != MODERN_IDS + VIRTIO_ID_RNG)
+	if (!is_block(&device) && device.type != VIRTIO_ID_RNG)
 		die("%s is neither an entropy device nor a disk", argv[0]);
-	check_service(&function, "nothing");
-	check_ring_faults(&function);
-	check_set_up_faults(&function);
-	check_features(&function);
-	check_early_reset(&function);
-	if (is_block(&function))
-		check_block_requests(&function);
-	function_reset(&function);
+	check_service(&device, "nothing");
+	check_ring_faults(&device);
+	check_set_up_faults(&device);
+	check_features(&device);
+	check_early_reset(&device);
+	if (is_block(&device))
+		check_block_requests(&device);
+	device_reset(&device);
 }

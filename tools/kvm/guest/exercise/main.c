@@ -45,7 +45,7 @@ static const struct exercise {
 	{ "hwrng", "KIB", 1, exercise_hwrng },
 	{ "kmsg", "", 0, exercise_kmsg },
 	{ "leak", "DEVICE ROUNDS", 2, exercise_leak },
-	{ "hostile", "FUNCTION", 1, exercise_hostile },
+	{ "hostile", "DEVICE", 1, exercise_hostile },
 	{ "screen", "WIDTH HEIGHT", 2, exercise_screen },
 };
 
