@@ -37,6 +37,15 @@ def test_the_command_s_streams_and_code_come_apart(boot: Boot) -> None:
     assert (run.stdout, run.stderr, run.record.exit_code) == (b"out\n", b"err\n", 7)
 
 
+def test_the_virtio_console_has_the_terminal_s_size(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    monkeypatch.setenv("LINES", "50")
+    run = boot("stty", "-F", "/dev/hvc0", "size")
+    assert (run.verdict, run.stdout) == (("PASS", "ok"), b"50 132\n"), run
+
+
 @pytest.mark.parametrize("cpus", [2, 4, 8])
 def test_all_vcpus_come_online(boot: Boot, cpus: int) -> None:
     run = boot(

@@ -75,6 +75,7 @@ class FakeMachine:
         self.nmis = 0
         self.sysrqs: list[str] = []
         self.viewers: list[Any] = []
+        self.sizes: list[tuple[int, int]] = []
         self.console, self._console = _pair()
         self.agent, self._agent = _pair()
         self.serial, self._serial = _pair()
@@ -106,6 +107,9 @@ class FakeMachine:
 
     def serial_sysrq(self, key: str) -> None:
         self.sysrqs.append(key)
+
+    def resize_console(self, columns: int, rows: int) -> None:
+        self.sizes.append((columns, rows))
 
     def connect_viewer(self) -> int:
         if self.config.display is None:

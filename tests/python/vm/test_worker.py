@@ -101,6 +101,7 @@ def test_window_size_and_signals_reach_the_guest(worker: Any) -> None:
     receive(machine.agent, FrameType.RUN)
     worker.send({"winsize": [50, 132]})
     assert struct.unpack("<HH", receive(machine.agent, FrameType.WINSIZE)) == (50, 132)
+    assert machine.sizes == [(80, 24), (132, 50)]
     worker.send({"signal": 2})
     assert struct.unpack("<i", receive(machine.agent, FrameType.SIGNAL)) == (2,)
 

@@ -179,6 +179,12 @@ void bind_machine(py::module_& module) {
                              [](const OwnedMachine& m) { return m.get().serial_agent_fd(); })
       .def("connect_viewer",
            [](const OwnedMachine& m) { return m.get().connect_viewer().release(); })
+      .def(
+          "resize_console",
+          [](const OwnedMachine& m, uint16_t columns, uint16_t rows) {
+            m.get().resize_console(columns, rows);
+          },
+          py::arg("columns"), py::arg("rows"))
       .def_property_readonly("tty_fds", [](const OwnedMachine& m) { return m.get().tty_fds(); })
       .def_property_readonly("events_fd",
                              [](const OwnedMachine& m) { return m.get().events_fd(); })

@@ -161,6 +161,9 @@ class Machine:
     @property
     def events_fd(self) -> int:
         """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
+    def resize_console(self, columns: int, rows: int) -> None:
+        """Tell the guest the size of its first virtio console; each is below 65536."""
+
     def connect_viewer(self) -> int:
         """A socket, the caller's, that speaks RFB. Raises ConfigError without a display."""
     @property

@@ -20,7 +20,6 @@
 #include "machine/network.hpp"
 #include "machine/share.hpp"
 #include "virtio/device/block.hpp"
-#include "virtio/device/console.hpp"
 #include "virtio/device/rng.hpp"
 
 namespace vmm::machine {
@@ -199,7 +198,9 @@ void Machine::add_virtio_devices() {
   if (config_.payload) return;
   virtio::Console::Ports ports{console_link_.duplicate_device_end(),
                                std::move(agent_link_.device_end)};
-  add_virtio("virtio-console", std::make_unique<virtio::Console>(loop_, std::move(ports)));
+  auto console = std::make_unique<virtio::Console>(loop_, std::move(ports));
+  console_ = console.get();
+  add_virtio("virtio-console", std::move(console));
   const auto queues =
       static_cast<uint16_t>(std::min<uint32_t>(config_.vcpus, virtio::Block::kMaxQueues));
   for (const DiskConfig& disk : config_.disks) {
@@ -234,6 +235,10 @@ void Machine::add_display() {
   display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer);
   add_virtio("virtio-keyboard", std::move(keyboard));
   add_virtio("virtio-pointer", std::move(pointer));
+}
+
+void Machine::resize_console(uint16_t columns, uint16_t rows) {
+  if (console_ != nullptr) console_->resize(columns, rows);
 }
 
 base::UniqueFd Machine::connect_viewer() {

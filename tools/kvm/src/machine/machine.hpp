@@ -51,6 +51,7 @@
 #include "machine/virtio_slot.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtio/device/balloon.hpp"
+#include "virtio/device/console.hpp"
 
 namespace vmm::machine {
 
@@ -90,6 +91,9 @@ class Machine : private devices::PowerControl, private RunControl {
   std::map<uint32_t, int> tty_fds() const { return ttys_.host_ends(); }
   // A new viewer's connection to the display (RFB). Throws base::ConfigError if there is none.
   base::UniqueFd connect_viewer();
+
+  // The size of the terminal that hvc0 is shown on, if it is; nothing for a payload. Any thread.
+  void resize_console(uint16_t columns, uint16_t rows);
   // Carries GuestEvents' records.
   int events_fd() const { return events_link_.host_end.get(); }
 
@@ -189,6 +193,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::EventPath events_path_ = devices::EventPath::kNone;
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
+  virtio::Console* console_ = nullptr;           // one of them, if there is one
   virtio::Balloon* balloon_ = nullptr;           // one of virtio_'s devices
   std::unique_ptr<Display> display_;             // where the machine has one
   std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any

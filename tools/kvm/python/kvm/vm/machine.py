@@ -127,6 +127,10 @@ class Machine:
     def events_fd(self) -> int:
         return self._core.events_fd
 
+    def resize_console(self, columns: int, rows: int) -> None:
+        """Tell the guest how large the terminal is that its first virtio console is shown on."""
+        self._core.resize_console(columns, rows)
+
     def connect_viewer(self) -> int:
         """A socket, the caller's, that speaks RFB; ``ValueError`` says why it can't be."""
         return self._core.connect_viewer()

@@ -70,6 +70,8 @@ class Session:
     ) -> None:
         self._machine = machine
         self._run = dict(run) if run is not None else None
+        if run is not None and "rows" in run:
+            machine.resize_console(run["cols"], run["rows"])
         self._lines = lines
         self._out = out
         self._control = Control(machine, out, self._sysrq)
@@ -232,6 +234,7 @@ class Session:
         return True
 
     def _resize(self, rows: int, cols: int) -> None:
+        self._machine.resize_console(cols, rows)
         if self._agent_fd is None and self._run is not None:
             self._run |= {"rows": rows, "cols": cols}
         else:
