@@ -35,7 +35,10 @@ def read_until(terminal: int, text: bytes) -> bytes:
     while text not in data:
         assert time.monotonic() < end, f"no {text!r} in {data[-200:]!r}"
         if select.select([terminal], [], [], 1)[0]:
-            data += os.read(terminal, 4096)
+            part = os.read(terminal, 4096)
+            # Whoever waited on for a machine that is gone would miss the one booted after it.
+            assert part, f"hung up before {text!r}"
+            data += part
     return data
 
 
