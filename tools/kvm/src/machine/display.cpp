@@ -2,14 +2,14 @@
 #include "machine/display.hpp"
 
 #include <linux/input-event-codes.h>
-#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <utility>
 #include <vector>
 
-#include "base/error.hpp"
 #include "display/keymap.hpp"
+#include "machine/host_link.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -51,11 +51,9 @@ Display::Display(kvm::Vm& vm, const display::Geometry& geometry, virtio::Input& 
       server_(frame_buffer_, *this, "tools-kvm") {}
 
 base::UniqueFd Display::connect_viewer() {
-  std::array<int, 2> ends;
-  base::check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends.data()),
-              "socketpair");
-  server_.add_viewer(base::UniqueFd(ends[1]));
-  return base::UniqueFd(ends[0]);
+  HostLink link;
+  server_.add_viewer(std::move(link.device_end));
+  return std::move(link.host_end);
 }
 
 void Display::key(uint32_t keysym, bool down) {

@@ -41,7 +41,6 @@ inline constexpr uint64_t kHighRamStart = 0x100000;
 
 // RAM ends at 3 GiB at the latest (memory::GuestMemory::kLowEnd) and goes on at 4 GiB.
 inline constexpr uint64_t kFrameBuffer = 0xc0000000;
-inline constexpr uint64_t kFrameBufferMax = 64 << 20;
 inline constexpr uint64_t kVirtioMmio = 0xd0000000;
 inline constexpr uint64_t kVirtioMmioStride = 0x1000;
 // PCI: where the bars are, as ACPI tells it, and the configuration spaces of bus 0 (ECAM). A kernel
