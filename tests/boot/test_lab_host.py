@@ -235,6 +235,36 @@ def test_a_lab_host_that_hangs_under_a_worker_is_noticed(
     assert _all(_start(host, artifact, "end"))[-1]["event"] == "result"
 
 
+def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
+    host: LabHost, project: Project, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
+    session = _start(host, artifact, "hang")
+    running = lab.status(project)
+    assert running is not None
+    assert next(session.events()) is not None
+    os.kill(running.pid, signal.SIGSTOP)
+    killed_at = time.monotonic()
+    session.kill()
+    with pytest.raises(HostHung, match="can't be killed"):
+        _all(session)
+    assert time.monotonic() - killed_at >= 2.0
+    assert _all(_start(host, artifact, "end"))[-1]["event"] == "result"
+
+
+def test_a_lab_host_that_is_distrusted_is_not_found_again(
+    host: LabHost, project: Project, kernel: Path
+) -> None:
+    running = lab.status(project)
+    host.distrust("its kernel stalled")
+    host.close()
+    with LabHost(project, kernel, "the kernel under test") as fresh:
+        assert fresh.boot_s > 0
+    replaced = lab.status(project)
+    assert running is not None and replaced is not None
+    assert replaced.pid != running.pid
+
+
 def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
     settings = LabSettings(idle_s=1)
     with LabHost(project, kernel, "the kernel under test", settings=settings) as host:

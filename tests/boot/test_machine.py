@@ -12,7 +12,15 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from support.machines import Boot
+from kvm.host import lab
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves, rundir
+from kvm.run.boot import Place, boot_built
+from kvm.run.conduct import Conduct
+from kvm.run.options import BootOptions
+from kvm.verdict.vocabulary import Reason
+from support.machines import LOST_HOSTS, Boot, Output
 
 pytestmark = pytest.mark.lab
 
@@ -29,6 +37,19 @@ def test_a_boot_passes_and_leaves_its_record(boot: Boot) -> None:
     assert record["guest"]["transport"] == "virtio"
     assert 0 < record["exits"]["total"] <= 800, record["exits"]
     assert {"spec.json", "console.log", "repeat"} <= {path.name for path in folder.iterdir()}
+
+
+def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project) -> None:
+    report = "<2>watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [kvm:1]"
+    say = ("sh", "-c", f"echo '{report}' > /dev/kmsg")
+    options = BootOptions(command=("sleep", "1"), host="lab", timeout_s=20.0).check()
+    with Progress(live=False) as progress:
+        both, place = halves.build(project, progress), Place(rundir.create(project.runs))
+        streams, conduct = Output().streams, Conduct(beside=(say,))
+        record = boot_built(project, both, options, progress, streams, place, conduct)
+    assert record.outcome.reason in (Reason.OK, *LOST_HOSTS), record
+    assert "soft lockup" in (place.run_dir / "host-console.log").read_text()
+    assert lab.status(project) is None
 
 
 def test_the_command_s_streams_and_code_come_apart(boot: Boot) -> None:

@@ -59,10 +59,16 @@ class Output:
 Boot = Callable[..., Run]
 
 
+def _host_was_lost(found: Run) -> bool:
+    outcome = found.record.outcome
+    stalled = outcome.reason is Reason.HANG and outcome.signature.startswith("host ")
+    return stalled or outcome.reason in LOST_HOSTS
+
+
 def on_a_host_that_lasts(once: Callable[[], Run]) -> Run:
     """What ``once`` finds; asked a second time, with a warning, where the lab host was lost."""
     found = once()
-    if found.record.outcome.reason in LOST_HOSTS:
+    if _host_was_lost(found):
         warnings.warn(f"the lab host was lost, booting again: {found}", stacklevel=3)
         found = once()
     return found

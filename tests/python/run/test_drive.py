@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from kvm.host.base import HostHung
 from kvm.run.drive import Control, Drive, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
@@ -179,7 +180,38 @@ def test_a_worker_that_ignores_a_stop_is_killed(
     script, _ = drive(session, silence_s=0.1)
     assert session.killed
     assert script.result is None
-    assert script.deadline is Deadline.SILENCE
+    assert (script.deadline, script.overdue) == (Deadline.SILENCE, True)
+
+
+def test_a_worker_is_seen_to_end_once_it_is_killed(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stuck(Script):
+        """Its host finds out after a while that it can't be ended."""
+
+        def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+            yield STARTED
+            while not self.killed:
+                yield None
+            yield None
+            raise HostHung("the lab host hangs")
+
+    monkeypatch.setattr("kvm.run.drive._RESULT_WAIT_S", 0.1)
+    with pytest.raises(HostHung):
+        drive(Stuck(), silence_s=0.1)
+
+
+def test_a_worker_that_never_ends_is_not_waited_for(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Immortal(Script):
+        def kill(self) -> None:
+            assert not self.exit_status
+
+    monkeypatch.setattr("kvm.run.drive._RESULT_WAIT_S", 0.1)
+    monkeypatch.setattr("kvm.run.drive._END_WAIT_S", 0.2)
+    script, _ = drive(Immortal(STARTED, 30), silence_s=0.1)
+    assert script.overdue
 
 
 def test_a_panic_without_a_reset_is_not_waited_for(

@@ -98,6 +98,9 @@ class Host(Protocol):
     def start_command(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> Command:
         """Start a command there and go on."""
 
+    def distrust(self, why: str) -> None:
+        """Let nobody find it again as it is, where another can be had."""
+
     def close(self) -> None:
         """End what this command started in the host, and let go of it."""
 

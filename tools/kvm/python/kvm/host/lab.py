@@ -211,6 +211,11 @@ class LabHost:
             self._instance.discard()
         return self._loss
 
+    def distrust(self, why: str) -> None:
+        """It is ended, and the next start boots a new one."""
+        self._say(f"{why}: the next machine gets a new lab host")
+        self.give_up(why)
+
     def forget(self, number: int) -> None:
         """A session is over."""
         self._sinks.pop(number, None)

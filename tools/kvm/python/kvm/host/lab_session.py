@@ -46,7 +46,7 @@ class LabSession:
         self.number = number
         self._host = host
         self._inbox = Inbox(run_dir)
-        self._killed = False
+        self._killed_at: float | None = None
 
     @property
     def exit_status(self) -> int | None:
@@ -60,12 +60,12 @@ class LabSession:
         """Checks now and then that the silence is the worker's and not its host's."""
         last = time.monotonic()
         for event in self._inbox.events(timeout_s):
-            quiet_s = time.monotonic() - last
-            if event is not None:
-                last = time.monotonic()
-            elif self._killed and quiet_s > _KILL_S:
+            now = time.monotonic()
+            if self._killed_at is not None and now > self._killed_at + _KILL_S:
                 raise self._host.give_up("a worker can't be killed")
-            elif quiet_s > _CHECK_EVERY_S:
+            if event is not None:
+                last = now
+            elif now > last + _CHECK_EVERY_S:
                 self._host.ping()
                 last = time.monotonic()
             yield event
@@ -75,7 +75,8 @@ class LabSession:
             self._host.post("input", session=self.number, data=json.dumps(message))
 
     def kill(self) -> None:
-        self._killed = True
+        if self._killed_at is None:
+            self._killed_at = time.monotonic()
         if self._inbox.exit_status is None:
             self._host.post("kill", session=self.number)
 

@@ -173,6 +173,9 @@ class NativeHost:
         self._commands.append(command)
         return command
 
+    def distrust(self, why: str) -> None:
+        """There is no other."""
+
     def close(self) -> None:
         for session in self._sessions:
             session.close()

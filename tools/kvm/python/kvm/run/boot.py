@@ -196,6 +196,7 @@ class _Run:
             if host.console:
                 (self.run_dir / "host-console.log").write_text(host.console)
             facts = observe.observation(attempt, self.options, self.halves, self.conduct.expected)
+            observe.look_after(host, facts)
             return attempt, judge(facts)
         finally:
             host.close()

@@ -24,6 +24,8 @@ Event = Mapping[str, Any]
 
 _GRACE_AFTER_DEATH_S = 3.0
 _RESULT_WAIT_S = 10.0
+# Longer than a lab host takes to find out that its kernel can't end a process.
+_END_WAIT_S = 40.0
 # A flooding guest's console is kept up to here; the verdict says how much was dropped.
 CONSOLE_LIMIT_BYTES = 16 << 20
 # How often deadlines are looked at, and, while somebody types, the keyboard.
@@ -53,6 +55,7 @@ class Transcript:
     worker_error: WorkerError | None = None
     deadline: Deadline | None = None
     deadline_s: float = 0.0
+    overdue: bool = False  # told to stop, the worker sent no result and was killed
     interrupted: str = ""  # who ended it before its time, in words
     console_bytes: int = 0
 
@@ -290,15 +293,16 @@ class Drive:
         return True
 
     def _in_time(self) -> bool:
-        """Enforce the deadlines; False when even the worker's result is overdue."""
+        """Enforce the deadlines; False when a killed worker's end is overdue too."""
         now = time.monotonic()
         if now < self._script_until:
             return True
         if self._stopping_at is not None:
-            if now < self._stopping_at + _RESULT_WAIT_S:
-                return True
-            self._session.kill()
-            return False
+            overdue_s = now - self._stopping_at - _RESULT_WAIT_S
+            if overdue_s >= 0 and not self.transcript.overdue:
+                self.transcript.overdue = True
+                self._session.kill()
+            return overdue_s < _END_WAIT_S
         if self._paused_at is not None:
             return True
         if self._dying_at is not None and now >= self._dying_at + _GRACE_AFTER_DEATH_S:

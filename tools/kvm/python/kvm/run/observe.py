@@ -84,7 +84,7 @@ def observation(
         stop_detail=result.get("detail", ""),
         registers=tuple(result.get("registers", ())),
         last_exits=tuple(result.get("last_exits", ())),
-        worker_status=session.exit_status if session is not None else None,
+        worker_status=worker_status(attempt),
         worker_error=script.worker_error,
         worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
         host_findings=parse_console(attempt.host.console),
@@ -100,6 +100,20 @@ def observation(
         expected=expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
+
+
+def worker_status(attempt: Attempt) -> int | None:
+    """How the worker ended; None where it did not, or where it was we who killed it."""
+    if attempt.session is None or attempt.script.overdue:
+        return None
+    return attempt.session.exit_status
+
+
+def look_after(host: Host, facts: Observation) -> None:
+    """A kernel that stalls has lost a processor or a lock: what runs on it next would tell
+    of that, and not of itself."""
+    if any(finding.reason is Reason.HANG for finding in facts.host_findings):
+        host.distrust("the host's kernel stalled")
 
 
 def went_astray(attempt: Attempt, host_kernel: SystemMap) -> bool:

@@ -73,10 +73,15 @@ def _host_panic(obs: Observation) -> Outcome | None:
 
 
 def _host_lost(obs: Observation) -> Outcome | None:
-    """The emulator under the lab host died without the kernel in it saying why."""
+    """The emulator under the lab host died, or hangs, without a panic of the kernel in it."""
     if not obs.host_lost:
         return None
-    return _error(Reason.INFRASTRUCTURE, f"lost the lab host: {obs.host_lost}")
+    return _error(
+        Reason.INFRASTRUCTURE,
+        f"lost the lab host: {obs.host_lost}",
+        *_reports(obs, obs.host_findings, source="host console"),
+        *evidence.tail(obs),
+    )
 
 
 def _setup_failed(obs: Observation) -> Outcome | None:

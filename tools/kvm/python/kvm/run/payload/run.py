@@ -101,7 +101,9 @@ class _Run:
                 attempt = self._session(host, files)
             if host.console:
                 (self.run_dir / "host-console.log").write_text(host.console)
-            return attempt, judge(self._observation(attempt))
+            facts = self._observation(attempt)
+            observe.look_after(host, facts)
+            return attempt, judge(facts)
         finally:
             host.close()
 
@@ -157,7 +159,7 @@ class _Run:
             stop_detail=result.get("detail", ""),
             registers=tuple(result.get("registers", ())),
             last_exits=tuple(result.get("last_exits", ())),
-            worker_status=session.exit_status if session is not None else None,
+            worker_status=observe.worker_status(attempt),
             worker_error=script.worker_error,
             worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
             host_findings=parse_console(attempt.host.console),
