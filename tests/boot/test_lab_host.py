@@ -86,6 +86,15 @@ def test_the_trees_kvm_is_there(host: LabHost) -> None:
     assert info["clocksource"] in ("tsc-early", "tsc")  # the former for its first second
 
 
+def test_nothing_that_is_started_runs_on_the_first_of_emulated_cpus(
+    host: LabHost, artifact: Path
+) -> None:
+    worker = next(event for event in _start(host, artifact, "hang").events() if event)
+    script = f"grep -h Cpus_allowed_list /proc/self/status /proc/{worker['pid']}/status"
+    said = host.run_command(("sh", "-c", script), timeout_s=30)[1]
+    assert [line.split()[1] for line in said.splitlines()] == ["1-2", "1-2"]
+
+
 def test_a_worker_runs_in_its_folder_of_the_share(host: LabHost, artifact: Path) -> None:
     session = _start(host, artifact, "end")
     assert [event["event"] for event in _all(session)] == ["started", "result"]

@@ -57,7 +57,18 @@ def test_a_comma_in_a_path_is_doubled_for_qemu() -> None:
 
 def test_sizes_reach_qemu() -> None:
     argv = _argv(replace(_MACHINE, cpus=3, memory_mib=4096))
-    assert (_option(argv, "-smp"), _option(argv, "-m")) == (["3"], ["4096M"])
+    assert (_option(argv, "-smp"), _option(argv, "-m")) == (["4"], ["4096M"])
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "cpus", "all_of_them"),
+    [(Accelerator.TCG, 2, "3"), (Accelerator.TCG, 1, "1"), (Accelerator.KVM, 2, "2")],
+)
+def test_one_of_several_emulated_cpus_runs_no_machine(
+    accelerator: Accelerator, cpus: int, all_of_them: str
+) -> None:
+    machine = replace(_MACHINE, accelerator=accelerator, cpus=cpus)
+    assert _option(_argv(machine), "-smp") == [all_of_them]
 
 
 def test_the_command_line_names_role_and_share_and_keeps_warnings() -> None:

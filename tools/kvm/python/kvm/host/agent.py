@@ -152,7 +152,7 @@ class Agent:
             clocksource = stream.read().strip()
         return {
             "kvm": os.access("/dev/kvm", os.R_OK | os.W_OK),
-            "cpus": os.cpu_count(),
+            "cpus": len(os.sched_getaffinity(0)),
             "memory_mib": memory >> 20,
             "release": os.uname().release,
             "clocksource": clocksource,

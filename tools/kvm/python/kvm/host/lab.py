@@ -34,7 +34,7 @@ from kvm.host.instance import (
     slots,
 )
 from kvm.host.lab_session import LabCommand, LabSession, Sink
-from kvm.host.qemu import Accelerator, LabMachine, config_hz
+from kvm.host.qemu import Accelerator, LabMachine, config_hz, spared_cpus
 from kvm.host.tsc import tsc_khz
 from kvm.lock import holder, locked
 from kvm.process import CommandError
@@ -48,7 +48,7 @@ _AGENT_MODULES = ("agent", "launch", "port", "sessions", "zygote")
 
 @dataclass(frozen=True, slots=True)
 class LabSettings:
-    """What a user may choose about lab hosts."""
+    """What a user may choose about lab hosts. ``cpus`` are those that things run on."""
 
     memory_mib: int = 2048
     cpus: int = 2
@@ -366,9 +366,11 @@ def statuses(project: Project) -> tuple[LabStatus, ...]:
 
 
 def _machine(project: Project, kernel: Path, settings: LabSettings, plan: Path) -> LabMachine:
+    spared = spared_cpus(settings.accelerator, settings.cpus)
+    argv = _agent_argv(project, settings.idle_s, plan, spared)
     machine = LabMachine(
         kernel=kernel,
-        initrd=build_initramfs(project, agent_argv=_agent_argv(project, settings.idle_s, plan)),
+        initrd=build_initramfs(project, agent_argv=argv),
         share=project.build,
         accelerator=settings.accelerator,
         cpus=settings.cpus,
@@ -381,7 +383,7 @@ def _machine(project: Project, kernel: Path, settings: LabSettings, plan: Path) 
     return machine
 
 
-def _agent_argv(project: Project, idle_s: float, plan: Path) -> tuple[str, ...]:
+def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
     """The real interpreter rather than a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
     sources = b"".join((here / f"{name}.py").read_bytes() for name in _AGENT_MODULES)
@@ -389,5 +391,5 @@ def _agent_argv(project: Project, idle_s: float, plan: Path) -> tuple[str, ...]:
     name = f"agent {hashlib.sha256(sources).hexdigest()}"
     agent_bundle = bundle.make_bundle(project.cache, name, modules, here.parents[1])
     python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan)
+    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan, spared)
     return tuple(str(word) for word in words)

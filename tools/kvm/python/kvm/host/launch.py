@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Starts a lab host's agent from a bundle: one file that holds all its modules, compiled.
 
-Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS PLAN``.
+Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS PLAN SPARED``.
 There every file looked for, found or read is a round trip to the developer's machine and
 costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
 extension modules are and which optional modules don't exist. Imports next to nothing.
@@ -9,6 +9,9 @@ extension modules are and which optional modules don't exist. Imports next to no
 PLAN is a file that says what will be wanted first, a line each: the VMM's folder, its
 bundle (or nothing), then files to have read by then; those a child reads meanwhile,
 because the lab host's other CPU is idle.
+
+SPARED is how many of the lab host's CPUs, from 0 on, neither the agent nor anything it
+starts may run on (``qemu.LabMachine``).
 """
 
 from __future__ import annotations
@@ -92,7 +95,8 @@ class _LazyModule(ModuleType):
         return getattr(self, name)
 
 
-def main(bundle: str, idle_s: str, plan: str) -> int:
+def main(bundle: str, idle_s: str, plan: str, spared: str) -> int:
+    posix.sched_setaffinity(0, posix.sched_getaffinity(0) - set(range(int(spared))))
     wanted = _read_plan(plan)
     if len(wanted) > 2:
         _read_ahead(wanted[2:])
@@ -127,4 +131,4 @@ def _read_ahead(paths: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4]))
+    sys.exit(main(*sys.argv[1:5]))

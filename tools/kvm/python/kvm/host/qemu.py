@@ -34,6 +34,7 @@ class Accelerator(Enum):
 class LabMachine:
     """All that decides about a lab host's machine.
 
+    ``cpus`` are those that run what is started in it (see ``spared_cpus``).
     ``share`` is the folder that both sides write, at the same path in the lab host.
     ``devices`` are PCI devices for machines to be given, in the words of QEMU's -device.
     ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
@@ -124,7 +125,12 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
         BINARY,
         *_board(machine),
         *_processor(machine),
-        *("-smp", str(machine.cpus), "-m", f"{machine.memory_mib}M"),
+        *(
+            "-smp",
+            str(machine.cpus + spared_cpus(machine.accelerator, machine.cpus)),
+            "-m",
+            f"{machine.memory_mib}M",
+        ),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-nographic"),
         *("-chardev", f"file,id=console,path={_value(console)}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=agent,path={_value(socket)},server=on,wait=off"),
@@ -135,6 +141,17 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", kernel_cmdline(machine)),
     )
+
+
+def spared_cpus(accelerator: Accelerator, cpus: int) -> int:
+    """How many CPUs, from 0 on, no virtual machine may run on in a lab host of this many others.
+
+    Emulated x86 CPUs that load their FPU's registers write to a word of CPU 0's, unlocked, that
+    says among other things whether it is in a guest, with nested pages, and may be interrupted
+    (QEMU's ``cpu_clear_ignne``). What CPU 0 wrote there meanwhile is lost, and with it the guest
+    or the host that runs on it. One CPU alone is safe: nobody else writes.
+    """
+    return 1 if accelerator is Accelerator.TCG and cpus > 1 else 0
 
 
 def _processor(machine: LabMachine) -> tuple[str, ...]:
