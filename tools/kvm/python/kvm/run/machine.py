@@ -18,8 +18,7 @@ _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
 _IN_TREE = "earlyprintk=debugport,keep console=ttynull"
 # A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI tells it that
-# there is no keyboard. QEMU 7.2 may run code it translated for another address of the same page,
-# which KASLR makes likely: without nokaslr one boot in five or so went astray in a lab host.
+# there is no keyboard. Without KASLR what it reports are the addresses of its System.map.
 _STOCK = "earlyprintk=ttyS0 console=ttyS0 nokaslr"
 # Where the user has the console's line, all of the console is there, and only once.
 _USER_S = "earlyprintk=ttyS0 console=ttyS0"
