@@ -2,9 +2,14 @@
 #include "pci/msix.hpp"
 
 #include <doctest/doctest.h>
+#include <sys/eventfd.h>
 
 #include <array>
+#include <chrono>
+#include <thread>
 
+#include "base/event_loop.hpp"
+#include "base/event_source.hpp"
 #include "mock_function.hpp"
 
 namespace vmm::test {
@@ -29,6 +34,37 @@ struct Fixture {
     set(vector * 16 + 4, static_cast<uint32_t>(address >> 32));
     set(vector * 16 + 8, data);
     set(vector * 16 + 12, control);
+  }
+};
+
+// Vector 2 has a source of its own.
+struct WiredFixture : Fixture {
+  base::EventLoop loop;
+  base::EventSource source{loop, [this] { table.raise(2); }};
+
+  WiredFixture() {
+    table.set_control(PCI_MSIX_FLAGS_ENABLE);
+    table.wire(2, source);
+  }
+  ~WiredFixture() { table.unwire(source); }
+
+  void write() const { REQUIRE(eventfd_write(source.fd(), 1) == 0); }
+  // Whoever it was passed to would read it; nobody here does.
+  bool unread() const {
+    eventfd_t count = 0;
+    return eventfd_read(source.fd(), &count) == 0;
+  }
+  bool becomes_pending() {
+    for (int tries = 0; tries < 5000; ++tries) {
+      if (get(pci::MsixTable::kPendingOffset) == 1U << 2) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
+  }
+  Sent passed() const {
+    Sent all;
+    for (const auto& [fd, message] : messages.passed) all.push_back(message);
+    return all;
   }
 };
 
@@ -103,6 +139,62 @@ TEST_CASE_FIXTURE(Fixture, "past the vectors there is nothing, and pending bits 
   CHECK(get(pci::MsixTable::kSizeBytes - 4) == 0);
   set(12, 0xffffffff);
   CHECK(get(12) == PCI_MSIX_ENTRY_CTRL_MASKBIT);
+}
+
+TEST_CASE_FIXTURE(WiredFixture,
+                  "a wired vector's messages are passed on while the guest has them") {
+  CHECK(passed().empty());
+  set_up(2, 0xfee01000, 0x4051);
+  CHECK(passed() == Sent{{0xfee01000, 0x4051}});
+  write();
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  CHECK(unread());
+  CHECK(messages.sent.empty());
+  table.set_control(0);
+  CHECK(passed().empty());
+}
+
+TEST_CASE_FIXTURE(WiredFixture, "what a wired vector's source says while masked is pending") {
+  set_up(2, 0xfee01000, 0x4051);
+  SUBCASE("by its own mask") { set(2 * 16 + 12, PCI_MSIX_ENTRY_CTRL_MASKBIT); }
+  SUBCASE("by the function's") {
+    table.set_control(PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+  }
+  CHECK(passed().empty());
+  write();
+  CHECK(becomes_pending());
+  CHECK(messages.sent.empty());
+  set(2 * 16 + 12, 0);
+  table.set_control(PCI_MSIX_FLAGS_ENABLE);
+  CHECK(messages.sent == Sent{{0xfee01000, 0x4051}});
+  CHECK(passed() == Sent{{0xfee01000, 0x4051}});
+}
+
+TEST_CASE_FIXTURE(WiredFixture, "a wired vector follows its message") {
+  set_up(2, 0xfee01000, 0x4051);
+  set(2 * 16, 0xfee02000);
+  CHECK(passed() == Sent{{0xfee02000, 0x4051}});
+  set(2 * 16 + 8, 0x4061);
+  CHECK(passed() == Sent{{0xfee02000, 0x4061}});
+}
+
+TEST_CASE_FIXTURE(WiredFixture, "a vector may have several sources") {
+  base::EventSource other(loop, [this] { table.raise(2); });
+  set_up(2, 0xfee01000, 0x4051);
+  table.wire(2, other);
+  CHECK(passed() == Sent{{0xfee01000, 0x4051}, {0xfee01000, 0x4051}});
+  table.unwire(other);
+  CHECK(passed().size() == 1);
+}
+
+TEST_CASE_FIXTURE(WiredFixture, "where messages cannot be passed on they are sent from here") {
+  messages.takes = false;
+  set_up(2, 0xfee01000, 0x4051);
+  set(2 * 16 + 12, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+  write();
+  CHECK(becomes_pending());
+  set(2 * 16 + 12, 0);
+  CHECK(messages.sent == Sent{{0xfee01000, 0x4051}});
 }
 
 }  // namespace vmm::test

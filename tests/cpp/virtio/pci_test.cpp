@@ -4,6 +4,11 @@
 #include <doctest/doctest.h>
 #include <linux/virtio_ids.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "base/event_loop.hpp"
 #include "guest_driver.hpp"
 #include "virtio/device/rng.hpp"
 
@@ -37,6 +42,34 @@ struct Fixture {
     pci.notify(0);
     return driver.take_used(0).has_value();
   }
+};
+
+// One queue, of whose used buffers somebody else tells.
+class Served final : public virtio::Device {
+ public:
+  explicit Served(base::EventLoop& loop)
+      : source_(loop, [this] {
+          if (auto* interrupt = interrupt_.load()) interrupt->queue_used(0);
+        }) {}
+
+  uint32_t type() const override { return VIRTIO_ID_RNG; }
+  uint64_t features() const override { return 0; }
+  std::span<const uint16_t> queue_max_sizes() const override { return kSizes; }
+  void read_config(uint64_t, std::span<std::byte> data) const override {
+    std::ranges::fill(data, std::byte{0});
+  }
+  void write_config(uint64_t, std::span<const std::byte>) override {}
+  uint32_t config_generation() const override { return 0; }
+  void activate(virtio::Activation activation) override { interrupt_ = activation.interrupt; }
+  void notify(uint16_t) override {}
+  void stop_queue(uint16_t) override {}
+  void reset() override { interrupt_ = nullptr; }
+  base::EventSource* used_source(uint16_t) override { return &source_; }
+
+ private:
+  static constexpr std::array<uint16_t, 1> kSizes = {8};
+  std::atomic<virtio::Interrupt*> interrupt_ = nullptr;
+  base::EventSource source_;
 };
 
 }  // namespace
@@ -117,6 +150,25 @@ TEST_CASE_FIXTURE(Fixture, "pci: a used buffer is the message of its queue's vec
   pci.set<uint16_t>(VIRTIO_PCI_COMMON_Q_MSIX, VIRTIO_MSI_NO_VECTOR);
   CHECK(serves());
   CHECK(pci.messages().sent.size() == 1);
+}
+
+TEST_CASE("pci: who tells of used buffers is wired to the vector of the queue") {
+  base::EventLoop loop;
+  Served served(loop);
+  GuestDriver driver(served, Transport::kPci, Rings::kSplit);
+  auto& pci = static_cast<PciRegisters&>(driver.registers());
+  const auto& passed = pci.messages().passed;
+  const int source = served.used_source(0)->fd();
+  CHECK(passed.empty());
+  REQUIRE(driver.start(1));
+  REQUIRE(passed.contains(source));
+  CHECK(passed.at(source) == std::pair<uint64_t, uint32_t>{0xfee00000, 1});
+  SUBCASE("until the driver takes the vector away") {
+    pci.select_queue(0);
+    pci.set<uint16_t>(VIRTIO_PCI_COMMON_Q_MSIX, VIRTIO_MSI_NO_VECTOR);
+  }
+  SUBCASE("until it resets the device") { pci.set<uint8_t>(VIRTIO_PCI_COMMON_STATUS, 0); }
+  CHECK(passed.empty());
 }
 
 TEST_CASE_FIXTURE(Fixture, "pci: a fault is the message of the configuration's vector") {

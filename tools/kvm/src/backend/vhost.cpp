@@ -2,7 +2,6 @@
 #include "backend/vhost.hpp"
 
 #include <fcntl.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 
@@ -33,21 +32,6 @@ base::UniqueFd make_event() {
 
 }  // namespace
 
-// An eventfd that vhost writes and the loop reads.
-struct Vhost::Line {
-  Line(base::EventLoop& event_loop, std::function<void(uint16_t)> tell, uint16_t ring)
-      : loop(event_loop), event(make_event()) {
-    loop.add(event.get(), EPOLLIN, [this, tell = std::move(tell), ring](uint32_t) {
-      eventfd_t count;
-      if (eventfd_read(event.get(), &count) == 0) tell(ring);
-    });
-  }
-  ~Line() { loop.remove(event.get()); }
-
-  base::EventLoop& loop;
-  const base::UniqueFd event;
-};
-
 Vhost::Vhost(base::EventLoop& loop, const memory::GuestMemory& memory, const std::string& path,
              uint16_t rings, Events events)
     : loop_(loop), memory_(memory), file_(open_device(path)) {
@@ -61,10 +45,12 @@ Vhost::Vhost(base::EventLoop& loop, const memory::GuestMemory& memory, const std
     };
     kicks_.push_back(make_event());
     connect(VHOST_SET_VRING_KICK, "VHOST_SET_VRING_KICK", kicks_.back().get());
-    lines_.push_back(std::make_unique<Line>(loop_, events.used, ring));
-    connect(VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", lines_.back()->event.get());
-    lines_.push_back(std::make_unique<Line>(loop_, events.broken, ring));
-    connect(VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", lines_.back()->event.get());
+    const auto add_line = [&](const std::function<void(uint16_t)>& tell) {
+      lines_.push_back(std::make_unique<base::EventSource>(loop_, [tell, ring] { tell(ring); }));
+      return lines_.back()->fd();
+    };
+    connect(VHOST_SET_VRING_CALL, "VHOST_SET_VRING_CALL", add_line(events.used));
+    connect(VHOST_SET_VRING_ERR, "VHOST_SET_VRING_ERR", add_line(events.broken));
   }
 }
 

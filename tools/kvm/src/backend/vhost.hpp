@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/event_loop.hpp"
+#include "base/event_source.hpp"
 #include "base/unique_fd.hpp"
 #include "memory/guest_memory.hpp"
 
@@ -57,8 +58,11 @@ class Vhost {
   // An eventfd whose writing is the same.
   int kick_fd(uint16_t ring) const { return kicks_[ring].get(); }
 
+  // What becomes Events::used, for somebody else to take.
+  base::EventSource& used(uint16_t ring) { return *lines_[ring * kLinesPerRing]; }
+
  private:
-  struct Line;
+  static constexpr size_t kLinesPerRing = 2;  // used, and broken
 
   void share_memory();
 
@@ -67,7 +71,7 @@ class Vhost {
   const base::UniqueFd file_;
   uint64_t features_ = 0;
   std::vector<base::UniqueFd> kicks_;
-  std::vector<std::unique_ptr<Line>> lines_;  // last: their callbacks end first
+  std::vector<std::unique_ptr<base::EventSource>> lines_;  // last: their callbacks end first
 };
 
 }  // namespace vmm::backend

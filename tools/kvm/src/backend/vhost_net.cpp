@@ -89,4 +89,8 @@ int VhostNet::kick_fd(uint16_t queue) const {
   return pairs_[queue / kRings]->vhost.kick_fd(ring_of(queue));
 }
 
+base::EventSource& VhostNet::used(uint16_t queue) {
+  return pairs_[queue / kRings]->vhost.used(ring_of(queue));
+}
+
 }  // namespace vmm::backend

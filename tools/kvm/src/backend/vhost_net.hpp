@@ -42,6 +42,7 @@ class VhostNet {
   bool running(uint16_t queue) const;
   void kick(uint16_t queue);
   int kick_fd(uint16_t queue) const;
+  base::EventSource& used(uint16_t queue);
 
  private:
   struct Pair;

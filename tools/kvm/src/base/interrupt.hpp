@@ -21,6 +21,12 @@ struct MessageInterrupt {
 
   // A write of `data` to `address`, both as the guest chose them; what is no interrupt is ignored.
   virtual void signal(uint64_t address, uint32_t data) = 0;
+
+  // Until drop(), what is written to this eventfd is such a message, and nobody else reads it.
+  // False where that can't be; nothing has changed then.
+  virtual bool pass(int event_fd, uint64_t address, uint32_t data) = 0;
+  // Once it returns, no message comes of what is written; what nobody has read is there still.
+  virtual void drop(int event_fd) = 0;
 };
 
 }  // namespace vmm::base

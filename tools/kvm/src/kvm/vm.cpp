@@ -4,6 +4,7 @@
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
 
+#include <algorithm>
 #include <cassert>
 #include <cerrno>
 #include <cstddef>
@@ -33,6 +34,44 @@ kvm_userspace_memory_region describe(uint32_t slot, const memory::Region& region
   return description;
 }
 
+kvm_irq_routing_entry describe(const MessageRoute& route) {
+  kvm_irq_routing_entry entry{};
+  entry.gsi = route.gsi;
+  entry.type = KVM_IRQ_ROUTING_MSI;
+  entry.u.msi.address_lo = static_cast<uint32_t>(route.address);
+  entry.u.msi.address_hi = static_cast<uint32_t>(route.address >> 32);
+  entry.u.msi.data = route.data;
+  return entry;
+}
+
+kvm_irq_routing_entry pin_of(uint32_t gsi, uint32_t chip, uint32_t pin) {
+  kvm_irq_routing_entry entry{};
+  entry.gsi = gsi;
+  entry.type = KVM_IRQ_ROUTING_IRQCHIP;
+  entry.u.irqchip.irqchip = chip;
+  entry.u.irqchip.pin = pin;
+  return entry;
+}
+
+// Where lines lead in a VM whose routes nobody has set (arch/x86/kvm/irq_comm.c, default_routing):
+// each to its pin of the IOAPIC, and the first to the PICs' as well.
+void add_pins(std::vector<kvm_irq_routing_entry>& entries) {
+  constexpr uint32_t kPicPins = 8;
+  for (uint32_t gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; ++gsi) {
+    entries.push_back(pin_of(gsi, KVM_IRQCHIP_IOAPIC, gsi));
+    if (gsi >= 2 * kPicPins) continue;
+    const uint32_t pic = gsi < kPicPins ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE;
+    entries.push_back(pin_of(gsi, pic, gsi % kPicPins));
+  }
+}
+
+kvm_irqfd describe_irqfd(uint32_t gsi, int event_fd) {
+  kvm_irqfd description{};
+  description.fd = static_cast<uint32_t>(event_fd);
+  description.gsi = gsi;
+  return description;
+}
+
 kvm_ioeventfd describe(const Doorbell& doorbell) {
   kvm_ioeventfd description{};
   description.addr = doorbell.address;
@@ -56,6 +95,7 @@ void Vm::set_reserved_pages(uint64_t identity_map, uint64_t tss) {
 
 void Vm::create_irqchip() {
   base::check(ioctl(fd(), KVM_CREATE_IRQCHIP, 0), "KVM_CREATE_IRQCHIP");
+  has_chip_ = true;
 }
 
 void Vm::create_pit() {
@@ -71,24 +111,17 @@ void Vm::create_split_irqchip(uint32_t pins) {
   base::check(ioctl(fd(), KVM_ENABLE_CAP, &capability), "KVM_CAP_SPLIT_IRQCHIP");
 }
 
-void Vm::set_routes(std::span<const MessageRoute> routes) {
+bool Vm::set_routes(std::span<const MessageRoute> routes) {
+  std::vector<kvm_irq_routing_entry> entries;
+  if (has_chip_) add_pins(entries);
+  for (const MessageRoute& route : routes) entries.push_back(describe(route));
   // struct kvm_irq_routing ends in a flexible array, which ISO C++ cannot have.
-  std::vector<std::byte> storage(sizeof(kvm_irq_routing) +
-                                 routes.size() * sizeof(kvm_irq_routing_entry));
+  const auto bytes = std::as_bytes(std::span(entries));
+  std::vector<std::byte> storage(sizeof(kvm_irq_routing) + bytes.size());
   auto* table = new (storage.data()) kvm_irq_routing{};
-  table->nr = static_cast<uint32_t>(routes.size());
-  std::byte* place = storage.data() + sizeof(kvm_irq_routing);
-  for (const MessageRoute& route : routes) {
-    kvm_irq_routing_entry entry{};
-    entry.gsi = route.gsi;
-    entry.type = KVM_IRQ_ROUTING_MSI;
-    entry.u.msi.address_lo = static_cast<uint32_t>(route.address);
-    entry.u.msi.address_hi = static_cast<uint32_t>(route.address >> 32);
-    entry.u.msi.data = route.data;
-    std::memcpy(place, &entry, sizeof entry);
-    place += sizeof entry;
-  }
-  base::check(ioctl(fd(), KVM_SET_GSI_ROUTING, table), "KVM_SET_GSI_ROUTING");
+  table->nr = static_cast<uint32_t>(entries.size());
+  std::ranges::copy(bytes, storage.begin() + sizeof(kvm_irq_routing));
+  return ioctl(fd(), KVM_SET_GSI_ROUTING, table) == 0;
 }
 
 void Vm::add_memory(uint32_t slot, const memory::Region& region) {
@@ -124,10 +157,20 @@ void Vm::remove_memory(uint32_t slot) {
 }
 
 void Vm::add_irqfd(uint32_t gsi, int event_fd) {
-  kvm_irqfd description{};
-  description.fd = static_cast<uint32_t>(event_fd);
-  description.gsi = gsi;
-  base::check(ioctl(fd(), KVM_IRQFD, &description), "KVM_IRQFD");
+  if (!try_add_irqfd(gsi, event_fd)) throw base::SystemError("KVM_IRQFD", errno);
+}
+
+bool Vm::try_add_irqfd(uint32_t gsi, int event_fd) {
+  const auto description = describe_irqfd(gsi, event_fd);
+  return ioctl(fd(), KVM_IRQFD, &description) == 0;
+}
+
+void Vm::remove_irqfd(uint32_t gsi, int event_fd) {
+  auto description = describe_irqfd(gsi, event_fd);
+  description.flags = KVM_IRQFD_FLAG_DEASSIGN;
+  const bool removed = ioctl(fd(), KVM_IRQFD, &description) == 0;
+  assert(removed);
+  static_cast<void>(removed);
 }
 
 bool Vm::add_doorbell(const Doorbell& doorbell) {

@@ -32,8 +32,10 @@ class Vm {
   // Local APICs in the kernel alone; the first `pins` lines are those of an IOAPIC elsewhere.
   // Throws SystemError when this KVM cannot.
   void create_split_irqchip(uint32_t pins);
-  // What those lines send from now on, on any thread; a line without a route sends nothing.
-  void set_routes(std::span<const MessageRoute> routes);
+  // What lines send from now on, on any thread; a line without a route sends nothing. With an
+  // IOAPIC and PICs in the kernel their pins lead there besides. False when this KVM cannot, and
+  // nothing has changed.
+  bool set_routes(std::span<const MessageRoute> routes);
 
   void add_memory(uint32_t slot, const memory::Region& region);
   // For memory that comes and goes while the machine runs, on any thread. False, and nothing is
@@ -45,8 +47,11 @@ class Vm {
   std::vector<uint64_t> dirty_pages(uint32_t slot, uint64_t pages);
   void remove_memory(uint32_t slot);
 
-  // A write to `event_fd` pulses the line.
+  // A write to `event_fd` pulses the line, until it is removed. Any thread; trying is false when
+  // this KVM cannot.
   void add_irqfd(uint32_t gsi, int event_fd);
+  bool try_add_irqfd(uint32_t gsi, int event_fd);
+  void remove_irqfd(uint32_t gsi, int event_fd);
 
   // While a doorbell is there its writes are no exits. Any thread; false, and they stay exits, when
   // this KVM cannot or another doorbell is in the way. Removing takes the same.
@@ -72,6 +77,7 @@ class Vm {
  private:
   const Kvm& kvm_;
   base::UniqueFd fd_;
+  bool has_chip_ = false;  // PICs and IOAPIC in the kernel
 };
 
 }  // namespace vmm::kvm

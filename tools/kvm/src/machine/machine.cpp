@@ -67,6 +67,7 @@ Machine::Machine(MachineConfig config)
       memory_(config_.memory_mib * layout::kMiB,
               config_.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous),
       vm_(kvm_),
+      routes_(vm_),
       stopping_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       console_output_(console_link_.device_end.get(), stopping_event_.get()),
@@ -128,7 +129,7 @@ void Machine::create_interrupt_controllers() {
   if (kvm_.check_extension(kvm::Capability::kSplitIrqchip) == 0) {
     throw base::ConfigError("split_irqchip: this KVM has no KVM_CAP_SPLIT_IRQCHIP; leave it out");
   }
-  split_irqchip_ = std::make_unique<SplitIrqchip>(buses_, vm_);
+  split_irqchip_ = std::make_unique<SplitIrqchip>(buses_, vm_, routes_);
 }
 
 void Machine::set_line(uint32_t gsi, bool level) {
@@ -160,7 +161,8 @@ void Machine::attach_ports() {
       throw base::ConfigError("transport pci: this KVM has no KVM_CAP_SIGNAL_MSI; use mmio");
     }
     const memory::Region& low = memory_.regions().front();
-    pci_ = std::make_unique<PciBus>(vm_, buses_, reset_control_, low.start.value + low.length);
+    pci_ = std::make_unique<PciBus>(vm_, routes_, buses_, reset_control_,
+                                    low.start.value + low.length);
   } else {
     ports.attach(layout::kPortReset, 1, reset_control_, "reset");
   }

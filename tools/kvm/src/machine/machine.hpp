@@ -41,6 +41,7 @@
 #include "machine/output_pipe.hpp"
 #include "machine/pause.hpp"
 #include "machine/pci_bus.hpp"
+#include "machine/routes.hpp"
 #include "machine/serial_input.hpp"
 #include "machine/serial_lines.hpp"
 #include "machine/split_irqchip.hpp"
@@ -157,6 +158,7 @@ class Machine : private devices::PowerControl, private RunControl {
   kvm::Kvm kvm_;
   memory::GuestMemory memory_;  // outlives the VM that maps it
   kvm::Vm vm_;
+  Routes routes_;
   BootPoint boot_point_;
   uint64_t load_ns_ = 0;
 

@@ -6,23 +6,14 @@
 #pragma once
 
 #include "arch/x86_64/layout.hpp"
-#include "base/interrupt.hpp"
 #include "kvm/vm.hpp"
 #include "machine/dispatch.hpp"
+#include "machine/routes.hpp"
+#include "machine/vm_messages.hpp"
 #include "pci/config_access.hpp"
 #include "pci/root.hpp"
 
 namespace vmm::machine {
-
-// Any thread: KVM takes a message as a whole.
-class VmMessages final : public base::MessageInterrupt {
- public:
-  explicit VmMessages(kvm::Vm& vm) : vm_(vm) {}
-  void signal(uint64_t address, uint32_t data) override { vm_.signal_msi(address, data); }
-
- private:
-  kvm::Vm& vm_;
-};
 
 struct PciBus {
   static_assert(pci::Ecam::kSizeBytes == arch::layout::kPciEcamBytes);
@@ -32,8 +23,8 @@ struct PciBus {
   static constexpr const char* kWindowName = "pci-window";
 
   // `ram_end` is where RAM below 4 GiB ends. A machine with PCI has no virtio-mmio in the way.
-  PciBus(kvm::Vm& vm, Buses& buses, bus::Device& reset_control, uint64_t ram_end)
-      : messages(vm),
+  PciBus(kvm::Vm& vm, Routes& routes, Buses& buses, bus::Device& reset_control, uint64_t ram_end)
+      : messages(vm, routes),
         root(ram_end, arch::layout::kPciEcam - ram_end, arch::layout::kPciWindow),
         ports(root, reset_control),
         ecam(root) {

@@ -5,18 +5,21 @@
 // made before the first vCPU.
 #pragma once
 
+#include <utility>
 #include <vector>
 
 #include "arch/x86_64/layout.hpp"
 #include "devices/io_apic.hpp"
 #include "kvm/vm.hpp"
 #include "machine/dispatch.hpp"
+#include "machine/routes.hpp"
 
 namespace vmm::machine {
 
 class SplitIrqchip : private devices::IoApic::Output {
  public:
-  SplitIrqchip(Buses& buses, kvm::Vm& vm) : vm_(vm), io_apic_(*this) {
+  SplitIrqchip(Buses& buses, kvm::Vm& vm, Routes& routes)
+      : vm_(vm), routes_(routes), io_apic_(*this) {
     vm_.create_split_irqchip(devices::IoApic::kPins);
     buses.mmio.attach(arch::layout::kIoApic, devices::IoApic::kSizeBytes, io_apic_, "ioapic");
     buses.io_apic = &io_apic_;
@@ -30,12 +33,13 @@ class SplitIrqchip : private devices::IoApic::Output {
     for (uint32_t pin = 0; pin < routes.size(); ++pin) {
       if (routes[pin]) given.push_back({pin, routes[pin]->address, routes[pin]->data});
     }
-    vm_.set_routes(given);
+    routes_.set_pins(std::move(given));
   }
 
   void deliver(uint32_t pin) override { vm_.set_line(pin, true); }
 
   kvm::Vm& vm_;
+  Routes& routes_;
   devices::IoApic io_apic_;
 };
 

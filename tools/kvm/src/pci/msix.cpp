@@ -74,27 +74,33 @@ void MsixTable::write_word(uint64_t offset, uint32_t value) {
   const uint64_t vector = offset / PCI_MSIX_ENTRY_SIZE;
   if (vector >= entries_.size()) return;  // the pending bits, too, are read-only
   Entry& entry = entries_[vector];
+  take_back(static_cast<uint16_t>(vector));
   switch (offset % PCI_MSIX_ENTRY_SIZE) {
     case PCI_MSIX_ENTRY_LOWER_ADDR:
       entry.address = (entry.address & ~0xffffffffULL) | value;
-      return;
+      break;
     case PCI_MSIX_ENTRY_UPPER_ADDR:
       entry.address = (entry.address & 0xffffffffULL) | uint64_t{value} << 32;
-      return;
+      break;
     case PCI_MSIX_ENTRY_DATA:
       entry.data = value;
-      return;
+      break;
     default:
       entry.control = value & PCI_MSIX_ENTRY_CTRL_MASKBIT;
       send_pending(entry);
   }
+  pass_on(static_cast<uint16_t>(vector));
 }
 
 void MsixTable::set_control(uint16_t control) {
   const std::lock_guard lock(mutex_);
   enabled_ = (control & PCI_MSIX_FLAGS_ENABLE) != 0;
   all_masked_ = (control & PCI_MSIX_FLAGS_MASKALL) != 0;
-  for (Entry& entry : entries_) send_pending(entry);
+  for (uint16_t vector = 0; vector < vectors(); ++vector) {
+    if (masked(entries_[vector])) take_back(vector);
+    send_pending(entries_[vector]);
+    pass_on(vector);
+  }
 }
 
 void MsixTable::raise(uint16_t vector) {
@@ -103,6 +109,45 @@ void MsixTable::raise(uint16_t vector) {
   if (!enabled_) return;
   entries_[vector].pending = true;
   send_pending(entries_[vector]);
+}
+
+void MsixTable::wire(uint16_t vector, base::EventSource& source) {
+  const std::lock_guard lock(mutex_);
+  assert(vector < entries_.size());
+  wires_.push_back({&source, vector});
+  pass_on(vector);
+}
+
+void MsixTable::unwire(base::EventSource& source) {
+  const std::lock_guard lock(mutex_);
+  const auto wire = std::ranges::find(wires_, &source, &Wire::source);
+  if (wire == wires_.end()) return;
+  take_back(*wire);
+  wires_.erase(wire);
+}
+
+// The owner listens again before the messages end: of what comes in between nothing is lost.
+void MsixTable::take_back(Wire& wire) {
+  if (!wire.passed) return;
+  wire.passed = false;
+  wire.source->take_back();
+  messages_.drop(wire.source->fd());
+}
+
+void MsixTable::take_back(uint16_t vector) {
+  for (Wire& wire : wires_) {
+    if (wire.vector == vector) take_back(wire);
+  }
+}
+
+void MsixTable::pass_on(uint16_t vector) {
+  const Entry& entry = entries_[vector];
+  if (masked(entry)) return;
+  for (Wire& wire : wires_) {
+    if (wire.vector != vector || wire.passed) continue;
+    wire.passed = messages_.pass(wire.source->fd(), entry.address, entry.data);
+    if (wire.passed) wire.source->pass_on();
+  }
 }
 
 bool MsixTable::masked(const Entry& entry) const {

@@ -5,6 +5,10 @@
 // and passes on the capability's control word; raise() may be called on any thread, under a
 // device's mutex: its own mutex is held while the message is sent and never while a device is
 // called.
+//
+// A vector that an eventfd raises may be wired to it: while the guest will have its messages, they
+// come from whoever makes them without a thread of ours. Masked, the eventfd is its owner's again,
+// who calls raise(), and the vector is pending.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +17,7 @@
 #include <span>
 #include <vector>
 
+#include "base/event_source.hpp"
 #include "base/interrupt.hpp"
 #include "bus/device.hpp"
 
@@ -38,6 +43,11 @@ class MsixTable final : public bus::Device {
   // `vector` is one of the table's. Without MSI-X, which the guest has to switch on, nothing.
   void raise(uint16_t vector);
 
+  // `source`, which is wired to no vector and whose owner calls raise(), raises `vector`. It stays
+  // until unwire(); a source that goes before the table is unwired first.
+  void wire(uint16_t vector, base::EventSource& source);
+  void unwire(base::EventSource& source);
+
  private:
   struct Entry {
     uint64_t address = 0;
@@ -46,14 +56,24 @@ class MsixTable final : public bus::Device {
     bool pending = false;
   };
 
+  struct Wire {
+    base::EventSource* source;
+    uint16_t vector;
+    bool passed = false;  // its messages are not ours to send
+  };
+
   uint32_t read_word(uint64_t offset) const;
   void write_word(uint64_t offset, uint32_t value);
   bool masked(const Entry& entry) const;
   void send_pending(Entry& entry);
+  void take_back(Wire& wire);
+  void take_back(uint16_t vector);
+  void pass_on(uint16_t vector);
 
   base::MessageInterrupt& messages_;
   mutable std::mutex mutex_;  // guards all that follows
   std::vector<Entry> entries_;
+  std::vector<Wire> wires_;
   bool enabled_ = false;
   bool all_masked_ = false;
 };

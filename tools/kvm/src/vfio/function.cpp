@@ -3,8 +3,6 @@
 
 #include <linux/pci_regs.h>
 #include <linux/vfio.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -101,21 +99,6 @@ class Function::BarRegisters final : public bus::Device {
   Place pending_;
 };
 
-// One of the device's interrupts: an eventfd that the host writes and the loop reads.
-struct Function::Vector {
-  Vector(base::EventLoop& event_loop, std::function<void()> raise)
-      : loop(event_loop), event(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
-    loop.add(event.get(), EPOLLIN, [this, raise = std::move(raise)](uint32_t) {
-      eventfd_t count;
-      if (eventfd_read(event.get(), &count) == 0) raise();
-    });
-  }
-  ~Vector() { loop.remove(event.get()); }
-
-  base::EventLoop& loop;
-  const base::UniqueFd event;
-};
-
 // All interrupts of a kind, of which the device uses one at a time.
 struct Function::Kind {
   bool holds(uint64_t offset) const { return offset >= at && offset - at < bytes; }
@@ -123,8 +106,8 @@ struct Function::Kind {
   const unsigned index;  // VFIO_PCI_*_IRQ_INDEX
   const uint8_t at;      // the capability, and its size
   const size_t bytes;
-  std::vector<std::unique_ptr<Vector>> vectors;
-  size_t connected = 0;  // the first of them
+  std::vector<std::unique_ptr<base::EventSource>> vectors;  // the host writes them
+  size_t connected = 0;                                     // the first of them
 };
 
 // A mapped bar, and where the guest sees it now.
@@ -154,7 +137,7 @@ Function::Function(const std::string& address, Device device, base::MessageInter
       windows_(windows) {
   add_bars(address);
   adopt_capabilities(messages, loop);
-  if (msix_ == nullptr && msi_ == nullptr) {
+  if (msix_kind_ == nullptr && msi_kind_ == nullptr) {
     throw base::ConfigError("vfio-pci " + address +
                             ": it has neither MSI nor MSI-X, and a guest can be given no other "
                             "interrupts");
@@ -168,9 +151,11 @@ Function::Function(const std::string& address, Device device, base::MessageInter
 }
 
 Function::~Function() {
-  for (Kind* kind : {msix_.get(), msi_.get()}) {
+  for (Kind* kind : {msix_kind_.get(), msi_kind_.get()}) {
     if (kind != nullptr) switch_interrupts(*kind, 0);
   }
+  if (msix_kind_ == nullptr) return;
+  for (const auto& vector : msix_kind_->vectors) msix_table_->unwire(*vector);
 }
 
 void Function::add_bars(const std::string& address) {
@@ -210,9 +195,10 @@ void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base:
   const uint32_t table = read_device(at + uint64_t{PCI_MSIX_TABLE}, 4);
   const uint32_t pending = read_device(at + uint64_t{PCI_MSIX_PBA}, 4);
   const uint32_t next = read_device(at + uint64_t{PCI_CAP_LIST_NEXT}, 1);
-  msix_.reset(new Kind{VFIO_PCI_MSIX_IRQ_INDEX, at, PCI_CAP_MSIX_SIZEOF, {}});
+  msix_kind_.reset(new Kind{VFIO_PCI_MSIX_IRQ_INDEX, at, PCI_CAP_MSIX_SIZEOF, {}});
   pci::MsixTable& msix =
       adopt_msix(at, static_cast<uint8_t>(next), {table, pending}, messages, count);
+  msix_table_ = &msix;
   for (const auto& bar : bars()) {
     auto& registers = static_cast<BarRegisters&>(bar->device);
     if (bar->index == (table & PCI_MSIX_TABLE_BIR)) {
@@ -224,8 +210,9 @@ void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base:
     }
   }
   for (uint16_t number = 0; number < count; ++number) {
-    msix_->vectors.push_back(
-        std::make_unique<Vector>(loop, [&msix, number] { msix.raise(number); }));
+    msix_kind_->vectors.push_back(
+        std::make_unique<base::EventSource>(loop, [&msix, number] { msix.raise(number); }));
+    msix.wire(number, *msix_kind_->vectors.back());
   }
 }
 
@@ -239,7 +226,7 @@ void Function::adopt_msi_at(uint8_t at, base::EventLoop& loop) {
   const bool masks = (theirs & PCI_MSI_FLAGS_MASKBIT) != 0;
   const uint64_t data = wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32;
   const size_t bytes = masks ? data + 4 + 8 : data + 2;
-  msi_.reset(new Kind{VFIO_PCI_MSI_IRQ_INDEX, at, bytes, {}});
+  msi_kind_.reset(new Kind{VFIO_PCI_MSI_IRQ_INDEX, at, bytes, {}});
   config_.set(at, 1, PCI_CAP_ID_MSI);
   config_.set(at + uint64_t{PCI_CAP_LIST_NEXT}, 1,
               read_device(at + uint64_t{PCI_CAP_LIST_NEXT}, 1));
@@ -249,13 +236,14 @@ void Function::adopt_msi_at(uint8_t at, base::EventLoop& loop) {
   if (wide) config_.set(at + uint64_t{PCI_MSI_ADDRESS_HI}, 4, 0, ~0U);
   config_.set(at + data, 2, 0, 0xffff);
   for (uint16_t number = 0; number < count; ++number) {
-    msi_->vectors.push_back(std::make_unique<Vector>(loop, [this, number] { raise_msi(number); }));
+    msi_kind_->vectors.push_back(
+        std::make_unique<base::EventSource>(loop, [this, number] { raise_msi(number); }));
   }
 }
 
 // How many the driver has switched on, a power of two, or none.
 uint16_t Function::msi_messages() const {
-  const uint32_t flags = config_.get(msi_->at + uint64_t{PCI_MSI_FLAGS}, 2);
+  const uint32_t flags = config_.get(msi_kind_->at + uint64_t{PCI_MSI_FLAGS}, 2);
   if ((flags & PCI_MSI_FLAGS_ENABLE) == 0) return 0;
   const uint32_t asked = (flags & PCI_MSI_FLAGS_QSIZE) >> 4;
   const uint32_t offered = (flags & PCI_MSI_FLAGS_QMASK) >> 1;
@@ -270,7 +258,7 @@ void Function::raise_msi(uint16_t number) {
     const std::lock_guard lock(config_mutex_);
     const uint16_t messages = msi_messages();
     if (number >= messages) return;  // switched off meanwhile
-    const uint64_t at = msi_->at;
+    const uint64_t at = msi_kind_->at;
     const bool wide = (config_.get(at + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_64BIT) != 0;
     address = config_.get(at + PCI_MSI_ADDRESS_LO, 4);
     if (wide) address |= uint64_t{config_.get(at + PCI_MSI_ADDRESS_HI, 4)} << 32;
@@ -282,7 +270,8 @@ void Function::raise_msi(uint16_t number) {
 
 bool Function::is_ours(uint64_t offset) const {
   if (offset < kHeaderEnd || offset >= kSpaceEnd) return true;
-  return (msi_ != nullptr && msi_->holds(offset)) || (msix_ != nullptr && msix_->holds(offset));
+  return (msi_kind_ != nullptr && msi_kind_->holds(offset)) ||
+         (msix_kind_ != nullptr && msix_kind_->holds(offset));
 }
 
 uint32_t Function::read_device(uint64_t offset, unsigned width) const {
@@ -323,15 +312,15 @@ void Function::applied() {
     window->address = address;
   }
   size_t by_table = 0;
-  if (msix_ != nullptr) {
-    const uint32_t flags = config_.get(msix_->at + uint64_t{PCI_MSIX_FLAGS}, 2);
-    if ((flags & PCI_MSIX_FLAGS_ENABLE) != 0) by_table = msix_->vectors.size();
+  if (msix_kind_ != nullptr) {
+    const uint32_t flags = config_.get(msix_kind_->at + uint64_t{PCI_MSIX_FLAGS}, 2);
+    if ((flags & PCI_MSIX_FLAGS_ENABLE) != 0) by_table = msix_kind_->vectors.size();
   }
   // With both on, which no driver may have, it is MSI-X: the host's kernel takes one kind alone.
-  const size_t by_space = msi_ == nullptr || by_table != 0 ? 0 : msi_messages();
-  if (msi_ != nullptr && by_space == 0) switch_interrupts(*msi_, 0);
-  if (msix_ != nullptr) switch_interrupts(*msix_, by_table);
-  if (by_space != 0) switch_interrupts(*msi_, by_space);
+  const size_t by_space = msi_kind_ == nullptr || by_table != 0 ? 0 : msi_messages();
+  if (msi_kind_ != nullptr && by_space == 0) switch_interrupts(*msi_kind_, 0);
+  if (msix_kind_ != nullptr) switch_interrupts(*msix_kind_, by_table);
+  if (by_space != 0) switch_interrupts(*msi_kind_, by_space);
 }
 
 void Function::switch_interrupts(Kind& kind, size_t wanted) {
@@ -342,7 +331,7 @@ void Function::switch_interrupts(Kind& kind, size_t wanted) {
   kind.connected = wanted;
   if (wanted == 0) return;
   std::vector<int> events;
-  for (size_t i = 0; i < wanted; ++i) events.push_back(kind.vectors[i]->event.get());
+  for (size_t i = 0; i < wanted; ++i) events.push_back(kind.vectors[i]->fd());
   // A host without vectors leaves the guest without interrupts; its driver gives up in time.
   static_cast<void>(device_.connect(kind.index, events));
 }

@@ -4,7 +4,8 @@
 // decides where things go: bars have addresses of the guest's bus, and MSI and MSI-X are emulated,
 // so that the guest's messages reach its own processors. Bars that can be mapped become memory of
 // the guest, which reaches the device without an exit. machine/ owns it and attaches it to Root;
-// config accesses come on vCPU threads, interrupts on the loop's.
+// config accesses come on vCPU threads, interrupts on the loop's, or, of MSI-X, straight from the
+// host's kernel.
 //
 // Not offered: bars of ports, INTx, the masking of single MSI messages, and the extended
 // configuration space.
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "base/event_loop.hpp"
+#include "base/event_source.hpp"
 #include "base/interrupt.hpp"
 #include "base/unique_fd.hpp"
 #include "bus/device.hpp"
@@ -49,7 +51,6 @@ class Function final : public pci::Function {
 
  private:
   class BarRegisters;
-  struct Vector;
   struct Kind;
   struct Window;
   struct Place;
@@ -73,8 +74,9 @@ class Function final : public pci::Function {
   std::vector<std::unique_ptr<BarRegisters>> registers_;
   std::vector<std::unique_ptr<Window>> mapped_;
   // Null where the device has no such capability.
-  std::unique_ptr<Kind> msix_;
-  std::unique_ptr<Kind> msi_;
+  std::unique_ptr<Kind> msix_kind_;
+  pci::MsixTable* msix_table_ = nullptr;
+  std::unique_ptr<Kind> msi_kind_;
 };
 
 }  // namespace vmm::vfio

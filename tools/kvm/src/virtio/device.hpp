@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "base/event_source.hpp"
 #include "virtio/interrupt.hpp"
 #include "virtio/queue/queue.hpp"
 
@@ -56,6 +57,11 @@ class Device {
   // may write it in our place; kNoDoorbell for a queue that is served by notify() itself.
   static constexpr int kNoDoorbell = -1;
   virtual int doorbell(uint16_t) const { return kNoDoorbell; }
+
+  // What tells of used buffers in a queue that is served by somebody else, for KVM to take in our
+  // place: nothing but Interrupt::queue_used() would come of it. Null for other queues. The device
+  // keeps it as long as it lives.
+  virtual base::EventSource* used_source(uint16_t) { return nullptr; }
 
   // Lets go of one queue or of all; once it has returned the device touches neither guest memory
   // (of that queue) nor the interrupt. A request that is being served is finished first.

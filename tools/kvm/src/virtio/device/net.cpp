@@ -131,6 +131,10 @@ int Net::doorbell(uint16_t index) const {
   return vhost_ != nullptr && vhost_->serves(index) ? vhost_->kick_fd(index) : kNoDoorbell;
 }
 
+base::EventSource* Net::used_source(uint16_t index) {
+  return vhost_ != nullptr && vhost_->serves(index) ? &vhost_->used(index) : nullptr;
+}
+
 void Net::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
   if (vhost_ != nullptr && vhost_->serves(index)) vhost_->stop(index);

@@ -47,6 +47,7 @@ class Net final : public Device {
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
   int doorbell(uint16_t index) const override;
+  base::EventSource* used_source(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;

@@ -91,6 +91,10 @@ int VhostVsock::doorbell(uint16_t index) const {
   return index < kServedQueues ? vhost_.kick_fd(index) : kNoDoorbell;
 }
 
+base::EventSource* VhostVsock::used_source(uint16_t index) {
+  return index < kServedQueues ? &vhost_.used(index) : nullptr;
+}
+
 // vhost stops both or neither, so a driver that takes one away gets no more of the other.
 void VhostVsock::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);

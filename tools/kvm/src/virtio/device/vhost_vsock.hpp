@@ -33,6 +33,7 @@ class VhostVsock final : public Device {
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
   int doorbell(uint16_t index) const override;
+  base::EventSource* used_source(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
 

@@ -68,7 +68,7 @@ PciTransport::PciTransport(virtio::Device& device, memory::GuestMemory& memory,
       device_(device),
       msix_(add_msix(kMsixBar, messages, vector_count(device))),
       doorbells_moved_(std::move(doorbells_moved)),
-      common_(device, memory, *this, rings, msix_.vectors()) {
+      common_(device, memory, *this, rings, msix_) {
   assert(device.queue_max_sizes().size() * kNotifyMultiplier <= kPage);
   add_bar(kRegisterBar, kSizeBytes, *this);
   add_structures();

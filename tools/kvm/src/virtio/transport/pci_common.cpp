@@ -47,9 +47,9 @@ size_t field_width(uint64_t offset) {
 }  // namespace
 
 PciCommon::PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
-                     uint16_t vectors)
+                     pci::MsixTable& msix)
     : device_(device),
-      vectors_(vectors),
+      msix_(msix),
       config_vector_(VIRTIO_MSI_NO_VECTOR),
       queue_vectors_(device.queue_max_sizes().size()),
       session_(device, memory, interrupt, rings) {
@@ -168,7 +168,7 @@ void PciCommon::write_queue_field(uint64_t offset, uint32_t value) {
       session_.set_queue_size(queue_select_, value);
       return;
     case VIRTIO_PCI_COMMON_Q_MSIX:
-      queue_vectors_[queue_select_] = usable_vector(value);
+      set_queue_vector(static_cast<uint16_t>(queue_select_), usable_vector(value));
       return;
     case VIRTIO_PCI_COMMON_Q_ENABLE:
       if (value == 1) session_.enable_queue(queue_select_);  // writing 0 is no way to stop it
@@ -195,7 +195,7 @@ void PciCommon::write_queue_field(uint64_t offset, uint32_t value) {
 
 // The driver reads a vector back to learn whether it was taken (4.1.5.1.2.1).
 uint16_t PciCommon::usable_vector(uint32_t value) const {
-  return value < vectors_ ? static_cast<uint16_t>(value) : uint16_t{VIRTIO_MSI_NO_VECTOR};
+  return value < msix_.vectors() ? static_cast<uint16_t>(value) : uint16_t{VIRTIO_MSI_NO_VECTOR};
 }
 
 void PciCommon::write_status(uint32_t value) {
@@ -204,7 +204,17 @@ void PciCommon::write_status(uint32_t value) {
   driver_features_select_ = 0;
   queue_select_ = 0;
   config_vector_ = VIRTIO_MSI_NO_VECTOR;
-  for (auto& vector : queue_vectors_) vector = VIRTIO_MSI_NO_VECTOR;
+  for (uint16_t index = 0; index < queue_vectors_.size(); ++index) {
+    set_queue_vector(index, VIRTIO_MSI_NO_VECTOR);
+  }
+}
+
+void PciCommon::set_queue_vector(uint16_t index, uint16_t vector) {
+  if (queue_vectors_[index].exchange(vector) == vector) return;
+  base::EventSource* const source = device_.used_source(index);
+  if (source == nullptr) return;
+  msix_.unwire(*source);
+  if (vector != VIRTIO_MSI_NO_VECTOR) msix_.wire(vector, *source);
 }
 
 }  // namespace vmm::virtio

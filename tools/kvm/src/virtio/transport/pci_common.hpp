@@ -3,6 +3,7 @@
 // The common configuration structure of virtio over PCI (virtio 1.2, 4.1.4.3): selectors, and the
 // interrupt vector of each queue, in front of a Session. PciTransport owns it and calls read() and
 // write() on vCPU threads; the vectors may be asked for on any thread, under a device's mutex.
+// Interrupts of queues that somebody else serves are wired to theirs.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "memory/guest_memory.hpp"
+#include "pci/msix.hpp"
 #include "virtio/device.hpp"
 #include "virtio/interrupt.hpp"
 #include "virtio/transport/session.hpp"
@@ -23,9 +25,9 @@ class PciCommon {
  public:
   static constexpr uint64_t kSizeBytes = 64;
 
-  // `vectors` is the size of the MSI-X table.
+  // `msix` is the table whose vectors the driver chooses from.
   PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
-            uint16_t vectors);
+            pci::MsixTable& msix);
 
   // Each field by its own width; 64-bit fields by halves (4.1.3.1).
   void read(uint64_t offset, std::span<std::byte> data) const;
@@ -45,9 +47,10 @@ class PciCommon {
   void write_queue_field(uint64_t offset, uint32_t value);
   void write_status(uint32_t value);
   uint16_t usable_vector(uint32_t value) const;
+  void set_queue_vector(uint16_t index, uint16_t vector);
 
   Device& device_;
-  const uint16_t vectors_;
+  pci::MsixTable& msix_;
   std::atomic<uint16_t> config_vector_;
   std::vector<std::atomic<uint16_t>> queue_vectors_;
 
