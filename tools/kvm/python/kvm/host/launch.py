@@ -11,7 +11,7 @@ bundle (or nothing), then files to have read by then; those a child reads meanwh
 because the lab host's other CPU is idle.
 
 SPARED is how many of the lab host's CPUs, from 0 on, neither the agent nor anything it
-starts may run on (``qemu.LabMachine``).
+starts may run on (``spared_cpus`` in ``qemu.py``).
 """
 
 from __future__ import annotations

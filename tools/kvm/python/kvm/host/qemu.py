@@ -121,16 +121,12 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
             f"{socket} is too long for a socket ({SOCKET_BYTES_MAX} bytes)",
             "set XDG_RUNTIME_DIR to a shorter path",
         )
+    cpus = machine.cpus + spared_cpus(machine.accelerator, machine.cpus)
     return (
         BINARY,
         *_board(machine),
         *_processor(machine),
-        *(
-            "-smp",
-            str(machine.cpus + spared_cpus(machine.accelerator, machine.cpus)),
-            "-m",
-            f"{machine.memory_mib}M",
-        ),
+        *("-smp", str(cpus), "-m", f"{machine.memory_mib}M"),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-nographic"),
         *("-chardev", f"file,id=console,path={_value(console)}", "-serial", "chardev:console"),
         *("-chardev", f"socket,id=agent,path={_value(socket)},server=on,wait=off"),
