@@ -58,16 +58,16 @@ class LabSession:
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         """Checks now and then that the silence is the worker's and not its host's."""
-        last = time.monotonic()
+        heard = checked = time.monotonic()
         for event in self._inbox.events(timeout_s):
             now = time.monotonic()
-            if self._killed_at is not None and now > self._killed_at + _KILL_S:
-                raise self._host.give_up("a worker can't be killed")
             if event is not None:
-                last = now
-            elif now > last + _CHECK_EVERY_S:
+                heard = checked = now
+            elif self._killed_at is not None and now > max(heard, self._killed_at) + _KILL_S:
+                raise self._host.give_up("a worker can't be killed")
+            elif now > checked + _CHECK_EVERY_S:
                 self._host.ping()
-                last = time.monotonic()
+                checked = time.monotonic()
             yield event
 
     def send(self, message: Event) -> None:
