@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
-#include <utility>
 
 #include "backend/vhost_abi.hpp"
 #include "base/error.hpp"

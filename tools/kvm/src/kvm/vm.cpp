@@ -8,7 +8,6 @@
 #include <cassert>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <new>
 #include <vector>
 

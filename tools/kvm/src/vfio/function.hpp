@@ -20,7 +20,6 @@
 #include "base/event_loop.hpp"
 #include "base/event_source.hpp"
 #include "base/interrupt.hpp"
-#include "base/unique_fd.hpp"
 #include "bus/device.hpp"
 #include "pci/function.hpp"
 #include "vfio/device.hpp"
