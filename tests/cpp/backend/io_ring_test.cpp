@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -92,8 +93,12 @@ TEST_CASE_FIXTURE(Fixture, "threads begin more than the ring holds, and each end
   std::atomic<int> refused = 0;
   std::array<char, 512> bytes{};
   const iovec buffer{bytes.data(), bytes.size()};
+  // The kernel cancels what a thread that ends has begun, so they stay until all has been told.
+  constexpr int kThreads = 4;
+  std::latch begun(kThreads);
+  std::latch over(1);
   std::vector<std::thread> threads;
-  for (int thread = 0; thread < 4; ++thread) {
+  for (int thread = 0; thread < kThreads; ++thread) {
     threads.emplace_back([&] {
       for (int i = 0; i < 500; ++i) {
         backend::IoRing::Done done = [&](std::error_code error) { told += error ? 0 : 1; };
@@ -102,10 +107,14 @@ TEST_CASE_FIXTURE(Fixture, "threads begin more than the ring holds, and each end
           std::this_thread::yield();
         }
       }
+      begun.count_down();
+      over.wait();
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  begun.wait();
   ring->drain();
+  over.count_down();
+  for (std::thread& thread : threads) thread.join();
   CHECK(told == 2000);
 }
 
