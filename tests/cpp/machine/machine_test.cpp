@@ -5,77 +5,25 @@
 #include "machine/machine.hpp"
 
 #include <doctest/doctest.h>
-#include <elf.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstring>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/error.hpp"
+#include "tiny_kernel.hpp"
 
 namespace vmm::machine {
 namespace {
 
 using namespace std::chrono_literals;
-
-constexpr uint64_t kLoadAt = 1 << 20;
-
-bool have_kvm() {
-  if (access("/dev/kvm", R_OK | W_OK) == 0) return true;
-  MESSAGE("no /dev/kvm: nothing tested");
-  return false;
-}
-
-// An ELF file whose entry point is the first byte of `code`.
-class Kernel {
- public:
-  explicit Kernel(const std::vector<uint8_t>& code) {
-    Elf64_Ehdr header{};
-    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
-    header.e_ident[EI_CLASS] = ELFCLASS64;
-    header.e_ident[EI_DATA] = ELFDATA2LSB;
-    header.e_type = ET_EXEC;
-    header.e_machine = EM_X86_64;
-    header.e_entry = kLoadAt;
-    header.e_phoff = sizeof header;
-    header.e_phentsize = sizeof(Elf64_Phdr);
-    header.e_phnum = 1;
-    Elf64_Phdr segment{};
-    segment.p_type = PT_LOAD;
-    segment.p_offset = sizeof header + sizeof segment;
-    segment.p_paddr = kLoadAt;
-    segment.p_filesz = segment.p_memsz = code.size();
-    const int fd = mkstemp(path_.data());
-    REQUIRE(fd >= 0);
-    put(fd, &header, sizeof header);
-    put(fd, &segment, sizeof segment);
-    put(fd, code.data(), code.size());
-    close(fd);
-  }
-  ~Kernel() { unlink(path_.c_str()); }
-  Kernel(const Kernel&) = delete;
-  Kernel& operator=(const Kernel&) = delete;
-
-  MachineConfig config(uint32_t vcpus = 1) const {
-    MachineConfig config;
-    config.kernel = path_;
-    config.memory_mib = MachineConfig::kMinMemoryMib;
-    config.vcpus = vcpus;
-    return config;
-  }
-
- private:
-  static void put(int fd, const void* data, size_t size) {
-    REQUIRE(write(fd, data, size) == static_cast<ssize_t>(size));
-  }
-
-  std::string path_ = "/tmp/vmm-machine-test-XXXXXX";
-};
+using test::have_kvm;
+using test::Kernel;
+using test::kLoadAt;
+using test::received;
 
 // A file of code alone.
 class FlatCode {
@@ -106,12 +54,6 @@ StopInfo run(Machine& machine) {
   auto stop = machine.wait(10s);
   REQUIRE(stop);
   return *stop;
-}
-
-std::string received(int fd) {
-  std::array<char, 4096> buffer;
-  const ssize_t count = recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT);
-  return count > 0 ? std::string(buffer.data(), static_cast<size_t>(count)) : "";
 }
 
 const std::vector<uint8_t> kSpin = {0xeb, 0xfe};  // jmp .
@@ -295,64 +237,6 @@ TEST_CASE("a machine that cannot be set up throws before it runs") {
   if (!have_kvm()) return;
   config.vcpus = 1;
   CHECK_THROWS_AS(Machine{config}, base::LoadError);
-}
-
-// Counts at 2 MiB for ever.
-const std::vector<uint8_t> kCount = {
-    0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00,  // incl 0x200000
-    0xeb, 0xf7,                                // jmp back
-};
-
-uint32_t count_of(const Machine& machine) {
-  return *machine.memory().read_object<uint32_t>(memory::GuestAddress{2 << 20});
-}
-
-bool counts_on(const Machine& machine) {
-  const uint32_t before = count_of(machine);
-  const auto deadline = std::chrono::steady_clock::now() + 10s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (count_of(machine) != before) return true;
-  }
-  return false;
-}
-
-TEST_CASE("a paused machine stands still, goes on when resumed, and can be stopped") {
-  if (!have_kvm()) return;
-  const Kernel kernel(kCount);
-  Machine machine(kernel.config(2));
-  machine.start();
-  for (int i = 0; i < 20; ++i) {
-    REQUIRE(counts_on(machine));
-    machine.pause();
-    machine.pause();
-    CHECK(machine.paused());
-    const uint32_t before = count_of(machine);
-    std::this_thread::sleep_for(5ms);
-    CHECK(count_of(machine) == before);
-    machine.resume();
-    machine.resume();
-    CHECK_FALSE(machine.paused());
-  }
-  REQUIRE(counts_on(machine));
-  machine.pause();
-  machine.stop();
-  const auto stop = machine.wait(10s);
-  REQUIRE(stop);
-  CHECK(stop->reason == StopReason::kStopped);
-  machine.pause();
-  CHECK_FALSE(machine.paused());
-}
-
-TEST_CASE("a machine paused before its start begins when it is resumed") {
-  if (!have_kvm()) return;
-  const Kernel kernel(kCount);
-  Machine machine(kernel.config());
-  machine.pause();
-  machine.start();
-  std::this_thread::sleep_for(20ms);
-  CHECK(count_of(machine) == 0);
-  machine.resume();
-  CHECK(counts_on(machine));
 }
 
 TEST_CASE("an NMI reaches the vCPU it is for") {

@@ -159,13 +159,6 @@ Exit Vcpu::run() {
   throw base::SystemError("KVM_RUN", errno);
 }
 
-void Vcpu::complete_io() {
-  request_exit();
-  if (ioctl(fd_.get(), KVM_RUN, 0) < 0 && errno != EINTR && errno != EAGAIN) {
-    throw base::SystemError("KVM_RUN", errno);
-  }
-}
-
 void Vcpu::tell_paused() {
   // EINVAL: this guest has set up no kvmclock.
   static_cast<void>(ioctl(fd_.get(), KVM_KVMCLOCK_CTRL, 0));
@@ -176,6 +169,7 @@ void Vcpu::request_exit() {
 }
 
 void Vcpu::withdraw_exit_request() {
+  if (__atomic_load_n(&run_.get()->immediate_exit, __ATOMIC_RELAXED) == 0) return;
   // An exchange, to see what was written before the request.
   __atomic_exchange_n(&run_.get()->immediate_exit, uint8_t{0}, __ATOMIC_ACQ_REL);
 }

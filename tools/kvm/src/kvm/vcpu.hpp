@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // One virtual processor. machine/ creates and configures it on the set-up thread; from then on
-// everything but kick() belongs to the vCPU's own thread (KVM serialises vCPU ioctls with KVM_RUN,
+// everything but request_exit() belongs to the vCPU's own thread (KVM serialises vCPU ioctls with KVM_RUN,
 // so a call from elsewhere would wait for the guest).
 #pragma once
 
@@ -37,21 +37,22 @@ class Vcpu {
   Registers registers() const;
   SystemRegisters system_registers() const;
 
-  // Enters the guest until something needs userspace. Throws SystemError when KVM_RUN itself fails.
+  // Finishes the last exit's access and enters the guest until something needs userspace. While an
+  // exit is requested it does not enter the guest, but the instruction may still need userspace: an
+  // access of more than 8 bytes, or a repeated one, comes as several exits. Then this returns the
+  // next of them, and Interrupted only once the instruction has ended (Documentation/virt/kvm/
+  // api.rst, KVM_EXIT_MMIO). Throws SystemError when KVM_RUN itself fails.
   Exit run();
-
-  // Lets KVM finish the I/O of the last exit (registers included) without running the guest.
-  // request_exit() is in effect from then on.
-  void complete_io();
 
   // Tells the guest's kvmclock that the vCPU has not run for a while, so that its watchdogs do not
   // take that for a lockup. No matter to a guest without one.
   void tell_paused();
 
-  // From any thread: the next or current run() returns Interrupted. Whoever calls it also signals
-  // the vCPU's thread, to take it out of the guest.
+  // From any thread: run() does not enter the guest until the request is withdrawn. Whoever calls
+  // it also signals the vCPU's thread, to take it out of the guest.
   void request_exit();
-  // What was requested before has been seen to.
+  // The vCPU's thread, before it looks at why anybody might have asked: a request that comes later
+  // stays, and of an earlier one it sees the reason.
   void withdraw_exit_request();
 
   uint32_t id() const { return id_; }

@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <string>
+#include <variant>
 
 #include "base/signals.hpp"
 
@@ -46,30 +47,45 @@ void VcpuThread::run() {
 }
 
 void VcpuThread::run_until_stop() {
-  while (!control_.stopping()) {
+  for (;;) {
+    // First of all, whichever way the loop came here: a request that stayed would keep the vCPU out
+    // of the guest for ever, and one that comes after this is seen by run().
+    vcpu_.withdraw_exit_request();
+    if (control_.stopping()) return;
     if (control_.pausing()) {
       wait_out_pause();
-      continue;
-    }
-    const kvm::Exit exit = vcpu_.run();
-    if (auto stop = control_.handle_exit(vcpu_.id(), exit)) {
-      stop->detail += " (vcpu " + std::to_string(vcpu_.id()) + ")";
-      control_.request_stop(std::move(*stop));
+    } else {
+      handle(vcpu_.run());
     }
   }
 }
 
+void VcpuThread::handle(const kvm::Exit& exit) {
+  if (auto stop = control_.handle_exit(vcpu_.id(), exit)) {
+    stop->detail += " (vcpu " + std::to_string(vcpu_.id()) + ")";
+    control_.request_stop(std::move(*stop));
+  }
+}
+
 void VcpuThread::wait_out_pause() {
-  // Registers are as the instruction leaves them only once KVM has finished it.
-  vcpu_.complete_io();
+  finish_instruction();
   control_.wait_out_pause();
   vcpu_.tell_paused();
-  // Before stopping() and pausing() are looked at again: a kick from then on counts.
-  vcpu_.withdraw_exit_request();
+}
+
+void VcpuThread::finish_instruction() {
+  // Registers and devices are as the instruction leaves them only once all its accesses are made.
+  // KVM ends a repeated one after 1024 of them.
+  vcpu_.request_exit();
+  for (;;) {
+    const kvm::Exit exit = vcpu_.run();
+    if (std::holds_alternative<kvm::Interrupted>(exit)) return;
+    handle(exit);
+  }
 }
 
 void VcpuThread::take_snapshot() {
-  vcpu_.complete_io();  // as in a pause
+  finish_instruction();
   snapshot_ = VcpuSnapshot{vcpu_.id(), vcpu_.registers(), vcpu_.system_registers()};
 }
 

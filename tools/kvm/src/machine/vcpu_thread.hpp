@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The thread that runs one vCPU: enter the guest, hand each exit to the machine, until the machine
-// stops; then a snapshot of the registers. machine/ owns one per vCPU.
+// stops; then a snapshot of the registers. machine/ owns one per vCPU. Between an exit and the next
+// entry it may wait for the end of a pause; it holds nothing then.
 #pragma once
 
 #include <pthread.h>
@@ -61,7 +62,9 @@ class VcpuThread {
  private:
   void run();
   void run_until_stop();
+  void handle(const kvm::Exit& exit);
   void wait_out_pause();
+  void finish_instruction();
   void take_snapshot();
 
   kvm::Vcpu vcpu_;
