@@ -21,8 +21,10 @@ struct RecordingSink : devices::ByteSink {
     for (const std::byte byte : bytes) text += static_cast<char>(byte);
   }
   void flush() override { ++flushes; }
+  bool ready() const override { return !busy; }
   std::string text;
   int flushes = 0;
+  bool busy = false;
 };
 
 struct CountingLine : base::InterruptLine {

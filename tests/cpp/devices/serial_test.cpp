@@ -72,6 +72,26 @@ TEST_CASE_FIXTURE(Fixture, "a break is a zero byte that the line status calls on
   CHECK((in8(port, UART_LSR) & (UART_LSR_DR | UART_LSR_BI)) == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a sink that is not ready is a transmitter that is not empty") {
+  constexpr uint8_t kEmpty = UART_LSR_THRE | UART_LSR_TEMT;
+  out8(port, UART_IER, UART_IER_THRI);
+  CHECK(in8(port, UART_IIR) == UART_IIR_THRI);
+  sink.busy = true;
+  CHECK((in8(port, UART_LSR) & kEmpty) == 0);
+  out8(port, UART_TX, 'x');  // the sink decides what becomes of it
+  CHECK(sink.text == "x");
+  CHECK(in8(port, UART_IIR) == UART_IIR_NO_INT);
+  out8(port, UART_IER, 0);
+  out8(port, UART_IER, UART_IER_THRI);
+  CHECK(in8(port, UART_IIR) == UART_IIR_NO_INT);
+  const int before = line.pulses;
+  sink.busy = false;
+  port.output_ready();
+  CHECK(line.pulses == before + 1);
+  CHECK(in8(port, UART_IIR) == UART_IIR_THRI);
+  CHECK((in8(port, UART_LSR) & kEmpty) == kEmpty);
+}
+
 TEST_CASE_FIXTURE(Fixture, "written bytes come out at once and the transmitter stays ready") {
   for (const char c : std::string("hello\n")) out8(port, UART_TX, static_cast<uint8_t>(c));
   CHECK(sink.text == "hello\n");

@@ -67,6 +67,7 @@ class FakeMachine:
     events_offered = "hypercall"
     events_seen = "hypercall"
     unsent = b""
+    output_unsent = False
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import struct
+import threading
+import time
 from base64 import b64decode, b64encode
 from typing import Any
 
@@ -64,6 +66,36 @@ def test_the_console_is_passed_on_with_its_last_words(worker: Any) -> None:
     seen = worker.events_until("result")
     console = b"".join(b64decode(e["data"]) for e in seen if e["event"] == "console")
     assert console == b"Kernel panic\n"
+
+
+def test_what_the_vmm_still_holds_at_the_end_is_waited_for(worker: Any) -> None:
+    machine = worker.start()
+    machine.output_unsent = True
+    machine.finish("reset")
+
+    def later() -> None:
+        # The VMM sends as the sockets are read, and has nothing left at some time.
+        machine.console.sendall(b"last ")
+        time.sleep(0.3)
+        machine.console.sendall(b"words\n")
+        machine.output_unsent = False
+
+    teller = threading.Thread(target=later)
+    teller.start()
+    seen = worker.events_until("result")
+    teller.join()
+    console = b"".join(b64decode(e["data"]) for e in seen if e["event"] == "console")
+    assert console == b"last words\n"
+
+
+def test_a_vmm_that_sends_no_more_is_not_waited_for_for_ever(
+    worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.module, "_UNSENT_MS", 50)
+    machine = worker.start()
+    machine.output_unsent = True
+    machine.finish("reset")
+    assert worker.events_until("result")[-1]["stop"] == "reset"
 
 
 def test_hello_may_come_on_the_serial_port(worker: Any) -> None:

@@ -64,6 +64,12 @@ void stop(const OwnedMachine& owned) {
   machine.stop();
 }
 
+void serial_sysrq(const OwnedMachine& owned, char key) {
+  Machine& machine = owned.get();
+  const py::gil_scoped_release release;
+  machine.serial_sysrq(key);
+}
+
 void pause(const OwnedMachine& owned) {
   Machine& machine = owned.get();
   const py::gil_scoped_release release;
@@ -168,9 +174,7 @@ void bind_machine(py::module_& module) {
       .def_property_readonly("paused", [](const OwnedMachine& m) { return m.get().paused(); })
       .def(
           "nmi", [](const OwnedMachine& m, uint32_t vcpu) { m.get().nmi(vcpu); }, py::arg("vcpu"))
-      .def(
-          "serial_sysrq", [](const OwnedMachine& m, char key) { m.get().serial_sysrq(key); },
-          py::arg("key"))
+      .def("serial_sysrq", &serial_sysrq, py::arg("key"))
       .def_property_readonly("console_fd",
                              [](const OwnedMachine& m) { return m.get().console_fd(); })
       .def_property_readonly("agent_fd",
@@ -188,6 +192,8 @@ void bind_machine(py::module_& module) {
       .def_property_readonly("tty_fds", [](const OwnedMachine& m) { return m.get().tty_fds(); })
       .def_property_readonly("events_fd",
                              [](const OwnedMachine& m) { return m.get().events_fd(); })
+      .def_property_readonly("output_unsent",
+                             [](const OwnedMachine& m) { return m.get().output_unsent(); })
       .def_property_readonly("stopped_fd",
                              [](const OwnedMachine& m) { return m.get().stopped_fd(); })
       .def_property_readonly("cmdline",

@@ -161,6 +161,9 @@ class Machine:
     @property
     def events_fd(self) -> int:
         """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
+    @property
+    def output_unsent(self) -> bool:
+        """Whether more will come out of these descriptors once what is in them has been read."""
     def resize_console(self, columns: int, rows: int) -> None:
         """Tell the guest the size of its first virtio console; each is below 65536."""
 

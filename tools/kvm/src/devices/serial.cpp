@@ -38,6 +38,12 @@ void Serial::receive_break() {
   raise_if_pending();
 }
 
+void Serial::output_ready() {
+  const std::lock_guard lock(mutex_);
+  transmitter_empty_event_ = true;
+  raise_if_pending();
+}
+
 void Serial::read(uint64_t offset, std::span<std::byte> data) {
   // The chip is 8 bits wide; a wider access gets nothing in the upper bytes.
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -129,7 +135,7 @@ void Serial::write_data(uint8_t value) {
     const std::byte byte{value};
     output_.write(std::span(&byte, 1));
   }
-  transmitter_empty_event_ = true;
+  transmitter_empty_event_ = output_.ready();
   raise_if_pending();
 }
 
@@ -145,7 +151,7 @@ void Serial::write_interrupt_enable(uint8_t value) {
   const bool wants = (interrupt_enable_ & UART_IER_THRI) != 0;
   // Enabling the interrupt while the transmitter is empty raises it at once: 8250 drivers start
   // every transmission this way, and serial8250_do_startup() tests for chips that don't.
-  if (wants && !wanted) transmitter_empty_event_ = true;
+  if (wants && !wanted) transmitter_empty_event_ = output_.ready();
   if (wanted && !wants) output_.flush();
   raise_if_pending();
 }
@@ -161,7 +167,7 @@ uint8_t Serial::line_status() const {
   uint8_t next = 0;
   if (!received_.empty())
     next = received_.front().is_break ? UART_LSR_DR | UART_LSR_BI : UART_LSR_DR;
-  return UART_LSR_THRE | UART_LSR_TEMT | next;
+  return output_.ready() ? UART_LSR_THRE | UART_LSR_TEMT | next : next;
 }
 
 uint8_t Serial::modem_status() const {

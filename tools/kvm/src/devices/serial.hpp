@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A 16550A serial port, complete enough for Linux's 8250 autoconfiguration. Output is instant:
-// the transmitter is always empty. machine/ owns two of them (COM1 console, COM2 agent); register
-// accesses come on vCPU threads, receive() on the event loop's.
+// the transmitter is empty whenever the sink is ready. machine/ owns those of a machine (COM1
+// console, COM2 agent, the user's); register accesses come on vCPU threads, receive() and
+// output_ready() on the event loop's, a break on whichever thread asks. None of them waits.
 #pragma once
 
 #include <cstddef>
@@ -35,6 +36,9 @@ class Serial : public bus::Device {
   void receive(std::span<const std::byte> bytes);
   // A break on the line: a zero byte that the line status calls one.
   void receive_break();
+
+  // The sink is ready again, which it was not.
+  void output_ready();
 
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;

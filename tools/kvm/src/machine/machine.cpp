@@ -32,6 +32,8 @@ namespace layout = arch::layout;
 constexpr std::chrono::milliseconds kDrainPeriod{20};
 // A kick takes microseconds, and on a busy host some milliseconds.
 constexpr std::chrono::seconds kPauseTimeout{5};
+// What a stopped machine waits for whoever reads its output; the rest can still be read later.
+constexpr std::chrono::seconds kLastWords{1};
 
 // Message address and data of the local APIC (SDM volume 3, "Message Signalled Interrupts").
 constexpr uint32_t kMessageDestinationShift = 12;
@@ -68,19 +70,16 @@ Machine::Machine(MachineConfig config)
               config_.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous),
       vm_(kvm_),
       routes_(vm_),
-      stopping_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
-      console_output_(console_link_.device_end.get(), stopping_event_.get()),
-      serial_agent_output_(serial_agent_link_.device_end.get(), stopping_event_.get()),
-      events_output_(events_link_.device_end.get(), stopping_event_.get()),
-      ttys_(config_.ttys, stopping_event_.get()),
+      outputs_(loop_, gate_, console_link_, serial_agent_link_, events_link_),
+      ttys_(config_.ttys, loop_),
       i8042_command_(*this),
       reset_control_(*this),
       acpi_pm_(*this, layout::kSleepTypeOff),
-      debug_port_(console_output_),
+      debug_port_(outputs_.console),
       debug_exit_(*this),
       pvpanic_(*this),
-      guest_events_(memory_, events_output_) {
+      guest_events_(memory_, outputs_.events) {
   load();
   vm_.set_reserved_pages(layout::kIdentityMapPage, layout::kTssPages);
   create_interrupt_controllers();
@@ -143,8 +142,8 @@ void Machine::set_line(uint32_t gsi, bool level) {
 void Machine::attach_ports() {
   com1_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom1);
   com2_line_ = std::make_unique<IrqLine>(vm_, layout::kIrqCom2);
-  com1_ = std::make_unique<devices::Serial>(ttys_.com1_output(console_output_), *com1_line_);
-  com2_ = std::make_unique<devices::Serial>(serial_agent_output_, *com2_line_);
+  com1_ = std::make_unique<devices::Serial>(ttys_.com1_output(outputs_.console), *com1_line_);
+  com2_ = std::make_unique<devices::Serial>(outputs_.serial_agent, *com2_line_);
   serial_agent_input_ =
       std::make_unique<SerialInput>(loop_, serial_agent_link_.device_end.get(), *com2_);
 
@@ -308,7 +307,10 @@ void Machine::start() {
     started_ = true;
     running_ = vcpus_.size();
   }
-  drain_timer_ = std::make_unique<Timer>(loop_, kDrainPeriod, [this] { drain_output(); });
+  drain_timer_ = std::make_unique<Timer>(loop_, kDrainPeriod, [this] {
+    if (!gate_.output_full()) ring_->drain();  // as in handle_exit()
+    flush_output();
+  });
   started_ns_.store(monotonic_ns());
   for (const auto& vcpu : vcpus_) {
     try {
@@ -336,8 +338,7 @@ void Machine::request_stop(StopInfo info) {
     if (!started_) finish();
   }
   stopping_.store(true, std::memory_order_release);
-  static_cast<void>(eventfd_write(stopping_event_.get(), 1));
-  pause_.abandon();
+  gate_.open_for_good();
   for (const auto& vcpu : vcpus_) vcpu->kick();
 }
 
@@ -347,14 +348,14 @@ void Machine::pause() {
     const std::lock_guard lock(mutex_);
     running = running_;
   }
-  pause_.begin();
+  gate_.begin_pause();
   for (const auto& vcpu : vcpus_) vcpu->kick();
-  if (pause_.wait_for(running, kPauseTimeout)) return;
-  pause_.end();
+  if (gate_.wait_for_paused(running, kPauseTimeout)) return;
+  gate_.end_pause();
   throw base::SystemError("pausing: a vCPU did not leave the guest", ETIMEDOUT);
 }
 
-void Machine::resume() { pause_.end(); }
+void Machine::resume() { gate_.end_pause(); }
 
 void Machine::nmi(uint32_t vcpu) {
   if (vcpu >= vcpus_.size()) {
@@ -377,9 +378,13 @@ void Machine::vcpu_finished() {
     const std::lock_guard lock(mutex_);
     if (--running_ != 0) return;
   }
-  // The last words of a guest are the ones that matter.
-  drain_output();
-  serial_agent_output_.flush();
+  // The last words of a guest are the ones that matter. No lock is held here, and no vCPU is left
+  // that could be waited for.
+  ring_->drain();
+  flush_output();
+  const auto deadline = std::chrono::steady_clock::now() + kLastWords;
+  outputs_.wait_sent(deadline);
+  ttys_.wait_sent(deadline);
   const std::lock_guard lock(mutex_);
   finish();
 }
@@ -390,17 +395,26 @@ void Machine::finish() {
   finished_changed_.notify_all();
 }
 
-void Machine::drain_output() {
-  ring_->drain();
-  console_output_.flush();
+void Machine::flush_output() {
+  outputs_.flush();
   ttys_.flush();
 }
 
+bool Machine::output_unsent() const {
+  return outputs_.unsent() || ttys_.unsent() || (console_ != nullptr && console_->output_unsent());
+}
+
+// While an output is full, only who writes to one drains the ring, and waits afterwards. So the ring
+// fills up, which makes its writers exit, and no output grows without end.
 std::optional<StopInfo> Machine::handle_exit(uint32_t vcpu, const kvm::Exit& exit) {
-  ring_->drain();
+  if (!gate_.output_full() || Outputs::written_by(exit)) ring_->drain();
   auto stop = dispatch(exit, buses_, guest_events_);
   exits_.record(vcpu, exit);
   return stop;
+}
+
+bool Machine::must_wait(const kvm::Exit& exit) const {
+  return gate_.output_full() && Outputs::written_by(exit);
 }
 
 void Machine::reset(std::string_view how) {

@@ -36,10 +36,10 @@
 #include "machine/dispatch.hpp"
 #include "machine/display.hpp"
 #include "machine/exit_log.hpp"
+#include "machine/gate.hpp"
 #include "machine/host_link.hpp"
 #include "machine/irq_line.hpp"
-#include "machine/output_pipe.hpp"
-#include "machine/pause.hpp"
+#include "machine/outputs.hpp"
 #include "machine/pci_bus.hpp"
 #include "machine/routes.hpp"
 #include "machine/serial_input.hpp"
@@ -73,10 +73,11 @@ class Machine : private devices::PowerControl, private RunControl {
   void stop();
 
   // No vCPU is in the guest when it returns; devices and clocks go on. Again, or on a machine that
-  // has stopped: nothing. Throws base::SystemError when a vCPU does not come out.
+  // has stopped: nothing. Throws base::SystemError when a vCPU does not come out; the machine then
+  // goes on. Waits for the vCPUs' threads, at most 5 s.
   void pause();
   void resume();
-  bool paused() const { return pause_.wanted(); }
+  bool paused() const { return gate_.pausing(); }
 
   // A non-maskable interrupt. Throws base::ConfigError if there is no such vCPU, or no way to it.
   void nmi(uint32_t vcpu);
@@ -97,6 +98,8 @@ class Machine : private devices::PowerControl, private RunControl {
   void resize_console(uint16_t columns, uint16_t rows);
   // Carries GuestEvents' records.
   int events_fd() const { return events_link_.host_end.get(); }
+  // Whether more will come out of these descriptors once the host has read what is in them.
+  bool output_unsent() const;
 
   // Becomes readable when wait() has something to tell.
   int stopped_fd() const { return finished_event_.get(); }
@@ -135,7 +138,7 @@ class Machine : private devices::PowerControl, private RunControl {
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
   void add_display();
   void create_vcpus();
-  void drain_output();
+  void flush_output();
   void finish();  // with mutex_ held
 
   // devices::PowerControl
@@ -145,9 +148,11 @@ class Machine : private devices::PowerControl, private RunControl {
 
   // RunControl
   bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
-  bool pausing() const override { return pause_.wanted(); }
-  void wait_out_pause() override { pause_.wait_out(); }
+  bool pausing() const override { return gate_.pausing(); }
+  void wait_out_pause() override { gate_.wait_out_pause(); }
   std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) override;
+  bool must_wait(const kvm::Exit& exit) const override;
+  bool wait_for_room() override { return gate_.wait_for_room(); }
   void request_stop(StopInfo info) override;
   void vcpu_finished() override;
 
@@ -162,21 +167,19 @@ class Machine : private devices::PowerControl, private RunControl {
   BootPoint boot_point_;
   uint64_t load_ns_ = 0;
 
-  base::UniqueFd stopping_event_;
   base::UniqueFd finished_event_;
   HostLink console_link_;
   HostLink agent_link_;
   HostLink serial_agent_link_;
   HostLink events_link_;
-  OutputPipe console_output_;
-  OutputPipe serial_agent_output_;
-  OutputPipe events_output_;
 
   ExitLog exits_;
   Buses buses_;
   std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
+  Gate gate_;
   base::EventLoop loop_;
 
+  Outputs outputs_;
   SerialLines ttys_;
   std::unique_ptr<IrqLine> com1_line_;
   std::unique_ptr<IrqLine> com2_line_;
@@ -202,7 +205,6 @@ class Machine : private devices::PowerControl, private RunControl {
   std::unique_ptr<SerialInput> serial_agent_input_;
 
   std::atomic<bool> stopping_{false};
-  Pause pause_;
   mutable std::mutex mutex_;  // guards the members up to the next blank line
   std::condition_variable finished_changed_;
   std::optional<StopInfo> stop_info_;

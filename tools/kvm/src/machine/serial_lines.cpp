@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/serial_lines.hpp"
 
+#include <algorithm>
+
 #include "arch/x86_64/layout.hpp"
 
 namespace vmm::machine {
@@ -12,10 +14,8 @@ constexpr uint64_t kPorts = 8;
 
 }  // namespace
 
-SerialLines::SerialLines(const std::vector<uint32_t>& numbers, int stopping) {
-  for (const uint32_t number : numbers) {
-    streams_.emplace(number, std::make_unique<Stream>(stopping));
-  }
+SerialLines::SerialLines(const std::vector<uint32_t>& numbers, base::EventLoop& loop) {
+  for (const uint32_t number : numbers) streams_.emplace(number, std::make_unique<Stream>(loop));
 }
 
 void SerialLines::attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop) {
@@ -26,6 +26,7 @@ void SerialLines::attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop) {
     // (arch/x86/include/asm/serial.h).
     stream->line = std::make_unique<IrqLine>(vm, third ? layout::kIrqCom1 : layout::kIrqCom2);
     stream->port = std::make_unique<devices::Serial>(stream->output, *stream->line);
+    stream->output.on_ready([port = stream->port.get()] { port->output_ready(); });
     ports.attach(third ? layout::kPortCom3 : layout::kPortCom4, kPorts, *stream->port,
                  third ? "com3" : "com4");
     stream->input =
@@ -56,6 +57,15 @@ std::map<uint32_t, int> SerialLines::host_ends() const {
 
 void SerialLines::flush() {
   for (auto& [number, stream] : streams_) stream->output.flush();
+}
+
+bool SerialLines::unsent() const {
+  return std::any_of(streams_.begin(), streams_.end(),
+                     [](const auto& line) { return line.second->output.unsent(); });
+}
+
+void SerialLines::wait_sent(std::chrono::steady_clock::time_point deadline) {
+  for (auto& [number, stream] : streams_) stream->output.wait_sent(deadline);
 }
 
 }  // namespace vmm::machine

@@ -2,9 +2,11 @@
 //
 // The serial ports that a machine was given for its user (COM1 besides, COM3 and COM4 for that
 // alone), each with a byte stream to the host. machine/ owns them, after the VM, the buses and the
-// event loop; bytes go out on vCPU threads and come in on the loop's.
+// event loop; bytes go out on vCPU threads and come in on the loop's. One that nobody reads keeps
+// nothing else waiting.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -23,7 +25,7 @@
 
 namespace vmm::machine {
 
-// What one device writes goes to two places.
+// What one device writes goes to two places, of which the first decides whether it is ready.
 class Tee final : public devices::ByteSink {
  public:
   Tee(devices::ByteSink& first, devices::ByteSink& second) : first_(first), second_(second) {}
@@ -36,6 +38,7 @@ class Tee final : public devices::ByteSink {
     first_.flush();
     second_.flush();
   }
+  bool ready() const override { return first_.ready(); }
 
  private:
   devices::ByteSink& first_;
@@ -44,8 +47,8 @@ class Tee final : public devices::ByteSink {
 
 class SerialLines {
  public:
-  // `numbers` are those of Linux's ttyS*: 0, 2 or 3, each once. `stopping` as OutputPipe has it.
-  SerialLines(const std::vector<uint32_t>& numbers, int stopping);
+  // `numbers` are those of Linux's ttyS*: 0, 2 or 3, each once.
+  SerialLines(const std::vector<uint32_t>& numbers, base::EventLoop& loop);
 
   // Puts COM3 and COM4 on the bus, where they are asked for.
   void attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop);
@@ -58,10 +61,13 @@ class SerialLines {
   std::map<uint32_t, int> host_ends() const;
 
   void flush();
+  // As OutputPipe has them.
+  bool unsent() const;
+  void wait_sent(std::chrono::steady_clock::time_point deadline);
 
  private:
   struct Stream {
-    explicit Stream(int stopping) : output(link.device_end.get(), stopping) {}
+    explicit Stream(base::EventLoop& loop) : output(loop, link.duplicate_device_end(), nullptr) {}
 
     HostLink link;
     OutputPipe output;

@@ -47,40 +47,47 @@ void VcpuThread::run() {
 }
 
 void VcpuThread::run_until_stop() {
+  bool held = false;  // by an output that the last exit wrote to
   for (;;) {
     // First of all, whichever way the loop came here: a request that stayed would keep the vCPU out
     // of the guest for ever, and one that comes after this is seen by run().
     vcpu_.withdraw_exit_request();
     if (control_.stopping()) return;
     if (control_.pausing()) {
-      wait_out_pause();
+      held = wait_out_pause() || held;
+    } else if (held) {
+      held = !control_.wait_for_room();
+      vcpu_.tell_paused();
     } else {
-      handle(vcpu_.run());
+      held = handle(vcpu_.run());
     }
   }
 }
 
-void VcpuThread::handle(const kvm::Exit& exit) {
+bool VcpuThread::handle(const kvm::Exit& exit) {
   if (auto stop = control_.handle_exit(vcpu_.id(), exit)) {
     stop->detail += " (vcpu " + std::to_string(vcpu_.id()) + ")";
     control_.request_stop(std::move(*stop));
   }
+  return control_.must_wait(exit);
 }
 
-void VcpuThread::wait_out_pause() {
-  finish_instruction();
+bool VcpuThread::wait_out_pause() {
+  const bool held = finish_instruction();
   control_.wait_out_pause();
   vcpu_.tell_paused();
+  return held;
 }
 
-void VcpuThread::finish_instruction() {
+bool VcpuThread::finish_instruction() {
   // Registers and devices are as the instruction leaves them only once all its accesses are made.
   // KVM ends a repeated one after 1024 of them.
+  bool held = false;
   vcpu_.request_exit();
   for (;;) {
     const kvm::Exit exit = vcpu_.run();
-    if (std::holds_alternative<kvm::Interrupted>(exit)) return;
-    handle(exit);
+    if (std::holds_alternative<kvm::Interrupted>(exit)) return held;
+    held = handle(exit) || held;
   }
 }
 

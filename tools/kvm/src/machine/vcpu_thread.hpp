@@ -2,7 +2,7 @@
 //
 // The thread that runs one vCPU: enter the guest, hand each exit to the machine, until the machine
 // stops; then a snapshot of the registers. machine/ owns one per vCPU. Between an exit and the next
-// entry it may wait for the end of a pause; it holds nothing then.
+// entry it may wait for the end of a pause, or for room in an output; it holds nothing then.
 #pragma once
 
 #include <pthread.h>
@@ -28,11 +28,15 @@ struct RunControl {
   virtual ~RunControl() = default;
 
   virtual bool stopping() const = 0;
-  // These two as they are for a machine that is never paused.
+  // As it is for a machine that is never paused, and below for one without outputs.
   virtual bool pausing() const { return false; }
   // Returns when the pause is over, or the machine stops.
   virtual void wait_out_pause() {}
   virtual std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) = 0;
+  // Whether the vCPU is to wait for room after this exit, for it wrote to an output that is full.
+  virtual bool must_wait(const kvm::Exit&) const { return false; }
+  // True when there is room; false when a pause or the stop comes first.
+  virtual bool wait_for_room() { return true; }
   virtual void request_stop(StopInfo info) = 0;
   // The thread's last call.
   virtual void vcpu_finished() = 0;
@@ -62,9 +66,10 @@ class VcpuThread {
  private:
   void run();
   void run_until_stop();
-  void handle(const kvm::Exit& exit);
-  void wait_out_pause();
-  void finish_instruction();
+  // These three say whether the vCPU must wait for room.
+  bool handle(const kvm::Exit& exit);
+  bool wait_out_pause();
+  bool finish_instruction();
   void take_snapshot();
 
   kvm::Vcpu vcpu_;

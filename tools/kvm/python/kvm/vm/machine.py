@@ -127,6 +127,11 @@ class Machine:
     def events_fd(self) -> int:
         return self._core.events_fd
 
+    @property
+    def output_unsent(self) -> bool:
+        """Whether more will come out of the descriptors once what is in them has been read."""
+        return self._core.output_unsent
+
     def resize_console(self, columns: int, rows: int) -> None:
         """Tell the guest how large the terminal is that its first virtio console is shown on."""
         self._core.resize_console(columns, rows)

@@ -57,6 +57,8 @@ _GRACE_S = 5.0
 _STOP_S = 10.0
 # How long a guest that reset in mid-sentence may be silent before we stop listening.
 _LAST_WORDS_MS = 200
+# How long the VMM may take to send what it still holds; it does at once when we have read.
+_UNSENT_MS = 2000
 _READ_BYTES = 64 * 1024
 # What waits for the guest beyond this stays unread in our own input.
 _INPUT_LIMIT_BYTES = 4 * 1024 * 1024
@@ -313,14 +315,17 @@ class Session:
             self._to_guest.clear()  # the guest's end is closed: nobody will read it
 
     def _drain_guest(self) -> None:
-        # Behind a full socket more may wait in the agent's virtqueue, which the VMM moves on
-        # while we read. EXIT is the last of it.
+        # Behind a full socket more may wait in the VMM and in the guest's virtqueues, which the VMM
+        # moves on while we read. EXIT is the last of it.
         unfinished = self._agent_fd is not None and self._run is not None and not self._exited
         idle_ms = _LAST_WORDS_MS if unfinished else 0
         guest = select.poll()
         for fd in self._guest_fds():
             guest.register(fd, select.POLLIN)
-        while ready := guest.poll(idle_ms):
+        while True:
+            # Looked at before the sockets: what is not unsent any more is in them.
+            unsent = self._machine.output_unsent
+            ready = guest.poll(_UNSENT_MS if unsent else idle_ms)
             # Every one is read: any() alone would stop at the first that has something.
             read = [self._read_guest(fd) for fd, _ in ready]
             if not any(read):

@@ -5,6 +5,7 @@
 #include <linux/virtio_ids.h>
 #include <sys/epoll.h>
 
+#include <algorithm>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -96,6 +97,12 @@ void Console::reset() {
   control_out_.clear();
   console_announced_ = false;
   for (ConsolePort& port : ports_) port.reset();
+}
+
+bool Console::output_unsent() const {
+  const std::lock_guard lock(mutex_);
+  return std::any_of(ports_.begin(), ports_.end(),
+                     [this](const ConsolePort& port) { return port.waits_for_host(queues_); });
 }
 
 void Console::resize(uint16_t columns, uint16_t rows) {

@@ -51,6 +51,9 @@ class Console final : public Device {
   void stop_queue(uint16_t index) override;
   void reset() override;
 
+  // Whether something of the guest's waits for a full socket. Any thread.
+  bool output_unsent() const;
+
   // Tells the guest the size of the host's terminal (hvc0's). Any thread.
   void resize(uint16_t columns, uint16_t rows);
 

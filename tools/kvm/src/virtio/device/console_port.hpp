@@ -35,6 +35,11 @@ class ConsolePort {
   // Guest to host, until the queue is empty or the socket full.
   void transmit(QueueSet& queues);
 
+  // Whether transmit() has left something for when the socket has room.
+  bool waits_for_host(const QueueSet& queues) const {
+    return !writable_ && queues.has_available(transmit_queue());
+  }
+
   // Host to guest, until the socket or the queue is empty. True when the host has just hung up.
   bool receive(QueueSet& queues);
 
