@@ -2,12 +2,12 @@
 #include "virtio/queue/packed_ring.hpp"
 
 #include <array>
-#include <atomic>
 #include <cassert>
 #include <cstddef>
 #include <span>
 
 #include "virtio/queue/chain_builder.hpp"
+#include "virtio/queue/fence.hpp"
 #include "virtio/queue/placement.hpp"
 #include "virtio/queue/ring_abi.hpp"
 
@@ -77,7 +77,7 @@ void PackedRing::request_notification() {
   memory_->store_release_u16(GuestAddress{event + kEventFlagsAt}, flags);
   // The driver writes a descriptor, then reads our wish; we the other way round. Without a full
   // fence both could miss the other's write (2.8.14).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
 }
 
 Popped PackedRing::pop() {
@@ -198,7 +198,7 @@ void PackedRing::put_back(Chain&& chain) {
 bool PackedRing::needs_interrupt() {
   // The used entry is written before the driver's wish is read; the driver does the reverse
   // (2.8.14).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   if (state_.next_used == state_.signalled_used) return false;
   const uint64_t event = state_.available.value;
   const auto flags = memory_->load_acquire_u16(GuestAddress{event + kEventFlagsAt});

@@ -2,12 +2,12 @@
 #include "virtio/queue/split_ring.hpp"
 
 #include <array>
-#include <atomic>
 #include <bit>
 #include <cassert>
 #include <cstddef>
 
 #include "virtio/queue/chain_walker.hpp"
+#include "virtio/queue/fence.hpp"
 #include "virtio/queue/placement.hpp"
 #include "virtio/queue/ring_abi.hpp"
 
@@ -78,7 +78,7 @@ void SplitRing::request_notification() {
   memory_->store_release_u16(event, state_.next_available);
   // The driver writes its index, then reads our event; we the other way round. Without a full
   // fence both could miss the other's write (2.7.10.1).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
 }
 
 Popped SplitRing::pop() {
@@ -138,7 +138,7 @@ void SplitRing::put_back(Chain&& chain) {
 bool SplitRing::needs_interrupt() {
   // The used index is written before the driver's wish is read; the driver does the reverse
   // (2.7.7).
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+  full_fence();
   if (state_.next_used == state_.signalled_used) return false;
   if (!state_.event_index) {
     const auto flags =
