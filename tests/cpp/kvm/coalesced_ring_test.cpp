@@ -21,7 +21,9 @@ struct Fixture {
   CoalescedRing ring{page.data(), [this](uint16_t port, std::span<const std::byte> data) {
                        CHECK(port == 0xe9);
                        seen += static_cast<char>(data[0]);
+                       if (refills > 0 && produce('r')) --refills;
                      }};
+  size_t refills = 0;  // what a guest adds while it is drained
 
   bool produce(char c) {
     const uint32_t next = (shared->last + 1) % kEntries;
@@ -60,6 +62,15 @@ TEST_CASE_FIXTURE(Fixture, "a full ring is emptied and goes round") {
   }
   CHECK(seen == expected);
   CHECK(expected.size() == 3 * (kEntries - 1));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a ring that is filled as fast as it is drained is let go of") {
+  REQUIRE(produce('a'));
+  refills = 10 * kEntries;
+  ring.drain();
+  CHECK(seen.size() <= kEntries);
+  for (int i = 0; i < 20; ++i) ring.drain();
+  CHECK(seen.size() == 10 * kEntries + 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "indices and lengths out of range are survived") {

@@ -9,8 +9,7 @@ namespace vmm::kvm {
 namespace {
 
 // KVM_COALESCED_MMIO_MAX is written in terms of the kernel's PAGE_SIZE.
-constexpr uint32_t kEntries =
-    (4096 - sizeof(kvm_coalesced_mmio_ring)) / sizeof(kvm_coalesced_mmio);
+constexpr uint32_t kEntries = (4096 - sizeof(kvm_coalesced_mmio_ring)) / sizeof(kvm_coalesced_mmio);
 
 }  // namespace
 
@@ -25,7 +24,8 @@ bool CoalescedRing::empty() const {
 void CoalescedRing::drain() {
   if (empty()) return;
   const std::lock_guard lock(mutex_);
-  while (!empty()) {
+  // What was there before. Waiting until it is empty could take for ever: the guest adds meanwhile.
+  for (uint32_t i = 0; i < kEntries && !empty(); ++i) {
     const uint32_t first = ring_->first % kEntries;
     const kvm_coalesced_mmio entry = ring_->coalesced_mmio[first];
     const size_t length = std::min<size_t>(entry.len, sizeof entry.data);

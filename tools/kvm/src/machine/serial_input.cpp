@@ -9,11 +9,18 @@
 #include <cerrno>
 
 namespace vmm::machine {
+namespace {
+
+// A guest that reads as fast as the host writes would keep the loop's thread here for ever.
+constexpr int kMaxReceives = 64;
+constexpr uint32_t kEvents = EPOLLIN | EPOLLET;
+
+}  // namespace
 
 SerialInput::SerialInput(base::EventLoop& loop, int socket, devices::Serial& port)
     : loop_(loop), socket_(socket), port_(port) {
   port_.on_receive_space([this] { pump(false); });
-  loop_.add(socket_, EPOLLIN | EPOLLET, [this](uint32_t) { pump(true); });
+  loop_.add(socket_, kEvents, [this](uint32_t) { pump(true); });
 }
 
 SerialInput::~SerialInput() { loop_.remove(socket_); }
@@ -21,7 +28,11 @@ SerialInput::~SerialInput() { loop_.remove(socket_); }
 void SerialInput::pump(bool readable) {
   const std::lock_guard lock(mutex_);
   readable_ = readable_ || readable;
-  while (readable_) {
+  for (int i = 0; readable_; ++i) {
+    if (i == kMaxReceives) {
+      loop_.modify(socket_, kEvents);  // which tells of what is still there once more
+      return;
+    }
     std::array<std::byte, devices::Serial::kReceiveCapacity> bytes;
     const size_t space = std::min(port_.receive_space(), bytes.size());
     if (space == 0) return;
