@@ -2,28 +2,12 @@
 //
 // Every way a driver can get a ring wrong, at every device, behind each transport and with each
 // kind of ring: the device asks for a reset and says why, stays quiet, and works again after it.
-// A new device joins by an entry in kDevices.
 #include <doctest/doctest.h>
-#include <linux/virtio_blk.h>
-#include <sys/socket.h>
 
-#include <array>
 #include <functional>
-#include <memory>
 
-#include "base/event_loop.hpp"
 #include "guest_driver.hpp"
-#include "memory_backend.hpp"
-#include "mock_net.hpp"
-#include "temporary_folder.hpp"
-#include "virtio/device/balloon.hpp"
-#include "virtio/device/block.hpp"
-#include "virtio/device/console.hpp"
-#include "virtio/device/input.hpp"
-#include "virtio/device/net.hpp"
-#include "virtio/device/ninep.hpp"
-#include "virtio/device/rng.hpp"
-#include "virtio/device/vsock.hpp"
+#include "specimens.hpp"
 
 namespace vmm::test {
 namespace {
@@ -31,118 +15,6 @@ namespace {
 constexpr uint64_t kBuffers = MockDriver::kBuffers;
 constexpr uint64_t kEnd = MockDriver::kMemoryBytes;
 constexpr uint64_t kTop = ~uint64_t{0};
-
-struct Specimen {
-  virtual ~Specimen() = default;
-  virtual virtio::Device& device() = 0;
-  virtual uint16_t queues() = 0;
-  // The queue that is maltreated, and a request there that the device completes at once.
-  virtual uint16_t queue() = 0;
-  virtual std::vector<Buffer> request(memory::GuestMemory& memory) = 0;
-};
-
-struct BlockSpecimen final : Specimen {
-  virtio::Device& device() override { return block; }
-  uint16_t queues() override { return 1; }
-  uint16_t queue() override { return 0; }
-  std::vector<Buffer> request(memory::GuestMemory& memory) override {
-    memory.write_object({kBuffers}, virtio_blk_outhdr{VIRTIO_BLK_T_IN, 0, 1});
-    return {readable(kBuffers, 16), writable(kBuffers + 0x1000, 512),
-            writable(kBuffers + 0x2000, 1)};
-  }
-  virtio::Block block{std::make_unique<MemoryBackend>(64 * 512)};
-};
-
-struct RngSpecimen final : Specimen {
-  virtio::Device& device() override { return rng; }
-  uint16_t queues() override { return 1; }
-  uint16_t queue() override { return 0; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {writable(kBuffers, 16)}; }
-  virtio::Rng rng;
-};
-
-struct ConsoleSpecimen final : Specimen {
-  ConsoleSpecimen() {
-    for (auto& pair : ends) {
-      std::array<int, 2> fds{};
-      REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds.data()) == 0);
-      pair = {base::UniqueFd(fds[0]), base::UniqueFd(fds[1])};
-    }
-    console = std::make_unique<virtio::Console>(
-        loop, virtio::Console::Ports{std::move(ends[0][1]), std::move(ends[1][1])});
-  }
-  virtio::Device& device() override { return *console; }
-  uint16_t queues() override { return 6; }
-  uint16_t queue() override { return 1; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 5)}; }
-
-  base::EventLoop loop;
-  std::array<std::array<base::UniqueFd, 2>, 2> ends;
-  std::unique_ptr<virtio::Console> console;
-};
-
-struct NetSpecimen final : Specimen {
-  virtio::Device& device() override { return net; }
-  uint16_t queues() override { return 3; }
-  uint16_t queue() override { return 1; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 72)}; }
-  MockNetLog log;
-  virtio::Net net{std::make_unique<MockNet>(log, backend::NetTraits{}), {2, 0, 0, 0, 0, 1}};
-};
-
-struct VsockSpecimen final : Specimen {
-  virtio::Device& device() override { return vsock; }
-  uint16_t queues() override { return 3; }
-  uint16_t queue() override { return 1; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 44)}; }
-
-  base::EventLoop loop;
-  TemporaryFolder folder;
-  virtio::Vsock vsock{loop, 3, folder / "v"};
-};
-
-struct BalloonSpecimen final : Specimen {
-  virtio::Device& device() override { return balloon; }
-  uint16_t queues() override { return 4; }
-  uint16_t queue() override { return 0; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 16)}; }
-
-  memory::GuestMemory own_memory{1 << 20};
-  virtio::Balloon balloon{own_memory, 0};
-};
-
-struct InputSpecimen final : Specimen {
-  virtio::Device& device() override { return input; }
-  uint16_t queues() override { return 2; }
-  uint16_t queue() override { return 1; }
-  std::vector<Buffer> request(memory::GuestMemory&) override { return {readable(kBuffers, 8)}; }
-  virtio::Input input{virtio::InputTraits{}};
-};
-
-struct ShareSpecimen final : Specimen {
-  virtio::Device& device() override { return share; }
-  uint16_t queues() override { return 1; }
-  uint16_t queue() override { return 0; }
-  // Answered with an error, as no session has begun.
-  std::vector<Buffer> request(memory::GuestMemory&) override {
-    return {readable(kBuffers, 16), writable(kBuffers + 0x1000, 64)};
-  }
-  virtio::Ninep share{ninep::Share("/", true), "root"};
-};
-
-const struct {
-  std::string name;
-  std::function<std::unique_ptr<Specimen>()> make;
-} kDevices[] = {
-    {"block", [] { return std::make_unique<BlockSpecimen>(); }},
-    {"input", [] { return std::make_unique<InputSpecimen>(); }},
-    {"rng", [] { return std::make_unique<RngSpecimen>(); }},
-    {"console", [] { return std::make_unique<ConsoleSpecimen>(); }},
-    {"net", [] { return std::make_unique<NetSpecimen>(); }},
-    {"vsock", [] { return std::make_unique<VsockSpecimen>(); }},
-    {"balloon", [] { return std::make_unique<BalloonSpecimen>(); }},
-    {"share", [] { return std::make_unique<ShareSpecimen>(); }},
-};
 
 // What a driver does to a queue, and the words that say so.
 struct Malady {

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -23,10 +24,15 @@
 
 namespace vmm::test {
 
-// Counts the pulses.
+// Counts the pulses, and lets a test act at each as a driver on another vCPU would: on the thread
+// that raises it, while the device is at work.
 struct MockLine final : base::InterruptLine {
-  void raise() override { ++pulses; }
+  void raise() override {
+    ++pulses;
+    if (on_raise) on_raise();
+  }
   std::atomic<uint32_t> pulses = 0;
+  std::function<void()> on_raise;
 };
 
 class MockDriver {
@@ -36,8 +42,9 @@ class MockDriver {
   static constexpr uint64_t kRingFeatures =
       1ULL << VIRTIO_RING_F_EVENT_IDX | 1ULL << VIRTIO_RING_F_INDIRECT_DESC | kVersion1;
 
-  explicit MockDriver(virtio::Device& device)
-      : memory(kMemoryBytes), transport(device, memory, line) {}
+  explicit MockDriver(virtio::Device& device, virtio::Backlog::Leave leave = {})
+      : memory(kMemoryBytes),
+        transport(device, memory, line, virtio::Rings::kSplit, std::move(leave)) {}
 
   uint32_t read32(uint64_t offset) {
     uint32_t value = 0;

@@ -6,6 +6,7 @@
 
 #include <cstring>
 #include <deque>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,6 +29,7 @@ struct MockNetLog {
   bool full = false;
   bool started = false;
   backend::NetBackend::Ready ready;
+  std::function<void()> on_consume;  // one frame of those that wait
 };
 
 class MockNet final : public backend::NetBackend {
@@ -64,7 +66,10 @@ class MockNet final : public backend::NetBackend {
     std::memcpy(current_.data() + sizeof log_.next_header, frame.data(), frame.size());
     return current_;
   }
-  void consume(uint16_t pair) override { log_.waiting[pair].pop_front(); }
+  void consume(uint16_t pair) override {
+    log_.waiting[pair].pop_front();
+    if (log_.on_consume) log_.on_consume();
+  }
 
  private:
   MockNetLog& log_;

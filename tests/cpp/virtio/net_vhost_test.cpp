@@ -132,7 +132,7 @@ struct Fixture {
 
   void start() {
     virtio::Activation activation{
-        1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_NET_F_CTRL_VQ, {}, &heard};
+        1ULL << VIRTIO_F_VERSION_1 | 1ULL << VIRTIO_NET_F_CTRL_VQ, {}, &heard, &backlog};
     for (uint16_t index = 0; index < 3; ++index) activation.queues.emplace_back(queue(index));
     net->activate(std::move(activation));
   }
@@ -177,6 +177,7 @@ struct Fixture {
   memory::GuestMemory memory{MockDriver::kMemoryBytes};
   std::array<std::unique_ptr<MockRing>, 3> rings;
   Heard heard;
+  virtio::Backlog backlog{3, [this](uint16_t index) { net->catch_up(index); }};
   base::UniqueFd wire;
   std::unique_ptr<virtio::Net> net;  // null: not to be had here
 };

@@ -65,7 +65,7 @@ struct Fixture {
   }
 
   void start() {
-    virtio::Activation activation{1ULL << VIRTIO_F_VERSION_1, {}, &heard};
+    virtio::Activation activation{1ULL << VIRTIO_F_VERSION_1, {}, &heard, &backlog};
     for (uint16_t index = 0; index < 3; ++index) {
       const uint16_t size = device->queue_max_sizes()[index];
       rings[index] = std::make_unique<MockRing>(memory, MockDriver::ring_place(index), size);
@@ -105,6 +105,7 @@ struct Fixture {
   memory::GuestMemory memory{MockDriver::kMemoryBytes};
   std::array<std::unique_ptr<MockRing>, 3> rings;
   Heard heard;
+  virtio::Backlog backlog{3, [this](uint16_t index) { device->catch_up(index); }};
   std::unique_ptr<VhostVsock> device;  // null: not to be had here
 };
 

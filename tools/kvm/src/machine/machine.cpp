@@ -264,17 +264,18 @@ std::optional<virtio::BalloonState> Machine::balloon() const {
 
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
   const auto rings = config_.ring == "packed" ? virtio::Rings::kPacked : virtio::Rings::kSplit;
+  const auto leave = [this] { return stopping() || pausing(); };
   if (pci_) {
-    auto slot =
-        std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings, vm_, *pci_);
+    auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings, leave,
+                                          vm_, *pci_);
     pci_->root.attach(slot->transport, slot->name);
     virtio_.push_back(std::move(slot));
     return;
   }
   const size_t index = virtio_.size();
   const uint64_t address = layout::kVirtioMmio + index * layout::kVirtioMmioStride;
-  auto slot = std::make_unique<MmioSlot>(std::move(name), std::move(device), memory_, rings, vm_,
-                                         layout::irq_virtio(index), address);
+  auto slot = std::make_unique<MmioSlot>(std::move(name), std::move(device), memory_, rings, leave,
+                                         vm_, layout::irq_virtio(index), address);
   buses_.mmio.attach(address, virtio::MmioTransport::kSizeBytes, slot->transport, slot->name);
   virtio_.push_back(std::move(slot));
 }

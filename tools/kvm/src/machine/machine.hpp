@@ -173,6 +173,7 @@ class Machine : private devices::PowerControl, private RunControl {
   HostLink serial_agent_link_;
   HostLink events_link_;
 
+  std::atomic<bool> stopping_{false};  // devices look at it, and at gate_
   ExitLog exits_;
   Buses buses_;
   std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
@@ -204,7 +205,6 @@ class Machine : private devices::PowerControl, private RunControl {
   std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any
   std::unique_ptr<SerialInput> serial_agent_input_;
 
-  std::atomic<bool> stopping_{false};
   mutable std::mutex mutex_;  // guards the members up to the next blank line
   std::condition_variable finished_changed_;
   std::optional<StopInfo> stop_info_;

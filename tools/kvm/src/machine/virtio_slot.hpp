@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // One virtio device of the machine with all that belongs to it: its transport, and how it
-// interrupts. Built and owned by machine/, in the order in which guests find the devices.
+// interrupts. Built and owned by machine/, in the order in which guests find the devices, and given
+// a way to ask whether the machine pauses or stops.
 #pragma once
 
 #include <memory>
@@ -35,11 +36,11 @@ struct VirtioSlot {
 
 struct MmioSlot final : VirtioSlot {
   MmioSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
-           memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, uint32_t gsi,
-           uint64_t address)
+           memory::GuestMemory& memory, virtio::Rings rings, virtio::Backlog::Leave leave,
+           kvm::Vm& vm, uint32_t gsi, uint64_t address)
       : VirtioSlot(std::move(slot_name), std::move(slot_device)),
         line(vm, gsi),
-        transport(*device, memory, line, rings) {
+        transport(*device, memory, line, rings, std::move(leave)) {
     Doorbells(vm, *device).share(address + virtio::MmioTransport::kNotify);
   }
 
@@ -51,14 +52,17 @@ struct MmioSlot final : VirtioSlot {
 
 struct PciSlot final : VirtioSlot {
   PciSlot(std::string slot_name, std::unique_ptr<virtio::Device> slot_device,
-          memory::GuestMemory& memory, virtio::Rings rings, kvm::Vm& vm, PciBus& bus)
+          memory::GuestMemory& memory, virtio::Rings rings, virtio::Backlog::Leave leave,
+          kvm::Vm& vm, PciBus& bus)
       : VirtioSlot(std::move(slot_name), std::move(slot_device)),
         doorbells(vm, *device),
-        transport(*device, memory, bus.messages, rings,
-                  [this, &root = bus.root](std::optional<uint64_t> first) {
-                    if (first && !root.reaches(*first)) first.reset();
-                    doorbells.place(first, virtio::PciTransport::kNotifyMultiplier);
-                  }) {}
+        transport(
+            *device, memory, bus.messages, rings,
+            [this, &root = bus.root](std::optional<uint64_t> first) {
+              if (first && !root.reaches(*first)) first.reset();
+              doorbells.place(first, virtio::PciTransport::kNotifyMultiplier);
+            },
+            std::move(leave)) {}
 
   std::optional<std::string> fault() const override { return transport.fault(); }
 

@@ -3,7 +3,8 @@
 // What every virtio device offers to whichever transport it sits behind: its identity, features,
 // queue sizes, configuration space, and its life: activate, notify, reset. machine/ owns devices; a
 // transport calls them on vCPU threads, several at a time, so each device guards itself with its
-// own mutex. Nothing here throws for what a guest does.
+// own mutex. A call does a bounded amount of work, whatever the guest does meanwhile, and leaves
+// the rest to the device's Backlog. Nothing here throws for what a guest does.
 #pragma once
 
 #include <cstddef>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include "base/event_source.hpp"
+#include "virtio/backlog.hpp"
 #include "virtio/interrupt.hpp"
 #include "virtio/queue/queue.hpp"
 
@@ -23,6 +25,7 @@ struct Activation {
   uint64_t features;                         // as negotiated
   std::vector<std::optional<Queue>> queues;  // one per queue of the device; empty: not set up
   Interrupt* interrupt;                      // valid until reset() has returned
+  Backlog* backlog;                          // valid as long
 };
 
 class Device {
@@ -52,6 +55,9 @@ class Device {
 
   // The driver has added buffers to queue `index`, which is less than the number of queues.
   virtual void notify(uint16_t index) = 0;
+
+  // The time has come that the device asked its backlog for; on the backlog's thread.
+  virtual void catch_up(uint16_t index) { notify(index); }
 
   // An eventfd whose writing is as good as notify() at any time in the device's life, so that KVM
   // may write it in our place; kNoDoorbell for a queue that is served by notify() itself.

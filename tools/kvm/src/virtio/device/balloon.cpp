@@ -140,6 +140,7 @@ Balloon::Role Balloon::role_of(uint16_t index) const {
 }
 
 void Balloon::serve(uint16_t index) {
+  queues_.begin_turn();
   switch (role_of(index)) {
     case Role::kInflate:
       return serve_pages(index, true);

@@ -5,6 +5,7 @@
 #include <linux/virtio_ids.h>
 
 #include <cassert>
+#include <chrono>
 #include <utility>
 #include <variant>
 
@@ -37,15 +38,11 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
     : backend_(std::move(backend)),
       queue_max_sizes_(queues, kQueueMaxSize),
       config_(make_config(*backend_, queues)),
-      lanes_(queues),
-      gatherer_(queues, [this](uint16_t index) { serve(index, Occasion::kGathered); }) {
+      lanes_(queues) {
   assert(queues >= 1 && queues <= kMaxQueues);
 }
 
-Block::~Block() {
-  gatherer_.stop();  // it may begin more
-  backend_->drain();
-}
+Block::~Block() { backend_->drain(); }
 
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
@@ -82,12 +79,17 @@ void Block::change_queues(Change change) {
 void Block::activate(Activation activation) {
   change_queues([&] {
     queues_.start(std::move(activation));
-    for (Lane& lane : lanes_) lane.pace = {};
+    for (Lane& lane : lanes_) {
+      lane.pace = {};
+      lane.gathers = false;
+    }
     ++starts_;
   });
 }
 
 void Block::notify(uint16_t index) { serve(index, Occasion::kNotified); }
+
+void Block::catch_up(uint16_t index) { serve(index, Occasion::kBacklog); }
 
 void Block::stop_queue(uint16_t index) {
   change_queues([&] { queues_.stop(index); });
@@ -110,13 +112,17 @@ void Block::serve(uint16_t index, Occasion occasion) {
     if (changing_ > 0) return;
     Lane& lane = lanes_[index];
     const std::lock_guard lane_lock(lane.mutex);
-    if (occasion == Occasion::kNotified) {
+    if (occasion == Occasion::kNotified && queues_.ready(index)) {
       const auto wait = lane.pace.notified(std::chrono::steady_clock::now());
-      if (wait) return gatherer_.serve_after(index, *wait);
+      if (wait) {
+        lane.gathers = true;
+        return queues_.serve_after(index, *wait);
+      }
     }
     starts = starts_;
     const Served served = serve_queue(index);
-    if (occasion == Occasion::kGathered) lane.pace.gathered(served.requests);
+    const bool gathered = occasion == Occasion::kBacklog && std::exchange(lane.gathers, false);
+    if (gathered) lane.pace.gathered(served.requests);
     fault = served.fault;
   }
   if (!fault) return;
@@ -130,6 +136,7 @@ Block::Served Block::serve_queue(uint16_t index) {
   const WriteMode mode = flushes ? WriteMode::kBack : WriteMode::kThrough;
   Served served{};
   std::vector<UsedChain> done;
+  queues_.begin_turn(index);
   for (;;) {
     auto popped = queues_.take(index);
     Chain* chain = std::get_if<Chain>(&popped);

@@ -21,7 +21,6 @@
 #include "backend/block_backend.hpp"
 #include "virtio/device.hpp"
 #include "virtio/device/block_request.hpp"
-#include "virtio/device/gatherer.hpp"
 #include "virtio/device/pace.hpp"
 #include "virtio/device/queue_set.hpp"
 
@@ -43,6 +42,7 @@ class Block final : public Device {
   uint32_t config_generation() const override { return 0; }
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
+  void catch_up(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
@@ -51,7 +51,7 @@ class Block final : public Device {
   // Requests that are out hold a chain: none is while queues change.
   template <class Change>
   void change_queues(Change change);
-  enum class Occasion { kNotified, kGathered, kChanged };
+  enum class Occasion { kNotified, kBacklog, kChanged };
   void serve(uint16_t index, Occasion occasion);
   struct Served {
     size_t requests;
@@ -71,13 +71,13 @@ class Block final : public Device {
   struct Lane {
     std::mutex mutex;
     Pace pace;
+    bool gathers = false;  // the backlog's next call ends a gathering
   };
   std::vector<Lane> lanes_;   // one per queue
   std::mutex backend_mutex_;  // of a backend that takes one call at a time
   QueueSet queues_;
   uint32_t changing_ = 0;  // how many wait to change the queues
   uint64_t starts_ = 0;    // tells a fault of these queues from one of their predecessors
-  Gatherer gatherer_;
 };
 
 }  // namespace vmm::virtio

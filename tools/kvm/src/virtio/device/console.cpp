@@ -75,6 +75,7 @@ uint32_t Console::config_generation() const {
 void Console::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
   queues_.start(std::move(activation));
+  queues_.begin_turn();
   // Without the control queues there is one port and it is always open (5.3.5).
   if (!multiport()) ports_[kConsolePort].set_guest_open(true);
   serve_control();
@@ -83,6 +84,7 @@ void Console::activate(Activation activation) {
 
 void Console::notify(uint16_t index) {
   const std::lock_guard lock(mutex_);
+  queues_.begin_turn();
   serve(index);
 }
 
@@ -112,6 +114,7 @@ void Console::resize(uint16_t columns, uint16_t rows) {
   rows_ = rows;
   ++config_generation_;
   if (queues_.features() & 1ULL << VIRTIO_CONSOLE_F_SIZE) queues_.config_changed();
+  queues_.begin_turn();
   if (console_announced_) send_size();
 }
 
@@ -121,6 +124,7 @@ bool Console::multiport() const {
 
 void Console::on_socket(uint32_t port, uint32_t events) {
   const std::lock_guard lock(mutex_);
+  queues_.begin_turn();
   ports_[port].on_events(events);
   pump_port(port);
 }

@@ -59,7 +59,7 @@ void ConsolePort::transmit(QueueSet& queues) {
   while (writable_) {
     auto chain = queues.pop(transmit_queue());
     if (!chain) break;
-    if (!send_rest(*chain)) {
+    if (!send_rest(*chain, queues)) {
       queues.put_back(transmit_queue(), std::move(*chain));
       break;
     }
@@ -68,9 +68,12 @@ void ConsolePort::transmit(QueueSet& queues) {
   }
 }
 
-bool ConsolePort::send_rest(const Chain& chain) {
+bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
+  bool first = true;
   // The guest may have shortened the chain since its first part went out: then nothing is left.
   while (host_reads_ && sent_of_head_ < chain.readable_bytes()) {
+    // A reader who keeps up would never let the socket become full. The chain has paid for one.
+    if (!std::exchange(first, false) && !queues.spend(transmit_queue())) return false;
     auto pieces =
         sub_range(chain.readable(), sent_of_head_, chain.readable_bytes() - sent_of_head_);
     const ssize_t sent = send_some(socket_.get(), pieces);

@@ -32,7 +32,7 @@ class ConsolePort {
   // What epoll reported.
   void on_events(uint32_t events);
 
-  // Guest to host, until the queue is empty or the socket full.
+  // Guest to host, until the queue is empty, the socket full or the turn over.
   void transmit(QueueSet& queues);
 
   // Whether transmit() has left something for when the socket has room.
@@ -40,15 +40,17 @@ class ConsolePort {
     return !writable_ && queues.has_available(transmit_queue());
   }
 
-  // Host to guest, until the socket or the queue is empty. True when the host has just hung up.
+  // Host to guest, until the socket or the queue is empty, or the turn over. True when the host
+  // has just hung up.
   bool receive(QueueSet& queues);
 
   // The queues are gone: forget what belonged to them.
   void reset();
 
  private:
-  // Sends from byte `sent_of_head_` of the chain on; false when the socket is full.
-  bool send_rest(const Chain& chain);
+  // Sends from byte `sent_of_head_` of the chain on; false when the socket is full, or the turn
+  // over.
+  bool send_rest(const Chain& chain, QueueSet& queues);
 
   base::UniqueFd socket_;
   uint16_t receive_queue_;

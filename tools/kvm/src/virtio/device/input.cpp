@@ -118,12 +118,14 @@ void Input::set_axis() {
 void Input::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
   queues_.start(std::move(activation));
+  queues_.begin_turn();
   waiting_.clear();  // of another driver's time
   take_status();
 }
 
 void Input::notify(uint16_t index) {
   const std::lock_guard lock(mutex_);
+  queues_.begin_turn();
   if (index == kEventQueue) send();
   if (index == kStatusQueue) take_status();
 }
@@ -143,12 +145,14 @@ void Input::reset() {
 void Input::start_queue(uint16_t index, Queue queue) {
   const std::lock_guard lock(mutex_);
   queues_.start(index, std::move(queue));
+  queues_.begin_turn();
   send();
   take_status();
 }
 
 void Input::report(std::span<const InputEvent> events) {
   const std::lock_guard lock(mutex_);
+  queues_.begin_turn();
   // All of a report or none: half of one would leave keys down.
   if (!queues_.ready(kEventQueue) || waiting_.size() + events.size() + 1 > kMaxWaiting) return;
   for (const InputEvent& event : events) waiting_.push_back({event.type, event.code, event.value});

@@ -64,6 +64,7 @@ Net::Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac,
   }
   backend_->start([this](uint16_t pair) {
     const std::lock_guard lock(mutex_);
+    queues_.begin_turn();
     receive(pair);
     transmit(pair);
   });
@@ -109,6 +110,7 @@ uint32_t Net::config_generation() const {
 void Net::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
   queues_.start(std::move(activation));
+  queues_.begin_turn();
   settings_.receive_offloads = queues_.features() & net_receive_offloads();
   settle();
   serve_control();
@@ -124,6 +126,7 @@ void Net::activate(Activation activation) {
 
 void Net::notify(uint16_t index) {
   const std::lock_guard lock(mutex_);
+  queues_.begin_turn();
   serve(index);
 }
 
@@ -153,6 +156,7 @@ void Net::reset() {
 void Net::start_queue(uint16_t index, Queue queue) {
   const std::lock_guard lock(mutex_);
   queues_.start(index, std::move(queue));
+  queues_.begin_turn();
   if (vhost_ != nullptr) hand_over(index);
   serve(index);
 }
@@ -214,12 +218,13 @@ void Net::receive(uint16_t pair) {
   while (queues_.ready(receive_queue(pair))) {
     const auto frame = backend_->peek(pair);
     if (frame.empty()) return;
-    if (link_up_ && !deliver(pair, frame)) return;
+    const bool done = link_up_ ? deliver(pair, frame) : queues_.spend(receive_queue(pair));
+    if (!done) return;
     backend_->consume(pair);
   }
 }
 
-// False when the driver has to add buffers first, or is at fault.
+// False when the driver has to add buffers first, the turn is over, or the driver is at fault.
 bool Net::deliver(uint16_t pair, std::span<const std::byte> frame) {
   const uint16_t index = receive_queue(pair);
   std::vector<UsedChain> chains;
@@ -234,7 +239,7 @@ bool Net::deliver(uint16_t pair, std::span<const std::byte> frame) {
 }
 
 // Buffers for `length` bytes. None when one is not enough and must be; false, with the ring as it
-// was, when there are too few.
+// was, when there are too few or the turn is over.
 bool Net::gather(uint16_t index, size_t length, std::vector<UsedChain>& chains) {
   size_t room = 0;
   while (room < length) {

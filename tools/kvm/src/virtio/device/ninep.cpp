@@ -94,6 +94,7 @@ void Ninep::start_queue(uint16_t index, Queue queue) {
 }
 
 void Ninep::serve() {
+  queues_.begin_turn();
   while (auto chain = queues_.pop(kRequestQueue)) {
     const auto written = serve_request(*chain);
     if (!written) {

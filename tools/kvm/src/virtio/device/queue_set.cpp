@@ -3,12 +3,15 @@
 
 #include <cassert>
 #include <utility>
+#include <variant>
 
 namespace vmm::virtio {
 
 void QueueSet::start(Activation activation) {
   queues_ = std::move(activation.queues);
+  left_.assign(queues_.size(), 0);
   interrupt_ = activation.interrupt;
+  backlog_ = activation.backlog;
   features_ = activation.features;
   faulty_ = false;
 }
@@ -16,6 +19,7 @@ void QueueSet::start(Activation activation) {
 void QueueSet::stop() {
   queues_.clear();
   interrupt_ = nullptr;
+  backlog_ = nullptr;
   features_ = 0;
 }
 
@@ -25,6 +29,36 @@ void QueueSet::stop(uint16_t index) {
 
 void QueueSet::start(uint16_t index, Queue queue) {
   if (!faulty_ && index < queues_.size()) queues_[index] = std::move(queue);
+}
+
+void QueueSet::begin_turn() {
+  for (uint16_t index = 0; index < queues_.size(); ++index) begin_turn(index);
+}
+
+void QueueSet::begin_turn(uint16_t index) {
+  if (ready(index)) left_[index] = queues_[index]->size();
+}
+
+bool QueueSet::over(uint16_t index) const {
+  return left_[index] == 0 || backlog_->must_leave(left_[index] < queues_[index]->size());
+}
+
+bool QueueSet::spend(uint16_t index) {
+  if (!ready(index)) return false;
+  if (over(index)) {
+    serve_soon(index);
+    return false;
+  }
+  --left_[index];
+  return true;
+}
+
+void QueueSet::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
+  if (ready(index)) backlog_->serve_after(index, wait);
+}
+
+void QueueSet::serve_soon(uint16_t index) {
+  if (ready(index)) backlog_->serve_soon(index);
 }
 
 bool QueueSet::ready(uint16_t index) const {
@@ -37,7 +71,20 @@ bool QueueSet::has_available(uint16_t index) const {
 
 Queue::Popped QueueSet::take(uint16_t index) {
   if (!ready(index)) return NoChain{};
-  return queues_[index]->pop();
+  Queue& queue = *queues_[index];
+  if (!over(index)) {
+    --left_[index];
+    return queue.pop();
+  }
+  // Only an empty queue is asked to notify. One that is not, by now, is left to the backlog.
+  if (!queue.has_available()) {
+    auto popped = queue.pop();
+    Chain* chain = std::get_if<Chain>(&popped);
+    if (chain == nullptr) return popped;
+    queue.put_back(std::move(*chain));
+  }
+  serve_soon(index);
+  return NoChain{};
 }
 
 std::optional<Chain> QueueSet::pop(uint16_t index) {

@@ -82,6 +82,7 @@ void Rng::start_queue(uint16_t index, Queue queue) {
 }
 
 void Rng::serve() {
+  queues_.begin_turn();
   while (auto chain = queues_.pop(kRequestQueue)) {
     const uint32_t written = fill_request(*chain);
     queues_.complete(kRequestQueue, std::move(*chain), written);

@@ -22,14 +22,19 @@ constexpr std::array<uint16_t, 3> kQueueMaxSizes = {128, 128, 16};
 // More refusals than that do not wait for the driver's buffers: its packets wait instead.
 constexpr size_t kMaxRefusals = 64;
 
+// Of the host's programs, in one call of the event loop.
+constexpr int kMaxAccepted = 16;
+
 constexpr uint64_t kListenerId = 0;
+constexpr uint32_t kListenerEvents = EPOLLIN | EPOLLET;
 constexpr uint32_t kSocketEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
-int watch(const base::UniqueFd& epoll, int fd, uint32_t events, uint64_t id) {
+int watch(const base::UniqueFd& epoll, int fd, uint32_t events, uint64_t id,
+          int how = EPOLL_CTL_ADD) {
   epoll_event event{};
   event.events = events;
   event.data.u64 = id;
-  return epoll_ctl(epoll.get(), EPOLL_CTL_ADD, fd, &event);
+  return epoll_ctl(epoll.get(), how, fd, &event);
 }
 
 }  // namespace
@@ -39,7 +44,7 @@ Vsock::Vsock(base::EventLoop& loop, uint64_t guest_cid, const std::string& path)
       guest_cid_(guest_cid),
       epoll_(base::check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       listener_(path) {
-  base::check(watch(epoll_, listener_.fd(), EPOLLIN | EPOLLET, kListenerId), "epoll_ctl(ADD)");
+  base::check(watch(epoll_, listener_.fd(), kListenerEvents, kListenerId), "epoll_ctl(ADD)");
   // All sockets behind one descriptor: one may go away under the mutex that the loop's callback
   // takes, which EventLoop::remove() would not allow.
   loop_.add(epoll_.get(), EPOLLIN, [this](uint32_t) { on_events(); });
@@ -107,7 +112,7 @@ void Vsock::on_events() {
     const epoll_event& event = events[static_cast<size_t>(i)];
     const Id id = event.data.u64;
     if (id == kListenerId) {
-      accept_all();
+      accept_some();
       continue;
     }
     hear_host(id, event.events);
@@ -132,12 +137,16 @@ void Vsock::hear_host(Id id, uint32_t events) {
   }
 }
 
-void Vsock::accept_all() {
-  while (auto socket = listener_.accept()) {
+void Vsock::accept_some() {
+  for (int i = 0; i < kMaxAccepted; ++i) {
+    auto socket = listener_.accept();
+    if (!socket) return;
     // One too many sees the end at once.
     const auto id = add(std::move(socket), VsockConnection::State::kGreeting);
     if (id) greet(*id);
   }
+  // Perhaps there are more: the edge is asked for once again, and the loop comes back.
+  static_cast<void>(watch(epoll_, listener_.fd(), kListenerEvents, kListenerId, EPOLL_CTL_MOD));
 }
 
 void Vsock::greet(Id id) {
@@ -196,11 +205,13 @@ void Vsock::line_up(Id id) {
 // From the guest
 
 void Vsock::serve() {
+  queues_.begin_turn();
   do {
     serve_transmit();
     serve_receive();
     // Packets that had to wait until refusals were out.
-  } while (refusals_.size() < kMaxRefusals && queues_.has_available(kTransmitQueue));
+  } while (refusals_.size() < kMaxRefusals && queues_.has_available(kTransmitQueue) &&
+           queues_.spend(kTransmitQueue));
 }
 
 void Vsock::serve_transmit() {

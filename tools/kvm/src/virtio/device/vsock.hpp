@@ -59,7 +59,7 @@ class Vsock final : public Device {
 
   void on_events();
   void hear_host(Id id, uint32_t events);
-  void accept_all();
+  void accept_some();
   void serve();
   void serve_transmit();
   void serve_receive();

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace vmm::virtio {
 namespace {
@@ -28,8 +29,8 @@ bool is_register_access(uint64_t offset, size_t width) {
 }  // namespace
 
 MmioTransport::MmioTransport(virtio::Device& device, memory::GuestMemory& memory,
-                             base::InterruptLine& line, Rings rings)
-    : device_(device), line_(line), session_(device, memory, *this, rings) {}
+                             base::InterruptLine& line, Rings rings, Backlog::Leave leave)
+    : device_(device), line_(line), session_(device, memory, *this, rings, std::move(leave)) {}
 
 void MmioTransport::read(uint64_t offset, std::span<std::byte> data) {
   if (offset >= VIRTIO_MMIO_CONFIG) {

@@ -31,7 +31,7 @@ class MmioTransport final : public bus::Device, private Interrupt {
   static constexpr uint64_t kNotify = 0x050;  // takes the number of a queue
 
   MmioTransport(virtio::Device& device, memory::GuestMemory& memory, base::InterruptLine& line,
-                Rings rings = Rings::kSplit);
+                Rings rings = Rings::kSplit, Backlog::Leave leave = {});
 
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;

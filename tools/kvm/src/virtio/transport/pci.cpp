@@ -63,12 +63,12 @@ uint16_t vector_count(const Device& device) {
 
 PciTransport::PciTransport(virtio::Device& device, memory::GuestMemory& memory,
                            base::MessageInterrupt& messages, Rings rings,
-                           DoorbellsMoved doorbells_moved)
+                           DoorbellsMoved doorbells_moved, Backlog::Leave leave)
     : pci::Function(identity(device.type())),
       device_(device),
       msix_(add_msix(kMsixBar, messages, vector_count(device))),
       doorbells_moved_(std::move(doorbells_moved)),
-      common_(device, memory, *this, rings, msix_) {
+      common_(device, memory, *this, rings, msix_, std::move(leave)) {
   assert(device.queue_max_sizes().size() * kNotifyMultiplier <= kPage);
   add_bar(kRegisterBar, kSizeBytes, *this);
   add_structures();

@@ -43,7 +43,7 @@ class PciTransport final : public pci::Function, private bus::Device, private In
 
   PciTransport(virtio::Device& device, memory::GuestMemory& memory,
                base::MessageInterrupt& messages, Rings rings = Rings::kSplit,
-               DoorbellsMoved doorbells_moved = {});
+               DoorbellsMoved doorbells_moved = {}, Backlog::Leave leave = {});
 
   // With the window on bar 0 in configuration space (4.1.4.9).
   void read_config(uint64_t offset, std::span<std::byte> data) override;

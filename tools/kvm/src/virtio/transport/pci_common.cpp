@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace vmm::virtio {
 namespace {
@@ -47,12 +48,12 @@ size_t field_width(uint64_t offset) {
 }  // namespace
 
 PciCommon::PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
-                     pci::MsixTable& msix)
+                     pci::MsixTable& msix, Backlog::Leave leave)
     : device_(device),
       msix_(msix),
       config_vector_(VIRTIO_MSI_NO_VECTOR),
       queue_vectors_(device.queue_max_sizes().size()),
-      session_(device, memory, interrupt, rings) {
+      session_(device, memory, interrupt, rings, std::move(leave)) {
   for (auto& vector : queue_vectors_) vector = VIRTIO_MSI_NO_VECTOR;
 }
 

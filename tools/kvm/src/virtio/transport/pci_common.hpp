@@ -27,7 +27,7 @@ class PciCommon {
 
   // `msix` is the table whose vectors the driver chooses from.
   PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
-            pci::MsixTable& msix);
+            pci::MsixTable& msix, Backlog::Leave leave);
 
   // Each field by its own width; 64-bit fields by halves (4.1.3.1).
   void read(uint64_t offset, std::span<std::byte> data) const;

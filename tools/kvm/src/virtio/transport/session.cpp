@@ -36,11 +36,15 @@ uint64_t offered(const Device& device, Rings rings) {
 
 }  // namespace
 
-Session::Session(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings)
+Session::Session(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
+                 Backlog::Leave leave)
     : device_(device),
       memory_(memory),
       interrupt_(interrupt),
-      offered_features_(offered(device, rings)) {
+      offered_features_(offered(device, rings)),
+      backlog_(
+          static_cast<uint16_t>(device.queue_max_sizes().size()),
+          [this](uint16_t index) { device_.catch_up(index); }, std::move(leave)) {
   for (uint32_t i = 0; i < device.queue_max_sizes().size(); ++i) queues_.push_back(fresh_setup(i));
 }
 
@@ -95,7 +99,7 @@ bool Session::write_status(uint32_t value) {
 }
 
 void Session::activate() {
-  Activation activation{driver_features_, {}, &interrupt_};
+  Activation activation{driver_features_, {}, &interrupt_, &backlog_};
   for (uint32_t index = 0; index < queues_.size(); ++index) {
     std::optional<Queue>& slot = activation.queues.emplace_back();
     if (!queues_[index].ready) continue;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "memory/guest_memory.hpp"
+#include "virtio/backlog.hpp"
 #include "virtio/device.hpp"
 #include "virtio/interrupt.hpp"
 
@@ -27,8 +28,10 @@ class Session {
   enum class QueuePart : uint8_t { kDescriptors, kAvailable, kUsed };
   enum class Half : uint8_t { kLow, kHigh };
 
-  // The device gets `interrupt` when it is activated. All three outlive the session.
-  Session(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings);
+  // The device gets `interrupt` when it is activated. All three outlive the session. `leave` tells
+  // whether the machine wants its vCPU threads back.
+  Session(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
+          Backlog::Leave leave = {});
   // Nothing calls `interrupt` from here on.
   ~Session();
   Session(const Session&) = delete;
@@ -95,6 +98,7 @@ class Session {
 
   std::atomic<uint32_t> status_ = 0;
   std::atomic<uint32_t> fault_ = 0;  // 0: none; else 1 + fault | index << 16
+  Backlog backlog_;
 };
 
 }  // namespace vmm::virtio

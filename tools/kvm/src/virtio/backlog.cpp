@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/gatherer.hpp"
+#include "virtio/backlog.hpp"
 
 #include <utility>
 
@@ -7,11 +7,12 @@
 
 namespace vmm::virtio {
 
-Gatherer::Gatherer(uint16_t queues, Serve serve) : serve_(std::move(serve)), due_(queues) {}
+Backlog::Backlog(uint16_t queues, Serve serve, Leave leave)
+    : serve_(std::move(serve)), leave_(std::move(leave)), due_(queues) {}
 
-Gatherer::~Gatherer() { stop(); }
+Backlog::~Backlog() { stop(); }
 
-void Gatherer::stop() {
+void Backlog::stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -20,7 +21,7 @@ void Gatherer::stop() {
   if (thread_.joinable()) thread_.join();
 }
 
-void Gatherer::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
+void Backlog::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
   {
     const std::lock_guard lock(mutex_);
     if (due_[index] || stopping_) return;
@@ -30,7 +31,11 @@ void Gatherer::serve_after(uint16_t index, std::chrono::nanoseconds wait) {
   changed_.notify_all();
 }
 
-std::optional<uint16_t> Gatherer::earliest() const {
+bool Backlog::must_leave(bool begun) const {
+  return leave_ && leave_() && (begun || std::this_thread::get_id() != runner_.load());
+}
+
+std::optional<uint16_t> Backlog::earliest() const {
   std::optional<uint16_t> first;
   for (uint16_t index = 0; index < due_.size(); ++index) {
     if (due_[index] && (!first || *due_[index] < *due_[*first])) first = index;
@@ -38,8 +43,9 @@ std::optional<uint16_t> Gatherer::earliest() const {
   return first;
 }
 
-void Gatherer::run() {
+void Backlog::run() {
   base::block_signals();
+  runner_.store(std::this_thread::get_id());
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     const auto index = earliest();
