@@ -5,9 +5,14 @@
 #include <linux/virtio_ids.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <future>
 #include <memory>
+#include <thread>
 #include <vector>
 
+#include "eventually.hpp"
 #include "mock_driver.hpp"
 
 namespace vmm::test {
@@ -44,9 +49,7 @@ struct Fixture {
     void reset() override {
       if (device) device->reset();
     }
-    void start_queue(uint16_t i, virtio::Queue q) override {
-      device->start_queue(i, std::move(q));
-    }
+    void start_queue(uint16_t i, virtio::Queue q) override { device->start_queue(i, std::move(q)); }
   };
   Late late;
   MockDriver driver{late};
@@ -130,7 +133,7 @@ TEST_CASE_FIXTURE(Fixture, "statistics are kept until new ones are asked for") {
   driver.notify(2);
   CHECK(balloon().state().statistics_count == 1);
   balloon().ask_for_statistics();
-  CHECK(driver.ring(2).take_used());
+  CHECK(eventually([&] { return driver.ring(2).take_used().has_value(); }));
   balloon().ask_for_statistics();  // none are here yet
   CHECK_FALSE(driver.ring(2).take_used());
   statistics({{VIRTIO_BALLOON_S_MEMFREE, 500}});
@@ -179,6 +182,40 @@ TEST_CASE_FIXTURE(Fixture, "a reset lets go of everything") {
   start(late.features());
   statistics({{VIRTIO_BALLOON_S_MEMFREE, 2}});
   CHECK(balloon().state().statistics.at(VIRTIO_BALLOON_S_MEMFREE) == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a request with very many pages counts as several") {
+  start(late.features() & ~(1ULL << VIRTIO_RING_F_EVENT_IDX));
+  constexpr uint32_t kPages = 4 * virtio::Balloon::kUsualPagesPerRequest;
+  constexpr uint32_t kRequests = 100;
+  const auto here = std::this_thread::get_id();
+  std::atomic<uint32_t> used_here = 0;
+  driver.line.on_raise = [&] { used_here += std::this_thread::get_id() == here; };
+  for (uint32_t i = 0; i < kRequests; ++i) driver.ring(0).add({readable(kList, 4 * kPages)});
+  driver.notify(0);
+  CHECK(used_here > 0);
+  CHECK(used_here <= 128 / 4 + 1);
+  CHECK(eventually([&] { return driver.ring(0).used_index() == kRequests; }));
+  driver.reset();
+}
+
+TEST_CASE_FIXTURE(Fixture, "the host asks and is answered while the guest has the device busy") {
+  std::future<void> asked;
+  std::atomic<bool> raised = false;
+  driver.line.on_raise = [&] {
+    if (raised.exchange(true)) return;
+    asked = std::async(std::launch::async, [&] {
+      balloon().set_target(7);
+      balloon().ask_for_statistics();
+      CHECK(balloon().state().target_pages == 7);
+    });
+    CHECK(asked.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
+  };
+  list({kPages / kPage});
+  driver.add_and_notify(0, {readable(kList, 4)});  // raises while it is served
+  REQUIRE(raised);
+  asked.get();
+  CHECK(driver.read_config<uint32_t>(0) == 7);
 }
 
 }  // namespace vmm::test

@@ -16,6 +16,7 @@ namespace vmm::virtio {
 namespace {
 
 constexpr std::array<uint16_t, 4> kQueueMaxSizes = {128, 128, 8, 64};
+constexpr uint16_t kStatisticsQueue = 2;  // if there is one
 constexpr uint64_t kPageBytes = 1ULL << VIRTIO_BALLOON_PFN_SHIFT;
 constexpr uint64_t kOffered = 1ULL << VIRTIO_BALLOON_F_STATS_VQ |
                               1ULL << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
@@ -67,7 +68,7 @@ uint64_t Balloon::features() const { return kOffered; }
 std::span<const uint16_t> Balloon::queue_max_sizes() const { return kQueueMaxSizes; }
 
 void Balloon::read_config(uint64_t offset, std::span<std::byte> data) const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(state_mutex_);
   // What lies behind belongs to features that are not offered.
   constexpr size_t kShown = offsetof(virtio_balloon_config, free_page_hint_cmd_id);
   read_config_bytes(std::as_bytes(std::span(&config_, 1)).first(kShown), offset, data);
@@ -76,19 +77,24 @@ void Balloon::read_config(uint64_t offset, std::span<std::byte> data) const {
 // Only `actual` is the driver's to write (5.5.6).
 void Balloon::write_config(uint64_t offset, std::span<const std::byte> data) {
   if (offset != offsetof(virtio_balloon_config, actual) || data.size() != sizeof(uint32_t)) return;
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(state_mutex_);
   uint32_t actual;
   std::memcpy(&actual, data.data(), sizeof actual);
   config_.actual = state_.actual_pages = actual;
 }
 
 uint32_t Balloon::config_generation() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(state_mutex_);
   return config_generation_;
 }
 
 void Balloon::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
+  {
+    const std::lock_guard state_lock(state_mutex_);
+    interrupt_ = activation.interrupt;
+    backlog_ = activation.backlog;
+  }
   queues_.start(std::move(activation));
   for (uint16_t index = 0; index < kQueueMaxSizes.size(); ++index) serve(index);
 }
@@ -114,19 +120,30 @@ void Balloon::reset() {
   const std::lock_guard lock(mutex_);
   queues_.stop();
   holds_statistics_ = false;
+  const std::lock_guard state_lock(state_mutex_);
+  interrupt_ = nullptr;
+  backlog_ = nullptr;
+  asked_for_statistics_ = false;
   config_.actual = state_.actual_pages = 0;
 }
 
 void Balloon::set_target(uint32_t pages) {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(state_mutex_);
   if (pages == state_.target_pages) return;
   config_.num_pages = state_.target_pages = pages;
   ++config_generation_;
-  queues_.config_changed();
+  if (interrupt_ != nullptr) interrupt_->config_changed();
+}
+
+void Balloon::ask_for_statistics() {
+  const std::lock_guard lock(state_mutex_);
+  if (backlog_ == nullptr) return;
+  asked_for_statistics_ = true;
+  backlog_->serve_soon(kStatisticsQueue);
 }
 
 BalloonState Balloon::state() const {
-  const std::lock_guard lock(mutex_);
+  const std::lock_guard lock(state_mutex_);
   return state_;
 }
 
@@ -135,7 +152,7 @@ Balloon::Role Balloon::role_of(uint16_t index) const {
   if (index == 1) return Role::kDeflate;
   const bool statistics = has(queues_.features(), VIRTIO_BALLOON_F_STATS_VQ);
   const bool reporting = has(queues_.features(), VIRTIO_BALLOON_F_REPORTING);
-  if (index == 2 && statistics) return Role::kStatistics;
+  if (index == kStatisticsQueue && statistics) return Role::kStatistics;
   return index == (statistics ? 3 : 2) && reporting ? Role::kReporting : Role::kNone;
 }
 
@@ -157,44 +174,65 @@ void Balloon::serve(uint16_t index) {
 
 void Balloon::serve_pages(uint16_t index, bool inflate) {
   while (auto chain = queues_.pop(index)) {
-    if (inflate) release_pages(memory_, page_numbers(*chain));
+    uint32_t pages = 0;
+    if (inflate) {
+      const auto numbers = page_numbers(*chain);
+      release_pages(memory_, numbers);
+      pages = static_cast<uint32_t>(numbers.size());
+    }
     queues_.complete(index, std::move(*chain), 0);
+    for (; pages > kUsualPagesPerRequest; pages -= kUsualPagesPerRequest) {
+      if (!queues_.spend(index)) return;
+    }
   }
 }
 
 // The driver always has one buffer here, which stays in the queue until new statistics are wanted
 // (5.5.6.3).
 void Balloon::serve_statistics(uint16_t index) {
+  if (holds_statistics_) return_statistics(index);
   if (holds_statistics_) return;
-  auto chain = queues_.pop(index);
+  auto chain = queues_.pop(index);  // an empty queue asks the driver to notify
   if (!chain) return;
-  const size_t count =
-      std::min(chain->readable_bytes() / sizeof(virtio_balloon_stat), kMaxStatistics);
-  state_.statistics.clear();
-  for (size_t i = 0; i < count; ++i) {
-    const auto one =
-        object_from<virtio_balloon_stat>(chain->readable(), i * sizeof(virtio_balloon_stat));
-    if (one) state_.statistics[one->tag] = one->val;
-  }
-  ++state_.statistics_count;
+  take_statistics(*chain);
   holds_statistics_ = true;
   queues_.put_back(index, std::move(*chain));
 }
 
-void Balloon::ask_for_statistics() {
-  constexpr uint16_t kQueue = 2;
-  const std::lock_guard lock(mutex_);
-  if (role_of(kQueue) != Role::kStatistics || !std::exchange(holds_statistics_, false)) return;
-  if (auto chain = queues_.pop(kQueue)) queues_.complete(kQueue, std::move(*chain), 0);
-  serve_statistics(kQueue);  // an empty queue asks the driver to notify
+// If somebody has asked for new ones.
+void Balloon::return_statistics(uint16_t index) {
+  const std::lock_guard lock(state_mutex_);
+  if (!asked_for_statistics_) return;
+  auto chain = queues_.pop(index);
+  if (!chain) return;
+  asked_for_statistics_ = holds_statistics_ = false;
+  queues_.complete(index, std::move(*chain), 0);
+}
+
+void Balloon::take_statistics(const Chain& chain) {
+  const size_t count =
+      std::min(chain.readable_bytes() / sizeof(virtio_balloon_stat), kMaxStatistics);
+  const std::lock_guard lock(state_mutex_);
+  state_.statistics.clear();
+  for (size_t i = 0; i < count; ++i) {
+    const auto one =
+        object_from<virtio_balloon_stat>(chain.readable(), i * sizeof(virtio_balloon_stat));
+    if (one) state_.statistics[one->tag] = one->val;
+  }
+  ++state_.statistics_count;
+  asked_for_statistics_ = false;
 }
 
 // Each writable buffer is a range of free memory (5.5.6.7).
 void Balloon::serve_reporting(uint16_t index) {
   while (auto chain = queues_.pop(index)) {
+    uint64_t released = 0;
     for (const iovec& buffer : chain->writable()) {
-      state_.reported_bytes +=
-          memory_.release({static_cast<std::byte*>(buffer.iov_base), buffer.iov_len});
+      released += memory_.release({static_cast<std::byte*>(buffer.iov_base), buffer.iov_len});
+    }
+    {
+      const std::lock_guard lock(state_mutex_);
+      state_.reported_bytes += released;
     }
     queues_.complete(index, std::move(*chain), 0);
   }

@@ -2,9 +2,10 @@
 //
 // The memory balloon (virtio 1.2, 5.5): takes pages from the guest and gives their memory back to
 // the host, gets the guest's memory statistics, and frees what the guest reports as free. machine/
-// owns it and sets the target, on any thread; requests are served inline in notify(), on the vCPU
-// thread. A page that the guest uses again is zero and comes back by itself, so deflating is only
-// an answer. What a guest names is its own memory or an error: nobody else can be harmed by it.
+// owns it, sets the target and reads the state, on any thread and without waiting for a request;
+// requests are served inline in notify(), on the vCPU thread. A page that the guest uses again is
+// zero and comes back by itself, so deflating is only an answer. What a guest names is its own
+// memory or an error: nobody else can be harmed by it.
 #pragma once
 
 #include <linux/virtio_balloon.h>
@@ -30,8 +31,9 @@ struct BalloonState {
 
 class Balloon final : public Device {
  public:
-  // Of one request; a driver gathers at most 256.
+  // Of one request; a driver gathers at most 256, and a request with more counts as several.
   static constexpr uint32_t kMaxPagesPerRequest = 1 << 16;
+  static constexpr uint32_t kUsualPagesPerRequest = 256;
   static constexpr size_t kMaxStatistics = 64;
 
   Balloon(memory::GuestMemory& memory, uint32_t target_pages);
@@ -48,7 +50,7 @@ class Balloon final : public Device {
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
 
-  // Any thread.
+  // Any thread; none of them waits for a request that is being served.
   void set_target(uint32_t pages);
   // Asks the guest for new statistics; state() has them some time later.
   void ask_for_statistics();
@@ -62,15 +64,23 @@ class Balloon final : public Device {
   void serve(uint16_t index);
   void serve_pages(uint16_t index, bool inflate);
   void serve_statistics(uint16_t index);
+  void return_statistics(uint16_t index);
+  void take_statistics(const Chain& chain);
   void serve_reporting(uint16_t index);
 
   memory::GuestMemory& memory_;
-  mutable std::mutex mutex_;  // guards all that follows
+  std::mutex mutex_;  // of whoever serves; guards what follows, up to the next one
   QueueSet queues_;
+  bool holds_statistics_ = false;  // the buffer at the head of the queue has been read
+
+  // Held for a moment at a time, also by those who have the other one.
+  mutable std::mutex state_mutex_;  // guards all that follows
   virtio_balloon_config config_{};
   uint32_t config_generation_ = 0;
-  bool holds_statistics_ = false;  // the buffer at the head of the queue has been read
   BalloonState state_;
+  Interrupt* interrupt_ = nullptr;  // the active device's, and its backlog
+  Backlog* backlog_ = nullptr;
+  bool asked_for_statistics_ = false;
 };
 
 }  // namespace vmm::virtio
