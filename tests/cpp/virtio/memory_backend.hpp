@@ -3,9 +3,12 @@
 // A disk in memory, for the tests of the block device and of the backends that wrap another: counts
 // what it is asked and fails on demand. `error` fails each call but lets it change the bytes;
 // `flush_error` fails flushes alone; `bad_byte` fails what would read or change that byte.
+// `on_slow` is called by what may take long on a real disk, and may.
 #pragma once
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +24,7 @@ class MemoryBackend final : public backend::BlockBackend {
 
   uint64_t size_bytes() const override { return bytes.size(); }
   bool read_only() const override { return read_only_; }
+  bool concurrent() const override { return side_by_side; }
   std::string identity() const override { return "a-name-longer-than-twenty.img"; }
 
   std::error_code read(uint64_t offset, std::span<const iovec> into) override {
@@ -42,14 +46,18 @@ class MemoryBackend final : public backend::BlockBackend {
     return error;
   }
   std::error_code flush() override {
+    if (on_slow) on_slow();
     ++flushes;
     return flush_error ? flush_error : error;
   }
   std::error_code discard(uint64_t offset, uint64_t length) override {
+    if (on_slow) on_slow();
     ++discards;
     return clear(offset, length);
   }
   std::error_code write_zeroes(uint64_t offset, uint64_t length, bool may_unmap) override {
+    if (on_slow) on_slow();
+    longest_zeroes = std::max(longest_zeroes, length);
     ++(may_unmap ? unmaps : zeroes);
     return clear(offset, length);
   }
@@ -58,6 +66,9 @@ class MemoryBackend final : public backend::BlockBackend {
   std::error_code error;
   std::error_code flush_error;
   std::optional<uint64_t> bad_byte;
+  std::function<void()> on_slow;
+  bool side_by_side = false;  // what concurrent() says; for reads of what nobody changes
+  uint64_t longest_zeroes = 0;
   int reads = 0;
   int writes = 0;
   int flushes = 0;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a block device's bytes live. virtio::Block owns one and calls it on vCPU threads, one call
-// at a time unless concurrent() says that it takes more; offsets and lengths are in bytes,
-// multiples of a sector, and inside size_bytes(), which the device has checked. A failure of the
-// host's storage is the guest's I/O error and therefore a value here; only opening throws.
+// Where a block device's bytes live. virtio::Block owns one and calls it on vCPU threads, and for
+// what may take long on a thread of its own; one call at a time unless concurrent() says that it
+// takes more. Offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(),
+// which the device has checked. A failure of the host's storage is the guest's I/O error and
+// therefore a value here; only opening throws.
 #pragma once
 
 #include <sys/uio.h>
@@ -51,7 +52,8 @@ class BlockBackend {
   virtual Result begin_write(uint64_t offset_bytes, std::span<const iovec> from, Done) {
     return write(offset_bytes, from);
   }
-  virtual Result begin_flush(Done) { return flush(); }
+  // False where flush() is the only way; `done` is as it was then.
+  virtual bool begin_flush(Done&) { return false; }
 
   // Waits for the end of all that was begun; `done` may be called on this thread, too.
   virtual void drain() {}

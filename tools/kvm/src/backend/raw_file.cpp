@@ -128,9 +128,8 @@ BlockBackend::Result RawFile::begin_write(uint64_t offset_bytes, std::span<const
   return write(offset_bytes, from);
 }
 
-BlockBackend::Result RawFile::begin_flush(Done done) {
-  if (ring_ != nullptr && !read_only_ && ring_->sync_data(fd_.get(), done)) return std::nullopt;
-  return flush();
+bool RawFile::begin_flush(Done& done) {
+  return ring_ != nullptr && ring_->sync_data(fd_.get(), done);
 }
 
 void RawFile::drain() {

@@ -32,7 +32,7 @@ class RawFile final : public BlockBackend {
   std::error_code flush() override;
   Result begin_read(uint64_t offset_bytes, std::span<const iovec> into, Done done) override;
   Result begin_write(uint64_t offset_bytes, std::span<const iovec> from, Done done) override;
-  Result begin_flush(Done done) override;
+  bool begin_flush(Done& done) override;
   void drain() override;
   std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) override;
   std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,

@@ -6,6 +6,7 @@
 
 #include <cassert>
 #include <chrono>
+#include <thread>
 #include <utility>
 #include <variant>
 
@@ -16,11 +17,16 @@ namespace {
 
 constexpr uint16_t kQueueMaxSize = 128;
 constexpr size_t kTogether = 32;  // completions the driver is told of at once, at most
+// How long a vCPU waits for another one's call of the backend: longer than for most, and not for
+// one that takes long.
+constexpr std::chrono::milliseconds kPatience{1};
+static_assert(kMaxSegments == kQueueMaxSize - kRequestOverheadSegments);
 
 virtio_blk_config make_config(const backend::BlockBackend& backend, uint16_t queues) {
   virtio_blk_config config{};
   config.capacity = backend.size_bytes() / backend::kSectorBytes;
-  config.seg_max = kQueueMaxSize - kRequestOverheadSegments;
+  config.size_max = kMaxSegmentBytes;
+  config.seg_max = kMaxSegments;
   config.blk_size = backend.block_bytes();
   config.num_queues = queues;
   config.max_discard_sectors = kMaxDiscardSectors;
@@ -38,17 +44,19 @@ Block::Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues)
     : backend_(std::move(backend)),
       queue_max_sizes_(queues, kQueueMaxSize),
       config_(make_config(*backend_, queues)),
-      lanes_(queues) {
+      lanes_(queues),
+      worker_(1, [this](uint16_t) { do_chores(); }) {
   assert(queues >= 1 && queues <= kMaxQueues);
 }
 
-Block::~Block() { backend_->drain(); }
+Block::~Block() { drain(); }
 
 uint32_t Block::type() const { return VIRTIO_ID_BLOCK; }
 
 uint64_t Block::features() const {
-  uint64_t offered = 1ULL << VIRTIO_BLK_F_SEG_MAX | 1ULL << VIRTIO_BLK_F_BLK_SIZE |
-                     1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_F_RING_RESET;
+  uint64_t offered = 1ULL << VIRTIO_BLK_F_SIZE_MAX | 1ULL << VIRTIO_BLK_F_SEG_MAX |
+                     1ULL << VIRTIO_BLK_F_BLK_SIZE | 1ULL << VIRTIO_BLK_F_FLUSH |
+                     1ULL << VIRTIO_F_RING_RESET;
   if (queue_max_sizes_.size() > 1) offered |= 1ULL << VIRTIO_BLK_F_MQ;
   if (backend_->read_only()) return offered | 1ULL << VIRTIO_BLK_F_RO;
   return offered | 1ULL << VIRTIO_BLK_F_DISCARD | 1ULL << VIRTIO_BLK_F_WRITE_ZEROES;
@@ -66,7 +74,7 @@ void Block::change_queues(Change change) {
     const std::lock_guard lock(mutex_);
     ++changing_;
   }
-  backend_->drain();
+  drain();
   {
     const std::lock_guard lock(mutex_);
     change();
@@ -96,7 +104,9 @@ void Block::stop_queue(uint16_t index) {
 }
 
 void Block::reset() {
+  ++resets_;
   change_queues([&] { queues_.stop(); });
+  --resets_;
 }
 
 void Block::start_queue(uint16_t index, Queue queue) {
@@ -152,26 +162,76 @@ Block::Served Block::serve_queue(uint16_t index) {
 }
 
 std::optional<UsedChain> Block::begin(uint16_t index, Chain&& chain, WriteMode mode) {
-  const auto request = std::make_shared<BlockRequest>(std::move(chain));
-  std::optional<uint8_t> status;
+  const auto request = std::make_shared<BlockRequest>(std::move(chain), mode);
+  auto begun = BlockRequest::Begun::kTakesLong;
   {
     std::unique_lock backend_lock(backend_mutex_, std::defer_lock);
-    if (!backend_->concurrent()) backend_lock.lock();
-    status = request->begin(*backend_, mode, [this, index, starts = starts_, request](uint8_t how) {
-      finish_later(index, starts, *request, how);
-    });
+    if (backend_->concurrent() || admitted(backend_lock)) {
+      begun = request->begin(*backend_, [this, index, starts = starts_, request](uint8_t how) {
+        request->end(how);
+        finish_later(index, starts, *request);
+      });
+    }
   }
-  if (!status) return std::nullopt;
-  return std::move(*request).finish(*status);
+  if (begun == BlockRequest::Begun::kEnded) return std::move(*request).finish();
+  if (begun == BlockRequest::Begun::kTakesLong) add_chore({index, starts_, request});
+  return std::nullopt;
 }
 
-void Block::finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status) {
+// Not while another queue's request takes long.
+bool Block::admitted(std::unique_lock<std::mutex>& backend_lock) const {
+  if (chores_left_ > 0) return false;
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (!backend_lock.try_lock()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::yield();
+  }
+  return true;
+}
+
+void Block::finish_later(uint16_t index, uint64_t starts, BlockRequest& request) {
   const std::shared_lock lock(mutex_);
   const std::lock_guard lane_lock(lanes_[index].mutex);
   // A fault in another queue may have stopped this one.
   if (starts != starts_ || !queues_.ready(index)) return;
-  UsedChain used = std::move(request).finish(status);
+  UsedChain used = std::move(request).finish();
   queues_.complete(index, std::move(used.chain), used.written_bytes);
+}
+
+void Block::add_chore(Chore chore) {
+  {
+    const std::lock_guard lock(chores_mutex_);
+    chores_.push_back(std::move(chore));
+    ++chores_left_;
+  }
+  worker_.serve_after(0, {});
+}
+
+void Block::do_chores() {
+  std::unique_lock lock(chores_mutex_);
+  while (!chores_.empty()) {
+    const Chore chore = std::move(chores_.front());
+    chores_.pop_front();
+    lock.unlock();
+    {
+      std::unique_lock backend_lock(backend_mutex_, std::defer_lock);
+      if (!backend_->concurrent()) backend_lock.lock();
+      const auto abandoned = [this] { return resets_ > 0; };
+      if (!abandoned()) chore.request->carry_out(*backend_, abandoned);
+    }
+    finish_later(chore.index, chore.starts, *chore.request);
+    lock.lock();
+    if (--chores_left_ == 0) no_chores_.notify_all();
+  }
+}
+
+// Waits for the end of all that was begun.
+void Block::drain() {
+  {
+    std::unique_lock lock(chores_mutex_);
+    no_chores_.wait(lock, [this] { return chores_left_ == 0; });
+  }
+  backend_->drain();
 }
 
 }  // namespace vmm::virtio

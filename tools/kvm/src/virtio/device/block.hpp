@@ -4,14 +4,20 @@
 // requests are begun in the order of the available ring, by notify() on the vCPU thread that
 // notified, or gathered a moment later where a driver has many under way (Pace); those of different
 // queues side by side, where the backend can. What the backend has at once is completed there and
-// then, the rest as it tells of its end. Every request is completed: what is malformed or fails
+// then, the rest as it tells of its end. What may take long and the backend can't begin (a flush, a
+// discard) is carried out on a thread of the disk's, which holds no queue's lock meanwhile. Every
+// request is completed: what is malformed, fails or is larger than the configuration space allows
 // gets IOERR, what is unknown gets UNSUPP; only a request without a status byte, which can't be
 // answered, is a fault.
 #pragma once
 
 #include <linux/virtio_blk.h>
 
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -19,6 +25,7 @@
 #include <vector>
 
 #include "backend/block_backend.hpp"
+#include "virtio/backlog.hpp"
 #include "virtio/device.hpp"
 #include "virtio/device/block_request.hpp"
 #include "virtio/device/pace.hpp"
@@ -58,9 +65,21 @@ class Block final : public Device {
     std::optional<Fault> fault;
   };
   Served serve_queue(uint16_t index);
-  // Nothing if the request is complete only when the backend tells.
+  // Nothing if the request is complete only later, on another thread.
   std::optional<UsedChain> begin(uint16_t index, Chain&& chain, WriteMode mode);
-  void finish_later(uint16_t index, uint64_t starts, BlockRequest& request, uint8_t status);
+  // Whether a backend that takes one call at a time takes this thread's, before long.
+  bool admitted(std::unique_lock<std::mutex>& backend_lock) const;
+  void finish_later(uint16_t index, uint64_t starts, BlockRequest& request);
+
+  // A request that the worker carries out.
+  struct Chore {
+    uint16_t index;
+    uint64_t starts;
+    std::shared_ptr<BlockRequest> request;
+  };
+  void add_chore(Chore chore);
+  void do_chores();
+  void drain();
 
   const std::unique_ptr<backend::BlockBackend> backend_;
   const std::vector<uint16_t> queue_max_sizes_;
@@ -73,11 +92,18 @@ class Block final : public Device {
     Pace pace;
     bool gathers = false;  // the backlog's next call ends a gathering
   };
-  std::vector<Lane> lanes_;   // one per queue
-  std::mutex backend_mutex_;  // of a backend that takes one call at a time
+  std::vector<Lane> lanes_;  // one per queue
   QueueSet queues_;
   uint32_t changing_ = 0;  // how many wait to change the queues
   uint64_t starts_ = 0;    // tells a fault of these queues from one of their predecessors
+
+  std::mutex backend_mutex_;          // of a backend that takes one call at a time
+  std::atomic<uint32_t> resets_ = 0;  // under way: what they wait for ends as soon as it can
+  std::mutex chores_mutex_;           // guards the chores; their number is read without it, too
+  std::condition_variable no_chores_;
+  std::deque<Chore> chores_;
+  std::atomic<size_t> chores_left_ = 0;  // with the one that is being done
+  Backlog worker_;
 };
 
 }  // namespace vmm::virtio

@@ -35,31 +35,15 @@ std::optional<ByteRange> range_on(const BlockBackend& backend, uint64_t sector, 
   return ByteRange{sector * kSectorBytes, count * kSectorBytes};
 }
 
-std::optional<uint8_t> status_of(const BlockBackend::Result& result) {
-  if (!result) return std::nullopt;
-  return status_of(*result);
-}
-
 BlockBackend::Done telling(BlockRequest::Done done) {
   return [done = std::move(done)](std::error_code error) { done(status_of(error)); };
 }
 
-std::optional<uint8_t> read_sectors(BlockBackend& backend, const BlockParts& request,
-                                    BlockRequest::Done done) {
-  if (request.in_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range = range_on(backend, request.header->sector, request.in_bytes / kSectorBytes);
-  if (!range) return VIRTIO_BLK_S_IOERR;
-  return status_of(backend.begin_read(range->offset, request.in, telling(std::move(done))));
-}
-
-std::optional<uint8_t> write_sectors(BlockBackend& backend, WriteMode mode,
-                                     const BlockParts& request, BlockRequest::Done done) {
-  if (backend.read_only() || request.out_bytes % kSectorBytes != 0) return VIRTIO_BLK_S_IOERR;
-  const auto range = range_on(backend, request.header->sector, request.out_bytes / kSectorBytes);
-  if (!range) return VIRTIO_BLK_S_IOERR;
-  // The flush that makes it stable must find it written.
-  if (mode == WriteMode::kThrough) return status_of(backend.write(range->offset, request.out));
-  return status_of(backend.begin_write(range->offset, request.out, telling(std::move(done))));
+// What the data of a read or write stands for on the disk; nothing if it is not there.
+std::optional<ByteRange> range_of(const BlockBackend& backend, const BlockParts& request,
+                                  uint64_t bytes) {
+  if (bytes % kSectorBytes != 0) return std::nullopt;
+  return range_on(backend, request.header->sector, bytes / kSectorBytes);
 }
 
 uint8_t get_serial(BlockBackend& backend, const BlockParts& request) {
@@ -84,71 +68,88 @@ std::optional<std::vector<Segment>> segments_of(const BlockParts& request) {
   return segments;
 }
 
+struct Limits {
+  uint32_t flags;  // those that are allowed
+  uint32_t sectors;
+  uint64_t step_bytes;
+};
+// A file system gives a range back in one go; zeroes may have to be written.
+constexpr Limits kDiscardLimits = {0, kMaxDiscardSectors, 64 << 20};
+constexpr Limits kWriteZeroesLimits = {VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, kMaxWriteZeroesSectors,
+                                       4 << 20};
+
 uint8_t check_segments(const BlockBackend& backend, std::span<const Segment> segments,
-                       uint32_t allowed_flags, uint32_t max_sectors) {
+                       const Limits& limits) {
   for (const Segment& segment : segments) {
-    if (segment.flags & ~allowed_flags) return VIRTIO_BLK_S_UNSUPP;
-    if (segment.num_sectors > max_sectors) return VIRTIO_BLK_S_IOERR;
+    if (segment.flags & ~limits.flags) return VIRTIO_BLK_S_UNSUPP;
+    if (segment.num_sectors > limits.sectors) return VIRTIO_BLK_S_IOERR;
     if (!range_on(backend, segment.sector, segment.num_sectors)) return VIRTIO_BLK_S_IOERR;
   }
   return VIRTIO_BLK_S_OK;
 }
 
-// Discard and write-zeroes differ in their limits and in what is done to each segment.
+// Discard and write-zeroes differ in their limits and in what is done to each step of a segment.
 template <class Apply>
-uint8_t for_each_segment(BlockBackend& backend, const BlockParts& request, uint32_t allowed_flags,
-                         uint32_t max_sectors, Apply apply) {
+uint8_t for_each_step(BlockBackend& backend, const BlockParts& request, const Limits& limits,
+                      const BlockRequest::Abandoned& abandoned, Apply apply) {
   const auto segments = segments_of(request);
   if (!segments || backend.read_only()) return VIRTIO_BLK_S_IOERR;
-  const uint8_t checked = check_segments(backend, *segments, allowed_flags, max_sectors);
+  const uint8_t checked = check_segments(backend, *segments, limits);
   if (checked != VIRTIO_BLK_S_OK) return checked;
   for (const Segment& segment : *segments) {
-    const std::error_code error =
-        apply(segment, segment.sector * kSectorBytes, segment.num_sectors * kSectorBytes);
-    if (error) return VIRTIO_BLK_S_IOERR;
+    uint64_t offset = segment.sector * kSectorBytes;
+    const uint64_t end = offset + segment.num_sectors * kSectorBytes;
+    while (offset < end) {
+      if (abandoned()) return VIRTIO_BLK_S_IOERR;
+      // Steps end where clusters of an image do, so that none is cut.
+      const uint64_t next = std::min(end, (offset / limits.step_bytes + 1) * limits.step_bytes);
+      if (apply(segment, offset, next - offset)) return VIRTIO_BLK_S_IOERR;
+      offset = next;
+    }
   }
   return VIRTIO_BLK_S_OK;
 }
 
-uint8_t discard(BlockBackend& backend, const BlockParts& request) {
-  return for_each_segment(backend, request, 0, kMaxDiscardSectors,
-                          [&](const Segment&, uint64_t offset, uint64_t length) {
-                            return backend.discard(offset, length);
-                          });
+uint8_t discard(BlockBackend& backend, const BlockParts& request,
+                const BlockRequest::Abandoned& abandoned) {
+  return for_each_step(backend, request, kDiscardLimits, abandoned,
+                       [&](const Segment&, uint64_t offset, uint64_t length) {
+                         return backend.discard(offset, length);
+                       });
 }
 
-uint8_t write_zeroes(BlockBackend& backend, const BlockParts& request) {
-  return for_each_segment(
-      backend, request, VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, kMaxWriteZeroesSectors,
-      [&](const Segment& segment, uint64_t offset, uint64_t length) {
-        const bool may_unmap = segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
-        return backend.write_zeroes(offset, length, may_unmap);
-      });
+uint8_t write_zeroes(BlockBackend& backend, const BlockParts& request,
+                     const BlockRequest::Abandoned& abandoned) {
+  return for_each_step(backend, request, kWriteZeroesLimits, abandoned,
+                       [&](const Segment& segment, uint64_t offset, uint64_t length) {
+                         const bool may_unmap = segment.flags & VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP;
+                         return backend.write_zeroes(offset, length, may_unmap);
+                       });
 }
 
-std::optional<uint8_t> carry_out(BlockBackend& backend, WriteMode mode, const BlockParts& request,
-                                 BlockRequest::Done done) {
+uint8_t perform(BlockBackend& backend, const BlockParts& request,
+                const BlockRequest::Abandoned& abandoned) {
   switch (request.header->type) {
-    case VIRTIO_BLK_T_IN:
-      return read_sectors(backend, request, std::move(done));
-    case VIRTIO_BLK_T_OUT:
-      return write_sectors(backend, mode, request, std::move(done));
+    case VIRTIO_BLK_T_IN: {
+      const auto range = range_of(backend, request, request.in_bytes);
+      return range ? status_of(backend.read(range->offset, request.in)) : VIRTIO_BLK_S_IOERR;
+    }
+    case VIRTIO_BLK_T_OUT: {
+      const auto range = range_of(backend, request, request.out_bytes);
+      if (!range || backend.read_only()) return VIRTIO_BLK_S_IOERR;
+      return status_of(backend.write(range->offset, request.out));
+    }
     case VIRTIO_BLK_T_FLUSH:
-      return status_of(backend.begin_flush(telling(std::move(done))));
+      return status_of(backend.flush());
     case VIRTIO_BLK_T_GET_ID:
       return get_serial(backend, request);
     case VIRTIO_BLK_T_DISCARD:
-      return discard(backend, request);
+      return discard(backend, request, abandoned);
     case VIRTIO_BLK_T_WRITE_ZEROES:
-      return write_zeroes(backend, request);
+      return write_zeroes(backend, request, abandoned);
     default:
       return VIRTIO_BLK_S_UNSUPP;
   }
-}
-
-bool changes_disk(uint32_t type) {
-  return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD ||
-         type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
 BlockParts parts_of(const Chain& chain) {
@@ -164,22 +165,72 @@ BlockParts parts_of(const Chain& chain) {
   return parts;
 }
 
-}  // namespace
-
-BlockRequest::BlockRequest(Chain&& chain) : chain_(std::move(chain)), parts_(parts_of(chain_)) {}
-
-std::optional<uint8_t> BlockRequest::begin(BlockBackend& backend, WriteMode mode, Done done) const {
-  if (!parts_.header) return VIRTIO_BLK_S_IOERR;
-  const auto status = carry_out(backend, mode, parts_, std::move(done));
-  const bool flush = mode == WriteMode::kThrough && changes_disk(parts_.header->type);
-  return flush && status == VIRTIO_BLK_S_OK ? status_of(backend.flush()) : status;
+bool is_too_large(const BlockParts& parts) {
+  return parts.in_bytes > kMaxRequestBytes || parts.out_bytes > kMaxRequestBytes;
 }
 
-UsedChain BlockRequest::finish(uint8_t status) && {
-  // The used length covers everything up to the status byte (2.7.8.2), so all of it gets written.
-  if (status != VIRTIO_BLK_S_OK) fill_zero(parts_.in);
-  copy_to(chain_.writable(), parts_.in_bytes, std::as_bytes(std::span(&status, 1)));
-  const uint32_t written = chain_.writable_bytes();
+}  // namespace
+
+BlockRequest::BlockRequest(Chain&& chain, WriteMode mode)
+    : chain_(std::move(chain)),
+      mode_(mode),
+      parts_(parts_of(chain_)),
+      status_(VIRTIO_BLK_S_IOERR) {}
+
+bool BlockRequest::changes_disk() const {
+  const uint32_t type = parts_.header->type;
+  return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD ||
+         type == VIRTIO_BLK_T_WRITE_ZEROES;
+}
+
+BlockRequest::Begun BlockRequest::begin(BlockBackend& backend, Done done) {
+  if (!parts_.header || is_too_large(parts_)) return Begun::kEnded;
+  BlockBackend::Result result;
+  switch (parts_.header->type) {
+    case VIRTIO_BLK_T_IN: {
+      const auto range = range_of(backend, parts_, parts_.in_bytes);
+      if (!range) return Begun::kEnded;
+      result = backend.begin_read(range->offset, parts_.in, telling(std::move(done)));
+      break;
+    }
+    case VIRTIO_BLK_T_OUT: {
+      // The flush that makes it stable must find it written, and takes long.
+      if (mode_ == WriteMode::kThrough) return Begun::kTakesLong;
+      const auto range = range_of(backend, parts_, parts_.out_bytes);
+      if (!range || backend.read_only()) return Begun::kEnded;
+      result = backend.begin_write(range->offset, parts_.out, telling(std::move(done)));
+      break;
+    }
+    case VIRTIO_BLK_T_FLUSH: {
+      auto told = telling(std::move(done));
+      return backend.begin_flush(told) ? Begun::kUnderWay : Begun::kTakesLong;
+    }
+    case VIRTIO_BLK_T_DISCARD:
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+      return Begun::kTakesLong;
+    default:
+      carry_out(backend, {});
+      return Begun::kEnded;
+  }
+  if (!result) return Begun::kUnderWay;
+  status_ = status_of(*result);
+  return Begun::kEnded;
+}
+
+void BlockRequest::carry_out(BlockBackend& backend, const Abandoned& abandoned) {
+  if (!parts_.header || is_too_large(parts_)) return;
+  status_ = perform(backend, parts_, abandoned);
+  const bool flush = mode_ == WriteMode::kThrough && changes_disk();
+  if (flush && status_ == VIRTIO_BLK_S_OK) status_ = status_of(backend.flush());
+}
+
+UsedChain BlockRequest::finish() && {
+  const bool untouched = is_too_large(parts_) && parts_.in_bytes > 0;
+  // The used length covers everything up to the status byte (2.7.8.2), so all of it gets written;
+  // or nothing counts as written, and the driver must not look.
+  if (status_ != VIRTIO_BLK_S_OK && !untouched) fill_zero(parts_.in);
+  copy_to(chain_.writable(), parts_.in_bytes, std::as_bytes(std::span(&status_, 1)));
+  const uint32_t written = untouched ? 0 : chain_.writable_bytes();
   return {std::move(chain_), written};
 }
 
