@@ -5,8 +5,14 @@
 #include <linux/virtio_9p.h>
 #include <linux/virtio_ids.h>
 
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <condition_variable>
 #include <fstream>
+#include <mutex>
 
+#include "eventually.hpp"
 #include "mock_driver.hpp"
 #include "temporary_folder.hpp"
 
@@ -18,9 +24,42 @@ constexpr uint64_t kAnswer = kRequest + 0x10000;
 
 constexpr int answer_to(ninep::Type type) { return static_cast<int>(type) + 1; }
 
+// A disk whose syncs end when they are let, as they are told to.
+class Disk {
+ public:
+  ninep::Errno sync(const ninep::Sync& sync) {
+    std::unique_lock lock(mutex_);
+    data_only = sync.data_only;
+    ++begun_;
+    changed_.notify_all();
+    changed_.wait_for(lock, std::chrono::seconds(10), [this] { return allowed_ >= begun_; });
+    return ninep::Errno{error};
+  }
+  bool has_begun(int count) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return begun_ >= count; });
+  }
+  void allow(int count) {
+    const std::lock_guard lock(mutex_);
+    allowed_ = count;
+    changed_.notify_all();
+  }
+
+  std::atomic<bool> data_only = false;
+  std::atomic<int> error = 0;  // what they come to
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  int begun_ = 0;
+  int allowed_ = 0;
+};
+
 struct Fixture {
   TemporaryFolder folder;
-  virtio::Ninep device{ninep::Share(folder.path(), false), "work"};
+  Disk disk;
+  virtio::Ninep device{ninep::Share(folder.path(), false), "work",
+                       [this](const ninep::Sync& sync) { return disk.sync(sync); }};
   MockDriver driver{device};
 
   Fixture() {
@@ -50,6 +89,31 @@ struct Fixture {
   static std::string walk(const std::string& name) {
     return message(ninep::Type::kWalk, u32(0) + u32(1) + u16(1) + text(name));
   }
+
+  static std::string sync(bool data_only) {
+    return message(ninep::Type::kFsync, u32(1) + u32(data_only ? 1 : 0));
+  }
+  // "file" is open as fid 1.
+  void open_file() {
+    REQUIRE(send(attach()) == answer_to(ninep::Type::kAttach));
+    REQUIRE(send(walk("file")) == answer_to(ninep::Type::kWalk));
+    REQUIRE(send(message(ninep::Type::kLopen, u32(1) + u32(2))) == answer_to(ninep::Type::kLopen));
+  }
+  // Does not wait for the answer; each `slot` has a place of its own.
+  void begin(const std::string& request, uint64_t slot) {
+    const uint64_t at = (slot + 1) * 0x1000;
+    driver.put(kRequest + at, request);
+    driver.memory.write_object({kAnswer + at}, kNoAnswer);
+    driver.add_and_notify(0, {readable(kRequest + at, static_cast<uint32_t>(request.size())),
+                              writable(kAnswer + at, 64)});
+  }
+  int answer(uint64_t slot) {
+    return *driver.memory.read_object<uint8_t>({kAnswer + (slot + 1) * 0x1000 + 4});
+  }
+  bool wait_for_used() {
+    return eventually([&] { return driver.ring(0).take_used().has_value(); });
+  }
+  static constexpr uint64_t kNoAnswer = 0;
 
   // The type of the answer; its bytes are at kAnswer.
   int send(const std::string& request, uint32_t room = 8192) {
@@ -105,6 +169,51 @@ TEST_CASE_FIXTURE(Fixture, "a request without room for an answer is a fault") {
   driver.add_and_notify(0, {readable(kRequest, 26), writable(kAnswer, ninep::kErrorBytes - 1)});
   CHECK_FALSE(driver.ring(0).take_used());
   CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a sync of a file keeps no vCPU, and those behind it wait for it") {
+  open_file();
+  begin(sync(true), 0);
+  REQUIRE(disk.has_begun(1));
+  CHECK(disk.data_only);
+  begin(walk("file"), 1);
+  CHECK_FALSE(driver.ring(0).take_used());
+  disk.allow(1);
+  CHECK(wait_for_used());
+  CHECK(wait_for_used());
+  CHECK(answer(0) == answer_to(ninep::Type::kFsync));
+  CHECK(answer(1) == static_cast<int>(ninep::Type::kRlerror));  // fid 1 is in use
+}
+
+TEST_CASE_FIXTURE(Fixture, "a sync that fails is an error, and the next one is tried") {
+  open_file();
+  disk.allow(2);
+  disk.error = EIO;
+  begin(sync(false), 0);
+  CHECK(wait_for_used());
+  CHECK(answer(0) == static_cast<int>(ninep::Type::kRlerror));
+  CHECK(*driver.memory.read_object<uint32_t>({kAnswer + 0x1000 + ninep::kHeaderBytes}) == EIO);
+  disk.error = 0;
+  begin(sync(false), 0);
+  CHECK(wait_for_used());
+  CHECK(answer(0) == answer_to(ninep::Type::kFsync));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a reset does not wait for a sync, which then is answered to nobody") {
+  open_file();
+  begin(sync(false), 0);
+  REQUIRE(disk.has_begun(1));
+  REQUIRE(driver.start(driver.device_features(), 1));
+  REQUIRE(send(version(8192)) == answer_to(ninep::Type::kVersion));
+  open_file();
+  begin(sync(false), 1);
+  disk.allow(1);
+  REQUIRE(disk.has_begun(2));
+  CHECK_FALSE(driver.ring(0).take_used());
+  disk.allow(2);
+  CHECK(wait_for_used());
+  CHECK(answer(0) == 0);
+  CHECK(answer(1) == answer_to(ninep::Type::kFsync));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a reset ends the session") {

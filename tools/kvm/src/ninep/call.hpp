@@ -9,12 +9,14 @@
 #include <sys/uio.h>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "ninep/errno.hpp"
 #include "ninep/fid_table.hpp"
 #include "ninep/qid.hpp"
 #include "ninep/share.hpp"
+#include "ninep/sync.hpp"
 #include "ninep/wire.hpp"
 
 namespace vmm::ninep {
@@ -29,6 +31,7 @@ struct Call {
   std::span<const iovec> to_file;    // of a Twrite, after its header
   std::span<const iovec> from_file;  // of a Rread, after its header
   uint32_t data_bytes = 0;           // how much of from_file was filled
+  std::optional<Sync> sync{};        // what the caller does before it gives the answer
 
   // The fid that the next field names; null when the message ends before, or there is none.
   Fid* take_fid() { return fids.find(in.take<uint32_t>()); }

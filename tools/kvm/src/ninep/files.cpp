@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <climits>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "ninep/call.hpp"
@@ -176,7 +177,10 @@ Errno fsync(Call& call) {
   const auto data_only = call.in.take<uint32_t>();
   if (!call.in.ok()) return {EINVAL};
   if (fid == nullptr || !fid->file) return {EBADF};
-  return result_of(data_only != 0 ? fdatasync(fid->file.get()) : ::fsync(fid->file.get()));
+  UniqueFd file(fcntl(fid->file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!file) return last_errno();
+  call.sync = Sync{std::move(file), data_only != 0};
+  return kOk;
 }
 
 // The guest's kernel has settled the lock among the guest's processes, and nobody else is asked: a

@@ -75,7 +75,7 @@ void put_header(Writer& out, uint8_t type, uint16_t tag) {
 
 Answer finish(Writer& out, uint32_t data_bytes) {
   out.set_u32(0, static_cast<uint32_t>(out.size()) + data_bytes);
-  return {out.take(), data_bytes};
+  return {out.take(), data_bytes, std::nullopt};
 }
 
 Answer error_answer(uint16_t tag, Errno error) {
@@ -97,6 +97,8 @@ uint32_t negotiate(Reader& in, Writer& out) {
 }
 
 }  // namespace
+
+Answer failed_sync(const Sync& sync, Errno error) { return error_answer(sync.tag, error); }
 
 void Server::reset() {
   fids_.clear();
@@ -127,7 +129,12 @@ Answer Server::serve(const Request& request) {
   Call call{share_, fids_, qids_, in, out, limit - kHeaderBytes, request.data, request.answer_data};
   if (const Errno failed = handler(call)) return error_answer(tag, failed);
   if (out.size() + call.data_bytes > limit) return error_answer(tag, {ENOBUFS});
-  return finish(out, call.data_bytes);
+  Answer answer = finish(out, call.data_bytes);
+  if (call.sync) {
+    answer.sync = std::move(call.sync);
+    answer.sync->tag = tag;
+  }
+  return answer;
 }
 
 }  // namespace vmm::ninep

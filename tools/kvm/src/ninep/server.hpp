@@ -2,14 +2,16 @@
 //
 // A 9P2000.L server for one share and one client, the guest's kernel. It gets a request and returns
 // the answer; it knows no virtqueue. virtio::Ninep owns it and calls it under its mutex, one
-// request at a time, so a Tflush always comes when its request is done. Requests are hostile: every
-// field is checked, every failure is an Rlerror, and limits bound what a session holds.
+// request at a time, so a Tflush always comes when its request is done. What may take long is
+// handed out with the answer. Requests are hostile: every field is checked, every failure is an
+// Rlerror, and limits bound what a session holds.
 #pragma once
 
 #include <sys/uio.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #include "ninep/protocol.hpp"
 #include "ninep/qid.hpp"
 #include "ninep/share.hpp"
+#include "ninep/sync.hpp"
 
 namespace vmm::ninep {
 
@@ -31,7 +34,11 @@ struct Request {
 struct Answer {
   std::vector<std::byte> message;  // of an Rread the header alone
   uint32_t data_bytes;             // how much of answer_data was filled
+  std::optional<Sync> sync{};      // to be carried out before the answer is given
 };
+
+// What is answered if that fails.
+Answer failed_sync(const Sync& sync, Errno error);
 
 class Server {
  public:

@@ -50,8 +50,8 @@ std::vector<std::byte> copy_message(const Chain& chain) {
 
 }  // namespace
 
-Ninep::Ninep(ninep::Share share, const std::string& tag)
-    : config_(make_config(tag)), server_(std::move(share)) {}
+Ninep::Ninep(ninep::Share share, const std::string& tag, CarryOut carry_out)
+    : config_(make_config(tag)), carry_out_(std::move(carry_out)), server_(std::move(share)) {}
 
 uint32_t Ninep::type() const { return VIRTIO_ID_9P; }
 
@@ -76,14 +76,35 @@ void Ninep::notify(uint16_t) {
   serve();
 }
 
+void Ninep::catch_up(uint16_t) {
+  std::unique_lock lock(mutex_);
+  // This is the only thread that carries one out, so it has not begun.
+  if (waiting_) {
+    const ninep::Sync sync = std::move(*waiting_->answer.sync);
+    const uint64_t number = waiting_->number;
+    lock.unlock();
+    const ninep::Errno error = carry_out_(sync);
+    lock.lock();
+    // Unless the queue was taken away meanwhile.
+    if (waiting_ && waiting_->number == number) {
+      Waiting done = *std::exchange(waiting_, std::nullopt);
+      if (error) done.answer = ninep::failed_sync(sync, error);
+      complete(std::move(done.chain), done.answer);
+    }
+  }
+  serve();
+}
+
 void Ninep::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
   queues_.stop(index);
+  waiting_.reset();
 }
 
 void Ninep::reset() {
   const std::lock_guard lock(mutex_);
   queues_.stop();
+  waiting_.reset();
   server_.reset();
 }
 
@@ -95,17 +116,24 @@ void Ninep::start_queue(uint16_t index, Queue queue) {
 
 void Ninep::serve() {
   queues_.begin_turn();
-  while (auto chain = queues_.pop(kRequestQueue)) {
-    const auto written = serve_request(*chain);
-    if (!written) {
+  while (!waiting_) {
+    auto chain = queues_.pop(kRequestQueue);
+    if (!chain) return;
+    auto answer = serve_request(*chain);
+    if (!answer) {
       queues_.fail(kRequestQueue, Fault::kMalformedRequest);
       return;
     }
-    queues_.complete(kRequestQueue, std::move(*chain), *written);
+    if (answer->sync) {
+      waiting_.emplace(std::move(*chain), std::move(*answer), ++syncs_);
+      queues_.serve_after(kRequestQueue, {});
+    } else {
+      complete(std::move(*chain), *answer);
+    }
   }
 }
 
-std::optional<uint32_t> Ninep::serve_request(const Chain& chain) {
+std::optional<ninep::Answer> Ninep::serve_request(const Chain& chain) {
   if (chain.writable_bytes() < ninep::kErrorBytes) return std::nullopt;
   const std::vector<std::byte> message = copy_message(chain);
   const uint32_t all = chain.readable_bytes();
@@ -114,10 +142,13 @@ std::optional<uint32_t> Ninep::serve_request(const Chain& chain) {
                                 : std::vector<iovec>{};
   const auto read_data =
       sub_range(chain.writable(), ninep::kReadHeaderBytes, chain.writable_bytes());
-  const ninep::Answer answer =
-      server_.serve({message, all, written_data, chain.writable_bytes(), read_data});
+  return server_.serve({message, all, written_data, chain.writable_bytes(), read_data});
+}
+
+void Ninep::complete(Chain&& chain, const ninep::Answer& answer) {
   copy_to(chain.writable(), 0, answer.message);
-  return static_cast<uint32_t>(answer.message.size()) + answer.data_bytes;
+  const auto written = static_cast<uint32_t>(answer.message.size()) + answer.data_bytes;
+  queues_.complete(kRequestQueue, std::move(chain), written);
 }
 
 }  // namespace vmm::virtio

@@ -4,9 +4,14 @@
 // <linux/virtio_9p.h>): one queue whose chains are a request and room for its answer, and a mount
 // tag. machine/ owns it; requests are served inline in notify(), on the vCPU thread, one at a time.
 // A file's data moves between the host's page cache and the guest's buffers without a copy of ours.
+// What waits for the host's disk (fsync) is done on the backlog's thread, without the mutex; those
+// behind it wait for it, as they are completed in order.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,8 +23,10 @@ namespace vmm::virtio {
 
 class Ninep final : public Device {
  public:
-  // `tag` is what the guest mounts by.
-  Ninep(ninep::Share share, const std::string& tag);
+  using CarryOut = std::function<ninep::Errno(const ninep::Sync&)>;
+
+  // `tag` is what the guest mounts by. `carry_out` is there for tests with a disk that fails.
+  Ninep(ninep::Share share, const std::string& tag, CarryOut carry_out = &ninep::Sync::carry_out);
 
   uint32_t type() const override;
   uint64_t features() const override;
@@ -29,19 +36,31 @@ class Ninep final : public Device {
   uint32_t config_generation() const override { return 0; }
   void activate(Activation activation) override;
   void notify(uint16_t index) override;
+  void catch_up(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
 
  private:
   void serve();
-  // The used length, or nothing when the chain has no room for any answer.
-  std::optional<uint32_t> serve_request(const Chain& chain);
+  // Nothing when the chain has no room for any answer.
+  std::optional<ninep::Answer> serve_request(const Chain& chain);
+  void complete(Chain&& chain, const ninep::Answer& answer);
+
+  // A request whose answer waits for the host's disk.
+  struct Waiting {
+    Chain chain;
+    ninep::Answer answer;
+    uint64_t number;
+  };
 
   const std::vector<std::byte> config_;
+  const CarryOut carry_out_;
   std::mutex mutex_;  // guards all that follows
   ninep::Server server_;
   QueueSet queues_;
+  std::optional<Waiting> waiting_;
+  uint64_t syncs_ = 0;
 };
 
 }  // namespace vmm::virtio
