@@ -6,6 +6,10 @@
 #include <cstdio>
 #include <memory>
 #include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "bindings.hpp"
 
@@ -24,70 +28,68 @@ class OwnedMachine {
  public:
   explicit OwnedMachine(const MachineConfig& config) {
     const py::gil_scoped_release release;
-    machine_ = std::make_unique<Machine>(config);
+    machine_ = std::make_shared<Machine>(config);
   }
   ~OwnedMachine() { close(); }
   OwnedMachine(const OwnedMachine&) = delete;
   OwnedMachine& operator=(const OwnedMachine&) = delete;
 
-  Machine& get() const {
-    if (!machine_) throw std::runtime_error("the machine is closed");
-    return *machine_;
+  // What `work` returns of the machine, called without the GIL: the guest, or the host's files, may
+  // make it wait, and Python's other threads must not wait with it. It touches nothing of Python's.
+  template <class Work>
+  auto call(Work work) const {
+    std::shared_ptr<Machine> machine = machine_;
+    if (!machine) throw std::runtime_error("the machine is closed");
+    const py::gil_scoped_release release;
+    // Ends before the GIL is back: the machine may have been closed meanwhile.
+    const std::shared_ptr<Machine> kept = std::move(machine);
+    return work(*kept);
   }
 
   void close() {
-    std::unique_ptr<Machine> doomed = std::move(machine_);
+    std::shared_ptr<Machine> doomed = std::move(machine_);
     const py::gil_scoped_release release;
+    if (doomed) doomed->stop();  // calls of other threads end, and then it is gone
     doomed.reset();
   }
 
  private:
-  std::unique_ptr<Machine> machine_;
+  std::shared_ptr<Machine> machine_;
 };
 
+// Binds a method of the machine's.
+template <auto kMethod, class... Arguments>
+auto method(const OwnedMachine& owned, Arguments... arguments) {
+  return owned.call([&](Machine& machine) { return (machine.*kMethod)(arguments...); });
+}
+
 std::optional<StopInfo> wait(const OwnedMachine& owned, double timeout_s) {
-  Machine& machine = owned.get();
-  const py::gil_scoped_release release;
-  return machine.wait(std::chrono::duration_cast<std::chrono::nanoseconds>(
-      std::chrono::duration<double>(timeout_s)));
+  return owned.call([=](Machine& machine) {
+    return machine.wait(std::chrono::duration_cast<std::chrono::nanoseconds>(
+        std::chrono::duration<double>(timeout_s)));
+  });
 }
 
-void start(const OwnedMachine& owned) {
-  Machine& machine = owned.get();
-  const py::gil_scoped_release release;
-  machine.start();
-}
-
-void stop(const OwnedMachine& owned) {
-  Machine& machine = owned.get();
-  const py::gil_scoped_release release;
-  machine.stop();
-}
-
-void serial_sysrq(const OwnedMachine& owned, char key) {
-  Machine& machine = owned.get();
-  const py::gil_scoped_release release;
-  machine.serial_sysrq(key);
-}
-
-void pause(const OwnedMachine& owned) {
-  Machine& machine = owned.get();
-  const py::gil_scoped_release release;
-  machine.pause();
-}
+struct Exits {
+  std::vector<std::pair<std::string_view, uint64_t>> reasons;
+  std::vector<std::pair<uint16_t, uint64_t>> ports;
+  std::vector<bus::AccessCount> devices;
+};
 
 py::dict exits(const OwnedMachine& owned) {
-  const Machine& machine = owned.get();
+  const Exits counted = owned.call([](Machine& machine) {
+    return Exits{machine.exits().reasons(), machine.exits().ports(), machine.device_counters()};
+  });
   py::dict reasons;
-  for (const auto& [name, count] : machine.exits().reasons()) reasons[py::str(name)] = count;
+  for (const auto& [name, count] : counted.reasons) reasons[py::str(name)] = count;
   py::dict ports;
-  for (const auto& [port, count] : machine.exits().ports()) {
+  for (const auto& [port, count] : counted.ports) {
     char name[8];
     std::snprintf(name, sizeof name, "%#x", port);
     ports[name] = count;
   }
   py::dict devices;
-  for (const bus::AccessCount& device : machine.device_counters()) {
+  for (const bus::AccessCount& device : counted.devices) {
     devices[py::str(device.name)] = device.reads + device.writes;
   }
   py::dict all;
@@ -112,39 +114,53 @@ py::dict registers_of(const VcpuSnapshot& snapshot) {
   return all;
 }
 
+void require_stopped(Machine& machine, const char* what) {
+  if (machine.wait(std::chrono::nanoseconds::zero())) return;
+  throw std::runtime_error(std::string(what) + " are known once the machine has stopped");
+}
+
 py::list registers(const OwnedMachine& owned) {
-  if (!owned.get().wait(std::chrono::nanoseconds::zero())) {
-    throw std::runtime_error("registers are known once the machine has stopped");
-  }
+  const auto snapshots = owned.call([](Machine& machine) {
+    require_stopped(machine, "registers");
+    return machine.snapshots();
+  });
   py::list all;
-  for (const VcpuSnapshot& snapshot : owned.get().snapshots()) all.append(registers_of(snapshot));
+  for (const VcpuSnapshot& snapshot : snapshots) all.append(registers_of(snapshot));
   return all;
 }
 
 py::bytes read_memory(const OwnedMachine& owned, uint64_t gpa, uint64_t size) {
-  const auto range = owned.get().memory().slice(memory::GuestAddress{gpa}, size);
-  if (!range) throw py::value_error("no guest memory at that address and size");
-  return py::bytes(reinterpret_cast<const char*>(range->data()), range->size());
+  return py::bytes(owned.call([=](Machine& machine) {
+    const auto range = machine.memory().slice(memory::GuestAddress{gpa}, size);
+    if (!range) throw py::value_error("no guest memory at that address and size");
+    return std::string(reinterpret_cast<const char*>(range->data()), range->size());
+  }));
 }
 
-py::str events_offered(const OwnedMachine& owned) {
-  return py::str(std::string(name_of(owned.get().events_offered())));
+std::string events_offered(const OwnedMachine& owned) {
+  return owned.call(
+      [](Machine& machine) { return std::string(name_of(machine.events_offered())); });
 }
 
-py::str events_seen(const OwnedMachine& owned) {
-  return py::str(std::string(name_of(owned.get().guest_events().seen())));
+std::string events_seen(const OwnedMachine& owned) {
+  return owned.call(
+      [](Machine& machine) { return std::string(name_of(machine.guest_events().seen())); });
 }
 
 py::bytes unsent_events(const OwnedMachine& owned) {
-  if (!owned.get().wait(std::chrono::nanoseconds::zero())) {
-    throw std::runtime_error("unsent events are known once the machine has stopped");
-  }
-  const std::vector<std::byte> record = owned.get().guest_events().unsent();
+  const auto record = owned.call([](Machine& machine) {
+    require_stopped(machine, "unsent events");
+    return machine.guest_events().unsent();
+  });
   return py::bytes(reinterpret_cast<const char*>(record.data()), record.size());
 }
 
+int connect_viewer(const OwnedMachine& owned) {
+  return owned.call([](Machine& machine) { return machine.connect_viewer().release(); });
+}
+
 py::object balloon(const OwnedMachine& owned) {
-  const auto state = owned.get().balloon();
+  const auto state = method<&Machine::balloon>(owned);
   if (!state) return py::none();
   constexpr uint64_t kPageBytes = 4096;
   py::dict all;
@@ -165,55 +181,36 @@ void bind_machine(py::module_& module) {
 
   py::class_<OwnedMachine>(module, "Machine")
       .def(py::init<const MachineConfig&>(), py::arg("config"))
-      .def("start", &start)
+      .def("start", &method<&Machine::start>)
       .def("wait", &wait, py::arg("timeout_s"))
-      .def("stop", &stop)
+      .def("stop", &method<&Machine::stop>)
       .def("close", &OwnedMachine::close)
-      .def("pause", &pause)
-      .def("resume", [](const OwnedMachine& m) { m.get().resume(); })
-      .def_property_readonly("paused", [](const OwnedMachine& m) { return m.get().paused(); })
-      .def(
-          "nmi", [](const OwnedMachine& m, uint32_t vcpu) { m.get().nmi(vcpu); }, py::arg("vcpu"))
-      .def("serial_sysrq", &serial_sysrq, py::arg("key"))
-      .def_property_readonly("console_fd",
-                             [](const OwnedMachine& m) { return m.get().console_fd(); })
-      .def_property_readonly("agent_fd",
-                             [](const OwnedMachine& m) { return m.get().agent_fd(); })
-      .def_property_readonly("serial_agent_fd",
-                             [](const OwnedMachine& m) { return m.get().serial_agent_fd(); })
-      .def("connect_viewer",
-           [](const OwnedMachine& m) { return m.get().connect_viewer().release(); })
-      .def(
-          "resize_console",
-          [](const OwnedMachine& m, uint16_t columns, uint16_t rows) {
-            m.get().resize_console(columns, rows);
-          },
-          py::arg("columns"), py::arg("rows"))
-      .def_property_readonly("tty_fds", [](const OwnedMachine& m) { return m.get().tty_fds(); })
-      .def_property_readonly("events_fd",
-                             [](const OwnedMachine& m) { return m.get().events_fd(); })
-      .def_property_readonly("output_unsent",
-                             [](const OwnedMachine& m) { return m.get().output_unsent(); })
-      .def_property_readonly("stopped_fd",
-                             [](const OwnedMachine& m) { return m.get().stopped_fd(); })
-      .def_property_readonly("cmdline",
-                             [](const OwnedMachine& m) { return m.get().command_line(); })
-      .def_property_readonly("started_ns",
-                             [](const OwnedMachine& m) { return m.get().started_ns(); })
-      .def_property_readonly("load_ns",
-                             [](const OwnedMachine& m) { return m.get().load_ns(); })
+      .def("pause", &method<&Machine::pause>)
+      .def("resume", &method<&Machine::resume>)
+      .def_property_readonly("paused", &method<&Machine::paused>)
+      .def("nmi", &method<&Machine::nmi, uint32_t>, py::arg("vcpu"))
+      .def("serial_sysrq", &method<&Machine::serial_sysrq, char>, py::arg("key"))
+      .def_property_readonly("console_fd", &method<&Machine::console_fd>)
+      .def_property_readonly("agent_fd", &method<&Machine::agent_fd>)
+      .def_property_readonly("serial_agent_fd", &method<&Machine::serial_agent_fd>)
+      .def("connect_viewer", &connect_viewer)
+      .def("resize_console", &method<&Machine::resize_console, uint16_t, uint16_t>,
+           py::arg("columns"), py::arg("rows"))
+      .def_property_readonly("tty_fds", &method<&Machine::tty_fds>)
+      .def_property_readonly("events_fd", &method<&Machine::events_fd>)
+      .def_property_readonly("output_unsent", &method<&Machine::output_unsent>)
+      .def_property_readonly("stopped_fd", &method<&Machine::stopped_fd>)
+      .def_property_readonly("cmdline", &method<&Machine::command_line>)
+      .def_property_readonly("started_ns", &method<&Machine::started_ns>)
+      .def_property_readonly("load_ns", &method<&Machine::load_ns>)
       .def_property_readonly("events_offered", &events_offered)
       .def_property_readonly("events_seen", &events_seen)
       .def("unsent_events", &unsent_events)
       .def("balloon", &balloon)
-      .def("ask_balloon_statistics",
-           [](const OwnedMachine& m) { m.get().ask_balloon_statistics(); })
-      .def(
-          "set_balloon",
-          [](const OwnedMachine& m, uint64_t mib) { m.get().set_balloon_target(mib); },
-          py::arg("mib"))
+      .def("ask_balloon_statistics", &method<&Machine::ask_balloon_statistics>)
+      .def("set_balloon", &method<&Machine::set_balloon_target, uint64_t>, py::arg("mib"))
       .def("exits", &exits)
-      .def("last_exits", [](const OwnedMachine& m) { return m.get().last_exits(); })
+      .def("last_exits", &method<&Machine::last_exits>)
       .def("registers", &registers)
       .def("read_memory", &read_memory, py::arg("gpa"), py::arg("size"));
 }
