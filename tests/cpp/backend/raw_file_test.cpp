@@ -203,8 +203,8 @@ TEST_CASE_FIXTURE(Fixture, "opening names the path and what to do") {
   const std::string missing = open_error(path("none.img"), false);
   CHECK(contains(missing, path("none.img")));
   CHECK(contains(missing, "truncate"));
-  CHECK(contains(open_error(path(""), true), "neither a file nor a block device"));
-  CHECK(contains(open_error("/dev/null", true), "neither a file nor a block device"));
+  CHECK(contains(open_error(path(""), true), "is a folder, neither a file nor a block device"));
+  CHECK(contains(open_error("/dev/null", true), "is a character device"));
 }
 
 TEST_CASE_FIXTURE(Fixture, "an image of somebody else's is refused with the right to ask for") {

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 #include <elf.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -82,6 +84,12 @@ TEST_CASE("every failure names the file and its role") {
   message = failure(kernel.path(), "/nonexistent/initrd");
   CHECK(contains(message, "initrd /nonexistent/initrd"));
   CHECK(contains(failure("/tmp", ""), "not a regular file"));
+  // Opening it would wait for somebody who writes.
+  const std::string fifo = "/tmp/vmm-loader-test-fifo-" + std::to_string(getpid());
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  CHECK(contains(failure(fifo, ""), "kernel " + fifo + ": is not a regular file but a FIFO"));
+  CHECK(contains(failure(kernel.path(), fifo), "initrd " + fifo + ": is not a regular file"));
+  unlink(fifo.c_str());
 }
 
 TEST_CASE("an initrd that does not fit says how much memory it takes") {

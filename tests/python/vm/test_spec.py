@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -153,3 +154,17 @@ def test_a_bad_disk_format_is_named(
     disk = replace(DiskSpec(tmp_path / "disk"), **changes)
     with pytest.raises(UserError, match=words):
         replace(spec, disks=(disk,)).validate()
+
+
+def test_what_could_wait_for_ever_is_no_file(spec: MachineSpec, tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    chosen: tuple[dict[str, Any], ...] = (
+        {"kernel": fifo},
+        {"initrd": fifo},
+        {"disks": (DiskSpec(fifo),)},
+        {"disks": (DiskSpec(Path("/dev/null")),)},
+    )
+    for changes in chosen:
+        with pytest.raises(UserError, match="is not a regular file"):
+            replace(spec, **changes).validate()

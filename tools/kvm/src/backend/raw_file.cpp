@@ -15,6 +15,7 @@
 #include "backend/direct_io.hpp"
 #include "backend/file_io.hpp"
 #include "base/error.hpp"
+#include "base/user_file.hpp"
 
 namespace vmm::backend {
 namespace {
@@ -28,30 +29,31 @@ std::string mend_for(int error, bool read_only) {
     case EROFS:
       return read_only ? "make it readable for this user"
                        : "make it writable for this user, or attach the disk read-only";
-    case EISDIR:
-      return "name an image file instead of a folder";
     default:
       return "check the path";
   }
 }
 
 base::UniqueFd open_image(const std::string& path, bool read_only, bool direct) {
-  const int flags = (read_only ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0) | O_CLOEXEC;
-  base::UniqueFd fd(::open(path.c_str(), flags));
-  if (fd) {
-    if (claim_image(fd.get(), read_only)) return fd;
+  const int flags = (read_only ? O_RDONLY : O_RDWR) | (direct ? O_DIRECT : 0);
+  base::UserFile file = base::open_user_file(path, flags, base::BlockDevices::kTaken);
+  if (file.fd) {
+    if (claim_image(file.fd.get(), read_only)) return std::move(file.fd);
     throw base::ConfigError(
         "disk " + path +
         ": another machine uses it, or another disk of this one; stop that machine, or attach "
         "it read-only everywhere");
   }
-  const int error = errno;
-  if (direct && error == EINVAL) {
+  if (!file.kind.empty()) {
+    throw base::ConfigError("disk " + path + ": is " + file.kind +
+                            ", neither a file nor a block device; name a raw image");
+  }
+  if (direct && file.error == EINVAL) {
     throw base::ConfigError("disk " + path +
                             ": its file system knows no O_DIRECT; leave out direct");
   }
-  throw base::ConfigError("disk " + path + ": " + std::strerror(error) + "; " +
-                          mend_for(error, read_only));
+  throw base::ConfigError("disk " + path + ": " + std::strerror(file.error) + "; " +
+                          mend_for(file.error, read_only));
 }
 
 uint64_t image_size(int fd, const std::string& path, uint32_t block_bytes) {
@@ -60,9 +62,6 @@ uint64_t image_size(int fd, const std::string& path, uint32_t block_bytes) {
   uint64_t size = static_cast<uint64_t>(info.st_size);
   if (S_ISBLK(info.st_mode)) {
     base::check(ioctl(fd, BLKGETSIZE64, &size), "ioctl(" + path + ", BLKGETSIZE64)");
-  } else if (!S_ISREG(info.st_mode)) {
-    throw base::ConfigError("disk " + path +
-                            ": neither a file nor a block device; name a raw image");
   }
   if (size % block_bytes == 0) return size;
   const uint64_t rounded = (size / block_bytes + 1) * block_bytes;

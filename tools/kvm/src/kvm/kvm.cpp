@@ -44,7 +44,8 @@ int number_of(Capability capability) {
 }  // namespace
 
 Kvm::Kvm(const std::string& path)
-    : fd_(base::check(open(path.c_str(), O_RDWR | O_CLOEXEC), "open " + path)) {
+    : fd_(base::check(open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
+                      "open " + path)) {
   const int version = ioctl(fd_.get(), KVM_GET_API_VERSION, 0);
   if (version < 0 && errno == ENOTTY) {
     throw base::ConfigError(path + " is not KVM's; name a device file of KVM, usually " + kPath);

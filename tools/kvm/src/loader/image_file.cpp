@@ -7,23 +7,26 @@
 
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 #include "base/error.hpp"
+#include "base/user_file.hpp"
 
 namespace vmm::loader {
 namespace {
 
-std::string error_text() { return std::generic_category().message(errno); }
+std::string error_text(int error) { return std::generic_category().message(error); }
 
 }  // namespace
 
 ImageFile::ImageFile(std::string role, std::string path)
     : role_(std::move(role)), path_(std::move(path)) {
-  fd_ = base::UniqueFd(open(path_.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd_) fail(error_text());
+  base::UserFile file = base::open_user_file(path_, O_RDONLY, base::BlockDevices::kRefused);
+  if (!file.kind.empty()) fail("is not a regular file but " + file.kind);
+  if (!file.fd) fail(error_text(file.error));
+  fd_ = std::move(file.fd);
   struct stat status{};
-  if (fstat(fd_.get(), &status) < 0) fail(error_text());
-  if (!S_ISREG(status.st_mode)) fail("is not a regular file");
+  if (fstat(fd_.get(), &status) < 0) fail(error_text(errno));
   if (status.st_size == 0) fail("is empty; build it again");
   size_ = static_cast<uint64_t>(status.st_size);
 }
@@ -37,7 +40,7 @@ void ImageFile::read(uint64_t offset, std::span<std::byte> into) const {
     const ssize_t count =
         pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
-    if (count < 0) fail("read: " + error_text());
+    if (count < 0) fail("read: " + error_text(errno));
     if (count == 0) fail("shrank while it was read; is a build still running?");
     into = into.subspan(static_cast<size_t>(count));
     offset += static_cast<uint64_t>(count);

@@ -45,7 +45,7 @@ class DiskSpec:
     backing_folder: Path | None = None
 
     def validate(self) -> None:
-        _require_file(self.path, "disk", "create it with `truncate -s 1G FILE`")
+        _require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
         if self.read_only and self.volatile:
             raise UserError(
                 f"disk {self.path} is both read-only and volatile",
@@ -250,8 +250,11 @@ class MachineSpec:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error
 
 
-def _require_file(path: Path, role: str, mend: str) -> None:
+def _require_file(path: Path, role: str, mend: str, *, block_devices: bool = False) -> None:
     if not path.exists():
         raise UserError(f"{role} {path} does not exist", mend)
     if path.is_dir():
         raise UserError(f"{role} {path} is a directory", mend)
+    if not path.is_file() and not (block_devices and path.is_block_device()):
+        # Opening it may wait for ever, as for a FIFO's other end.
+        raise UserError(f"{role} {path} is not a regular file", mend)

@@ -5,31 +5,36 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "backend/buffer_cursor.hpp"
 #include "backend/file_io.hpp"
 #include "backend/qcow2/format.hpp"
 #include "backend/qcow2/header.hpp"
 #include "base/error.hpp"
+#include "base/user_file.hpp"
 
 namespace vmm::backend::qcow2 {
 namespace {
 
 base::UniqueFd open_image(const std::string& path, bool read_only) {
-  base::UniqueFd fd(::open(path.c_str(), (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK));
-  if (!fd) {
-    refuse(path, std::strerror(errno),
+  base::UserFile file = base::open_user_file(path, read_only ? O_RDONLY : O_RDWR,
+                                             base::BlockDevices::kRefused);
+  if (!file.kind.empty()) {
+    refuse(path, "is " + file.kind, "a qcow2 image is a regular file");
+  }
+  if (!file.fd) {
+    refuse(path, std::strerror(file.error),
            read_only ? "check the path, and that this user may read it"
                      : "check the path, and that this user may write it, or attach it with ,ro");
   }
-  if (!claim_image(fd.get(), read_only)) {
+  if (!claim_image(file.fd.get(), read_only)) {
     refuse(path, "another machine uses it, or another disk of this one",
            read_only ? "stop that machine, or have it use the image read-only too"
                      : "stop that machine, or put an overlay on the image for each");
   }
-  return fd;
+  return std::move(file.fd);
 }
 
 }  // namespace
@@ -38,7 +43,6 @@ ImageFile::ImageFile(const std::string& path, bool read_only)
     : path_(path), read_only_(read_only), fd_(open_image(path, read_only)) {
   struct stat info {};
   base::check(fstat(fd_.get(), &info), "fstat(" + path + ")");
-  if (!S_ISREG(info.st_mode)) refuse(path, "is not a file", "a qcow2 image is a regular file");
   size_bytes_ = static_cast<uint64_t>(info.st_size);
   device_ = info.st_dev;
   inode_ = info.st_ino;
