@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "host_calls.hpp"
 #include "temporary_folder.hpp"
 #include "unprivileged.hpp"
 
@@ -251,6 +252,59 @@ TEST_CASE_FIXTURE(Fixture, "a write that finds no room is an error, and reads go
   const iovec into = over(back);
   CHECK(!file.read(0, std::span(&into, 1)));
   CHECK(back == bytes.substr(0, 1024) + std::string(1024, '-'));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a raw file's flush that failed is final") {
+  const std::string image = make("image", numbered(4));
+  RawFile file(image, false);
+  HostCalls calls(image);
+  calls.sync_fault = [](int number) {
+    return number == 0 ? HostCalls::Fault::kRefused : HostCalls::Fault::kNone;
+  };
+  CHECK(file.flush() == std::errc::io_error);
+  CHECK(file.flush() == std::errc::io_error);
+  std::string bytes = numbered(1);
+  const iovec from = over(bytes);
+  CHECK_FALSE(file.write(0, std::span(&from, 1)));
+  CHECK(file.flush() == std::errc::io_error);
+}
+
+// The descriptor that a RawFile has open, by what it leads to.
+int descriptor_of(const std::string& path) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code error;
+    if (std::filesystem::read_symlink(entry.path(), error) == path) {
+      return std::stoi(entry.path().filename());
+    }
+  }
+  return -1;
+}
+
+// By the ring the kernel itself says so: it can't sync a pipe.
+TEST_CASE_FIXTURE(Fixture, "a flush that failed in the ring is final, too") {
+  base::EventLoop loop;
+  auto ring = backend::IoRing::create(loop);
+  if (ring == nullptr) return;
+  const std::string image = make("image", numbered(4));
+  RawFile file(image, false, false, std::move(ring));
+  const int fd = descriptor_of(image);
+  REQUIRE(fd >= 0);
+  const base::UniqueFd kept(dup(fd));
+  int ends[2];
+  REQUIRE(pipe(ends) == 0);
+  REQUIRE(dup2(ends[0], fd) == fd);
+  const auto flushed = [&] {
+    std::optional<std::error_code> told;
+    backend::BlockBackend::Done done = [&](std::error_code error) { told = error; };
+    if (!file.begin_flush(done)) return file.flush();
+    file.drain();
+    return told.value();
+  };
+  CHECK(flushed() == std::errc::invalid_argument);
+  REQUIRE(dup2(kept.get(), fd) == fd);
+  CHECK(flushed() == std::errc::invalid_argument);
+  close(ends[0]);
+  close(ends[1]);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a size that is not whole sectors is refused with the size to use") {

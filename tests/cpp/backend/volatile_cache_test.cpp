@@ -5,12 +5,16 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "../virtio/memory_backend.hpp"
+#include "backend/raw_file.hpp"
+#include "host_calls.hpp"
+#include "temporary_folder.hpp"
 
 namespace vmm::test {
 namespace {
@@ -216,6 +220,38 @@ TEST_CASE_FIXTURE(Fixture, "the wrapped disk's failure to flush is the caller's"
   disk.flush_error = std::make_error_code(std::errc::no_space_on_device);
   CHECK(cache->flush() == std::errc::no_space_on_device);
   CHECK(letters(0, 1) == "a");
+}
+
+TEST_CASE_FIXTURE(Fixture, "what is written back stays in the cache until it is flushed") {
+  CHECK_FALSE(write(0, 2, 'a'));
+  CHECK_FALSE(cache->discard(4 * kSector, kSector));
+  const uint64_t cached = cache->cached_bytes();
+  disk.flush_error = std::make_error_code(std::errc::io_error);
+  CHECK(cache->flush() == std::errc::io_error);
+  CHECK(cache->cached_bytes() == cached);
+  // The host dropped what it could not write.
+  std::fill(disk.bytes.begin(), disk.bytes.end(), '.');
+  CHECK(letters(0, 6) == "aa..0.");
+  disk.flush_error = {};
+  CHECK_FALSE(cache->flush());
+  CHECK(on_disk(0, 6) == "aa..0.");
+  CHECK(cache->cached_bytes() == 0);
+}
+
+TEST_CASE("a flush that failed below the cache is final, and the cache keeps what it has") {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "image") << std::string(8 * kSector, '.');
+  VolatileCache cache(std::make_unique<backend::RawFile>(folder / "image", false));
+  std::string bytes(kSector, 'a');
+  const iovec from{bytes.data(), bytes.size()};
+  CHECK_FALSE(cache.write(0, std::span(&from, 1)));
+  HostCalls calls(folder / "image");
+  calls.sync_fault = [](int number) {
+    return number == 0 ? HostCalls::Fault::kRefused : HostCalls::Fault::kNone;
+  };
+  CHECK(cache.flush() == std::errc::io_error);
+  CHECK(cache.flush() == std::errc::io_error);
+  CHECK(cache.cached_bytes() > 0);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a full cache writes back the lowest offsets and flushes nothing") {

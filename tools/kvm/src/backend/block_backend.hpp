@@ -38,7 +38,8 @@ class BlockBackend {
   virtual std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) = 0;
   virtual std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) = 0;
 
-  // Once it succeeds, every earlier write survives a crash of the host.
+  // Once it succeeds, every earlier write survives a crash of the host. Once the host could not
+  // make one stable, no later flush succeeds (backend/flusher.hpp).
   virtual std::error_code flush() = 0;
 
   // The same for a caller who does not wait: the result where it is to be had at once; else

@@ -77,6 +77,7 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 RawFile::RawFile(const std::string& path, bool read_only, bool direct, std::unique_ptr<IoRing> ring)
     : direct_(direct),
       fd_(open_image(path, read_only, direct)),
+      flusher_(fd_.get()),
       block_bytes_(direct ? direct_block_bytes(fd_.get()) : kSectorBytes),
       size_bytes_(image_size(fd_.get(), path, block_bytes_)),
       read_only_(read_only),
@@ -93,7 +94,7 @@ std::error_code RawFile::write(uint64_t offset_bytes, std::span<const iovec> fro
   return write_all(fd_.get(), offset_bytes, from);
 }
 
-std::error_code RawFile::flush() { return read_only_ ? std::error_code{} : sync_data(fd_.get()); }
+std::error_code RawFile::flush() { return read_only_ ? std::error_code{} : flusher_.flush(); }
 
 // Most reads find their bytes in the page cache, where fetching them takes less time than asking
 // somebody else to.
@@ -128,7 +129,7 @@ BlockBackend::Result RawFile::begin_write(uint64_t offset_bytes, std::span<const
 }
 
 bool RawFile::begin_flush(Done& done) {
-  return ring_ != nullptr && ring_->sync_data(fd_.get(), done);
+  return ring_ != nullptr && !read_only_ && flusher_.begin(*ring_, done);
 }
 
 void RawFile::drain() {

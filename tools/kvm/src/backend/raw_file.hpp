@@ -10,6 +10,7 @@
 #include <string>
 
 #include "backend/block_backend.hpp"
+#include "backend/flusher.hpp"
 #include "backend/io_ring.hpp"
 #include "base/unique_fd.hpp"
 
@@ -43,6 +44,7 @@ class RawFile final : public BlockBackend {
 
   bool direct_;
   base::UniqueFd fd_;
+  Flusher flusher_;
   uint32_t block_bytes_;
   uint64_t size_bytes_;
   bool read_only_;

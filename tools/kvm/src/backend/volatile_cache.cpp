@@ -72,10 +72,13 @@ std::error_code VolatileCache::write_zeroes(uint64_t offset_bytes, uint64_t leng
 }
 
 std::error_code VolatileCache::flush() {
-  while (!extents_.empty()) {
-    if (const auto error = write_back_first()) return error;
+  for (auto& [offset, extent] : extents_) {
+    if (const auto error = write_back(offset, extent)) return error;
   }
-  return backend_->flush();
+  if (const auto error = backend_->flush()) return error;
+  extents_.clear();
+  cached_bytes_ = 0;
+  return {};
 }
 
 std::error_code VolatileCache::keep(uint64_t offset, Extent extent) {

@@ -12,7 +12,8 @@
 //
 // The cache is bounded. A drive may write back whenever it likes, so when it is full the lowest
 // offsets go to the wrapped backend, without a flush; a guest that keeps much less than
-// kDefaultMaxBytes unflushed sees none of this. What can't be written back stays in the cache.
+// kDefaultMaxBytes unflushed sees none of this. What can't be written back stays in the cache, and
+// so does all that a flush writes back until the wrapped backend has flushed it.
 #pragma once
 
 #include <cstddef>
@@ -45,7 +46,7 @@ class VolatileCache final : public BlockBackend {
   // Fails only when there is no room and none can be made; a part of `from` may be taken then.
   std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
 
-  // An error leaves what was not written back in the cache, for the next flush.
+  // An error leaves all in the cache: what was written back may not be on the disk either.
   std::error_code flush() override;
 
   // A discarded range reads as zeroes until it is written back; then as the backend has it.

@@ -40,7 +40,7 @@ base::UniqueFd open_image(const std::string& path, bool read_only) {
 }  // namespace
 
 ImageFile::ImageFile(const std::string& path, bool read_only)
-    : path_(path), read_only_(read_only), fd_(open_image(path, read_only)) {
+    : path_(path), read_only_(read_only), fd_(open_image(path, read_only)), flusher_(fd_.get()) {
   struct stat info {};
   base::check(fstat(fd_.get(), &info), "fstat(" + path + ")");
   size_bytes_ = static_cast<uint64_t>(info.st_size);
@@ -90,11 +90,6 @@ std::error_code ImageFile::write_entries(uint64_t offset_bytes, std::span<const 
   std::vector<uint64_t> on_disk(from.begin(), from.end());
   for (uint64_t& entry : on_disk) entry = swapped(entry);
   return write(offset_bytes, std::as_bytes(std::span(on_disk)));
-}
-
-std::error_code ImageFile::sync() {
-  if (!sync_error_) sync_error_ = sync_data(fd_.get());
-  return sync_error_;
 }
 
 void ImageFile::punch(uint64_t offset_bytes, uint64_t length_bytes) {

@@ -15,6 +15,7 @@
 #include <system_error>
 #include <vector>
 
+#include "backend/flusher.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vmm::backend::qcow2 {
@@ -39,9 +40,7 @@ class ImageFile {
   std::error_code read_entries(uint64_t offset_bytes, std::span<uint64_t> into) const;
   std::error_code write_entries(uint64_t offset_bytes, std::span<const uint64_t> from);
 
-  // Once it has failed it fails for ever: the kernel may have dropped what it could not write, and
-  // tells so once.
-  std::error_code sync();
+  std::error_code sync() { return flusher_.flush(); }
 
   // Gives the space back, if the file system can; the content no longer matters.
   void punch(uint64_t offset_bytes, uint64_t length_bytes);
@@ -50,10 +49,10 @@ class ImageFile {
   std::string path_;
   bool read_only_;
   base::UniqueFd fd_;
+  Flusher flusher_;
   uint64_t size_bytes_ = 0;
   uint64_t device_ = 0;
   uint64_t inode_ = 0;
-  std::error_code sync_error_;
 };
 
 }  // namespace vmm::backend::qcow2
