@@ -56,10 +56,16 @@ Mapping::Found Mapping::table_of(uint64_t cluster) {
   return &tables_.emplace(place, std::move(table)).first->second;
 }
 
-bool Mapping::full() const { return tables_.size() * header_.cluster_bytes() >= kMaxCacheBytes; }
+bool Mapping::fills_cache(uint64_t tables) const {
+  return tables * header_.cluster_bytes() >= kMaxCacheBytes;
+}
+
+// Clean tables do not count, as they need no flush to make room.
+bool Mapping::full() const { return fills_cache(dirty_tables_); }
 
 void Mapping::forget_clean_tables() {
-  if (full()) std::erase_if(tables_, [](const auto& table) { return !table.second.dirty; });
+  if (!fills_cache(tables_.size())) return;
+  std::erase_if(tables_, [](const auto& table) { return !table.second.dirty; });
 }
 
 std::variant<Cluster, std::error_code> Mapping::find(uint64_t cluster) {
@@ -75,9 +81,9 @@ std::variant<Cluster, std::error_code> Mapping::find(uint64_t cluster) {
 Mapping::Found Mapping::make_table(uint64_t cluster, Refcounts& refcounts) {
   const auto offset = refcounts.allocate();
   if (const auto* error = std::get_if<std::error_code>(&offset)) return *error;
+  forget_clean_tables();
   const uint64_t place = cluster / header_.l2_entries();
   Table table{std::get<uint64_t>(offset), std::vector<uint64_t>(header_.l2_entries())};
-  table.fresh = true;
   l1_[place] = table.offset | kCopied;
   l1_dirty_ = true;
   return &tables_.emplace(place, std::move(table)).first->second;
@@ -95,15 +101,17 @@ std::error_code Mapping::set(uint64_t cluster, const Cluster& to, Refcounts& ref
   if (to.offset != 0) entry |= kCopied;
   if (to.kind == Cluster::Kind::kZero) entry |= kZero;
   table.entries[cluster % header_.l2_entries()] = entry;
-  table.dirty = dirty_ = true;
+  if (!std::exchange(table.dirty, true)) ++dirty_tables_;
+  dirty_ = true;
   return {};
 }
 
 std::error_code Mapping::write_back() {
   for (auto& [place, table] : tables_) {
-    if (!table.dirty && !table.fresh) continue;
+    if (!table.dirty) continue;
     if (const auto error = file_.write_entries(table.offset, table.entries)) return error;
-    table.dirty = table.fresh = false;
+    table.dirty = false;
+    --dirty_tables_;
   }
   if (l1_dirty_) {
     if (const auto error = file_.sync()) return error;

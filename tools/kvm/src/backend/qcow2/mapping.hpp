@@ -43,7 +43,7 @@ class Mapping {
   // L2 tables, then, synced, the L1 table that leads to new ones.
   std::error_code write_back();
   bool dirty() const { return dirty_; }
-  // So much waits in memory that it is time to write it back.
+  // So many changes wait in memory that it is time to write them back.
   bool full() const;
 
   const std::vector<uint64_t>& l1() const { return l1_; }
@@ -55,12 +55,12 @@ class Mapping {
     uint64_t offset;
     std::vector<uint64_t> entries;
     bool dirty = false;
-    bool fresh = false;  // the L1 table on disk does not lead to it yet
   };
   using Found = std::variant<Table*, std::error_code>;
 
   Found table_of(uint64_t cluster);
   Found make_table(uint64_t cluster, Refcounts& refcounts);
+  bool fills_cache(uint64_t tables) const;
   void forget_clean_tables();
 
   ImageFile& file_;
@@ -68,6 +68,7 @@ class Mapping {
   std::vector<uint64_t> l1_;
   bool l1_dirty_ = false;
   std::unordered_map<uint64_t, Table> tables_;  // by their place in the L1 table
+  uint64_t dirty_tables_ = 0;
   bool dirty_ = false;
 };
 
