@@ -12,6 +12,8 @@ namespace {
 constexpr const char* kRepair = "try: qemu-img check -r all FILE";
 
 constexpr uint64_t kMaxClusters = 1 << 26;
+// Of L2 tables, holes aside: as many as lead to 8 TiB, 64 KiB each.
+constexpr uint64_t kMaxTableBytes = 1 << 30;
 constexpr uint16_t kExclusive = 1 << 15;  // beside the number of uses
 constexpr uint16_t kMaxUses = kExclusive - 1;
 
@@ -33,7 +35,12 @@ class Check {
     claim(refcounts_.table_offset(), refcounts_.table_clusters(), "refcount table");
     claim(header_.l1_offset, table_clusters(mapping_.l1().size()), "L1 table");
     for (const uint64_t offset : refcounts_.block_offsets()) claim(offset, 1, "refcount block");
-    for (size_t place = 0; place < mapping_.l1().size(); ++place) check_table(place);
+    for (size_t place = 0; place < mapping_.l1().size(); ++place) claim_table(place);
+    if (tables_.size() > kMaxTableBytes >> header_.cluster_bits) {
+      refuse(file_.path(), "has more than 1 GiB of L2 tables, too much to check",
+             "use larger clusters: qemu-img convert -O qcow2 -o cluster_size=2M FILE NEW");
+    }
+    for (const size_t place : tables_) check_table(place);
     if (!file_.read_only()) check_counts();
   }
 
@@ -65,15 +72,21 @@ class Check {
            kRepair);
   }
 
-  void check_table(size_t place) {
+  // A small file can claim terabytes of tables where it has nothing, which would be read for hours.
+  void claim_table(size_t place) {
     const uint64_t entry = mapping_.l1()[place];
     if (entry == 0) return;
     if (entry & ~(kOffsetMask | kCopied)) {
       refuse(file_.path(), "has an impossible L1 entry, number " + std::to_string(place), kRepair);
     }
-    claim(entry & kOffsetMask, 1, "L2 table");
+    const uint64_t offset = entry & kOffsetMask;
+    claim(offset, 1, "L2 table");
+    if (!file_.is_hole(offset, header_.cluster_bytes())) tables_.push_back(place);
+  }
+
+  void check_table(size_t place) {
     std::vector<uint64_t> entries(header_.l2_entries());
-    if (const auto error = file_.read_entries(entry & kOffsetMask, entries)) {
+    if (const auto error = file_.read_entries(mapping_.l1()[place] & kOffsetMask, entries)) {
       refuse(file_.path(), "can't be read: " + error.message(), "take another copy of the image");
     }
     for (size_t i = 0; i < entries.size(); ++i) {
@@ -126,6 +139,7 @@ class Check {
   const Mapping& mapping_;
   Refcounts& refcounts_;
   std::vector<uint16_t> uses_;
+  std::vector<size_t> tables_;  // places in the L1 table of those that were ever written
 };
 
 }  // namespace

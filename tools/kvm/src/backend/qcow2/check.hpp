@@ -3,7 +3,7 @@
 // Follows every reference of an image before it is used: tables and clusters must lie where they
 // can, and, if the image will be written, be counted and belong to one place alone. So a corrupt
 // image is refused when it is attached, and no allocation can hit a cluster that is in use. Costs
-// reading all L2 tables, 64 KiB for each 512 MiB of data.
+// reading all L2 tables that were ever written, 64 KiB for each 512 MiB of data and 1 GiB at most.
 #pragma once
 
 #include "backend/qcow2/header.hpp"

@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
@@ -90,6 +92,12 @@ std::error_code ImageFile::write_entries(uint64_t offset_bytes, std::span<const 
   std::vector<uint64_t> on_disk(from.begin(), from.end());
   for (uint64_t& entry : on_disk) entry = swapped(entry);
   return write(offset_bytes, std::as_bytes(std::span(on_disk)));
+}
+
+bool ImageFile::is_hole(uint64_t offset_bytes, uint64_t length_bytes) const {
+  const off_t data = lseek(fd_.get(), static_cast<off_t>(offset_bytes), SEEK_DATA);
+  if (data < 0) return errno == ENXIO;
+  return static_cast<uint64_t>(data) >= offset_bytes + length_bytes;
 }
 
 void ImageFile::punch(uint64_t offset_bytes, uint64_t length_bytes) {

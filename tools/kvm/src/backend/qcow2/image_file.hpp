@@ -42,6 +42,9 @@ class ImageFile {
 
   std::error_code sync() { return flusher_.flush(); }
 
+  // Nothing was ever written there, so it reads as zeroes. False where the file system can't tell.
+  bool is_hole(uint64_t offset_bytes, uint64_t length_bytes) const;
+
   // Gives the space back, if the file system can; the content no longer matters.
   void punch(uint64_t offset_bytes, uint64_t length_bytes);
 
