@@ -127,6 +127,7 @@ Refcounts::Found Refcounts::make_block(uint64_t cluster) {
 }
 
 std::variant<uint64_t, std::error_code> Refcounts::allocate() {
+  if (const auto error = turn_header()) return error;
   for (uint64_t cluster = first_free_;; ++cluster) {
     if (cluster << header_.cluster_bits > kOffsetMask - header_.cluster_bytes()) return no_space();
     auto found = block_of(cluster);
@@ -170,23 +171,42 @@ std::error_code Refcounts::release_pending() {
 
 // Blocks before the table that leads to them, as a table must not lead to chance.
 std::error_code Refcounts::write_back() {
-  bool fresh = false;
+  if (const auto error = turn_header()) return error;
   for (auto& [place, block] : blocks_) {
     if (!block.dirty) continue;
     if (const auto error = file_.write(block.offset, std::span<const std::byte>(block.bytes))) {
       return error;
     }
     block.dirty = false;
-    fresh |= std::exchange(block.fresh, false);
+    fresh_unsynced_ |= std::exchange(block.fresh, false);
   }
   if (table_dirty_) {
-    if (fresh) {
+    if (fresh_unsynced_) {
       if (const auto error = file_.sync()) return error;
+      fresh_unsynced_ = false;
     }
     if (const auto error = file_.write_entries(table_offset_, table_)) return error;
     table_dirty_ = false;
   }
   dirty_ = false;
+  return {};
+}
+
+// Points the header to the table, if it may still point to the one before. A write that failed may
+// have reached the disk all the same, so until one succeeds either table may be the one that the
+// next to open the image sees: nothing is allocated then, as the tables' own clusters look free by
+// the other one, and nothing is written that only one of them counts.
+std::error_code Refcounts::turn_header() {
+  if (!header_is_stale_) return {};
+  std::vector<std::byte> pointer(12);
+  store<uint64_t>(pointer, 0, table_offset_);
+  store<uint32_t>(pointer, 8, static_cast<uint32_t>(table_clusters()));
+  if (const auto error =
+          file_.write(kRefcountTableOffsetAt, std::span<const std::byte>(pointer))) {
+    return error;
+  }
+  if (const auto error = file_.sync()) return error;
+  header_is_stale_ = false;
   return {};
 }
 
@@ -223,24 +243,22 @@ std::error_code Refcounts::grow_table(uint64_t cluster) {
   table_offset_ = start << header_.cluster_bits;
   table_dirty_ = true;
 
-  std::vector<std::byte> pointer(12);
-  store<uint64_t>(pointer, 0, table_offset_);
-  store<uint32_t>(pointer, 8, static_cast<uint32_t>(clusters));
   std::error_code error = write_back();
   if (!error) error = file_.sync();
-  if (!error) error = file_.write(kRefcountTableOffsetAt, std::span<const std::byte>(pointer));
-  if (!error) error = file_.sync();
   if (error) {
-    // As before: nothing on the disk leads to any of it.
+    // As before: nothing on the disk leads to any of it. What is new in the old table may have been
+    // written to the other one alone.
     table_ = std::move(old_table);
     table_offset_ = old_offset;
+    table_dirty_ = dirty_ = true;
     for (uint64_t i = 0; i < blocks; ++i) blocks_.erase(first_new + i);
     return error;
   }
+  header_is_stale_ = true;
   for (uint64_t i = 0; i < old_clusters; ++i) {
     release_later(old_offset + (i << header_.cluster_bits));
   }
-  return {};
+  return turn_header();
 }
 
 }  // namespace vmm::backend::qcow2

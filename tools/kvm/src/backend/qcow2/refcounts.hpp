@@ -62,6 +62,7 @@ class Refcounts {
   Found block_of(uint64_t cluster);
   Found make_block(uint64_t cluster);
   std::error_code grow_table(uint64_t cluster);
+  std::error_code turn_header();
   void forget_clean_blocks();
 
   ImageFile& file_;
@@ -69,6 +70,8 @@ class Refcounts {
   uint64_t table_offset_ = 0;
   std::vector<uint64_t> table_;
   bool table_dirty_ = false;
+  bool header_is_stale_ = false;  // it may lead to the table before this one
+  bool fresh_unsynced_ = false;   // a block was written that the table on disk may not lead to yet
   std::map<uint64_t, Block> blocks_;  // by their place in the table
   std::vector<uint64_t> pending_;     // clusters, once for each reference that is gone
   uint64_t first_free_ = 0;           // no cluster below it is free
