@@ -17,6 +17,7 @@ import pytest
 from kvm import process
 from kvm.matrix import qcow2
 from kvm.project import Project
+from kvm.run import words
 from support.machines import Boot
 
 pytestmark = pytest.mark.lab
@@ -115,6 +116,34 @@ def test_a_qcow2_disk_on_a_backing_file(boot: Boot, tmp_path: Path) -> None:
     wanted = shown[: 70 << 10] + bytes(3 << 10) + shown[73 << 10 :]
     assert qcow2.content(image, base.read_bytes()) == wanted
     assert base.read_bytes() == content
+
+
+def test_a_backing_file_elsewhere_is_the_user_s_to_allow(boot: Boot, tmp_path: Path) -> None:
+    base, image = tmp_path / "bases" / "base.raw", tmp_path / "disks" / "a,ro.qcow2"
+    for path in (base, image):
+        path.parent.mkdir()
+    content = os.urandom(_MIB)
+    base.write_bytes(content)
+    qcow2.create(image, _MIB, base)
+    run = boot("true", disks=(words.join([str(image)]),))
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert f"{image}: has the backing file {base}" in run.record.outcome.summary
+    assert f"backing={base}" in run.record.outcome.summary
+    allowed = words.join([str(image), f"backing={base.parent}"])
+    run = boot("sh", "-c", "md5sum </dev/vda", disks=(allowed,))
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout.split()[0].decode() == hashlib.md5(content).hexdigest()
+
+
+def test_an_image_is_no_raw_disk_unless_the_user_says_so(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    qcow2.create(image, _MIB)
+    run = boot("true", disks=(str(image),))
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert f"{image}: holds a qcow2 image" in run.record.outcome.summary
+    run = boot("sh", "-c", "dd if=/dev/vda bs=3 count=1 2>/dev/null", disks=(f"{image},raw",))
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"QFI"
 
 
 def test_a_corrupt_image_is_refused_by_its_name(boot: Boot, tmp_path: Path) -> None:

@@ -84,6 +84,8 @@ TEST_CASE("a disk's format is said, never guessed") {
   CHECK(failure(config).empty());
   config.disks[0].direct = true;
   CHECK(contains(failure(config), "direct is for raw images"));
+  config.disks[0] = {.path = "disk", .backing = {"/images"}};
+  CHECK(contains(failure(config), "disk disk: backing is for qcow2 images"));
 }
 
 TEST_CASE("shares have tags, each another one") {

@@ -79,9 +79,17 @@ def test_a_disk_has_one_mode(tmp_path: Path) -> None:
 def test_a_disk_has_the_format_that_is_said_or_that_its_name_says(tmp_path: Path) -> None:
     image = tmp_path / "d.qcow2"
     assert parse_disk(f"{image}") == DiskSpec(image, format="qcow2")
-    assert parse_disk(f"{image},raw,direct") == DiskSpec(image, direct=True)
+    assert parse_disk(f"{image},raw,direct") == DiskSpec(image, direct=True, format_said=True)
     other = tmp_path / "d.img"
-    assert parse_disk(f"{other},qcow2,ro") == DiskSpec(other, read_only=True, format="qcow2")
+    assert parse_disk(f"{other},qcow2,ro") == DiskSpec(
+        other, read_only=True, format="qcow2", format_said=True
+    )
+
+
+def test_a_disk_has_the_backing_files_that_are_named(tmp_path: Path) -> None:
+    image = tmp_path / "d.qcow2"
+    disk = parse_disk(f"{image},backing={tmp_path},ro,backing=/b")
+    assert disk == DiskSpec(image, True, format="qcow2", backing=(tmp_path, Path("/b")))
 
 
 def test_a_share_has_the_name_of_its_folder_unless_it_is_given_one(tmp_path: Path) -> None:
@@ -106,6 +114,8 @@ def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
         ("d,volatile,rw", "can't be combined, as in 'volatile,rw'"),
         ("d,raw,qcow2", "can't be combined, as in 'raw,qcow2'"),
         ("d,direct,direct", "can't be combined, as in 'direct,direct'"),
+        ("d,backing=", "backing= names nothing"),
+        ("d,backing", "unknown mode 'backing'"),
     ],
 )
 def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:

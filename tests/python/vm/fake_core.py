@@ -30,6 +30,8 @@ class DiskConfig:
     format: str = "raw"
     direct: bool = False
     backing_folder: str = ""
+    format_said: bool = False
+    backing: tuple[str, ...] = ()
 
 
 @dataclass

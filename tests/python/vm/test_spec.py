@@ -30,7 +30,8 @@ def spec(tmp_path: Path) -> MachineSpec:
             DiskSpec(tmp_path / "disk", read_only=True),
             DiskSpec(tmp_path / "disk", volatile=True),
             DiskSpec(tmp_path / "disk", format="qcow2", backing_folder=tmp_path),
-            DiskSpec(tmp_path / "disk", direct=True),
+            DiskSpec(tmp_path / "disk", direct=True, format_said=True),
+            DiskSpec(tmp_path / "disk", format="qcow2", backing=(tmp_path, tmp_path / "disk")),
         ),
         transport="pci",
         ring="packed",
@@ -146,7 +147,12 @@ def test_two_shares_need_two_tags(spec: MachineSpec, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "words"),
-    [({"format": "vmdk"}, "'vmdk'"), ({"format": "qcow2", "direct": True}, "direct is for raw")],
+    [
+        ({"format": "vmdk"}, "'vmdk'"),
+        ({"format": "qcow2", "direct": True}, "direct is for raw"),
+        ({"backing": (Path("/"),)}, "backing is for qcow2"),
+        ({"format": "qcow2", "backing": (Path("/none"),)}, "backing /none does not exist"),
+    ],
 )
 def test_a_bad_disk_format_is_named(
     spec: MachineSpec, tmp_path: Path, changes: dict[str, Any], words: str

@@ -184,7 +184,7 @@ TEST_CASE_FIXTURE(ImageFolder, "a staged image finds its backing file where it w
   overlay.set_backing("base.raw", "raw");
   const std::string staged = put("overlay.qcow2", overlay.bytes);
   CHECK(contains(open_error(staged), "No such file"));
-  Image image(staged, false, path("other"));
+  Image image(staged, false, {.folder = path("other")});
   CHECK(read_text(image, 0, 512) == std::string(512, 'b'));
 }
 

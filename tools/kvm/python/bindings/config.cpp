@@ -19,15 +19,19 @@ void bind_config(py::module_& module) {
   using machine::VsockConfig;
 
   py::class_<DiskConfig>(module, "DiskConfig")
-      .def(py::init<std::string, bool, bool, std::string, bool, std::string>(), py::arg("path"),
-           py::arg("read_only"), py::arg("volatile_cache"), py::arg("format") = "raw",
-           py::arg("direct") = false, py::arg("backing_folder") = "")
+      .def(py::init<std::string, bool, bool, std::string, bool, std::string, bool,
+                    std::vector<std::string>>(),
+           py::arg("path"), py::arg("read_only"), py::arg("volatile_cache"),
+           py::arg("format") = "raw", py::arg("direct") = false, py::arg("backing_folder") = "",
+           py::arg("format_said") = false, py::arg("backing") = std::vector<std::string>{})
       .def_readwrite("path", &DiskConfig::path)
       .def_readwrite("read_only", &DiskConfig::read_only)
       .def_readwrite("volatile_cache", &DiskConfig::volatile_cache)
       .def_readwrite("format", &DiskConfig::format)
       .def_readwrite("direct", &DiskConfig::direct)
-      .def_readwrite("backing_folder", &DiskConfig::backing_folder);
+      .def_readwrite("backing_folder", &DiskConfig::backing_folder)
+      .def_readwrite("format_said", &DiskConfig::format_said)
+      .def_readwrite("backing", &DiskConfig::backing);
 
   py::class_<ShareConfig>(module, "ShareConfig")
       .def(py::init<std::string, std::string, bool>(), py::arg("path"), py::arg("tag"),

@@ -25,6 +25,10 @@ class DiskConfig:
     """Past the host's page cache; raw alone."""
     backing_folder: str
     """Where relative names of backing files count from; empty: the image's own folder."""
+    format_said: bool
+    """By the user. Unless it is, a raw disk that holds an image of another format is refused."""
+    backing: list[str]
+    """Files and folders where backing files may lie, besides that folder."""
     def __init__(
         self,
         path: str,
@@ -33,6 +37,8 @@ class DiskConfig:
         format: str = "raw",
         direct: bool = False,
         backing_folder: str = "",
+        format_said: bool = False,
+        backing: list[str] = ...,
     ) -> None: ...
 
 class ShareConfig:

@@ -57,6 +57,10 @@ void validate(const DiskConfig& disk) {
     throw ConfigError("disk " + disk.path + ": its format is \"" + disk.format +
                       "\"; use raw or qcow2");
   }
+  if (!disk.backing.empty() && disk.format != "qcow2") {
+    throw ConfigError("disk " + disk.path +
+                      ": backing is for qcow2 images; leave it out, or write ,qcow2");
+  }
   if (disk.direct && disk.format != "raw") {
     throw ConfigError("disk " + disk.path + ": direct is for raw images; leave it out");
   }

@@ -20,6 +20,8 @@ struct DiskConfig {
   std::string format = "raw";       // or "qcow2"; never guessed, as a guest could write a header
   bool direct = false;              // past the host's page cache; raw alone
   std::string backing_folder = "";  // of relative backing file names; empty: the image's own
+  bool format_said = false;         // by the user: raw then, even if another image lies there
+  std::vector<std::string> backing{};  // files and folders where backing files may lie besides
 };
 
 // A folder of the host that the guest mounts by its tag (9p, trans=virtio).

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.kernel.build import Kernel
+from kvm.run import words
 from kvm.run.conduct import Conduct
 from kvm.run.network import guest_words, parse_nets, parse_vsock
 from kvm.run.options import BootOptions, parse_display
@@ -26,6 +27,7 @@ _USER_S = "earlyprintk=ttyS0 console=ttyS0"
 _NO_PCI = "pci=off"
 
 _DISK_MODES = ("ro", "rw", "volatile")
+_BACKING = "backing="
 _ROOT_TAG = "root"
 
 
@@ -39,7 +41,7 @@ def command_line(options: BootOptions) -> str:
     bus = _NO_PCI if options.transport == "mmio" else ""
     nets = guest_words(parse_nets(options.nets))
     root = f"toolskvm.root={_ROOT_TAG}" if options.root else ""
-    words = (
+    parts = (
         _ALWAYS,
         console,
         f"8250.nr_uarts={lines}",
@@ -49,7 +51,7 @@ def command_line(options: BootOptions) -> str:
         root,
         options.append,
     )
-    return " ".join(word for word in words if word)
+    return " ".join(part for part in parts if part)
 
 
 def _share_words(options: BootOptions) -> str:
@@ -60,29 +62,50 @@ def _share_words(options: BootOptions) -> str:
 
 
 def parse_disk(text: str) -> DiskSpec:
-    """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once.
+    """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once, and
+    any number of ``backing=PATH``.
 
     An image is qcow2 if its name says so: what is in it may be a guest's.
     """
-    path, *words = text.split(",")
-    mend = f"write PATH, then [,{'|'.join(_DISK_MODES)}][,{'|'.join(DISK_FORMATS)}][,direct]"
-    modes = [word for word in words if word in _DISK_MODES]
-    formats = [word for word in words if word in DISK_FORMATS]
-    direct = words.count("direct")
-    for word in words:
-        if word not in (*_DISK_MODES, *DISK_FORMATS, "direct"):
+    path, *rest = words.split(text)
+    mend = (
+        f"write PATH, then [,{'|'.join(_DISK_MODES)}][,{'|'.join(DISK_FORMATS)}][,direct]"
+        "[,backing=PATH]; a comma in a path is \\,"
+    )
+    modes = [word for word in rest if word in _DISK_MODES]
+    formats = [word for word in rest if word in DISK_FORMATS]
+    direct = rest.count("direct")
+    backing = [word.removeprefix(_BACKING) for word in rest if word.startswith(_BACKING)]
+    for word in rest:
+        if word not in (*_DISK_MODES, *DISK_FORMATS, "direct") and not word.startswith(_BACKING):
             raise UserError(f"--disk {text}: unknown mode {word!r}", mend)
+    if "" in backing:
+        raise UserError(f"--disk {text}: backing= names nothing", mend)
     if len(modes) > 1 or len(formats) > 1 or direct > 1:
         clash = next(kind for kind in (modes, formats, ["direct"] * direct) if len(kind) > 1)
         raise UserError(f"--disk {text}: modes can't be combined, as in {','.join(clash)!r}", mend)
-    by_name = "qcow2" if path.endswith(".qcow2") else "raw"
     return DiskSpec(
         path=Path(path).absolute(),
         read_only=modes == ["ro"],
         volatile=modes == ["volatile"],
-        format=formats[0] if formats else by_name,
+        format=formats[0] if formats else _format_by_name(path),
         direct=bool(direct),
+        format_said=bool(formats),
+        backing=tuple(Path(place).absolute() for place in backing),
     )
+
+
+def disk_words(disk: DiskSpec) -> str:
+    """What ``parse_disk`` reads as this disk."""
+    mode = "ro" if disk.read_only else "volatile" if disk.volatile else ""
+    said = disk.format_said or disk.format != _format_by_name(str(disk.path))
+    given = [mode, disk.format if said else "", "direct" if disk.direct else ""]
+    places = [f"{_BACKING}{place}" for place in disk.backing]
+    return words.join([str(disk.path), *filter(None, given), *places])
+
+
+def _format_by_name(path: str) -> str:
+    return "qcow2" if path.endswith(".qcow2") else "raw"
 
 
 def _parse_disks(texts: tuple[str, ...]) -> tuple[DiskSpec, ...]:
@@ -113,10 +136,10 @@ def _is_one_file(one: Path, other: Path) -> bool:
 
 def parse_share(text: str) -> ShareSpec:
     """``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the tag is the folder's name otherwise."""
-    path, *words = text.split(",")
+    path, *rest = words.split(text)
     folder = Path(path).absolute()
     tag, read_only = folder.name, False
-    for word in words:
+    for word in rest:
         if word in ("ro", "rw"):
             read_only = word == "ro"
         elif word.startswith("tag="):
@@ -124,6 +147,12 @@ def parse_share(text: str) -> ShareSpec:
         else:
             raise UserError(f"--share {text}: unknown word {word!r}", "write PATH[,ro][,tag=NAME]")
     return ShareSpec(folder, tag, read_only)
+
+
+def share_words(share: ShareSpec) -> str:
+    """What ``parse_share`` reads as this share."""
+    mode = ["ro"] if share.read_only else []
+    return words.join([str(share.path), f"tag={share.tag}", *mode])
 
 
 def _shares(options: BootOptions) -> tuple[ShareSpec, ...]:

@@ -235,6 +235,8 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
             disk.format,
             disk.direct,
             "" if disk.backing_folder is None else str(disk.backing_folder),
+            disk.format_said,
+            [str(place) for place in disk.backing],
         )
         for disk in spec.disks
     ]

@@ -34,7 +34,9 @@ class DiskSpec:
 
     ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
     did not flush is lost. ``direct``: past the host's page cache. ``backing_folder`` is where
-    relative names of a qcow2 image's backing file count from, if not its own folder.
+    relative names of a qcow2 image's backing file count from, if not its own folder. A backing
+    file lies below that folder, or is one of ``backing`` or below it. Unless the user has said
+    the format (``format_said``), a raw disk must not look like an image of another format.
     """
 
     path: Path
@@ -43,6 +45,8 @@ class DiskSpec:
     format: str = "raw"
     direct: bool = False
     backing_folder: Path | None = None
+    format_said: bool = False
+    backing: tuple[Path, ...] = ()
 
     def validate(self) -> None:
         _require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
@@ -58,6 +62,16 @@ class DiskSpec:
             )
         if self.direct and self.format != "raw":
             raise UserError(f"disk {self.path}: direct is for raw images", "leave it out")
+        if self.backing and self.format != "qcow2":
+            raise UserError(
+                f"disk {self.path}: backing is for qcow2 images", "leave it out, or write ,qcow2"
+            )
+        for place in self.backing:
+            if not place.exists():
+                raise UserError(
+                    f"disk {self.path}: its backing {place} does not exist",
+                    "name the backing file, or a folder that it is in",
+                )
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -67,6 +81,8 @@ class DiskSpec:
             "format": self.format,
             "direct": self.direct,
             "backing_folder": None if self.backing_folder is None else str(self.backing_folder),
+            "format_said": self.format_said,
+            "backing": [str(place) for place in self.backing],
         }
 
     @classmethod
@@ -79,6 +95,8 @@ class DiskSpec:
             format=str(record.get("format", "raw")),
             direct=bool(record.get("direct", False)),
             backing_folder=None if backing is None else Path(backing),
+            format_said=bool(record.get("format_said", False)),
+            backing=tuple(map(Path, record.get("backing", ()))),
         )
 
 

@@ -22,24 +22,12 @@ std::error_code failed(const std::variant<Cluster, std::error_code>& found) {
   return error != nullptr ? *error : std::error_code{};
 }
 
-// "nbd:..." and the like: QEMU takes what stands before a colon for a protocol.
-bool names_protocol(const std::string& path) {
-  const size_t colon = path.find(':');
-  return colon != std::string::npos && path.find('/') > colon;
-}
-
-std::string resolved(const std::string& name, const std::string& folder, const std::string& image) {
-  const std::filesystem::path base =
-      folder.empty() ? std::filesystem::path(image).parent_path() : std::filesystem::path(folder);
-  return (base / name).string();
-}
-
 }  // namespace
 
-Image::Image(const std::string& path, bool read_only, const std::string& backing_folder)
-    : Image(path, read_only, backing_folder, {}) {}
+Image::Image(const std::string& path, bool read_only, const BackingPlaces& backing)
+    : Image(path, read_only, backing.folder, {{}, resolve_places(path, backing)}) {}
 
-Image::Image(const std::string& path, bool read_only, const std::string& backing_folder,
+Image::Image(const std::string& path, bool read_only, const std::string& folder,
              const Chain& above)
     : file_(path, read_only),
       header_(read_header()),
@@ -49,7 +37,7 @@ Image::Image(const std::string& path, bool read_only, const std::string& backing
   if (!error) error = refcounts_.load();
   if (error) refuse(path, "can't be read: " + error.message(), "check the file system");
   check_image(file_, header_, mapping_, refcounts_);
-  if (!header_.backing_path.empty()) open_backing(backing_folder, above);
+  if (!header_.backing_path.empty()) open_backing(folder, above);
   if (!read_only) clear_autoclear();
 }
 
@@ -67,18 +55,14 @@ Header Image::read_header() const {
 
 void Image::open_backing(const std::string& folder, const Chain& above) {
   const std::string& name = header_.backing_path;
-  if (names_protocol(name)) {
-    refuse(file_.path(), "has the backing file " + name + ", which is no local file",
-           "copy that here: qemu-img rebase -F FORMAT -b LOCAL FILE");
-  }
-  const std::string path = resolved(name, folder, file_.path());
+  const std::string path = find_backing(file_.path(), name, folder, above.places);
   Chain chain = above;
-  chain.push_back(&file_);
-  if (std::ranges::any_of(chain, [&](const ImageFile* seen) { return seen->is(path); })) {
+  chain.images.push_back(&file_);
+  if (std::ranges::any_of(chain.images, [&](const ImageFile* seen) { return seen->is(path); })) {
     refuse(file_.path(), "leads back to itself by its backing file " + name,
            "give it another one: qemu-img rebase -u -F FORMAT -b OTHER FILE");
   }
-  if (chain.size() > kMaxBackingFiles) {
+  if (chain.images.size() > kMaxBackingFiles) {
     refuse(file_.path(), "stands on more than " + std::to_string(kMaxBackingFiles) + " others",
            "join some: qemu-img commit");
   }

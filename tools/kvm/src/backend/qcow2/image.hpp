@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "backend/block_backend.hpp"
+#include "backend/qcow2/backing.hpp"
 #include "backend/qcow2/header.hpp"
 #include "backend/qcow2/image_file.hpp"
 #include "backend/qcow2/mapping.hpp"
@@ -23,8 +24,7 @@ class Image final : public BlockBackend {
  public:
   static constexpr size_t kMaxBackingFiles = 16;
 
-  // A relative name of a backing file counts from `backing_folder`; empty: from the image's own.
-  Image(const std::string& path, bool read_only, const std::string& backing_folder = "");
+  Image(const std::string& path, bool read_only, const BackingPlaces& backing = {});
   ~Image() override;
 
   uint64_t size_bytes() const override { return header_.size_bytes; }
@@ -38,10 +38,11 @@ class Image final : public BlockBackend {
                                bool may_unmap) override;
 
  private:
-  // The images above this one, to find a loop.
-  using Chain = std::vector<const ImageFile*>;
-  Image(const std::string& path, bool read_only, const std::string& backing_folder,
-        const Chain& above);
+  struct Chain {
+    std::vector<const ImageFile*> images;  // above this one, to find a loop
+    std::vector<std::string> places;       // where what they stand on may lie
+  };
+  Image(const std::string& path, bool read_only, const std::string& folder, const Chain& above);
 
   Header read_header() const;
   void open_backing(const std::string& folder, const Chain& above);

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0-only
+r"""Options that are lists of words, such as ``--disk PATH,ro``: one way to take them apart.
+
+A comma in a word is written ``\,`` and a backslash ``\\``; before anything else a backslash
+stands for itself.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+_PIECE = re.compile(r"\\[\\,]|,|[^\\,]+|\\")
+
+
+def split(text: str) -> list[str]:
+    """The words of ``text``, at least one."""
+    words = [""]
+    for piece in _PIECE.findall(text):
+        if piece == ",":
+            words.append("")
+        else:
+            words[-1] += piece[1:] if piece in (r"\\", r"\,") else piece
+    return words
+
+
+def join(words: Iterable[str]) -> str:
+    """What ``split`` takes apart into ``words``, at least one."""
+    return ",".join(word.replace("\\", r"\\").replace(",", r"\,") for word in words)
