@@ -9,6 +9,7 @@ from typing import Any
 
 from kvm.errors import UserError
 from kvm.kernel.git import Repository
+from kvm.run.words import split
 from kvm.verdict.vocabulary import Reason
 
 
@@ -65,7 +66,7 @@ class Request:
 
     @property
     def config_names(self) -> tuple[str, ...]:
-        return tuple(self.configs.replace(",", " ").split())
+        return tuple(name.strip() for name in split(self.configs) if name.strip())
 
     @property
     def words(self) -> str:

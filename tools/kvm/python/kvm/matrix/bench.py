@@ -22,12 +22,14 @@ from kvm.run import hosts
 from kvm.run.boot import Place, Streams, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
+from kvm.run.machine import disk_words, share_words
 from kvm.run.options import BootOptions
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import judge
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.observation import Observation
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
+from kvm.vm.spec import DiskSpec, ShareSpec
 
 _SILENCE_S = 15.0
 _PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
@@ -247,12 +249,19 @@ def host_lost(lost: HostLost) -> Outcome:
 def _disk_words(disk: Disk) -> str:
     if disk.read_only and disk.volatile:
         raise UserError(f"{disk.path.name} is read-only and volatile", "choose one")
-    mode = ",ro" if disk.read_only else ",volatile" if disk.volatile else ""
-    return f"{disk.path}{mode},{disk.format}"
+    return disk_words(
+        DiskSpec(
+            disk.path,
+            read_only=disk.read_only,
+            volatile=disk.volatile,
+            format=disk.format,
+            format_said=True,
+        )
+    )
 
 
 def _share_words(share: Share) -> str:
-    return f"{share.path},tag={share.tag}{',ro' if share.read_only else ''}"
+    return share_words(ShareSpec(share.path, share.tag, share.read_only))
 
 
 def _read_text(path: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from kvm.errors import UserError
 from kvm.matrix.cell import AXES, Cell
 from kvm.matrix.plan import Plan, Value
+from kvm.run.words import split
 
 USER_WORKLOAD = "user"
 
@@ -54,11 +55,12 @@ def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]
         if not equals or axis not in AXES:
             raise UserError(f"--axis {word}: no axis {axis!r}", f"use AXIS=VALUE,... of {AXES}")
         known = {str(value): value for value in plan.axes[axis]}
-        for value in text.split(","):
+        values = split(text)
+        for value in values:
             if value not in known:
                 raise UserError(
                     f"--axis {word}: {axis} has no value {value!r}",
                     f"use {', '.join(known)}, or add it to {plan.path.name}",
                 )
-        axes[axis] = tuple(known[value] for value in text.split(","))
+        axes[axis] = tuple(known[value] for value in values)
     return axes

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kvm.errors import UserError
+from kvm.run import words
 from kvm.vm.network import FIRST_CID, LAST_CID, Forward, NetKind, NetSpec, VsockSpec
 
 # What libslirp's users know; backend/user_net.hpp has them too.
@@ -47,17 +48,17 @@ def parse_nets(texts: Sequence[str]) -> tuple[Net, ...]:
 
 def parse_net(text: str) -> Net:
     """Raises ``UserError`` naming the part at fault."""
-    first, *rest = text.split(",")
+    first, *rest = words.split(text)
     if first == "user":
         return _parse_user(text, _pairs(text, rest, _USER_KEYS))
     if first.startswith("tap="):
-        words = [word for word in (first, *rest) if word != "vhost"]
-        return _parse_tap(text, _pairs(text, words, _TAP_KEYS), vhost="vhost" in rest)
+        pairs = [word for word in (first, *rest) if word != "vhost"]
+        return _parse_tap(text, _pairs(text, pairs, _TAP_KEYS), vhost="vhost" in rest)
     _refuse(text, f"{first!r} is no kind of network", "use user or tap=NAME")
 
 
 def parse_vsock(text: str) -> VsockSpec:
-    path, *rest = text.split(",")
+    path, *rest = words.split(text)
     if not path:
         raise UserError(f"--vsock {text!r} names no socket", "write --vsock PATH or vhost")
     cid = str(FIRST_CID)
@@ -111,9 +112,9 @@ def _parse_tap(text: str, pairs: Sequence[tuple[str, str]], *, vhost: bool) -> N
     return Net(spec, guest, gateway)
 
 
-def _pairs(text: str, words: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]]:
+def _pairs(text: str, given: Sequence[str], known: Sequence[str]) -> list[tuple[str, str]]:
     found = []
-    for word in words:
+    for word in given:
         key, equals, value = word.partition("=")
         if key not in known or not equals or not value:
             _refuse(text, f"{word!r}", f"use {', '.join(f'{one}=' for one in known)}")

@@ -30,7 +30,9 @@ HELP = {
     "initrd": "use this initrd instead of ours",
     "protocol": "how the kernel is entered: auto (by what it is), linux (its 64-bit entry) or pvh",
     "disk": "attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what the "
-    "guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct (repeatable)",
+    "guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct, and where a "
+    "qcow2 image's backing file may lie besides its folder: ,backing=PATH (repeatable); a comma "
+    "in a path is written \\, here and in --share, --net and --vsock",
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST], which needs no permission, or "
     "tap=NAME[,script=FILE][,downscript=FILE][,vhost]; 10.0.2.2 is the host there (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "

@@ -10,6 +10,7 @@ from __future__ import annotations
 from kvm.guest.build import build_exercise
 from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
+from kvm.run import words
 
 _BYTES = 8 << 20
 _VSOCK_BYTES = 16 << 20
@@ -58,7 +59,8 @@ def vsock_echo(bench: Bench) -> None:
         f"exercise stream vsock:2:{_TO_HOST} {bench.seed} {_VSOCK_BYTES}; "
         f"exercise stream-serve vsock:0:{_TO_GUEST}"
     )
-    done = exercise.run(bench, script, vsock=path, beside=(server, client), quiet_s=_QUIET_S)
+    vsock = words.join([path])
+    done = exercise.run(bench, script, vsock=vsock, beside=(server, client), quiet_s=_QUIET_S)
     _measure(bench, done.text)
 
 
