@@ -70,7 +70,8 @@ class MockClient {
   static constexpr uint32_t kMessageBytes = 64 * 1024;
 
   explicit MockClient(const Folder& folder, bool read_only = false)
-      : server(ninep::Share(folder.share().string(), read_only)) {}
+      : MockClient(folder.share().string(), read_only) {}
+  MockClient(const std::string& path, bool read_only) : server(ninep::Share(path, read_only)) {}
 
   // From nothing to an attached root.
   void start() {
@@ -106,6 +107,11 @@ class MockClient {
     ninep::Writer body;
     (put_field(body, fields), ...);
     return send(type, std::move(body));
+  }
+  // Of a Tsetattr; `valid` says which of them count.
+  Reply setattr(uint32_t fid, uint32_t valid, uint32_t mode, uint64_t size) {
+    return call(ninep::Type::kSetattr, fid, valid, mode, ninep::kNoId, ninep::kNoId, size,
+                uint64_t{0}, uint64_t{0}, uint64_t{0}, uint64_t{0});
   }
   Reply read(uint32_t fid, uint64_t offset, uint32_t count) {
     return call(ninep::Type::kRead, fid, offset, count);

@@ -57,7 +57,7 @@ Errno getattr(Call& call) {
   if (!call.in.ok()) return {EINVAL};
   if (fid == nullptr) return {EBADF};
   struct stat info {};
-  if (fstat(fid->at(), &info) < 0) return last_errno();
+  if (fstat(fid->at().get(), &info) < 0) return last_errno();
   Writer& out = call.out;
   out.put(uint64_t{kGetattrBasic});
   put(out, call.qids.of(info));
@@ -107,7 +107,7 @@ Errno statfs(Call& call) {
   if (!call.in.ok()) return {EINVAL};
   if (fid == nullptr) return {EBADF};
   struct statfs info {};
-  if (fstatfs(fid->at(), &info) < 0) return last_errno();
+  if (fstatfs(fid->at().get(), &info) < 0) return last_errno();
   Writer& out = call.out;
   out.put(kStatfsType);
   out.put(static_cast<uint32_t>(info.f_bsize));
@@ -126,7 +126,7 @@ Errno readlink(Call& call) {
   if (!call.in.ok()) return {EINVAL};
   if (fid == nullptr) return {EBADF};
   std::array<char, kMaxTargetBytes + 1> target;
-  const ssize_t length = readlinkat(fid->at(), "", target.data(), target.size());
+  const ssize_t length = readlinkat(fid->at().get(), "", target.data(), target.size());
   if (length < 0) return {errno == ENOENT ? EINVAL : errno};  // ENOENT: not a link
   call.out.put_string({target.data(), static_cast<size_t>(length)});
   return kOk;

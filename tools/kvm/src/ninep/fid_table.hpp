@@ -13,16 +13,17 @@
 
 #include "base/unique_fd.hpp"
 #include "ninep/errno.hpp"
+#include "ninep/share.hpp"
 
 namespace vmm::ninep {
 
 struct Fid {
-  std::shared_ptr<const base::UniqueFd> place;  // clones share it
-  uint32_t uid;                                 // the guest's user who attached
-  base::UniqueFd file = {};                     // once opened
+  std::shared_ptr<const Place> place;  // clones share it
+  uint32_t uid;                        // the guest's user who attached
+  base::UniqueFd file = {};            // once opened
   bool at_root = false;
 
-  int at() const { return place->get(); }
+  const Place& at() const { return *place; }
 };
 
 class FidTable {

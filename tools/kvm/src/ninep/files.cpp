@@ -91,15 +91,18 @@ Result<uint32_t> transfer_all(std::vector<iovec> buffers, uint64_t offset, Trans
 }
 
 // Creates, or opens what is there already, unless that is what the guest does not want.
-Result<UniqueFd> create_or_open(Call& call, const Fid& folder, const std::string& name,
+Result<OpenFile> create_or_open(Call& call, const Fid& folder, const std::string& name,
                                 uint32_t flags, mode_t mode, uint32_t gid) {
   const int wanted = host_flags(flags);
   auto created = call.share.create(folder.at(), name, wanted, mode, {folder.uid, gid});
   const Errno* failed = std::get_if<Errno>(&created);
   if (failed == nullptr || failed->value != EEXIST || (flags & kOpenExclusive)) return created;
-  auto place = call.share.child(folder.at(), name);
-  if (const Errno* lost = std::get_if<Errno>(&place)) return *lost;
-  return call.share.open(std::get<UniqueFd>(place).get(), wanted);
+  auto found = call.share.child(folder.at(), name);
+  if (const Errno* lost = std::get_if<Errno>(&found)) return *lost;
+  Place& place = std::get<Place>(found);
+  auto opened = call.share.open(place, wanted);
+  if (const Errno* refused = std::get_if<Errno>(&opened)) return *refused;
+  return OpenFile{std::move(place), std::move(std::get<UniqueFd>(opened))};
 }
 
 }  // namespace
@@ -127,12 +130,9 @@ Errno lcreate(Call& call) {
   if (fid == nullptr || fid->file) return {EBADF};
   auto opened = create_or_open(call, *fid, name, flags, mode & 07777, gid);
   if (const Errno* failed = std::get_if<Errno>(&opened)) return *failed;
-  UniqueFd file = std::move(std::get<UniqueFd>(opened));
+  auto& [place, file] = std::get<OpenFile>(opened);
   if (const Errno failed = answer_opened(call, file.get())) return failed;
-  // The fid now stands for the file; whatever can be asked of a place can be asked of it.
-  UniqueFd place(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!place) return last_errno();
-  fid->place = std::make_shared<const UniqueFd>(std::move(place));
+  fid->place = std::make_shared<const Place>(std::move(place));
   fid->file = std::move(file);
   fid->at_root = false;
   return kOk;

@@ -8,12 +8,10 @@
 
 namespace vmm::ninep {
 
-using base::UniqueFd;
-
 namespace {
 
-std::shared_ptr<const UniqueFd> shared(UniqueFd fd) {
-  return std::make_shared<const UniqueFd>(std::move(fd));
+std::shared_ptr<const Place> shared(Place place) {
+  return std::make_shared<const Place>(std::move(place));
 }
 
 // One step; ".." is refused everywhere but at the root, whose parent it is itself. Linux's client
@@ -22,7 +20,7 @@ Errno step(Call& call, Fid& at, const std::string& name) {
   if (name == ".." && at.at_root) return kOk;
   auto place = call.share.child(at.at(), name);
   if (const Errno* failed = std::get_if<Errno>(&place)) return *failed;
-  at.place = shared(std::move(std::get<UniqueFd>(place)));
+  at.place = shared(std::move(std::get<Place>(place)));
   at.at_root = false;
   return kOk;
 }
@@ -32,7 +30,7 @@ Errno take_steps(Call& call, Fid& at, std::span<const std::string> names, std::v
   for (const std::string& name : names) {
     struct stat info {};
     Errno failed = step(call, at, name);
-    if (!failed) failed = result_of(fstat(at.at(), &info));
+    if (!failed) failed = result_of(fstat(at.at().get(), &info));
     if (failed) return qids.empty() ? failed : kOk;
     qids.push_back(call.qids.of(info));
   }
@@ -52,8 +50,8 @@ Errno attach(Call& call) {
   auto place = call.share.root();
   if (const Errno* failed = std::get_if<Errno>(&place)) return *failed;
   struct stat info {};
-  if (fstat(std::get<UniqueFd>(place).get(), &info) < 0) return last_errno();
-  Fid fid{shared(std::move(std::get<UniqueFd>(place))), uid};
+  if (fstat(std::get<Place>(place).get(), &info) < 0) return last_errno();
+  Fid fid{shared(std::move(std::get<Place>(place))), uid};
   fid.at_root = true;
   if (const Errno failed = call.fids.add(id, std::move(fid))) return failed;
   put(call.out, call.qids.of(info));

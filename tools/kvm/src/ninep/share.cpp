@@ -10,8 +10,10 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <sstream>
 
 #include "base/error.hpp"
+#include "ninep/file_system.hpp"
 #include "ninep/protocol.hpp"
 
 namespace vmm::ninep {
@@ -24,10 +26,11 @@ constexpr uint64_t kSafeResolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESO
 // Descriptors that the rest of the VMM may still need.
 constexpr rlim_t kReservedDescriptors = 64;
 
-int open_beneath(int folder, const std::string& name, int flags, mode_t mode) {
+// With RESOLVE_NO_XDEV in `more`, a mount on the way is EXDEV.
+int open_beneath(int folder, const std::string& name, int flags, mode_t mode, uint64_t more) {
   open_how how{};
   how.flags = static_cast<uint64_t>(flags) | O_CLOEXEC;
-  how.resolve = kSafeResolve;
+  how.resolve = kSafeResolve | more;
   if ((flags & O_CREAT) != 0) how.mode = mode;
   int fd;
   do {
@@ -57,6 +60,26 @@ void give(int place, Owner owner) {
   static_cast<void>(fchownat(place, "", owner.uid, owner.gid, AT_EMPTY_PATH));
 }
 
+void check_root(int root, const std::string& path) {
+  const UniqueFd probe(open_beneath(root, ".", O_PATH | O_NOFOLLOW, 0, 0));
+  if (!probe) {
+    throw base::ConfigError("share " + path + ": openat2: " + std::strerror(errno) +
+                            "; a share needs Linux 5.6, and a sandbox that allows openat2(2)");
+  }
+  const auto found = file_system_of(root);
+  if (const Errno* failed = std::get_if<Errno>(&found)) {
+    throw base::ConfigError("share " + path + ": statfs: " + std::strerror(failed->value) +
+                            "; check the file system");
+  }
+  const auto& file_system = std::get<FileSystem>(found);
+  if (file_system.holds_files) return;
+  std::ostringstream type;
+  type << "0x" << std::hex << file_system.type;
+  throw base::ConfigError("share " + path + ": its file system (type " + type.str() +
+                          ") is none for files, but shows the host's kernel or is unknown; share "
+                          "a folder that holds files");
+}
+
 int highest_descriptor() {
   rlimit limit{};
   base::check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit(RLIMIT_NOFILE)");
@@ -71,11 +94,7 @@ Share::Share(const std::string& path, bool read_only)
       own_descriptors_(open_folder("/proc/self/fd", "share " + path + " needs", "mount /proc")),
       read_only_(read_only),
       max_descriptor_(highest_descriptor()) {
-  const UniqueFd probe(open_beneath(root_.get(), ".", O_PATH | O_NOFOLLOW, 0));
-  if (!probe) {
-    throw base::ConfigError("share " + path + ": openat2: " + std::strerror(errno) +
-                            "; a share needs Linux 5.6, and a sandbox that allows openat2(2)");
-  }
+  check_root(root_.get(), path);
   if (!read_only && faccessat(AT_FDCWD, path.c_str(), W_OK, AT_EACCESS) < 0) {
     throw base::ConfigError("share " + path + ": " + std::strerror(errno) +
                             "; make it writable for this user, or share it read-only");
@@ -89,129 +108,158 @@ Result<UniqueFd> Share::kept(UniqueFd fd) const {
   return fd;
 }
 
-Result<UniqueFd> Share::root() const {
-  return kept(UniqueFd(fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)));
+Result<Place> Share::root() const {
+  auto fd = kept(UniqueFd(fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)));
+  if (const Errno* failed = std::get_if<Errno>(&fd)) return *failed;
+  return Place{std::move(std::get<UniqueFd>(fd))};
 }
 
-Result<UniqueFd> Share::child(int folder, const std::string& name) const {
+// Only the step onto a mount can lead to another file system, so only that is looked at.
+Result<Place> Share::child(const Place& folder, const std::string& name) const {
   if (const Errno bad = check_name(name)) return bad;
-  return kept(UniqueFd(open_beneath(folder, name, O_PATH | O_NOFOLLOW, 0)));
+  if (folder.closed) return Errno{EACCES};
+  constexpr int kFlags = O_PATH | O_NOFOLLOW;
+  UniqueFd fd(open_beneath(folder.get(), name, kFlags, 0, RESOLVE_NO_XDEV));
+  const bool crosses = !fd && errno == EXDEV;
+  if (crosses) fd = UniqueFd(open_beneath(folder.get(), name, kFlags, 0, 0));
+  auto found = kept(std::move(fd));
+  if (const Errno* failed = std::get_if<Errno>(&found)) return *failed;
+  Place place{std::move(std::get<UniqueFd>(found))};
+  if (!crosses) return place;
+  const auto file_system = file_system_of(place.get());
+  if (const Errno* failed = std::get_if<Errno>(&file_system)) return *failed;
+  place.closed = !std::get<FileSystem>(file_system).holds_files;
+  return place;
 }
 
 // What a descriptor stands for is settled, so nothing can be put in its place meanwhile.
-Result<UniqueFd> Share::reopen(int place, int flags) const {
+Result<UniqueFd> Share::reopen(const Place& place, int flags) const {
+  if (place.closed) return Errno{EACCES};
   struct stat info {};
-  if (fstat(place, &info) < 0) return last_errno();
+  if (fstat(place.get(), &info) < 0) return last_errno();
   if (S_ISLNK(info.st_mode)) return Errno{ELOOP};
   if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return Errno{ENXIO};
+  if (flags & O_TRUNC) {
+    }
   const int all = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  return kept(UniqueFd(openat(own_descriptors_.get(), std::to_string(place).c_str(), all)));
+  return kept(UniqueFd(openat(own_descriptors_.get(), own_name(place).c_str(), all)));
 }
 
-Result<UniqueFd> Share::open(int place, int flags) const {
+Result<UniqueFd> Share::open(const Place& place, int flags) const {
   const bool changes = (flags & O_ACCMODE) != O_RDONLY || (flags & O_TRUNC) != 0;
   if (changes && read_only_) return Errno{EROFS};
   return reopen(place, flags);
 }
 
-Errno Share::check_change(const std::string& name) const {
+Errno Share::check_change(const Place& place) const {
   if (read_only_) return {EROFS};
+  return place.closed ? Errno{EACCES} : kOk;
+}
+
+Errno Share::check_new(const Place& folder, const std::string& name) const {
+  if (const Errno bad = check_change(folder)) return bad;
   return check_name(name);
 }
 
-Result<UniqueFd> Share::create(int folder, const std::string& name, int flags, mode_t mode,
+Result<OpenFile> Share::create(const Place& folder, const std::string& name, int flags, mode_t mode,
                                Owner owner) const {
-  if (const Errno bad = check_change(name)) return bad;
+  if (const Errno bad = check_new(folder, name)) return bad;
   const mode_t wanted = safe_mode(mode, false);
   const int all = flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY;
-  auto made = kept(UniqueFd(open_beneath(folder, name, all, wanted)));
-  if (const UniqueFd* file = std::get_if<UniqueFd>(&made)) {
-    give(file->get(), owner);
-    // Our umask is not the guest's, whose kernel has applied its own.
-    static_cast<void>(fchmod(file->get(), wanted));
-  }
-  return made;
+  auto made = kept(UniqueFd(open_beneath(folder.get(), name, all, wanted, 0)));
+  if (const Errno* failed = std::get_if<Errno>(&made)) return *failed;
+  UniqueFd& file = std::get<UniqueFd>(made);
+  give(file.get(), owner);
+  // Our umask is not the guest's, whose kernel has applied its own.
+  static_cast<void>(fchmod(file.get(), wanted));
+  // Whatever can be asked of a place can be asked of an open file.
+  UniqueFd place(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+  if (!place) return last_errno();
+  return OpenFile{Place{std::move(place)}, std::move(file)};
 }
 
-Result<UniqueFd> Share::made(int folder, const std::string& name, mode_t mode, Owner owner) const {
-  auto place = child(folder, name);
-  if (const UniqueFd* fd = std::get_if<UniqueFd>(&place)) {
-    give(fd->get(), owner);
-    if (!S_ISLNK(mode)) static_cast<void>(set_mode(fd->get(), mode & 07777));
-  }
+Result<Place> Share::made(const Place& folder, const std::string& name, mode_t mode,
+                          Owner owner) const {
+  UniqueFd fd(open_beneath(folder.get(), name, O_PATH | O_NOFOLLOW, 0, RESOLVE_NO_XDEV));
+  if (!fd) return last_errno();
+  Place place{std::move(fd)};
+  give(place.get(), owner);
+  if (!S_ISLNK(mode)) static_cast<void>(set_mode(place, mode & 07777));
   return place;
 }
 
-Result<UniqueFd> Share::make_folder(int folder, const std::string& name, mode_t mode,
-                                    Owner owner) const {
-  if (const Errno bad = check_change(name)) return bad;
-  if (mkdirat(folder, name.c_str(), mode & 07777) < 0) return last_errno();
+Result<Place> Share::make_folder(const Place& folder, const std::string& name, mode_t mode,
+                                 Owner owner) const {
+  if (const Errno bad = check_new(folder, name)) return bad;
+  if (mkdirat(folder.get(), name.c_str(), mode & 07777) < 0) return last_errno();
   return made(folder, name, S_IFDIR | (mode & 07777), owner);
 }
 
-Result<UniqueFd> Share::make_symlink(int folder, const std::string& name, const std::string& target,
-                                     Owner owner) const {
-  if (const Errno bad = check_change(name)) return bad;
+Result<Place> Share::make_symlink(const Place& folder, const std::string& name,
+                                  const std::string& target, Owner owner) const {
+  if (const Errno bad = check_new(folder, name)) return bad;
   if (target.empty() || target.find('\0') != std::string::npos) return Errno{EINVAL};
   if (target.size() > kMaxTargetBytes) return Errno{ENAMETOOLONG};
-  if (symlinkat(target.c_str(), folder, name.c_str()) < 0) return last_errno();
+  if (symlinkat(target.c_str(), folder.get(), name.c_str()) < 0) return last_errno();
   return made(folder, name, S_IFLNK, owner);
 }
 
-Result<UniqueFd> Share::make_node(int folder, const std::string& name, mode_t mode,
-                                  Owner owner) const {
-  if (const Errno bad = check_change(name)) return bad;
+Result<Place> Share::make_node(const Place& folder, const std::string& name, mode_t mode,
+                               Owner owner) const {
+  if (const Errno bad = check_new(folder, name)) return bad;
   if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode)) return Errno{EPERM};
   const mode_t wanted = (mode & S_IFMT) | safe_mode(mode & 07777, false);
-  if (mknodat(folder, name.c_str(), wanted, 0) < 0) return last_errno();
+  if (mknodat(folder.get(), name.c_str(), wanted, 0) < 0) return last_errno();
   return made(folder, name, wanted, owner);
 }
 
-Errno Share::link(int place, int folder, const std::string& name) const {
-  if (const Errno bad = check_change(name)) return bad;
-  return result_of(linkat(own_descriptors_.get(), std::to_string(place).c_str(), folder,
+Errno Share::link(const Place& place, const Place& folder, const std::string& name) const {
+  if (const Errno bad = check_new(folder, name)) return bad;
+  if (place.closed) return {EACCES};
+  return result_of(linkat(own_descriptors_.get(), own_name(place).c_str(), folder.get(),
                           name.c_str(), AT_SYMLINK_FOLLOW));
 }
 
-Errno Share::rename(int from, const std::string& name, int to, const std::string& new_name) const {
-  if (const Errno bad = check_change(name)) return bad;
-  if (const Errno bad = check_name(new_name)) return bad;
-  return result_of(renameat(from, name.c_str(), to, new_name.c_str()));
+Errno Share::rename(const Place& from, const std::string& name, const Place& to,
+                    const std::string& new_name) const {
+  if (const Errno bad = check_new(from, name)) return bad;
+  if (const Errno bad = check_new(to, new_name)) return bad;
+  return result_of(renameat(from.get(), name.c_str(), to.get(), new_name.c_str()));
 }
 
-Errno Share::unlink(int folder, const std::string& name, bool directory) const {
-  if (const Errno bad = check_change(name)) return bad;
-  return result_of(unlinkat(folder, name.c_str(), directory ? AT_REMOVEDIR : 0));
+Errno Share::unlink(const Place& folder, const std::string& name, bool directory) const {
+  if (const Errno bad = check_new(folder, name)) return bad;
+  return result_of(unlinkat(folder.get(), name.c_str(), directory ? AT_REMOVEDIR : 0));
 }
 
-Errno Share::set_mode(int place, mode_t mode) const {
-  if (read_only_) return {EROFS};
+Errno Share::set_mode(const Place& place, mode_t mode) const {
+  if (const Errno bad = check_change(place)) return bad;
   struct stat info {};
-  if (fstat(place, &info) < 0) return last_errno();
+  if (fstat(place.get(), &info) < 0) return last_errno();
   if (S_ISLNK(info.st_mode)) return {EOPNOTSUPP};
   const mode_t wanted = safe_mode(mode, S_ISDIR(info.st_mode));
-  return result_of(fchmodat(own_descriptors_.get(), std::to_string(place).c_str(), wanted, 0));
+  return result_of(fchmodat(own_descriptors_.get(), own_name(place).c_str(), wanted, 0));
 }
 
-Errno Share::set_owner(int place, Owner owner) const {
-  if (read_only_) return {EROFS};
-  return result_of(fchownat(place, "", owner.uid, owner.gid, AT_EMPTY_PATH));
+Errno Share::set_owner(const Place& place, Owner owner) const {
+  if (const Errno bad = check_change(place)) return bad;
+  return result_of(fchownat(place.get(), "", owner.uid, owner.gid, AT_EMPTY_PATH));
 }
 
-Errno Share::set_size(int place, uint64_t size_bytes) const {
-  if (read_only_) return {EROFS};
+Errno Share::set_size(const Place& place, uint64_t size_bytes) const {
+  if (const Errno bad = check_change(place)) return bad;
   if (size_bytes > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return {EFBIG};
   const auto opened = reopen(place, O_WRONLY);
   if (const Errno* failed = std::get_if<Errno>(&opened)) return *failed;
   return result_of(ftruncate(std::get<UniqueFd>(opened).get(), static_cast<off_t>(size_bytes)));
 }
 
-Errno Share::set_times(int place, const timespec (&times)[2]) const {
-  if (read_only_) return {EROFS};
-  if (utimensat(place, "", times, AT_EMPTY_PATH) == 0) return kOk;
+Errno Share::set_times(const Place& place, const timespec (&times)[2]) const {
+  if (const Errno bad = check_change(place)) return bad;
+  if (utimensat(place.get(), "", times, AT_EMPTY_PATH) == 0) return kOk;
   if (errno != EINVAL) return last_errno();
   // Before Linux 5.8; the same file by another way.
-  return result_of(utimensat(own_descriptors_.get(), std::to_string(place).c_str(), times, 0));
+  return result_of(utimensat(own_descriptors_.get(), own_name(place).c_str(), times, 0));
 }
 
 }  // namespace vmm::ninep

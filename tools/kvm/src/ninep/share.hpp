@@ -4,7 +4,9 @@
 // a descriptor and one name, through openat2(2) with RESOLVE_BENEATH: no "..", no symbolic link and
 // no race with somebody who renames leads out. Places are O_PATH descriptors, which open nothing;
 // only regular files and folders are ever opened, so that no FIFO blocks and no device is touched.
-// machine/ makes one; the server calls it on the thread of the request. Names are checked here.
+// A mount of /proc, /sys or the like is a closed place: it can be looked at, so that a guest mounts
+// its own there, and nothing in it can be reached. machine/ makes one; the server calls it on the
+// thread of the request. Names are checked here.
 #pragma once
 
 #include <sys/stat.h>
@@ -24,6 +26,20 @@ struct Owner {
   uint32_t gid;
 };
 
+// Where a file or folder is, whatever it is renamed to.
+struct Place {
+  base::UniqueFd fd;
+  bool closed = false;  // what lies there shows the kernel of the host: only to be looked at
+
+  int get() const { return fd.get(); }
+};
+
+// A file that was opened, and its place.
+struct OpenFile {
+  Place place;
+  base::UniqueFd file;
+};
+
 class Share {
  public:
   // Throws base::ConfigError with the path and the mend.
@@ -32,38 +48,42 @@ class Share {
   bool read_only() const { return read_only_; }
 
   // A place; its file may be of any type.
-  Result<base::UniqueFd> root() const;
-  Result<base::UniqueFd> child(int folder, const std::string& name) const;
+  Result<Place> root() const;
+  Result<Place> child(const Place& folder, const std::string& name) const;
 
   // O_RDONLY, O_WRONLY or O_RDWR, perhaps with O_TRUNC, O_DSYNC, O_SYNC, O_DIRECTORY.
-  Result<base::UniqueFd> open(int place, int flags) const;
+  Result<base::UniqueFd> open(const Place& place, int flags) const;
   // A regular file that was not there.
-  Result<base::UniqueFd> create(int folder, const std::string& name, int flags, mode_t mode,
-                                Owner owner) const;
+  Result<OpenFile> create(const Place& folder, const std::string& name, int flags, mode_t mode,
+                          Owner owner) const;
 
   // Each returns the place of what it made.
-  Result<base::UniqueFd> make_folder(int folder, const std::string& name, mode_t mode,
-                                     Owner owner) const;
-  Result<base::UniqueFd> make_symlink(int folder, const std::string& name,
-                                      const std::string& target, Owner owner) const;
+  Result<Place> make_folder(const Place& folder, const std::string& name, mode_t mode,
+                            Owner owner) const;
+  Result<Place> make_symlink(const Place& folder, const std::string& name,
+                             const std::string& target, Owner owner) const;
   // A regular file, FIFO or socket; never a device.
-  Result<base::UniqueFd> make_node(int folder, const std::string& name, mode_t mode,
-                                   Owner owner) const;
+  Result<Place> make_node(const Place& folder, const std::string& name, mode_t mode,
+                          Owner owner) const;
 
-  Errno link(int place, int folder, const std::string& name) const;
-  Errno rename(int from, const std::string& name, int to, const std::string& new_name) const;
-  Errno unlink(int folder, const std::string& name, bool directory) const;
+  Errno link(const Place& place, const Place& folder, const std::string& name) const;
+  Errno rename(const Place& from, const std::string& name, const Place& to,
+               const std::string& new_name) const;
+  Errno unlink(const Place& folder, const std::string& name, bool directory) const;
 
-  Errno set_mode(int place, mode_t mode) const;
-  Errno set_owner(int place, Owner owner) const;
-  Errno set_size(int place, uint64_t size_bytes) const;
-  Errno set_times(int place, const timespec (&times)[2]) const;  // as for utimensat(2)
+  Errno set_mode(const Place& place, mode_t mode) const;
+  Errno set_owner(const Place& place, Owner owner) const;
+  Errno set_size(const Place& place, uint64_t size_bytes) const;
+  Errno set_times(const Place& place, const timespec (&times)[2]) const;  // as for utimensat(2)
 
  private:
-  Errno check_change(const std::string& name) const;
+  Errno check_change(const Place& place) const;
+  Errno check_new(const Place& folder, const std::string& name) const;
   Result<base::UniqueFd> kept(base::UniqueFd fd) const;
-  Result<base::UniqueFd> reopen(int place, int flags) const;
-  Result<base::UniqueFd> made(int folder, const std::string& name, mode_t mode, Owner owner) const;
+  Result<base::UniqueFd> reopen(const Place& place, int flags) const;
+  Result<Place> made(const Place& folder, const std::string& name, mode_t mode, Owner owner) const;
+  // The name by which /proc/self/fd knows it, and so exactly the file that was looked at.
+  std::string own_name(const Place& place) const { return std::to_string(place.get()); }
 
   base::UniqueFd root_;
   base::UniqueFd own_descriptors_;  // /proc/self/fd

@@ -14,8 +14,6 @@
 
 namespace vmm::ninep {
 
-using base::UniqueFd;
-
 namespace {
 
 constexpr size_t kListingBytes = 32 * 1024;
@@ -44,7 +42,7 @@ void for_each_entry(std::span<const std::byte> listing, Visit visit) {
 // As many entries as fit into `room`; EINVAL if not even the first does.
 Errno put_entries(Call& call, const Fid& fid, std::span<const std::byte> listing, size_t room) {
   struct stat folder {};
-  if (fstat(fid.at(), &folder) < 0) return last_errno();
+  if (fstat(fid.at().get(), &folder) < 0) return last_errno();
   const size_t begin = call.out.size();
   bool too_small = false;
   for_each_entry(listing, [&](const Entry& entry) {
@@ -65,10 +63,10 @@ Errno put_entries(Call& call, const Fid& fid, std::span<const std::byte> listing
 }
 
 // The answer to all that makes something: its qid.
-Errno answer_made(Call& call, const Result<UniqueFd>& place) {
+Errno answer_made(Call& call, const Result<Place>& place) {
   if (const Errno* failed = std::get_if<Errno>(&place)) return *failed;
   struct stat info {};
-  if (fstat(std::get<UniqueFd>(place).get(), &info) < 0) return last_errno();
+  if (fstat(std::get<Place>(place).get(), &info) < 0) return last_errno();
   put(call.out, call.qids.of(info));
   return kOk;
 }
