@@ -108,6 +108,15 @@ Result<UniqueFd> Share::kept(UniqueFd fd) const {
   return fd;
 }
 
+// Whether there is room for a descriptor, asked before something is made or emptied: "too many
+// files" must leave everything as it was. Another thread may take the last place meanwhile; what
+// then comes after it is kept, as one descriptor a share is what the reserve is for.
+Errno Share::check_room() const {
+  const auto spare = kept(UniqueFd(fcntl(own_descriptors_.get(), F_DUPFD_CLOEXEC, 0)));
+  const Errno* none = std::get_if<Errno>(&spare);
+  return none == nullptr ? kOk : *none;
+}
+
 Result<Place> Share::root() const {
   auto fd = kept(UniqueFd(fcntl(root_.get(), F_DUPFD_CLOEXEC, 0)));
   if (const Errno* failed = std::get_if<Errno>(&fd)) return *failed;
@@ -140,9 +149,12 @@ Result<UniqueFd> Share::reopen(const Place& place, int flags) const {
   if (S_ISLNK(info.st_mode)) return Errno{ELOOP};
   if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) return Errno{ENXIO};
   if (flags & O_TRUNC) {
-    }
+    if (const Errno full = check_room()) return full;
+  }
   const int all = flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-  return kept(UniqueFd(openat(own_descriptors_.get(), own_name(place).c_str(), all)));
+  UniqueFd fd(openat(own_descriptors_.get(), own_name(place).c_str(), all));
+  if (fd && (flags & O_TRUNC)) return fd;
+  return kept(std::move(fd));
 }
 
 Result<UniqueFd> Share::open(const Place& place, int flags) const {
@@ -164,17 +176,19 @@ Errno Share::check_new(const Place& folder, const std::string& name) const {
 Result<OpenFile> Share::create(const Place& folder, const std::string& name, int flags, mode_t mode,
                                Owner owner) const {
   if (const Errno bad = check_new(folder, name)) return bad;
+  if (const Errno full = check_room()) return full;
+  // The place first, with anything in it: afterwards there may be none, and the file would stay.
+  UniqueFd place(fcntl(own_descriptors_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!place) return last_errno();
   const mode_t wanted = safe_mode(mode, false);
   const int all = flags | O_CREAT | O_EXCL | O_NOFOLLOW | O_NOCTTY;
-  auto made = kept(UniqueFd(open_beneath(folder.get(), name, all, wanted, 0)));
-  if (const Errno* failed = std::get_if<Errno>(&made)) return *failed;
-  UniqueFd& file = std::get<UniqueFd>(made);
+  UniqueFd file(open_beneath(folder.get(), name, all, wanted, 0));
+  if (!file) return last_errno();
   give(file.get(), owner);
   // Our umask is not the guest's, whose kernel has applied its own.
   static_cast<void>(fchmod(file.get(), wanted));
   // Whatever can be asked of a place can be asked of an open file.
-  UniqueFd place(fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
-  if (!place) return last_errno();
+  if (dup3(file.get(), place.get(), O_CLOEXEC) < 0) return last_errno();
   return OpenFile{Place{std::move(place)}, std::move(file)};
 }
 
@@ -191,6 +205,7 @@ Result<Place> Share::made(const Place& folder, const std::string& name, mode_t m
 Result<Place> Share::make_folder(const Place& folder, const std::string& name, mode_t mode,
                                  Owner owner) const {
   if (const Errno bad = check_new(folder, name)) return bad;
+  if (const Errno full = check_room()) return full;
   if (mkdirat(folder.get(), name.c_str(), mode & 07777) < 0) return last_errno();
   return made(folder, name, S_IFDIR | (mode & 07777), owner);
 }
@@ -200,6 +215,7 @@ Result<Place> Share::make_symlink(const Place& folder, const std::string& name,
   if (const Errno bad = check_new(folder, name)) return bad;
   if (target.empty() || target.find('\0') != std::string::npos) return Errno{EINVAL};
   if (target.size() > kMaxTargetBytes) return Errno{ENAMETOOLONG};
+  if (const Errno full = check_room()) return full;
   if (symlinkat(target.c_str(), folder.get(), name.c_str()) < 0) return last_errno();
   return made(folder, name, S_IFLNK, owner);
 }
@@ -208,6 +224,7 @@ Result<Place> Share::make_node(const Place& folder, const std::string& name, mod
                                Owner owner) const {
   if (const Errno bad = check_new(folder, name)) return bad;
   if (!S_ISREG(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode)) return Errno{EPERM};
+  if (const Errno full = check_room()) return full;
   const mode_t wanted = (mode & S_IFMT) | safe_mode(mode & 07777, false);
   if (mknodat(folder.get(), name.c_str(), wanted, 0) < 0) return last_errno();
   return made(folder, name, wanted, owner);

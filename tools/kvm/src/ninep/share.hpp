@@ -79,6 +79,7 @@ class Share {
  private:
   Errno check_change(const Place& place) const;
   Errno check_new(const Place& folder, const std::string& name) const;
+  Errno check_room() const;
   Result<base::UniqueFd> kept(base::UniqueFd fd) const;
   Result<base::UniqueFd> reopen(const Place& place, int flags) const;
   Result<Place> made(const Place& folder, const std::string& name, mode_t mode, Owner owner) const;

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// At the limit on descriptors everything stays as it was: a guest that is told "too many files" has
+// made nothing, and has emptied nothing.
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+
+#include "mock_client.hpp"
+
+namespace vmm::test {
+namespace {
+
+using ninep::Type;
+constexpr uint32_t kRoot = MockClient::kRoot;
+constexpr uint32_t kGid = ninep::kNoId;
+
+class SmallLimit {
+ public:
+  SmallLimit() {
+    REQUIRE(getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    rlimit small = before_;
+    small.rlim_cur = 256;
+    REQUIRE(setrlimit(RLIMIT_NOFILE, &small) == 0);
+  }
+  ~SmallLimit() { REQUIRE(setrlimit(RLIMIT_NOFILE, &before_) == 0); }
+
+ private:
+  rlimit before_{};
+};
+
+// A guest that holds as many places as it may; fids from 1000 on are free.
+struct FullShare {
+  SmallLimit limit;
+  Folder folder;
+  MockClient client{folder};
+
+  FullShare() {
+    folder.put("file", "content");
+    client.start();
+    REQUIRE(client.walk(kRoot, 1000, {"file"}).error == 0);
+    REQUIRE(client.walk(kRoot, 1001, {}).error == 0);
+    uint32_t fid = 1;
+    while (client.walk(kRoot, fid, {"file"}).error == 0) REQUIRE(++fid < 300);
+    REQUIRE(fid > 100);
+  }
+  size_t entries() const {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.share())) {
+      static_cast<void>(entry);
+      ++count;
+    }
+    return count;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(FullShare, "nothing is made for a guest that has too many files") {
+  const std::string name = "new";
+  CHECK(client.call(Type::kLcreate, 1001U, name, uint32_t{O_RDWR}, 0600U, kGid).error == EMFILE);
+  CHECK(client.call(Type::kMkdir, kRoot, name, 0700U, kGid).error == EMFILE);
+  CHECK(client.call(Type::kSymlink, kRoot, name, std::string("target"), kGid).error == EMFILE);
+  for (const uint32_t type : {S_IFREG, S_IFIFO, S_IFSOCK}) {
+    CAPTURE(type);
+    CHECK(client.call(Type::kMknod, kRoot, name, type | 0600, 0U, 0U, kGid).error == EMFILE);
+  }
+  CHECK(entries() == 1);
+  // What needs no descriptor goes on, and a place that is let go of is enough for the rest.
+  CHECK(client.call(Type::kLink, kRoot, 1000U, std::string("hard")).error == 0);
+  CHECK(client.call(Type::kClunk, 1U).error == 0);
+  CHECK(client.call(Type::kMkdir, kRoot, name, 0700U, kGid).error == 0);
+  CHECK(entries() == 3);
+}
+
+TEST_CASE_FIXTURE(FullShare, "a file that can't be opened is not emptied") {
+  const uint32_t flags = O_RDWR | O_TRUNC;
+  CHECK(client.call(Type::kLopen, 1000U, flags).error == EMFILE);
+  CHECK(client.call(Type::kLcreate, 1001U, std::string("file"), flags, 0600U, kGid).error ==
+        EMFILE);
+  CHECK(client.setattr(1000, ninep::kSetSize, 0, 0).error == EMFILE);
+  CHECK(folder.get("file") == "content");
+}
+
+}  // namespace vmm::test
