@@ -5,8 +5,10 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "mock_client.hpp"
+#include "unprivileged.hpp"
 
 namespace vmm::test {
 namespace {
@@ -80,6 +82,28 @@ TEST_CASE_FIXTURE(FullShare, "a file that can't be opened is not emptied") {
         EMFILE);
   CHECK(client.setattr(1000, ninep::kSetSize, 0, 0).error == EMFILE);
   CHECK(folder.get("file") == "content");
+}
+
+TEST_CASE("an open file is resized whatever its mode has become, and without a name") {
+  const Folder folder;
+  std::filesystem::permissions(folder.share(), std::filesystem::perms::all);
+  MockClient client(folder);
+  client.start();
+  const Unprivileged user;
+  REQUIRE(client.walk(kRoot, 1, {}).error == 0);
+  // As open(2) gives a file that is made: writable through this descriptor alone.
+  REQUIRE(client.call(Type::kLcreate, 1U, std::string("file"), uint32_t{O_RDWR}, 0444U, kGid)
+              .error == 0);
+  CHECK(client.setattr(1, ninep::kSetSize, 0, 5000).error == 0);
+  REQUIRE(client.call(Type::kUnlinkat, kRoot, std::string("file"), 0U).error == 0);
+  CHECK(client.setattr(1, ninep::kSetSize, 0, 3).error == 0);
+  const Reply all = client.read(1, 0, 100);
+  CHECK(all.data == std::string(3, '\0'));
+  // Not through one that is open for reading.
+  REQUIRE(client.walk(kRoot, 2, {}).error == 0);
+  REQUIRE(client.call(Type::kLcreate, 2U, std::string("other"), uint32_t{O_RDONLY}, 0444U, kGid)
+              .error == 0);
+  CHECK(client.setattr(2, ninep::kSetSize, 0, 5000).error == EACCES);
 }
 
 }  // namespace vmm::test

@@ -96,7 +96,7 @@ Errno setattr(Call& call) {
     if (const Errno failed = share.set_mode(fid->at(), given.mode & 07777)) return failed;
   }
   if (given.valid & kSetSize) {
-    if (const Errno failed = share.set_size(fid->at(), given.size)) return failed;
+    if (const Errno failed = share.set_size(fid->at(), fid->file, given.size)) return failed;
   }
   if (given.valid & (kSetAtime | kSetMtime)) return share.set_times(fid->at(), given.times);
   return kOk;

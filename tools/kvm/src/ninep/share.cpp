@@ -263,12 +263,16 @@ Errno Share::set_owner(const Place& place, Owner owner) const {
   return result_of(fchownat(place.get(), "", owner.uid, owner.gid, AT_EMPTY_PATH));
 }
 
-Errno Share::set_size(const Place& place, uint64_t size_bytes) const {
+// An open file may be resized whatever its mode has become, and where it has no name any more.
+Errno Share::set_size(const Place& place, const UniqueFd& file, uint64_t size_bytes) const {
   if (const Errno bad = check_change(place)) return bad;
   if (size_bytes > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return {EFBIG};
+  const auto size = static_cast<off_t>(size_bytes);
+  const int flags = file ? fcntl(file.get(), F_GETFL) : O_RDONLY;
+  if (flags >= 0 && (flags & O_ACCMODE) != O_RDONLY) return result_of(ftruncate(file.get(), size));
   const auto opened = reopen(place, O_WRONLY);
   if (const Errno* failed = std::get_if<Errno>(&opened)) return *failed;
-  return result_of(ftruncate(std::get<UniqueFd>(opened).get(), static_cast<off_t>(size_bytes)));
+  return result_of(ftruncate(std::get<UniqueFd>(opened).get(), size));
 }
 
 Errno Share::set_times(const Place& place, const timespec (&times)[2]) const {

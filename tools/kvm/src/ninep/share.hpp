@@ -73,7 +73,8 @@ class Share {
 
   Errno set_mode(const Place& place, mode_t mode) const;
   Errno set_owner(const Place& place, Owner owner) const;
-  Errno set_size(const Place& place, uint64_t size_bytes) const;
+  // `file` is the place's, if the guest has it open.
+  Errno set_size(const Place& place, const base::UniqueFd& file, uint64_t size_bytes) const;
   Errno set_times(const Place& place, const timespec (&times)[2]) const;  // as for utimensat(2)
 
  private:
