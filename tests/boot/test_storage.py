@@ -56,6 +56,69 @@ def test_a_share_leads_nowhere_else(boot: Boot, work: Path) -> None:
     assert run.stdout == b"s\n"
 
 
+def test_a_share_leads_into_no_kernel(boot: Boot) -> None:
+    """All of the lab host is shared, the mounts of its kernel and of ours among it."""
+    script = """
+        cd /mnt/all; ls -d proc sys; ls etc >/dev/null && echo files
+        for name in proc sys dev/pts proc/self/mem proc/fs/files proc/fs/files/proc/self/mem; do
+            ls "$name" >/dev/null 2>&1 && echo "listed $name"
+            head -c 1 "$name" >/dev/null 2>&1 && echo "read $name"
+        done; true
+    """
+    run = boot("sh", "-c", script, shares=("/,ro,tag=all",))
+    assert run.verdict == ("PASS", "ok"), run
+    assert run.stdout == b"proc\nsys\nfiles\n", run
+
+
+def test_what_the_shares_of_a_lab_host_can_not_do(boot: Boot, work: Path) -> None:
+    """QEMU's 9p below ours works by path, and opens what it makes (docs/decisions/0018-9p.md).
+
+    Once it does not, what then works comes off this list and off that page.
+    """
+    (work / "try").write_text(_IN_A_SHARE)
+    run = boot(
+        "sh", "-c", "cd /mnt/s && python3 try", root="/", shares=(f"{work},tag=s",), memory_mib=512
+    )
+    assert run.verdict == ("PASS", "ok"), run
+    assert dict(line.split("=") for line in run.stdout.decode().splitlines()) == {
+        "mkfifo": "ENXIO",
+        "bind": "ENXIO",
+        "ftruncate unlinked": "ENOENT",
+        "fchmod unlinked": "ENOENT",
+        "futimens unlinked": "ENOENT",
+        "pwrite unlinked": "ok",
+        "pread unlinked": "ok",
+        "ftruncate renamed": "ok",
+        "mknod": "ok",
+    }
+
+
+_IN_A_SHARE = """
+import errno, os, socket
+
+def attempt(what, how, *arguments):
+    try:
+        how(*arguments)
+        print(what, "ok", sep="=")
+    except OSError as failed:
+        print(what, errno.errorcode[failed.errno], sep="=")
+
+attempt("mkfifo", os.mkfifo, "fifo")
+attempt("bind", socket.socket(socket.AF_UNIX).bind, "socket")
+gone = os.open("gone", os.O_RDWR | os.O_CREAT, 0o644)
+os.unlink("gone")
+attempt("ftruncate unlinked", os.ftruncate, gone, 10)
+attempt("fchmod unlinked", os.fchmod, gone, 0o600)
+attempt("futimens unlinked", os.utime, gone)
+attempt("pwrite unlinked", os.pwrite, gone, b"x", 5)
+attempt("pread unlinked", os.pread, gone, 1, 0)
+moved = os.open("moved", os.O_RDWR | os.O_CREAT, 0o644)
+os.rename("moved", "away")
+attempt("ftruncate renamed", os.ftruncate, moved, 10)
+attempt("mknod", os.mknod, "node")
+"""
+
+
 def test_a_share_that_is_no_folder_is_an_error(boot: Boot, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="is not a folder"):
         boot("true", shares=(f"{tmp_path / 'none'},ro",))

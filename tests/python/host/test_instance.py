@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
+from kvm.host import exports, keeper
 from kvm.host import instance as lab_instance
-from kvm.host import keeper
 from kvm.host.base import HostLost, HostPanic
 from kvm.host.identity import ProcessId, boot_id
 from kvm.host.instance import Instance, machine_key, runtime_folder
@@ -112,6 +112,31 @@ def test_qemu_dies_with_its_keeper(lab: Instance) -> None:
     assert found.qemu is not None
     found.keeper.kill()
     assert _until(lambda: not lab.running)
+
+
+@pytest.mark.parametrize("end", ["qemu", "keeper"])
+def test_folders_beside_disks_go_with_their_lab_host(
+    lab: Instance, tmp_path: Path, end: str
+) -> None:
+    """By the keeper or, where that was killed, by the next command; the images stay."""
+    image, folder = tmp_path / "disk", tmp_path / ".tools-kvm-1"
+    image.write_bytes(b"x")
+    exports.make(lab.folder, [folder])
+    os.link(image, folder / "link")
+    _keep(lab, "sleep", "60")
+    found = lab.processes()
+    assert found is not None
+    assert found.qemu is not None
+    if end == "qemu":
+        found.qemu.kill()
+        assert _until(lambda: not folder.exists())
+    else:
+        found.keeper.kill()
+        assert folder.exists()
+        lab.discard()
+    assert not folder.exists()
+    assert image.stat().st_nlink == 1
+    lab.discard()
 
 
 def test_the_keeper_ends_what_nobody_uses(lab: Instance, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,11 +43,34 @@ def test_kvm_gives_the_lab_host_the_machines_own_processor() -> None:
 
 def test_the_root_is_exported_read_only_and_only_the_share_can_be_written() -> None:
     exports = _option(_argv(_MACHINE), "-fsdev")
-    assert len(exports) == 2
-    root, share = exports
+    assert len(exports) == 3
+    root, share, files = exports
     assert "path=/,security_model=none,readonly=on" in root
+    assert "path=/,security_model=none,readonly=on" in files
     assert "path=/checkout/build," in share
     assert "readonly" not in share
+
+
+def test_folders_for_disks_are_exported_too_each_with_its_mount_point() -> None:
+    machine = replace(_MACHINE, exports=(Path("/data/.tools-kvm-1"), Path("/a,b/.tools-kvm-2")))
+    disks = _option(_argv(machine), "-fsdev")[3:]
+    assert [word.split(",security")[0] for word in disks] == [
+        "local,id=disks0,path=/data/.tools-kvm-1",
+        "local,id=disks1,path=/a,,b/.tools-kvm-2",
+    ]
+    points = ",".join(f"{tag}:/proc/fs/{tag}" for tag in ("files", "disks0", "disks1"))
+    assert f"toolskvm.mounts={points}" in kernel_cmdline(machine).split()
+
+
+def test_every_file_of_ours_has_a_place_in_the_lab_host_where_it_is_fresh() -> None:
+    machine = replace(_MACHINE, exports=(Path("/data/.tools-kvm-1"),))
+    places = {
+        "/checkout/build/runs/1/disk": "/checkout/build/runs/1/disk",
+        "/data/.tools-kvm-1/disk": "/proc/fs/disks0/disk",
+        "/data/disk": "/proc/fs/files/data/disk",
+        "/": "/proc/fs/files",
+    }
+    assert {path: str(machine.seen(Path(path))) for path in places} == places
 
 
 def test_a_comma_in_a_path_is_doubled_for_qemu() -> None:

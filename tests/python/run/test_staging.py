@@ -1,17 +1,41 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A lab host gets the user's own files, and the user gets back what was written."""
+"""A lab host gets the user's own files, and no copy of any."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from kvm.errors import UserError
+from kvm.host.base import Host
+from kvm.host.native import NativeHost
+from kvm.host.qemu import LabMachine
 from kvm.project import Project
-from kvm.run.staging import staged
+from kvm.run.staging import _exposed_processes, staged
 from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
+
+FILES = Path("/proc/fs/files")
+
+
+@dataclass
+class FakeLab:
+    """Of a lab host what staging asks it for: where its machine has our files."""
+
+    machine: LabMachine
+    name: str = "lab"
+
+    @property
+    def disk_folders(self) -> tuple[Path, ...]:
+        return self.machine.exports
+
+    def seen(self, path: Path) -> Path:
+        return self.machine.seen(path)
 
 
 @pytest.fixture
@@ -22,71 +46,201 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 @pytest.fixture
+def run_dir(project: Project) -> Path:
+    return project.build / "run"
+
+
+@pytest.fixture
+def export(tmp_path: Path) -> Path:
+    folder = tmp_path / "elsewhere" / ".tools-kvm-1"
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def lab(project: Project, export: Path) -> Host:
+    machine = LabMachine(Path("/k"), Path("/i"), share=project.build, exports=(export,))
+    return cast(Host, FakeLab(machine))
+
+
+@pytest.fixture
 def spec(tmp_path: Path) -> MachineSpec:
     for name in ("kernel", "disk"):
         (tmp_path / name).write_bytes(name.encode())
     return MachineSpec(tmp_path / "kernel", None, "", disks=(DiskSpec(tmp_path / "disk"),))
 
 
-def test_the_native_host_uses_files_where_they_are(project: Project, spec: MachineSpec) -> None:
-    with staged(spec, "native", project, project.build / "run") as files:
+@pytest.fixture
+def links_only_beside(export: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """As if the disks were on the file system of the export, and the run's folder on another."""
+    link = os.link
+
+    def link_there(source: Path, target: Path) -> None:
+        if target.parent != export:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        link(source, target)
+
+    monkeypatch.setattr("os.link", link_there)
+    yield
+
+
+def test_the_native_host_uses_files_where_they_are(
+    project: Project, spec: MachineSpec, run_dir: Path
+) -> None:
+    with staged(spec, NativeHost(), project, run_dir) as files:
         assert files.spec == spec
 
 
-def test_what_the_guest_writes_reaches_the_user_s_disk(project: Project, spec: MachineSpec) -> None:
-    with staged(spec, "lab", project, project.build / "run") as files:
-        assert files.spec.disks[0].path.parent == project.build / "run"
-        files.spec.disks[0].path.write_bytes(b"written")
-        message = f"disk {files.spec.disks[0].path}: too small"
-        assert files.in_user_s_words(message) == f"disk {spec.disks[0].path}: too small"
-    assert spec.disks[0].path.read_bytes() == b"written"
-    assert not list((project.build / "run").iterdir())
+def test_what_the_guest_writes_is_in_the_user_s_disk_at_once(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host
+) -> None:
+    with staged(spec, lab, project, run_dir) as files:
+        link = files.spec.disks[0].path
+        assert link == run_dir / "disk0-disk"
+        link.write_bytes(b"written")
+        assert spec.disks[0].path.read_bytes() == b"written"
+        assert files.in_user_s_words(f"disk {link}: too small") == (
+            f"disk {spec.disks[0].path}: too small"
+        )
+    assert not list(run_dir.iterdir())
 
 
-def test_a_disk_on_another_file_system_is_copied_both_ways(
-    project: Project, spec: MachineSpec, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("links_only_beside")
+def test_a_disk_on_another_file_system_is_linked_there_not_copied(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host, export: Path
+) -> None:
+    with staged(spec, lab, project, run_dir) as files:
+        seen = files.spec.disks[0].path
+        assert seen == Path("/proc/fs/disks0/run-disk0-disk")
+        assert (export / seen.name).samefile(spec.disks[0].path)
+        assert not list(run_dir.iterdir())
+        assert files.in_user_s_words(f"disk {seen}: x") == f"disk {spec.disks[0].path}: x"
+    assert not list(export.iterdir())
+
+
+def test_what_is_only_read_is_read_where_it_is(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host
+) -> None:
+    disk = replace(spec.disks[0], read_only=True)
+    with staged(replace(spec, disks=(disk,)), lab, project, run_dir) as files:
+        assert files.spec.kernel == FILES / spec.kernel.relative_to("/")
+        assert files.spec.disks[0].path == FILES / disk.path.relative_to("/")
+        assert not list(run_dir.iterdir())
+        message = f"kernel {files.spec.kernel}: no ELF file"
+        assert files.in_user_s_words(message) == f"kernel {spec.kernel}: no ELF file"
+
+
+def test_a_disk_that_can_have_no_second_name_is_refused_with_the_reason(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*args: object) -> None:
-        raise OSError(18, "Invalid cross-device link")
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
     monkeypatch.setattr("os.link", refuse)
-    with staged(spec, "lab", project, project.build / "run") as files:
-        assert files.spec.kernel.read_bytes() == b"kernel"
-        files.spec.disks[0].path.write_bytes(b"written")
-        assert spec.disks[0].path.read_bytes() == b"disk"
-    assert spec.disks[0].path.read_bytes() == b"written"
+    with (
+        pytest.raises(UserError, match=r"disk: a hard link .* \(Operation not permitted\)"),
+        staged(spec, lab, project, run_dir),
+    ):
+        pass
 
 
-def test_built_artifacts_are_not_staged(project: Project) -> None:
+def test_what_fails_later_leaves_no_link_behind(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host, tmp_path: Path
+) -> None:
+    """Whatever it is: a share that can't be written, or another disk."""
+    share = replace(spec, shares=(ShareSpec(tmp_path, "t"),))
+    disks = replace(spec, disks=(*spec.disks, DiskSpec(tmp_path / "none")))
+    for wrong in (share, disks):
+        with pytest.raises(UserError), staged(wrong, lab, project, run_dir):
+            pass
+        assert not list(run_dir.iterdir())
+    assert (tmp_path / "disk").stat().st_nlink == 1
+
+
+def test_a_link_that_a_killed_command_left_is_replaced(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host
+) -> None:
+    (run_dir / "disk0-disk").write_bytes(b"another disk")
+    with staged(spec, lab, project, run_dir) as files:
+        assert files.spec.disks[0].path.samefile(spec.disks[0].path)
+
+
+def test_a_name_as_long_as_names_may_be_has_room_for_the_link_s(
+    project: Project, run_dir: Path, lab: Host, tmp_path: Path
+) -> None:
+    (tmp_path / "kernel").write_bytes(b"x")
+    image = tmp_path / ("é" * 127)
+    image.write_bytes(b"x")
+    spec = MachineSpec(tmp_path / "kernel", None, "", disks=(DiskSpec(image),))
+    with staged(spec, lab, project, run_dir) as files:
+        assert files.spec.disks[0].path.samefile(image)
+
+
+def test_built_artifacts_are_read_through_the_lab_host_s_cache(
+    project: Project, run_dir: Path, lab: Host
+) -> None:
     kernel = project.cache / "kernels" / "id" / "vmlinux"
     kernel.parent.mkdir(parents=True)
     kernel.write_bytes(b"x")
-    with staged(MachineSpec(kernel, None, ""), "lab", project, project.build / "run") as f:
-        assert f.spec.kernel == kernel
+    with staged(MachineSpec(kernel, None, ""), lab, project, run_dir) as files:
+        assert files.spec.kernel == kernel
 
 
 def test_a_lab_host_finds_backing_files_where_the_image_was(
-    project: Project, tmp_path: Path
+    project: Project, tmp_path: Path, run_dir: Path, lab: Host
 ) -> None:
     image = tmp_path / "disk.qcow2"
     image.write_bytes(b"x")
     (tmp_path / "kernel").write_bytes(b"x")
     spec = MachineSpec(tmp_path / "kernel", None, "", disks=(DiskSpec(image, format="qcow2"),))
-    with staged(spec, "lab", project, project.build / "run") as files:
+    with staged(spec, lab, project, run_dir) as files:
         assert files.spec.disks[0].path != image
-        assert files.spec.disks[0].backing_folder == tmp_path
+        folder = files.spec.disks[0].backing_folder
+        assert folder == FILES / tmp_path.relative_to("/")
+        assert files.in_user_s_words(f"{folder}/base: no such file") == (
+            f"{tmp_path}/base: no such file"
+        )
 
 
-def test_a_lab_host_writes_shares_only_where_it_can(project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("folder", "found"),
+    [
+        ("/", "/srv/a b/proc"),
+        ("/srv", "/srv/a b/proc"),
+        ("/srv/a b/proc/1", "/srv/a b/proc"),
+        ("/srv/other", None),
+        ("/home", None),
+    ],
+)
+def test_a_proc_that_a_lab_host_could_not_tell_from_files_is_not_shared(
+    folder: str, found: str | None
+) -> None:
+    mountinfo = (
+        "22 27 0:21 / /proc rw,relatime - proc proc rw\n"
+        "27 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "28 27 0:25 / /home rw - tmpfs none rw\n"
+        "29 27 0:26 / /srv/a\\040b/proc rw - proc none rw\n"
+        "30 27 0:27 / /run/x/proc rw - proc none rw\n"
+    )
+    place = _exposed_processes(Path(folder), mountinfo)
+    assert place == (None if found is None else Path(found))
+
+
+def test_a_lab_host_writes_shares_only_where_it_can(
+    project: Project, tmp_path: Path, run_dir: Path, lab: Host
+) -> None:
     (tmp_path / "kernel").write_bytes(b"x")
     spec = MachineSpec(tmp_path / "kernel", None, "")
 
-    def stage(share: ShareSpec, host: str) -> None:
-        with staged(replace(spec, shares=(share,)), host, project, project.build / "run") as files:
+    def stage(share: ShareSpec, host: Host) -> None:
+        with staged(replace(spec, shares=(share,)), host, project, run_dir) as files:
             assert files.spec.shares == (share,)
 
-    stage(ShareSpec(tmp_path, "t", read_only=True), "lab")
-    stage(ShareSpec(project.build, "t"), "lab")
-    stage(ShareSpec(tmp_path, "t"), "native")
-    with pytest.raises(UserError, match="can't write to"):
-        stage(ShareSpec(tmp_path, "t"), "lab")
+    stage(ShareSpec(tmp_path, "t", read_only=True), lab)
+    stage(ShareSpec(project.build, "t"), lab)
+    stage(ShareSpec(tmp_path, "t"), NativeHost())
+    # The cache too is read-only there: what is written to it would be in the lab host's memory.
+    project.cache.mkdir(parents=True)
+    for folder in (tmp_path, project.cache):
+        with pytest.raises(UserError, match="can't write to"):
+            stage(ShareSpec(folder, "t"), lab)

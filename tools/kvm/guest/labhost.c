@@ -23,8 +23,12 @@
 #define ARGV_FILE "/agent.argv"
 #define PORT_NAME "org.toolskvm.lab"
 
-/* The share is where both sides write, so it is not cached. */
+/* Not cached: where both sides write, and what is read there as it is at the time. */
+#define SHARE NINE_P ",cache=none"
+/* A folder that every procfs has for others to mount on: there it has no folders of its own. */
+#define MOUNTS "/proc/fs"
 
+enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 enum { CONSOLE_WAIT_MS = 500, CONSOLE_STEP_MS = 2 };
 enum { ARGV_BYTES = 16 * 1024, ARGV_WORDS = 256 };
 
@@ -48,6 +52,30 @@ static bool read_argv(void)
 	return words > 0;
 }
 
+/* A list of TAG:PATH, for each a 9p export and its mount point, which may lie in MOUNTS. */
+static bool mount_exports(void)
+{
+	char list[1024], target[PATH_MAX + sizeof(NEW_ROOT)], *rest = list, *tag;
+
+	if (!boot_option("toolskvm.mounts", list, sizeof(list)))
+		return true;
+	if (!mount_at("tmpfs", "tmpfs", NEW_ROOT MOUNTS, SAFE, "mode=0700", false))
+		return false;
+	while ((tag = strsep(&rest, ","))) {
+		char *path = strchr(tag, ':');
+
+		if (!path || path[1] != '/') {
+			say("toolskvm.mounts has no absolute path in %s", tag);
+			return false;
+		}
+		*path++ = '\0';
+		snprintf(target, sizeof(target), NEW_ROOT "%s", path);
+		if (!mount_at("9p", tag, target, SAFE, SHARE, false))
+			return false;
+	}
+	return true;
+}
+
 /*
  * /tmp stays the overlay's: it is as writable as a tmpfs, and a checkout or a virtual
  * environment that lives there stays visible.
@@ -56,7 +84,7 @@ static bool assemble_root(void)
 {
 	char share[PATH_MAX], target[PATH_MAX + sizeof(NEW_ROOT)];
 
-	if (!overlay_root("root"))
+	if (!overlay_root("root") || !mount_exports())
 		return false;
 	if (!boot_option("toolskvm.share", share, sizeof(share)))
 		return true;
@@ -65,7 +93,7 @@ static bool assemble_root(void)
 		return false;
 	}
 	snprintf(target, sizeof(target), NEW_ROOT "%s", share);
-	return mount_at("9p", "share", target, 0, NINE_P ",cache=none", false);
+	return mount_at("9p", "share", target, 0, SHARE, false);
 }
 
 static void set_environment(void)

@@ -78,6 +78,13 @@ class Host(Protocol):
     def console(self) -> str:
         """What the host's own kernel has printed since this command took it over."""
 
+    @property
+    def disk_folders(self) -> tuple[Path, ...]:
+        """Folders, besides the checkout's ``build``, that machines there can write links in."""
+
+    def seen(self, path: Path) -> Path:
+        """Where the host has this file or folder of ours, fresh; ``path`` is a real one."""
+
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Session:
         """Start a worker of the VMM in ``artifact``; ``run_dir`` becomes its folder."""
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import InfrastructureError, UserError
-from kvm.host import keeper
+from kvm.host import exports, keeper
 from kvm.host.base import HostLost, HostPanic
 from kvm.host.identity import ProcessId, boot_id
 from kvm.host.qemu import LabMachine, qemu_argv
@@ -93,6 +93,7 @@ class Instance:
             raise UserError(f"{command[0]} was not found", "run ./invoke doctor")
         self.discard()
         self.folder.mkdir(parents=True)
+        exports.make(self.folder, machine.exports)
         self.heartbeat.touch()
         script = Path(keeper.__file__)
         process.run(
@@ -107,6 +108,7 @@ class Instance:
                 _end(found.qemu)
                 found.keeper.wait(_REAP_S)  # it reaps QEMU, then ends
             _end(found.keeper)
+        exports.remove(self.folder)
         shutil.rmtree(self.folder, ignore_errors=True)
         self.socket.unlink(missing_ok=True)
 

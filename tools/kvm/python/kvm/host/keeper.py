@@ -7,8 +7,9 @@ ends itself when idle; this is for one that hangs. QEMU dies with its keeper.
 
 In FOLDER: ``heartbeat``, touched by clients as long as they are connected; the keeper
 writes ``state.json`` once QEMU runs (only then does the command above return), at last
-``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. It is on the
-way of every boot, so it imports little before QEMU runs.
+``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. With QEMU go the
+folders that ``exports.json`` names (``exports.py``). It is on the way of every boot, so it
+imports little before QEMU runs.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STATE = "state.json"
 ENDED = "exit.json"
 HEARTBEAT = "heartbeat"
+EXPORTS = "exports.json"
+EXPORT_PREFIX = ".tools-kvm-"
 QEMU_LOG = "qemu.log"
 
 _PR_SET_PDEATHSIG = 1
@@ -51,6 +54,7 @@ def _keep(idle_s: float, command: list[str]) -> None:
     if pid == 0:
         _become_qemu(command, os.getppid())
     pidfd = os.pidfd_open(pid)
+    exports = recorded_exports(".")
     _record(pid)
     _leave_terminal()
     waiting = select.poll()
@@ -61,7 +65,32 @@ def _keep(idle_s: float, command: list[str]) -> None:
             idle = True
             os.kill(pid, _SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    remove_folders(exports)
     _write(ENDED, {"status": status, "idle": idle})
+
+
+def recorded_exports(folder: str) -> list[str]:
+    """The folders that the lab host with its traces in ``folder`` has in other places.
+
+    By their names: what a damaged record names is nobody's to remove.
+    """
+    try:
+        with open(f"{folder}/{EXPORTS}") as stream:  # noqa: PTH123
+            names = [str(name) for name in json.load(stream)]
+    except (OSError, ValueError, TypeError):
+        return []
+    return [name for name in names if name.rpartition("/")[2].startswith(EXPORT_PREFIX)]
+
+
+def remove_folders(folders: list[str]) -> None:
+    """Away with those and the links in them: second names of images, left by killed commands."""
+    for folder in folders:
+        try:
+            for name in os.listdir(folder):  # noqa: PTH208
+                os.unlink(f"{folder}/{name}")  # noqa: PTH108
+            os.rmdir(folder)  # noqa: PTH106
+        except OSError:
+            pass  # gone, or somebody put a folder of theirs in it
 
 
 def _record(qemu: int) -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.guest.initramfs import build_initramfs
-from kvm.host import bundle
+from kvm.host import bundle, exports
 from kvm.host.base import Event, HostHung, HostLost
 from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
 from kvm.host.instance import (
@@ -85,12 +85,14 @@ class LabHost:
         *,
         artifact: Path | None = None,
         prefetch: Sequence[Path] = (),
+        images: Sequence[Path] = (),
         settings: LabSettings | None = None,
         slot: str = MAIN_SLOT,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Boot or reuse it. ``artifact`` is the VMM that will be wanted first; the kernel and
         the files in ``prefetch`` are read by a lab host that boots, while Python starts in it.
+        ``images`` are the disks that its machines must be able to write.
 
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
@@ -109,7 +111,9 @@ class LabHost:
         lock = self._folder / "lock"
         self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
-            self._machine = _machine(project, kernel, self._settings, self._plan_file)
+            self._machine = _machine(
+                project, kernel, self._settings, self._plan_file, self._exports(images)
+            )
             key = machine_key(project, slot, self._machine, kernel_id)
             self._instance = instance(project, slot, key)
             self._bundles: dict[Path, Path | None] = {}
@@ -130,6 +134,13 @@ class LabHost:
     def share(self) -> Path:
         """The folder that both sides write and see the same at once: the checkout's ``build``."""
         return self._machine.share
+
+    @property
+    def disk_folders(self) -> tuple[Path, ...]:
+        return self._machine.exports
+
+    def seen(self, path: Path) -> Path:
+        return self._machine.seen(path)
 
     @property
     def console(self) -> str:
@@ -221,11 +232,25 @@ class LabHost:
         self._sinks.pop(number, None)
 
     def close(self) -> None:
-        """Disconnect: the agent kills what is left of ours. The lab host stays for the next."""
-        if not self._closing:
-            self._closing = True
+        """Disconnect: the agent kills what is left of ours. The lab host stays for the next.
+
+        Machines have ended then: a claim on their disks may be dropped after this.
+        """
+        if self._closing:
+            return
+        self._closing = True
+        try:
+            self._end_sessions()
+        finally:
             self._channel.close()
             self._resources.close()
+
+    def _end_sessions(self) -> None:
+        with contextlib.suppress(HostLost):
+            for session in [s for s in self._sinks.values() if isinstance(s, LabSession)]:
+                session.kill()
+                for _ in session.events():
+                    pass
 
     # Getting one
 
@@ -236,6 +261,13 @@ class LabHost:
             self._sinks.clear()
             self._loss = None
             self._channel = self._boot()
+
+    def _exports(self, images: Sequence[Path]) -> tuple[Path, ...]:
+        """Those of the lab host that runs in this slot, if they are enough for ``images``."""
+        running = (one for one in instances(self._project, self._slot) if one.running)
+        have = [folder for one in running for folder in exports.recorded(one.folder)]
+        exports.tidy(have)
+        return exports.choose(images, self._project.build, have)
 
     def _reuse(self) -> Channel | None:
         """The one that runs, if it is the wanted one and healthy; others are ended."""
@@ -365,13 +397,20 @@ def statuses(project: Project) -> tuple[LabStatus, ...]:
     return tuple(s for slot in slots(project) if (s := status(project, slot)) is not None)
 
 
-def _machine(project: Project, kernel: Path, settings: LabSettings, plan: Path) -> LabMachine:
+def _machine(
+    project: Project,
+    kernel: Path,
+    settings: LabSettings,
+    plan: Path,
+    folders: tuple[Path, ...],
+) -> LabMachine:
     spared = spared_cpus(settings.accelerator, settings.cpus)
     argv = _agent_argv(project, settings.idle_s, plan, spared)
     machine = LabMachine(
         kernel=kernel,
         initrd=build_initramfs(project, agent_argv=argv),
         share=project.build,
+        exports=folders,
         accelerator=settings.accelerator,
         cpus=settings.cpus,
         memory_mib=settings.memory_mib,

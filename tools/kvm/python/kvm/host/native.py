@@ -125,10 +125,14 @@ class NativeHost:
     name = "native"
     boot_s = 0.0
     console = ""
+    disk_folders: tuple[Path, ...] = ()
 
     def __init__(self) -> None:
         self._sessions: list[NativeSession] = []
         self._commands: list[NativeCommand] = []
+
+    def seen(self, path: Path) -> Path:
+        return path
 
     def start(
         self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path

@@ -17,6 +17,11 @@ from kvm.errors import UserError
 
 BINARY = "qemu-system-x86_64"
 PORT_NAME = "org.toolskvm.lab"
+# Where a lab host mounts what it does not cache: all of this machine's files, to be read, and
+# the folders for disks (``exports.py``). Below its /proc, into which no guest's share leads (see
+# ``ninep/file_system.hpp``): among these files are QEMU's own /proc/self.
+_MOUNTS = Path("/proc/fs")
+_FILES_TAG = "files"
 SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
 # Slots of the PC's bus 0 for devices to give away; those below are QEMU's, the last the PC's own.
 _FIRST_ASSIGNED = 0x10
@@ -35,7 +40,8 @@ class LabMachine:
     """All that decides about a lab host's machine.
 
     ``cpus`` are those that run what is started in it (see ``spared_cpus``).
-    ``share`` is the folder that both sides write, at the same path in the lab host.
+    ``share`` is the folder that both sides write, at the same path in the lab host;
+    ``exports`` are others that both write (``exports.py``).
     ``devices`` are PCI devices for machines to be given, in the words of QEMU's -device.
     ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
     """
@@ -43,6 +49,7 @@ class LabMachine:
     kernel: Path
     initrd: Path
     share: Path
+    exports: tuple[Path, ...] = ()
     accelerator: Accelerator = Accelerator.TCG
     cpus: int = 2
     memory_mib: int = 2048
@@ -56,6 +63,20 @@ class LabMachine:
         """The addresses of ``devices`` in the lab host."""
         first = _FIRST_ASSIGNED
         return tuple(f"0000:00:{first + n:02x}.0" for n in range(len(self.devices)))
+
+    def seen(self, path: Path) -> Path:
+        """Where the lab host has a file or folder of ours as it is now; ``path`` is a real one."""
+        share = self.share.resolve()
+        if path.is_relative_to(share):
+            return self.share / path.relative_to(share)
+        for tag, export in self.tagged_exports():
+            if path.is_relative_to(export):
+                return _MOUNTS / tag / path.relative_to(export)
+        return _MOUNTS / _FILES_TAG / path.relative_to("/")
+
+    def tagged_exports(self) -> tuple[tuple[str, Path], ...]:
+        """``exports`` by the names of their 9p mounts."""
+        return tuple((f"disks{number}", path) for number, path in enumerate(self.exports))
 
     def validate(self) -> None:
         """Raises ``UserError`` for what QEMU or the kernel would not understand."""
@@ -99,7 +120,10 @@ def kernel_cmdline(machine: LabMachine) -> str:
         words += _timer_words(machine)
     if machine.devices:
         words += ["intel_iommu=on", f"toolskvm.assign={','.join(machine.assigned)}"]
-    words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}", *machine.extra_cmdline]
+    tags = (_FILES_TAG, *(tag for tag, _ in machine.tagged_exports()))
+    mounts = ",".join(f"{tag}:{_MOUNTS / tag}" for tag in tags)
+    words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}"]
+    words += [f"toolskvm.mounts={mounts}", *machine.extra_cmdline]
     return " ".join(words)
 
 
@@ -134,6 +158,12 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
         *("-device", f"virtserialport,chardev=agent,name={PORT_NAME}"),
         *_folder(machine, "root", Path("/"), "readonly=on,"),
         *_folder(machine, "share", machine.share, ""),
+        *_folder(machine, _FILES_TAG, Path("/"), "readonly=on,"),
+        *(
+            word
+            for tag, export in machine.tagged_exports()
+            for word in _folder(machine, tag, export, "")
+        ),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", kernel_cmdline(machine)),
     )

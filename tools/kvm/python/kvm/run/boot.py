@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,7 +24,7 @@ from kvm.run import hosts, observe, proven, rundir, staging
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.halves import Halves
-from kvm.run.machine import machine_spec
+from kvm.run.machine import machine_spec, parse_disk
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
@@ -177,6 +178,7 @@ class _Run:
                 self.hosting,
                 say,
                 prefetch=(build_initramfs(self.project),),
+                images=staging.written(tuple(map(parse_disk, self.options.disks))),
                 patient=patient,
                 slot=self.place.slot,
                 memory=self.place.memory,
@@ -186,20 +188,23 @@ class _Run:
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:
         """Run the machine on this host, and judge it."""
-        try:
-            initrd = build_initramfs(self.project, files=self.conduct.files)
-            spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
-            repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
-            rundir.write_spec(self.run_dir, spec.to_json(), repeat)
-            with staging.staged(spec, host.name, self.project, self.run_dir) as files:
-                attempt = self._session(host, files)
-            if host.console:
-                (self.run_dir / "host-console.log").write_text(host.console)
-            facts = observe.observation(attempt, self.options, self.halves, self.conduct.expected)
-            observe.look_after(host, facts)
-            return attempt, judge(facts)
-        finally:
-            host.close()
+        # What is staged must be there for as long as the host may run a machine.
+        with contextlib.ExitStack() as beyond_the_host:
+            try:
+                initrd = build_initramfs(self.project, files=self.conduct.files)
+                spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
+                repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
+                rundir.write_spec(self.run_dir, spec.to_json(), repeat)
+                stage = staging.staged(spec, host, self.project, self.run_dir)
+                attempt = self._session(host, beyond_the_host.enter_context(stage))
+                if host.console:
+                    (self.run_dir / "host-console.log").write_text(host.console)
+                expected = self.conduct.expected
+                facts = observe.observation(attempt, self.options, self.halves, expected)
+                observe.look_after(host, facts)
+                return attempt, judge(facts)
+            finally:
+                host.close()
 
     def _session(self, host: Host, files: staging.Staged) -> Attempt:
         options = self.options

@@ -68,6 +68,7 @@ def connect(
     say: Say,
     *,
     prefetch: tuple[Path, ...] = (),
+    images: tuple[Path, ...] = (),
     patient: bool = False,
     slot: str = MAIN_SLOT,
     memory: Memory | None = None,
@@ -77,9 +78,9 @@ def connect(
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
     The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
-    will want first. ``patient`` waits as long as it takes, and does not let another kernel
-    stand in. ``cpus`` are a lab host's, as are ``devices`` to give
-    its machines. Raises ``KernelNotUp``.
+    will want first, ``images`` the disks that they write. ``patient`` waits as long as it
+    takes, and does not let another kernel stand in. ``cpus`` are a lab host's, as are
+    ``devices`` to give its machines. Raises ``KernelNotUp``.
     """
     memory = memory or Memory()
 
@@ -98,7 +99,7 @@ def connect(
     settings = LabSettings(
         accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus, devices=devices
     )
-    opener = _Opener(project, halves.vmm.folder, settings, prefetch, slot, say)
+    opener = _Opener(project, halves.vmm.folder, settings, prefetch, images, slot, say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:
         if kernel.id in memory.down:
@@ -125,6 +126,7 @@ class _Opener:
     artifact: Path
     settings: LabSettings
     prefetch: tuple[Path, ...]
+    images: tuple[Path, ...]
     slot: str
     say: Say
 
@@ -139,6 +141,7 @@ class _Opener:
                 kernel_id,
                 artifact=self.artifact,
                 prefetch=self.prefetch,
+                images=self.images,
                 settings=settings,
                 slot=self.slot,
                 say=self.say,

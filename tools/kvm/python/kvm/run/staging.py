@@ -1,103 +1,179 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Put the user's own files where a lab host sees them as they are, and can write them.
 
-A lab host reads this machine's files through a caching read-only mount, over which
-its own writes go to memory. What a user names (a disk, a kernel being rebuilt at the
-same path) is therefore linked into the run's folder, which both sides write uncached.
-Another file system can't be linked to: such a file is copied, a writable disk back again.
+Nothing is copied: what a guest has synced is in the user's own file, whatever is killed then.
+A lab host reads this machine's files through a cache, which does not notice what changes, and
+once more without one; there it reads what a user names (a kernel being rebuilt at the same
+path). A disk that it writes is linked into the run's folder, which both sides write, or into a
+folder on the disk's own file system that it was booted with (``host/exports.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from kvm.errors import UserError
+from kvm.host.base import Host
 from kvm.project import Project
 from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
+_NAME_BYTES = 255  # NAME_MAX
+_MOUNTINFO = Path("/proc/self/mountinfo")
+# Folders of which a lab host has its own, which hide ours.
+_HIDDEN = tuple(map(Path, ("/dev", "/proc", "/run", "/sys")))
+
 
 class Staged:
-    """A spec whose files a lab host can use, and the way back to the user's names."""
+    """A spec whose files the host can use, and the way back to the user's names."""
 
-    def __init__(self, spec: MachineSpec, folder: Path, keep: tuple[Path, ...]) -> None:
-        self._folder = folder
-        self._keep = keep
+    def __init__(self, spec: MachineSpec) -> None:
+        self.spec = spec
         self._originals: dict[Path, Path] = {}
-        self._copied: list[Path] = []
-        self.spec = replace(
-            spec,
-            kernel=self._stage(spec.kernel, "kernel"),
-            initrd=None if spec.initrd is None else self._stage(spec.initrd, "initrd"),
-            disks=tuple(
-                replace(
-                    disk,
-                    path=self._stage(disk.path, f"disk{number}", write=not disk.read_only),
-                    backing_folder=disk.backing_folder or _backing_folder(disk),
-                )
-                for number, disk in enumerate(spec.disks)
-            ),
-        )
 
-        for share in spec.shares:
-            self._check_share(share)
+    def add(self, seen: Path, original: Path) -> Path:
+        """The host has ``original`` at ``seen``."""
+        if seen != original:
+            self._originals[seen] = original
+        return seen
 
     def in_user_s_words(self, text: str) -> str:
-        """``text`` with the user's paths instead of the staged ones."""
-        for staged, original in self._originals.items():
-            text = text.replace(str(staged), str(original))
+        """``text`` with the user's paths instead of the host's."""
+        for seen in sorted(self._originals, key=lambda path: len(str(path)), reverse=True):
+            text = text.replace(str(seen), str(self._originals[seen]))
         return text
-
-    def close(self) -> None:
-        """Copy back what had to be copied, and leave no second name of a user's file behind."""
-        for staged, original in self._originals.items():
-            if staged in self._copied:
-                with original.open("r+b") as target, staged.open("rb") as source:
-                    shutil.copyfileobj(source, target, 1 << 20)
-            staged.unlink(missing_ok=True)
-
-    def _check_share(self, share: ShareSpec) -> None:
-        """A folder can't be linked; a lab host reads all folders, and writes only ours."""
-        real = share.path.resolve()
-        if not share.read_only and not any(real.is_relative_to(folder) for folder in self._keep):
-            raise UserError(
-                f"a lab host can't write to {share.path}",
-                f"use {share.path},ro, or a folder in {self._keep[-1]}, or --host native",
-            )
-
-    def _stage(self, path: Path, name: str, *, write: bool = False) -> Path:
-        real = path.resolve()
-        if any(real.is_relative_to(folder) for folder in self._keep):
-            return path
-        if write and not os.access(real, os.W_OK):
-            raise UserError(f"no permission to write {path}", f"use {path},ro or chmod it")
-        staged = self._folder / f"{name}-{path.name}"
-        try:
-            os.link(real, staged)
-        except OSError:
-            shutil.copyfile(real, staged)
-            if write:
-                self._copied.append(staged)
-        self._originals[staged] = path
-        return staged
-
-
-def _backing_folder(disk: DiskSpec) -> Path | None:
-    """A staged image has left the folder that its backing file's name counts from."""
-    return disk.path.parent if disk.format == "qcow2" else None
 
 
 @contextlib.contextmanager
-def staged(spec: MachineSpec, host: str, project: Project, run_dir: Path) -> Iterator[Staged]:
-    """Stage for a lab host, undone at the end; for the native host nothing is moved."""
-    everywhere = (Path("/"),)
-    ours = (project.cache.resolve(), project.build.resolve())
-    files = Staged(spec, run_dir, ours if host == "lab" else everywhere)
-    try:
+def staged(spec: MachineSpec, host: Host, project: Project, run_dir: Path) -> Iterator[Staged]:
+    """Stage for a lab host, undone at the end; for the native host nothing is moved.
+
+    Links must outlast the machine: leave it when the host has been closed.
+    """
+    files = Staged(spec)
+    with contextlib.ExitStack() as undo:
+        if host.name == "lab":
+            _Stager(files, host, project, run_dir, undo).stage()
         yield files
-    finally:
-        files.close()
+
+
+class _Stager:
+    """One spec on its way into a lab host; all that it does is on the stack ``undo`` at once."""
+
+    def __init__(
+        self,
+        files: Staged,
+        host: Host,
+        project: Project,
+        run_dir: Path,
+        undo: contextlib.ExitStack,
+    ) -> None:
+        self._files = files
+        self._host = host
+        self._build = project.build.resolve()
+        self._cache = project.cache.resolve()
+        self._run_dir = run_dir
+        self._undo = undo
+
+    def stage(self) -> None:
+        spec = self._files.spec
+        for share in spec.shares:
+            self._check_share(share)
+        disks = tuple(self._disk(disk, number) for number, disk in enumerate(spec.disks))
+        self._files.spec = replace(
+            spec,
+            kernel=self._read(spec.kernel),
+            initrd=None if spec.initrd is None else self._read(spec.initrd),
+            disks=disks,
+        )
+
+    def _check_share(self, share: ShareSpec) -> None:
+        """A folder can't be linked; a lab host reads all folders, and writes only ours."""
+        if below := _exposed_processes(
+            share.path.resolve(), _MOUNTINFO.read_text(errors="surrogateescape")
+        ):
+            raise UserError(
+                f"share {share.path}: through {below}, a mount of proc, the guest of a lab host "
+                "would read the memory of this machine's processes",
+                "unmount that, share another folder, or use --host native",
+            )
+        if not share.read_only and not share.path.resolve().is_relative_to(self._build):
+            raise UserError(
+                f"a lab host can't write to {share.path}",
+                f"use {share.path},ro, or a folder in {self._build}, or --host native",
+            )
+
+    def _disk(self, disk: DiskSpec, number: int) -> DiskSpec:
+        read = disk.read_only
+        path = self._read(disk.path) if read else self._write(disk.path, f"disk{number}")
+        # A linked image has left the folder that its backing file's name counts from.
+        folder = disk.backing_folder or (disk.path.parent if disk.format == "qcow2" else None)
+        if folder is not None:
+            folder = self._files.add(self._host.seen(folder.resolve()), folder)
+        return replace(disk, path=path, backing_folder=folder)
+
+    def _read(self, path: Path) -> Path:
+        """What is in the cache never changes, so a lab host may read it through its own."""
+        real = path.resolve()
+        if real.is_relative_to(self._cache):
+            return path
+        return self._files.add(self._host.seen(real), path)
+
+    def _write(self, path: Path, name: str) -> Path:
+        real = path.resolve()
+        if not os.access(real, os.W_OK):
+            raise UserError(f"no permission to write {path}", f"use {path},ro or chmod it")
+        if real.is_relative_to(self._build):
+            return self._files.add(self._host.seen(real), path)
+        link = self._link(path, real, f"{name}-{path.name}")
+        return self._files.add(self._host.seen(link), path)
+
+    def _link(self, path: Path, real: Path, name: str) -> Path:
+        """A second name for the user's file, in a folder that the lab host writes."""
+        exports = [folder / f"{self._run_dir.name}-{name}" for folder in self._host.disk_folders]
+        refusal = "no folder for it"
+        for link in map(_shortened, (self._run_dir / name, *exports)):
+            try:
+                link.unlink(missing_ok=True)  # a killed command may have left its own
+                os.link(real, link)
+            except OSError as failed:
+                refusal = str(failed.strerror)
+                continue
+            self._undo.callback(link.unlink, missing_ok=True)
+            return link
+        raise UserError(
+            f"a lab host can't write {path}: a hard link to it can't be made ({refusal})",
+            f"use {path},ro, or put it in {self._build}, or --host native",
+        )
+
+
+def _shortened(path: Path) -> Path:
+    """With a name that a folder takes."""
+    name = path.name.encode(errors="surrogateescape")[:_NAME_BYTES]
+    return path.with_name(name.decode(errors="ignore"))
+
+
+def _exposed_processes(folder: Path, mountinfo: str) -> Path | None:
+    """A mount of proc, besides /proc itself, in ``folder`` or around it (proc(5), mountinfo).
+
+    The VMM keeps its guest out of every proc that it can tell (``ninep/file_system.cpp``); in a
+    lab host that of this machine is part of a 9p mount like any other folder.
+    """
+    for line in mountinfo.splitlines():
+        head, _, tail = line.partition(" - ")
+        # A space is \040 there.
+        raw = head.split()[4].encode(errors="surrogateescape").decode("unicode_escape")
+        point = Path(raw.encode("latin-1").decode(errors="surrogateescape"))
+        if tail.split()[0] != "proc" or any(point.is_relative_to(hidden) for hidden in _HIDDEN):
+            continue
+        if point.is_relative_to(folder) or folder.is_relative_to(point):
+            return point
+    return None
+
+
+def written(disks: Sequence[DiskSpec]) -> tuple[Path, ...]:
+    """The images that a host must be able to write."""
+    return tuple(disk.path.resolve() for disk in disks if not disk.read_only)

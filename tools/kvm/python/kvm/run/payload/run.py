@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -92,20 +93,22 @@ class _Run:
 
     def _attempt(self) -> tuple[Attempt, Outcome]:
         host = self._host()
-        module, given = self._module()
-        spec = payload_spec(self.options, module, given)
-        repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
-        rundir.write_spec(self.run_dir, spec.to_json(), repeat)
-        try:
-            with staging.staged(spec, host.name, self.project, self.run_dir) as files:
-                attempt = self._session(host, files)
-            if host.console:
-                (self.run_dir / "host-console.log").write_text(host.console)
-            facts = self._observation(attempt)
-            observe.look_after(host, facts)
-            return attempt, judge(facts)
-        finally:
-            host.close()
+        # What is staged must be there for as long as the host may run a machine.
+        with contextlib.ExitStack() as beyond_the_host:
+            try:
+                module, given = self._module()
+                spec = payload_spec(self.options, module, given)
+                repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
+                rundir.write_spec(self.run_dir, spec.to_json(), repeat)
+                stage = staging.staged(spec, host, self.project, self.run_dir)
+                attempt = self._session(host, beyond_the_host.enter_context(stage))
+                if host.console:
+                    (self.run_dir / "host-console.log").write_text(host.console)
+                facts = self._observation(attempt)
+                observe.look_after(host, facts)
+                return attempt, judge(facts)
+            finally:
+                host.close()
 
     def _host(self) -> Host:
         """A KVM that cannot boot Linux may well run a payload: ``native`` is taken at its word."""

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Disks of a machine in a lab host are the user's own files, wherever they are."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kvm.host import lab
+from kvm.matrix import qcow2
+from kvm.project import Project
+from support.machines import Boot
+
+pytestmark = pytest.mark.lab
+
+_SHM = Path("/dev/shm")
+_GIB = 1 << 30
+_WRITE = "echo written | dd of=/dev/vda bs=512 seek=8 conv=sync,fsync 2>/dev/null"
+
+
+@pytest.fixture
+def elsewhere(project: Project) -> Iterator[Path]:
+    """A folder on another file system than the checkout's."""
+    if not _SHM.is_dir() or _SHM.stat().st_dev == project.root.stat().st_dev:
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=_SHM) as folder:
+        yield Path(folder)
+
+
+def _sparse(path: Path) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    with path.open("wb") as image:
+        image.truncate(3 * _GIB)
+    return path
+
+
+def test_a_disk_on_another_file_system_is_written_in_place(boot: Boot, elsewhere: Path) -> None:
+    image = _sparse(elsewhere / "disk.img")
+    before = image.stat()
+    run = boot("sh", "-c", _WRITE, disks=(str(image),))
+    assert run.verdict == ("PASS", "ok"), run
+    with image.open("rb") as stream:
+        stream.seek(8 * 512)
+        assert stream.read(8) == b"written\n"
+    after = image.stat()
+    assert (after.st_ino, after.st_nlink) == (before.st_ino, 1)
+    assert after.st_blocks * 512 < 1 << 20
+    assert run.record.run_dir is not None
+    assert not list(run.record.run_dir.glob("disk*"))
+
+
+def test_one_lab_host_serves_commands_with_different_disks(
+    boot: Boot, elsewhere: Path, tmp_path: Path, project: Project
+) -> None:
+    """It is booted for the first disk on another file system, and then found again."""
+    assert boot("sh", "-c", _WRITE, disks=(str(_sparse(elsewhere / "a")),)).record.outcome.ok
+    used = lab.status(project)
+    assert used is not None
+    others = ((), (str(_sparse(elsewhere / "folder" / "b")),), (str(_sparse(tmp_path / "c")),))
+    for disks in others:
+        run = boot("sh", "-c", _WRITE if disks else "true", disks=disks)
+        assert run.verdict == ("PASS", "ok"), run
+        found = lab.status(project)
+        assert found is not None
+        assert found.key == used.key
+    lab.stop(project)
+    assert sorted(path.name for path in elsewhere.iterdir()) == ["a", "folder"]
+
+
+def test_what_is_only_read_needs_no_room_and_no_link(boot: Boot, elsewhere: Path) -> None:
+    base, overlay = elsewhere / "base.raw", elsewhere / "overlay.qcow2"
+    base.write_bytes(b"from the base".ljust(1 << 20, b"\0"))
+    qcow2.create(overlay, 1 << 20, Path("base.raw"))
+    show = "head -c 13 /dev/vda; head -c 13 /dev/vdb"
+    disks = (f"{overlay},ro", f"{base},ro")
+    run = boot("sh", "-c", show, disks=disks)
+    assert (run.verdict, run.stdout) == (("PASS", "ok"), b"from the base" * 2), run
+    # What changes between two commands is seen, though the lab host is the same.
+    base.write_bytes(b"another base!".ljust(1 << 20, b"\0"))
+    run = boot("sh", "-c", show, disks=disks)
+    assert (run.verdict, run.stdout) == (("PASS", "ok"), b"another base!" * 2), run
