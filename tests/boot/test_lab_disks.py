@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from kvm.errors import UserError
 from kvm.host import lab
 from kvm.matrix import qcow2
 from kvm.project import Project
@@ -82,3 +84,17 @@ def test_what_is_only_read_needs_no_room_and_no_link(boot: Boot, elsewhere: Path
     base.write_bytes(b"another base!".ljust(1 << 20, b"\0"))
     run = boot("sh", "-c", show, disks=disks)
     assert (run.verdict, run.stdout) == (("PASS", "ok"), b"another base!" * 2), run
+
+
+def test_an_image_that_somebody_else_uses_is_refused_by_its_name(
+    boot: Boot, tmp_path: Path
+) -> None:
+    image, overlay = tmp_path / "disk.raw", tmp_path / "overlay.qcow2"
+    image.write_bytes(bytes(1 << 20))
+    qcow2.create(overlay, 1 << 20, Path("disk.raw"))
+    with image.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        for disk in (image, f"{image},ro", overlay):
+            with pytest.raises(UserError, match=r"disk\.raw: another machine uses it"):
+                boot("true", disks=(str(disk),))
+    assert boot("true", disks=(str(image),)).verdict == ("PASS", "ok")

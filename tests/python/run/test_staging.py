@@ -165,6 +165,22 @@ def test_a_link_that_a_killed_command_left_is_replaced(
         assert files.spec.disks[0].path.samefile(spec.disks[0].path)
 
 
+def test_two_machines_on_one_image_are_refused(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host
+) -> None:
+    """Of one lab host or of two: the claim is on the user's file."""
+    other = project.build / "other"
+    other.mkdir()
+    with (
+        staged(spec, lab, project, run_dir),
+        pytest.raises(UserError, match="another machine uses it"),
+        staged(spec, lab, project, other),
+    ):
+        pass
+    with staged(spec, lab, project, other):
+        pass
+
+
 def test_a_name_as_long_as_names_may_be_has_room_for_the_link_s(
     project: Project, run_dir: Path, lab: Host, tmp_path: Path
 ) -> None:

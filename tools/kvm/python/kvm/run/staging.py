@@ -19,6 +19,7 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.host.base import Host
 from kvm.project import Project
+from kvm.run import images
 from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 _NAME_BYTES = 255  # NAME_MAX
@@ -51,7 +52,7 @@ class Staged:
 def staged(spec: MachineSpec, host: Host, project: Project, run_dir: Path) -> Iterator[Staged]:
     """Stage for a lab host, undone at the end; for the native host nothing is moved.
 
-    Links must outlast the machine: leave it when the host has been closed.
+    Links and claims must outlast the machine: leave it when the host has been closed.
     """
     files = Staged(spec)
     with contextlib.ExitStack() as undo:
@@ -82,6 +83,8 @@ class _Stager:
         spec = self._files.spec
         for share in spec.shares:
             self._check_share(share)
+        for disk in spec.disks:
+            images.claim(disk, self._undo)
         disks = tuple(self._disk(disk, number) for number, disk in enumerate(spec.disks))
         self._files.spec = replace(
             spec,
@@ -124,8 +127,6 @@ class _Stager:
 
     def _write(self, path: Path, name: str) -> Path:
         real = path.resolve()
-        if not os.access(real, os.W_OK):
-            raise UserError(f"no permission to write {path}", f"use {path},ro or chmod it")
         if real.is_relative_to(self._build):
             return self._files.add(self._host.seen(real), path)
         link = self._link(path, real, f"{name}-{path.name}")

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Claims on the disk images of a lab host's machine, taken where the images are.
+
+The VMM claims what it opens by flock(2): for itself alone or, where it only reads, with other
+readers (``claim_image`` in ``backend/file_io.cpp``). QEMU's 9p passes no locks on, so what a VMM
+in a lab host claims nobody outside sees, and the command holds the same claims itself, on the
+image and on all its backing files. The kernel drops them with the command, however it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.vm.spec import DISK_FORMATS, DiskSpec
+
+# As in backend/qcow2 (format.hpp, header.hpp, image.hpp): what the VMM itself would follow.
+_HEADER_BYTES = 64 * 1024
+_VERSION_2_BYTES = 72
+_MOST_NAME_BYTES = 1023
+_MOST_BACKING_FILES = 16
+_MAGIC = b"QFI\xfb"
+_EXTENSION_END, _EXTENSION_FORMAT = 0, 0xE2792ACA
+
+
+@dataclass(frozen=True, slots=True)
+class Backing:
+    """What a qcow2 header says of the file below its image."""
+
+    name: str
+    format: str
+
+
+def claim(disk: DiskSpec, held: contextlib.ExitStack) -> None:
+    """Claim an image and what it stands on, until ``held`` is closed.
+
+    What is wrong with an image the VMM says when it opens it; the chain ends there.
+    Raises ``UserError`` where somebody else has a claim that excludes ours.
+    """
+    path, image_format, read_only = disk.path, disk.format, disk.read_only
+    folder = disk.backing_folder or path.parent
+    seen: set[tuple[int, int]] = set()
+    for _ in range(1 + _MOST_BACKING_FILES):
+        fd = _open(disk, path, read_only=read_only)
+        if fd is None:
+            return
+        held.callback(os.close, fd)
+        found = os.fstat(fd)
+        if (found.st_dev, found.st_ino) in seen:
+            return
+        seen.add((found.st_dev, found.st_ino))
+        _lock(fd, disk, path, read_only=read_only)
+        backing = backing_of(os.pread(fd, _HEADER_BYTES, 0)) if image_format == "qcow2" else None
+        if backing is None:
+            return
+        path, image_format, read_only = folder / backing.name, backing.format, True
+        folder = path.parent
+
+
+def backing_of(start: bytes) -> Backing | None:
+    """The backing file named in the first 64 KiB of an image; None if there is none of use."""
+    if len(start) < _VERSION_2_BYTES or not start.startswith(_MAGIC):
+        return None
+    version, offset, length = struct.unpack_from(">IQI", start, 4)
+    name = start[offset : offset + length]
+    if not offset or not 0 < length <= _MOST_NAME_BYTES or len(name) < length or b"\0" in name:
+        return None
+    image_format = _backing_format(start, version)
+    return Backing(os.fsdecode(name), image_format) if image_format in DISK_FORMATS else None
+
+
+def _backing_format(start: bytes, version: int) -> str:
+    """Empty where the extensions don't say, or don't end."""
+    at = _VERSION_2_BYTES
+    if version >= 3:
+        if len(start) < 104:
+            return ""
+        at = struct.unpack_from(">I", start, 100)[0]
+    while at + 8 <= len(start):
+        kind, length = struct.unpack_from(">II", start, at)
+        at += 8
+        if kind == _EXTENSION_END or length > len(start) - at:
+            return ""
+        if kind == _EXTENSION_FORMAT:
+            return start[at : at + length].decode(errors="replace")
+        at += (length + 7) & ~7
+    return ""
+
+
+def _open(disk: DiskSpec, path: Path, *, read_only: bool) -> int | None:
+    """None where a backing file can't be opened, which the VMM will say."""
+    flags = os.O_RDONLY if read_only else os.O_RDWR
+    try:
+        fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+    except PermissionError as denied:
+        if path != disk.path:
+            return None
+        mend = f"chmod it, or use {path},ro" if not read_only else "chmod it"
+        raise UserError(f"no permission to {'read' if read_only else 'write'} {path}", mend) from (
+            denied
+        )
+    except OSError as failed:
+        if path != disk.path:
+            return None
+        raise UserError(f"disk {path}: {failed.strerror}", "check the path") from failed
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise UserError(
+            f"disk {path} is not a file, and a lab host can be given no devices",
+            "use --host native, or an image",
+        )
+    return fd
+
+
+def _lock(fd: int, disk: DiskSpec, path: Path, *, read_only: bool) -> None:
+    """A file system without locks lets everybody in, as the VMM does."""
+    try:
+        fcntl.flock(fd, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        below = "" if path == disk.path else f", its backing file {path}"
+        raise UserError(
+            f"disk {disk.path}{below}: another machine uses it, or another disk of this one",
+            "stop that machine, attach the image with ,ro everywhere, or put a qcow2 overlay on "
+            "it for each",
+        ) from None
+    except OSError:
+        return
