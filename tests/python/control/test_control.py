@@ -194,3 +194,13 @@ def test_any_text_makes_a_name() -> None:
     for text in ("20261127-094337", "cell 3: blk/rw", "..", "", "x" * 200):
         names.check(names.made_of(text))
     assert names.made_of("20261127-094337") == "20261127-094337"
+
+
+def test_more_clients_than_there_may_be_wait_for_a_place(serve: Serve) -> None:
+    serve("one")
+    before = threading.active_count()
+    silent = [names.connect("one", 10) for _ in range(server.MAX_CLIENTS + 8)]
+    assert threading.active_count() <= before + server.MAX_CLIENTS
+    for one in silent:
+        one.close()
+    assert client.ask("one", "nmi")["seen"]["what"] == "nmi"

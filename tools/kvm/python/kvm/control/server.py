@@ -27,6 +27,7 @@ Message = dict[str, Any]
 _REQUEST_S = 5.0
 ANSWER_S = 15.0  # a vCPU may take 5 s to come out of the guest
 _REQUEST_BYTES = 4096
+MAX_CLIENTS = 32  # served at once; more wait in the kernel's line
 _ENDED = "the machine has ended"
 
 
@@ -39,6 +40,7 @@ class ControlServer:
         self._numbers = itertools.count(1)
         self._requests: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._waiting: dict[int, queue.SimpleQueue[Message]] = {}
+        self._places = threading.Semaphore(MAX_CLIENTS)
         self._lock = threading.Lock()
         self._closed = False
         self._paused = False
@@ -91,9 +93,11 @@ class ControlServer:
 
     def _listen(self) -> None:
         while True:
+            self._places.acquire()
             try:
                 client, _ = self._socket.accept()
             except OSError:
+                self._places.release()
                 if self._closed:
                     return
                 time.sleep(0.1)  # out of descriptors, most likely
@@ -101,6 +105,12 @@ class ControlServer:
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        try:
+            self._answer_one(client)
+        finally:
+            self._places.release()
+
+    def _answer_one(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
             client.settimeout(_REQUEST_S)
             try:
