@@ -9,7 +9,8 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from kvm.host.base import Event, HostLost
@@ -17,15 +18,29 @@ from kvm.host.base import Event, HostLost
 STDERR_LOG = "vmm.log"
 
 _TAIL_CHARS = 8000
+# A library that warns at each packet of a guest's must not fill the disk.
+LOG_LIMIT_CHARS = 1 << 20
+# An event carries up to 64 KiB of the guest's bytes. A user who does not read the command's output
+# makes the reading thread wait, then the worker, and at last the guest.
+MAX_WAITING = 256
+_LOOK_AGAIN_S = 0.2
 
 
 class Inbox:
-    """The events of one worker, its diagnostics and its end."""
+    """The events of one worker, its diagnostics and its end.
 
-    def __init__(self, run_dir: Path) -> None:
+    The thread that puts waits while there are too many and somebody takes them; ``meanwhile`` is
+    what it has to do now and then.
+    """
+
+    def __init__(self, run_dir: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
+        self._room = threading.Semaphore(MAX_WAITING)
+        self._meanwhile = meanwhile
+        self._closed = False
         self._queue: queue.SimpleQueue[Event | int | HostLost] = queue.SimpleQueue()
         self._log = run_dir / STDERR_LOG
         self._tail = ""
+        self._logged_chars = 0
         self._ended = False
         self.exit_status: int | None = None
 
@@ -34,6 +49,8 @@ class Inbox:
         return self._tail
 
     def put_event(self, event: Event) -> None:
+        while not self._closed and not self._room.acquire(timeout=_LOOK_AGAIN_S):
+            self._meanwhile()
         self._queue.put(event)
 
     def put_line(self, line: bytes) -> None:
@@ -43,14 +60,18 @@ class Inbox:
         except ValueError:
             event = None
         if isinstance(event, dict):
-            self._queue.put(event)
+            self.put_event(event)
         else:
             self.put_text(line.decode(errors="replace") + "\n")
 
     def put_text(self, text: str) -> None:
         self._tail = (self._tail + text)[-_TAIL_CHARS:]
+        kept = text[: LOG_LIMIT_CHARS - self._logged_chars]
+        if not kept:
+            return
+        self._logged_chars += len(kept)
         with contextlib.suppress(OSError), self._log.open("a", errors="replace") as stream:
-            stream.write(text)
+            stream.write(kept)
 
     def end(self, status: int) -> None:
         self._queue.put(status)
@@ -59,6 +80,14 @@ class Inbox:
         self._queue.put(loss)
 
     def events(self, timeout_s: float) -> Iterator[Event | None]:
+        """Until the worker's end. Who stops taking them before that wants no more."""
+        self._closed = False
+        try:
+            yield from self._events(timeout_s)
+        finally:
+            self._closed = True
+
+    def _events(self, timeout_s: float) -> Iterator[Event | None]:
         while not self._ended:
             try:
                 item = self._queue.get(timeout=timeout_s)
@@ -66,6 +95,7 @@ class Inbox:
                 yield None
                 continue
             if isinstance(item, dict):
+                self._room.release()
                 yield item
                 continue
             self._ended = True

@@ -197,6 +197,10 @@ class LabHost:
         self.request("ping")
         return time.monotonic() - start
 
+    def beat(self) -> None:
+        """Show the keeper that somebody is there, while the channel's thread waits."""
+        self._channel.beat()
+
     def request(self, op: str) -> Message:
         """Ask the agent. Raises ``HostLost``; a lab host that does not answer is ended."""
         try:

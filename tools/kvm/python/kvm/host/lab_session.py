@@ -28,6 +28,7 @@ class Agent(Protocol):
 
     def post(self, op: str, **fields: object) -> None: ...
     def ping(self) -> float: ...
+    def beat(self) -> None: ...
     def give_up(self, why: str) -> HostLost: ...
     def forget(self, number: int) -> None: ...
 
@@ -45,7 +46,7 @@ class LabSession:
     def __init__(self, host: Agent, number: int, run_dir: Path) -> None:
         self.number = number
         self._host = host
-        self._inbox = Inbox(run_dir)
+        self._inbox = Inbox(run_dir, host.beat)  # it is the channel's thread that waits
         self._killed_at: float | None = None
 
     @property
