@@ -107,6 +107,28 @@ def test_silence_stops_the_machine_and_says_which_deadline(drive: Drives) -> Non
     assert "silence" in session.sent[0]["stop"]
 
 
+def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> None:
+    chunk = {"stdin": b64(bytes(60))}
+    asked: list[int] = []
+
+    def source() -> list[Event]:
+        asked.append(1)
+        return [chunk]
+
+    def play(*steps: Any, window: dict[str, Any]) -> int:
+        session = Script({**STARTED, **window}, HELLO, *steps, RESULT)
+        sinks = Sinks(tmp_path / "log", str, str, str, input=source)
+        Drive(session, sinks, 5.0, 20.0).run()
+        return session.sent.count(chunk)
+
+    taken = {"event": "stdin_taken", "bytes": 60}
+    ticks = [0.05] * 5
+    assert play(*ticks, window={"stdin_window": 100}) == 2
+    assert play(*ticks, taken, *ticks, window={"stdin_window": 100}) == 3
+    # A worker of an older commit tells nothing, and gets what there is.
+    assert play(*ticks, window={}) > 3
+
+
 def test_heartbeats_are_signs_of_life(drive: Drives) -> None:
     beat = {"event": "heartbeat"}
     script, _ = drive(Script(STARTED, 0.15, beat, 0.15, beat, 0.15, RESULT), silence_s=0.25)

@@ -127,6 +127,18 @@ def test_input_before_hello_follows_the_command(worker: Any) -> None:
     assert types == [FrameType.RUN, FrameType.STDIN, FrameType.STDIN_EOF]
 
 
+def test_input_is_acknowledged_when_the_guest_has_it_and_a_stop_does_not_wait(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    worker.send({"stdin": b64encode(b"a line").decode()})
+    assert worker.events_until("stdin_taken")[-1]["bytes"] == 6
+    chunk = {"stdin": b64encode(bytes(32 * 1024)).decode()}
+    for _ in range(32):  # more than the guest's socket holds
+        worker.send(chunk)
+    worker.send({"stop": "enough"})
+    assert worker.events_until("result")[-1]["detail"] == "enough"
+
+
 def test_window_size_and_signals_reach_the_guest(worker: Any) -> None:
     machine = worker.start({**RUN, "tty": True})
     machine.agent.sendall(HELLO)

@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from kvm.guest.initramfs import ExtraFile
 from kvm.verdict.vocabulary import Reason
 
-# A multiple of 3: base64 without padding in the middle.
 _CHUNK_BYTES = 48 * 1024
+_CHUNKS_A_POLL = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,17 @@ class BytesInput:
     """Prepared standard input; stands where a ``Terminal`` would."""
 
     def __init__(self, data: bytes) -> None:
-        self._data: bytes | None = data
+        starts = range(0, len(data), _CHUNK_BYTES)
+        chunks = ({"stdin": _text(data[at : at + _CHUNK_BYTES])} for at in starts)
+        self._messages: Iterator[dict[str, Any]] = itertools.chain(chunks, [{"stdin_eof": True}])
 
     def poll(self) -> list[dict[str, Any]]:
-        """All of it at the first call, and its end."""
-        if self._data is None:
-            return []
-        data, self._data = self._data, None
-        chunks = (data[at : at + _CHUNK_BYTES] for at in range(0, len(data), _CHUNK_BYTES))
-        messages: list[dict[str, Any]] = [
-            {"stdin": base64.b64encode(chunk).decode()} for chunk in chunks
-        ]
-        return [*messages, {"stdin_eof": True}]
+        """The next part of it, and at last its end."""
+        return list(itertools.islice(self._messages, _CHUNKS_A_POLL))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
 
 
 class Watch:

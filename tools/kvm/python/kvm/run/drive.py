@@ -9,6 +9,7 @@ everything learned ends up in a ``Transcript``.
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -141,6 +142,8 @@ class Drive:
         self._stopping_at: float | None = None
         self._dying_at: float | None = None
         self._killed = False
+        self._stdin_window: float = math.inf  # of a worker that does not tell what it has taken
+        self._stdin_on_the_way = 0
         self.transcript = Transcript()
 
     def run(self) -> Transcript:
@@ -213,6 +216,7 @@ class Drive:
         self.transcript.started_s = self._now()
         self.transcript.started_ns = int(event.get("t_ns", 0))
         self.transcript.load_s = int(event.get("load_ns", 0)) / 1e9
+        self._stdin_window = event.get("stdin_window", math.inf)
         self._sinks.phase("booting")
 
     def _on_hello(self, event: Event) -> None:
@@ -223,6 +227,9 @@ class Drive:
 
     def _on_heartbeat(self, event: Event) -> None:
         """The guest's init runs: a silent command is no hang."""
+
+    def _on_stdin_taken(self, event: Event) -> None:
+        self._stdin_on_the_way -= int(event["bytes"])
 
     def _on_stdout(self, event: Event) -> None:
         self._sinks.stdout(base64.b64decode(event["data"]))
@@ -268,9 +275,14 @@ class Drive:
         for source in (self._sinks.ttys, self._sinks.viewers):
             for message in source.poll() if source is not None else ():
                 self._session.send(message)
-        if self._sinks.input is not None and self.transcript.hello is not None:
-            for message in self._sinks.input():
-                self._session.send(message)
+        if self._sinks.input is None or self.transcript.hello is None:
+            return
+        # A guest that reads nothing must not keep us from telling the worker to stop.
+        if self._stdin_on_the_way >= self._stdin_window:
+            return
+        for message in self._sinks.input():
+            self._session.send(message)
+            self._stdin_on_the_way += len(base64.b64decode(message.get("stdin", "")))
 
     def _forward_requests(self) -> None:
         if self._sinks.control is None:

@@ -4,8 +4,9 @@
 The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
 are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), viewer (of
 the display), and what ``kvm.vm.control`` answers. Out come events: started, console, tty, viewer,
-hello, stdout, stderr, heartbeat, events (the guest kernel's own), exit, guest_error, answer, paused
-and, last, result; or one error when the machine could not be set up. Before a program of the
+hello, stdout, stderr, stdin_taken (so many bytes of stdin have gone to the guest: ``started`` says
+how many may be on the way), heartbeat, events (the guest kernel's own), exit, guest_error, answer,
+paused and, last, result; or one error when the machine could not be set up. Before a program of the
 user's, there is a script event with the seconds that it may take. The end of the input is the end
 of the machine.
 
@@ -60,7 +61,9 @@ _LAST_WORDS_MS = 200
 # How long the VMM may take to send what it still holds; it does at once when we have read.
 _UNSENT_MS = 2000
 _READ_BYTES = 64 * 1024
-# What waits for the guest beyond this stays unread in our own input.
+# How much of stdin may wait for the guest. Whoever sends more finds our input unread beyond the
+# limit, with all that he says besides.
+_STDIN_WINDOW_BYTES = 1024 * 1024
 _INPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
 
@@ -87,6 +90,7 @@ class Session:
         self._agent_fd: int | None = None  # the one that HELLO came on
         self._exited = False
         self._to_guest = bytearray()
+        self._stdin_waiting = 0
         self._input_open = True
         self._deadline: float | None = None
         self._stop_detail: str | None = None
@@ -211,7 +215,9 @@ class Session:
 
     def _serve(self, message: Mapping[str, Any]) -> None:
         if "stdin" in message:
-            self._to_guest += encode_stdin(a2b_base64(message["stdin"]))
+            data = a2b_base64(message["stdin"])
+            self._to_guest += encode_stdin(data)
+            self._stdin_waiting += len(data)
         elif "stdin_eof" in message:
             self._to_guest += encode(FrameType.STDIN_EOF)
         elif "winsize" in message:
@@ -313,6 +319,9 @@ class Session:
             write_waiting(self._agent_fd, self._to_guest)
         except OSError:
             self._to_guest.clear()  # the guest's end is closed: nobody will read it
+        if self._stdin_waiting and not self._to_guest:
+            self._out.send("stdin_taken", bytes=self._stdin_waiting)
+            self._stdin_waiting = 0
 
     def _drain_guest(self) -> None:
         # Behind a full socket more may wait in the VMM and in the guest's virtqueues, which the VMM
@@ -397,7 +406,11 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
         machine.start()
         started_ns = machine.started_ns
         out.send(
-            "started", t_ns=started_ns, setup_ns=started_ns - begun_ns, load_ns=machine.load_ns
+            "started",
+            t_ns=started_ns,
+            setup_ns=started_ns - begun_ns,
+            load_ns=machine.load_ns,
+            stdin_window=_STDIN_WINDOW_BYTES,
         )
         session.loop()
         result = session.result()
