@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -10,12 +11,14 @@
 #include <chrono>
 #include <cstring>
 #include <memory>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "backend/net_checksum.hpp"
 #include "base/error.hpp"
+#include "descriptor_limit.hpp"
 
 namespace vmm::test {
 namespace {
@@ -24,6 +27,7 @@ using backend::NetHeader;
 using backend::PortForward;
 using backend::Sent;
 using backend::UserNet;
+using backend::UserNetTraits;
 using namespace std::chrono_literals;
 
 using Bytes = std::vector<uint8_t>;
@@ -49,11 +53,12 @@ void put16(Bytes& bytes, size_t at, unsigned value) {
 }
 
 // A datagram to a port of the router's, whose UDP checksum has the pseudo header's part alone.
-Bytes datagram(uint16_t port, const std::string& text) {
+Bytes datagram(uint16_t port, const std::string& text, uint16_t from = 12345) {
   Bytes frame = {0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00,
                  0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2,
-                 0x30, 0x39, 0, 0, 0, 0, 0, 0};
+                 0, 0, 0, 0, 0, 0, 0, 0};
   const size_t udp_bytes = 8 + text.size();
+  put16(frame, 34, from);
   put16(frame, 16, static_cast<unsigned>(20 + udp_bytes));
   put16(frame, 24, static_cast<uint16_t>(~sum_of(&frame[14], 20)));
   put16(frame, 36, port);
@@ -82,9 +87,9 @@ struct HostSocket {
   uint16_t port = 0;
 };
 
-std::string error_of(const std::vector<PortForward>& forwards, uint16_t mtu) {
+std::string error_of(const std::vector<PortForward>& forwards, uint16_t mtu = 1500) {
   try {
-    const UserNet net(forwards, mtu);
+    const UserNet net(forwards, {.mtu = mtu});
   } catch (const base::ConfigError& error) {
     return error.what();
   }
@@ -95,15 +100,45 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
+struct Received {
+  std::string text;
+  uint16_t from = 0;
+};
+
+Received receive_from(const HostSocket& socket, int flags = 0) {
+  Received got{std::string(100, '\0'), 0};
+  sockaddr_in address{};
+  socklen_t size = sizeof address;
+  const ssize_t length = recvfrom(socket.fd.get(), got.text.data(), got.text.size(), flags,
+                                  reinterpret_cast<sockaddr*>(&address), &size);
+  got.text.resize(length > 0 ? static_cast<size_t>(length) : 0);
+  got.from = ntohs(address.sin_port);
+  return got;
+}
+
+base::UniqueFd start_connecting(uint16_t port) {
+  base::UniqueFd client(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(port);
+  static_cast<void>(
+      connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address));
+  return client;
+}
+
 struct Fixture {
-  explicit Fixture(bool forward = false) {
+  Fixture() : Fixture(0, {.host_loopback = true}) {}
+
+  // With a port of the host's that leads to port 80 of the guest, of this kind unless it is 0.
+  Fixture(int kind, const UserNetTraits& traits) {
     std::vector<PortForward> forwards;
-    if (forward) {
-      forwarded = HostSocket(SOCK_DGRAM).port;
-      forwards.push_back({true, "127.0.0.1", forwarded, 80});
+    if (kind != 0) {
+      forwarded = HostSocket(kind).port;
+      forwards.push_back({kind == SOCK_DGRAM, "127.0.0.1", forwarded, 80});
     }
     try {
-      net = std::make_unique<UserNet>(forwards);
+      net = std::make_unique<UserNet>(forwards, traits);
     } catch (const base::ConfigError& error) {
       MESSAGE("not tested here: " << error.what());
       return;
@@ -131,6 +166,25 @@ struct Fixture {
       return copy;
     }
     return {};
+  }
+
+  // From a port of the guest's to a socket of the host's, with a checksum for the device to finish.
+  void send_datagram(const HostSocket& to, const std::string& text, uint16_t from) {
+    NetHeader header{};
+    header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    header.csum_start = 34;
+    header.csum_offset = 6;
+    send(datagram(to.port, text, from), header);
+  }
+
+  // All that was sent before has been served when this returns.
+  void settle() {
+    send(arp_request());
+    Bytes answer;
+    do {
+      answer = receive();
+      REQUIRE(!answer.empty());
+    } while (answer[12] != 0x08 || answer[13] != 0x06);
   }
 
   std::atomic<int> calls = 0;
@@ -168,7 +222,7 @@ TEST_CASE_FIXTURE(Fixture, "a checksum left to us is completed, so the datagram 
 }
 
 TEST_CASE("a forwarded port leads to the guest") {
-  Fixture fixture(true);
+  Fixture fixture(SOCK_DGRAM, {});
   if (!fixture.net) return;
   fixture.send(arp_request());
   REQUIRE(fixture.receive().size() >= 42);
@@ -235,11 +289,81 @@ TEST_CASE_FIXTURE(Fixture, "a forwarded port that is taken, or no address, says 
   const HostSocket taken(SOCK_STREAM);
   REQUIRE(listen(taken.fd.get(), 1) == 0);
   const uint16_t port = taken.port;
-  const std::string error = error_of({{false, "127.0.0.1", port, 80}}, UserNet::kDefaultMtu);
+  const std::string error = error_of({{false, "127.0.0.1", port, 80}});
   CHECK(contains(error, std::to_string(port)));
   CHECK(contains(error, "choose another host port"));
-  CHECK(contains(error_of({{false, "localhost", 1, 80}}, UserNet::kDefaultMtu), "no IPv4 address"));
+  CHECK(contains(error_of({{false, "localhost", 1, 80}}), "no IPv4 address"));
   CHECK(contains(error_of({}, 100), "use 576 to 65521"));
+}
+
+TEST_CASE("a flood of flows leaves the VMM its descriptors, and its neighbours their flows") {
+  const DescriptorLimit limit(256);
+  Fixture fixture;
+  if (!fixture.net) return;
+  const HostSocket neighbour(SOCK_DGRAM), flooded(SOCK_DGRAM);
+  fixture.send_datagram(neighbour, "before", 1000);
+  const Received before = receive_from(neighbour);
+  CHECK(before.text == "before");
+  for (unsigned port = 2000; port < 6000; ++port) {
+    fixture.send_datagram(flooded, "x", static_cast<uint16_t>(port));
+  }
+  fixture.settle();
+  std::vector<base::UniqueFd> own;
+  for (int i = 0; i < 60; ++i) own.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+  CHECK(own.back());
+  fixture.send_datagram(neighbour, "after", 1000);
+  const Received after = receive_from(neighbour);
+  CHECK(after.text == "after");
+  CHECK(after.from == before.from);
+}
+
+TEST_CASE("flows have no more sockets than they may, and idle ones make room for others") {
+  Fixture fixture(0, {.host_loopback = true, .limits = {.outgoing = 20, .idle = 0ms}});
+  if (!fixture.net) return;
+  const HostSocket host(SOCK_DGRAM);
+  const timeval soon{0, 10'000};
+  setsockopt(host.fd.get(), SOL_SOCKET, SO_RCVTIMEO, &soon, sizeof soon);
+  const size_t before = open_descriptors();
+  for (uint16_t port = 2000; port < 2100; ++port) fixture.send_datagram(host, "x", port);
+  fixture.settle();
+  CHECK(open_descriptors() <= before + 20);
+  Received got;
+  for (int tries = 0; got.text != "another" && tries < 1000; ++tries) {
+    fixture.send_datagram(host, "another", 3000);
+    while (!(got = receive_from(host)).text.empty() && got.text != "another") {
+    }
+  }
+  CHECK(got.text == "another");
+}
+
+TEST_CASE("callers of a forwarded port wait when there are too many, and the guest does not") {
+  Fixture fixture(SOCK_STREAM, {.host_loopback = true, .limits = {.outgoing = 2, .incoming = 3}});
+  if (!fixture.net) return;
+  fixture.settle();
+  const HostSocket host(SOCK_DGRAM);
+  std::vector<base::UniqueFd> callers;
+  for (int i = 0; i < 8; ++i) callers.push_back(start_connecting(fixture.forwarded));
+  const size_t before = open_descriptors();
+  std::set<std::pair<uint8_t, uint8_t>> ports;
+  while (ports.size() < 3) {
+    const Bytes segment = fixture.receive();
+    REQUIRE(segment.size() > 47);
+    if (segment[23] == IPPROTO_TCP) ports.emplace(segment[34], segment[35]);
+  }
+  for (int i = 0; i < 10; ++i) fixture.settle();
+  CHECK(open_descriptors() <= before + 3);
+  fixture.send_datagram(host, "out", 1000);
+  CHECK(receive_from(host).text == "out");
+}
+
+TEST_CASE("a forwarded UDP port's answers need no socket more") {
+  Fixture fixture(SOCK_DGRAM, {.host_loopback = true, .limits = {.outgoing = 0}});
+  if (!fixture.net) return;
+  fixture.settle();
+  const HostSocket host(SOCK_DGRAM);
+  fixture.send_datagram(host, "new", 81);
+  fixture.send_datagram(host, "an answer", 80);
+  CHECK(receive_from(host).text == "an answer");
 }
 
 }  // namespace vmm::test

@@ -8,10 +8,10 @@
 #include <cassert>
 #include <cerrno>
 #include <cstring>
-#include <ctime>
 #include <utility>
 
 #include "backend/net_checksum.hpp"
+#include "backend/slirp_clock.hpp"
 #include "base/error.hpp"
 #include "base/signals.hpp"
 
@@ -34,13 +34,7 @@ in_addr address(const char* text) {
   return parsed;
 }
 
-int64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
-}
-
-slirp::Config make_config(uint16_t mtu) {
+slirp::Config make_config(const UserNetTraits& traits) {
   slirp::Config config{};
   config.version = slirp::kConfigVersion;
   config.in_enabled = true;
@@ -50,8 +44,9 @@ slirp::Config make_config(uint16_t mtu) {
   config.vdhcp_start = address(UserNet::kGuest);
   config.vnameserver = address(UserNet::kNameServer);
   config.vhostname = "guest";
-  config.if_mtu = mtu;
-  config.if_mru = mtu;
+  config.if_mtu = traits.mtu;
+  config.if_mru = traits.mtu;
+  config.disable_host_loopback = !traits.host_loopback;
   return config;
 }
 
@@ -106,7 +101,7 @@ slirp::Callbacks UserNet::callbacks() {
     return static_cast<ssize_t>(length);
   };
   all.guest_error = [](const char*, void*) {};  // a guest may err as often as it likes
-  all.clock_get_ns = [](void*) { return now_ns(); };
+  all.clock_get_ns = [](void*) { return slirp::Clock::now_ns(); };
   all.timer_new = [](slirp::TimerCallback callback, void* argument, void* opaque) -> void* {
     auto& timers = static_cast<UserNet*>(opaque)->timers_;
     timers.push_back(std::make_unique<Timer>(Timer{callback, argument, INT64_MAX}));
@@ -119,22 +114,28 @@ slirp::Callbacks UserNet::callbacks() {
   all.timer_mod = [](void* timer, int64_t expires_ms, void*) {
     static_cast<Timer*>(timer)->expires_ms = expires_ms;
   };
-  all.register_poll_fd = [](int, void*) {};  // poll() has no memory
-  all.unregister_poll_fd = [](int, void*) {};
+  all.register_poll_fd = [](int fd, void* opaque) {
+    static_cast<UserNet*>(opaque)->flows_.opened(fd);
+  };
+  all.unregister_poll_fd = [](int fd, void* opaque) {
+    static_cast<UserNet*>(opaque)->flows_.closed(fd);
+  };
   all.notify = [](void* opaque) { static_cast<UserNet*>(opaque)->wake(); };
   return all;
 }
 
-UserNet::UserNet(const std::vector<PortForward>& forwards, uint16_t mtu)
-    : mtu_(mtu),
+UserNet::UserNet(const std::vector<PortForward>& forwards, const UserNetTraits& traits)
+    : traits_(traits),
       library_(slirp::library()),
       callbacks_(callbacks()),
-      wakeup_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+      wakeup_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      flows_(traits.limits) {
+  const uint16_t mtu = traits.mtu;
   if (mtu < kMinMtu || mtu > kMaxMtu) {
     throw base::ConfigError("mtu is " + std::to_string(mtu) + ": use " + std::to_string(kMinMtu) +
                             " to " + std::to_string(kMaxMtu));
   }
-  const slirp::Config config = make_config(mtu);
+  const slirp::Config config = make_config(traits);
   stack_ = library_.create(&config, &callbacks_, this);
   if (stack_ == nullptr) throw base::ConfigError("libslirp does not take our configuration");
   try {
@@ -160,6 +161,9 @@ void UserNet::forward(const PortForward& wanted) {
   }
   if (library_.add_hostfwd(stack_, wanted.udp ? 1 : 0, host, wanted.host_port, address(kGuest),
                            wanted.guest_port) == 0) {
+    if (wanted.udp) {
+      flows_.expect({IPPROTO_UDP, ntohl(address(kGuest).s_addr), 0, wanted.guest_port, 0});
+    }
     return;
   }
   const int error = errno;
@@ -171,7 +175,7 @@ NetTraits UserNet::traits() const {
   NetTraits traits;
   traits.send = {.checksum = true, .tso4 = true, .tso6 = false, .ecn = true};
   traits.receive = {.checksum = true, .tso4 = false, .tso6 = false, .ecn = false};
-  traits.mtu = mtu_;
+  traits.mtu = traits_.mtu;
   return traits;
 }
 
@@ -273,8 +277,13 @@ void UserNet::feed() {
       if (from_guest_.frames.empty()) return;
       frame = from_guest_.pop();
     }
+    if (!flows_.admit(frame)) {
+      slirp::Clock::end_idle(traits_.limits.idle);
+      continue;
+    }
     library_.input(stack_, reinterpret_cast<const uint8_t*>(frame.data()),
                    static_cast<int>(frame.size()));
+    flows_.settle();
   }
 }
 
@@ -286,14 +295,15 @@ void UserNet::poll_once() {
     library_.pollfds_fill(
         stack_, &timeout_ms,
         [](int fd, int events, void* opaque) {
-          auto& polled = static_cast<UserNet*>(opaque)->polled_;
-          polled.push_back({fd, to_poll(events), 0});
-          return static_cast<int>(polled.size() - 1);
+          auto& net = *static_cast<UserNet*>(opaque);
+          // poll() passes over a negative one.
+          net.polled_.push_back({net.flows_.may_poll(fd) ? fd : -1, to_poll(events), 0});
+          return static_cast<int>(net.polled_.size() - 1);
         },
         this);
   }
   for (const auto& timer : timers_) {
-    const int64_t left_ms = std::max<int64_t>(timer->expires_ms - now_ns() / 1'000'000, 0);
+    const int64_t left_ms = std::max<int64_t>(timer->expires_ms - slirp::Clock::now_ms(), 0);
     timeout_ms = static_cast<uint32_t>(std::min<int64_t>(left_ms, timeout_ms));
   }
   bool idle;
@@ -317,7 +327,7 @@ void UserNet::poll_once() {
 }
 
 void UserNet::fire_timers() {
-  const int64_t now_ms = now_ns() / 1'000'000;
+  const int64_t now_ms = slirp::Clock::now_ms();
   for (size_t i = 0; i < timers_.size(); ++i) {
     Timer& timer = *timers_[i];
     if (timer.expires_ms > now_ms) continue;

@@ -8,6 +8,10 @@
 // Offloads are done in software: checksums are completed here, as the library verifies them. A
 // segment of up to 64 KiB is passed on whole, since the library takes frames of any size; what it
 // sends is right and is marked so. Frames to the guest keep to its MTU.
+//
+// The library opens as many sockets as the guest asks it to, so frames that would open one too many
+// do not reach it (user_flows.hpp): the guest sees them lost, as on a busy network, and idle flows
+// end sooner than otherwise.
 #pragma once
 
 #include <poll.h>
@@ -22,6 +26,7 @@
 
 #include "backend/net_backend.hpp"
 #include "backend/slirp_library.hpp"
+#include "backend/user_flows.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vmm::backend {
@@ -34,6 +39,12 @@ struct PortForward {
   uint16_t guest_port = 0;
 };
 
+struct UserNetTraits {
+  uint16_t mtu = 1500;
+  bool host_loopback = true;  // the guest reaches this machine's 127.0.0.1 as the router's address
+  FlowLimits limits = {};
+};
+
 class UserNet final : public NetBackend {
  public:
   // The addresses that users of libslirp know.
@@ -42,12 +53,11 @@ class UserNet final : public NetBackend {
   static constexpr const char* kHost = "10.0.2.2";
   static constexpr const char* kNameServer = "10.0.2.3";
   static constexpr const char* kGuest = "10.0.2.15";
-  static constexpr uint16_t kDefaultMtu = 1500;
   static constexpr uint16_t kMinMtu = 576;
   static constexpr uint16_t kMaxMtu = 65521;
 
   // Throws base::ConfigError for a missing library, a port that is taken or a bad address.
-  explicit UserNet(const std::vector<PortForward>& forwards, uint16_t mtu = kDefaultMtu);
+  explicit UserNet(const std::vector<PortForward>& forwards, const UserNetTraits& traits = {});
   ~UserNet() override;
 
   NetTraits traits() const override;
@@ -86,7 +96,7 @@ class UserNet final : public NetBackend {
   void take_packet(std::span<const std::byte> frame);
   void wake();
 
-  const uint16_t mtu_;
+  const UserNetTraits traits_;
   const slirp::Library& library_;
   const slirp::Callbacks callbacks_;
   base::UniqueFd wakeup_;
@@ -96,6 +106,7 @@ class UserNet final : public NetBackend {
   Ready ready_;
 
   // Of the thread alone, once it runs.
+  UserFlows flows_;
   std::vector<std::unique_ptr<Timer>> timers_;
   std::vector<pollfd> polled_;
 

@@ -63,8 +63,9 @@ std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
   for (const ForwardConfig& wanted : config.forwards) {
     forwards.push_back({wanted.udp, wanted.host_address, wanted.host_port, wanted.guest_port});
   }
-  return std::make_unique<backend::UserNet>(
-      forwards, config.mtu == 0 ? backend::UserNet::kDefaultMtu : config.mtu);
+  backend::UserNetTraits traits;
+  if (config.mtu != 0) traits.mtu = config.mtu;
+  return std::make_unique<backend::UserNet>(forwards, traits);
 }
 
 std::unique_ptr<backend::Tap> open_tap(base::EventLoop& loop, const NetConfig& config) {
