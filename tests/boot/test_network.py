@@ -124,7 +124,7 @@ def test_taps_that_were_set_up_are_taken_down_whatever_fails(boot: Boot, tmp_pat
 
 def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
     script = f"{PATIENCE} exercise stream tcp:10.0.2.2:5301 7 {BYTES}"
-    chosen = options(script, nets=("user",))
+    chosen = options(script, nets=("user,loopback",))
     run = beside(project, chosen, ("stream-serve", "tcp:127.0.0.1:5301"))
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
 

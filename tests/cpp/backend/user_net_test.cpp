@@ -366,4 +366,17 @@ TEST_CASE("a forwarded UDP port's answers need no socket more") {
   CHECK(receive_from(host).text == "an answer");
 }
 
+TEST_CASE("the host's loopback is its own unless it was asked for") {
+  Fixture fixture(0, {});
+  if (!fixture.net) return;
+  fixture.settle();
+  const HostSocket host(SOCK_DGRAM);
+  fixture.send_datagram(host, "hello", 1000);
+  const Bytes refusal = fixture.receive();
+  REQUIRE(refusal.size() > 34);
+  CHECK(refusal[23] == IPPROTO_ICMP);
+  CHECK(refusal[34] == 3);  // unreachable
+  CHECK(receive_from(host, MSG_DONTWAIT).text.empty());
+}
+
 }  // namespace vmm::test

@@ -31,6 +31,13 @@ def test_a_user_network_forwards_ports() -> None:
     assert (net.spec.mtu, net.spec.mac) == (1500, "02:0:0:0:0:1")
 
 
+def test_a_user_network_keeps_the_host_s_loopback_to_the_host_unless_asked() -> None:
+    assert not parse_net("user").spec.host_loopback
+    net = parse_net("user,mtu=1500,loopback")
+    assert (net.spec.host_loopback, net.spec.mtu) == (True, 1500)
+    assert NetSpec.from_json(net.spec.to_json()) == net.spec
+
+
 def test_a_tap_has_addresses_on_both_sides() -> None:
     net = parse_net("tap=tap0,host=192.168.7.1/24,guest=192.168.7.2/24,queues=4")
     assert net.spec == NetSpec(NetKind.TAP, tap="tap0", queues=4, host_address="192.168.7.1/24")
@@ -58,6 +65,7 @@ def test_the_guest_is_told_on_the_command_line() -> None:
         ("tap=", "'tap='"),
         ("user,tap=x", "tap=x"),
         ("user,hostfwd", "'hostfwd'"),
+        ("tap=t,loopback", "'loopback'"),
         ("user,hostfwd=tcp:80", "tcp:HOST:GUEST"),
         ("user,hostfwd=sctp:80:80", "tcp:HOST:GUEST"),
         ("user,hostfwd=tcp:0:80", "use 1 to 65535"),

@@ -50,6 +50,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("mac", &NetConfig::mac)
       .def_readwrite("mtu", &NetConfig::mtu)
       .def_readwrite("forwards", &NetConfig::forwards)
+      .def_readwrite("host_loopback", &NetConfig::host_loopback)
       .def_readwrite("tap", &NetConfig::tap)
       .def_readwrite("tap_fd", &NetConfig::tap_fd)
       .def_readwrite("queue_pairs", &NetConfig::queue_pairs)

@@ -59,6 +59,8 @@ class NetConfig:
     mtu: int
     """Of user; 0 for the usual."""
     forwards: list[ForwardConfig]
+    host_loopback: bool
+    """Of user: 10.0.2.2 leads to this machine's 127.0.0.1."""
     tap: str
     tap_fd: int
     """A tap that this process has open, instead of a name; -1 for none."""

@@ -41,7 +41,7 @@ struct PortForward {
 
 struct UserNetTraits {
   uint16_t mtu = 1500;
-  bool host_loopback = true;  // the guest reaches this machine's 127.0.0.1 as the router's address
+  bool host_loopback = false;  // the guest reaches this machine's 127.0.0.1 as the router's address
   FlowLimits limits = {};
 };
 

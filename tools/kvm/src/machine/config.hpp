@@ -46,6 +46,7 @@ struct NetConfig {
   std::string mac;           // empty: one that follows from the device's number
   uint16_t mtu = 0;          // of user; 0: the usual
   std::vector<ForwardConfig> forwards;  // of user
+  bool host_loopback = false;  // of user: 10.0.2.2 leads to the host's 127.0.0.1
   std::string tap;           // name of the interface
   int tap_fd = -1;           // or a tap that the caller has opened, which stays the caller's
   uint16_t queue_pairs = 1;  // of tap, by name

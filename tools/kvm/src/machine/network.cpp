@@ -65,6 +65,7 @@ std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
   }
   backend::UserNetTraits traits;
   if (config.mtu != 0) traits.mtu = config.mtu;
+  traits.host_loopback = config.host_loopback;
   return std::make_unique<backend::UserNet>(forwards, traits);
 }
 

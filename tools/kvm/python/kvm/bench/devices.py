@@ -134,7 +134,7 @@ def measure(project: Project, progress: Progress, *, runs: int) -> DevicesBench:
     """Run the comparison in a lab host."""
     built = halves.build(project, progress)
     exercise = build_exercise(project)
-    nets = parse_nets(("user",))
+    nets = parse_nets(("user,loopback",))
     job = {
         "kernel": str(built.kernel.vmlinux),
         "initrd": str(build_initramfs(project, files=(ExtraFile(exercise, "/bin/exercise"),))),

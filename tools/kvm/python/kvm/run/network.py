@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ``--net`` and ``--vsock`` say, and the words that tell the guest's init its addresses.
 
-    --net user[,hostfwd=tcp:HOST:GUEST][,mtu=N][,mac=ADDRESS]
+    --net user[,hostfwd=tcp:HOST:GUEST][,loopback][,mtu=N][,mac=ADDRESS]
     --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
         [,script=FILE][,downscript=FILE][,vhost]
     --vsock PATH[,cid=N]
     --vsock vhost[,cid=N]
 
 HOST is a port or ADDRESS:PORT of the machine that the VMM runs on: a lab host has a network of its
-own. An interface without an address stays down, for the guest's command to set up.
+own. ``loopback`` lets the guest reach that machine's 127.0.0.1 as 10.0.2.2: what listens there
+often asks nobody for a password. An interface without an address stays down, for the guest's
+command to set up.
 """
 
 from __future__ import annotations
@@ -50,7 +52,8 @@ def parse_net(text: str) -> Net:
     """Raises ``UserError`` naming the part at fault."""
     first, *rest = words.split(text)
     if first == "user":
-        return _parse_user(text, _pairs(text, rest, _USER_KEYS))
+        words = [word for word in rest if word != "loopback"]
+        return _parse_user(text, _pairs(text, words, _USER_KEYS), loopback="loopback" in rest)
     if first.startswith("tap="):
         pairs = [word for word in (first, *rest) if word != "vhost"]
         return _parse_tap(text, _pairs(text, pairs, _TAP_KEYS), vhost="vhost" in rest)
@@ -77,7 +80,7 @@ def guest_words(nets: Sequence[Net]) -> str:
     return f"toolskvm.net={','.join(told)}" if any(told) else ""
 
 
-def _parse_user(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
+def _parse_user(text: str, pairs: Sequence[tuple[str, str]], *, loopback: bool) -> Net:
     forwards, mtu, mac = [], 0, ""
     for key, value in pairs:
         if key == "hostfwd":
@@ -86,7 +89,7 @@ def _parse_user(text: str, pairs: Sequence[tuple[str, str]]) -> Net:
             mtu = _number(text, key, value, 576, 65521)
         else:
             mac = value
-    spec = NetSpec(NetKind.USER, mac, tuple(forwards), mtu)
+    spec = NetSpec(NetKind.USER, mac, tuple(forwards), mtu, loopback)
     return Net(spec, _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER)
 
 

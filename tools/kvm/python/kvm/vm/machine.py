@@ -271,6 +271,7 @@ def _net(spec: NetSpec) -> _core.NetConfig:
     config.mtu = spec.mtu
     config.forwards = [
         _core.ForwardConfig(one.udp, one.host_address, one.host_port, one.guest_port)
+    config.host_loopback = spec.host_loopback
         for one in spec.forwards
     ]
     config.tap = spec.tap

@@ -31,10 +31,11 @@ class Forward:
 
 @dataclass(frozen=True, slots=True)
 class NetSpec:
-    """One interface. ``forwards`` and ``mtu`` (0: the usual) are for user networks; ``tap`` is the
-    interface's name, ``host_address`` what to give it ("192.168.7.1/24"; empty: nothing).
-    ``script`` and ``downscript`` are programs that get its name, before the guest starts and after
-    it has stopped. ``vhost``: the host's kernel moves the tap's frames.
+    """One interface. ``forwards``, ``mtu`` (0: the usual) and ``host_loopback`` (10.0.2.2 leads to
+    the host's 127.0.0.1) are for user networks; ``tap`` is the interface's name, ``host_address``
+    what to give it ("192.168.7.1/24"; empty: nothing). ``script`` and ``downscript`` are programs
+    that get its name, before the guest starts and after it has stopped. ``vhost``: the host's
+    kernel moves the tap's frames.
 
     ``mac``: empty for one that is the same each time. The guest's own address is no part of the
     machine: it travels on the kernel's command line.
@@ -44,6 +45,7 @@ class NetSpec:
     mac: str = ""
     forwards: tuple[Forward, ...] = ()
     mtu: int = 0
+    host_loopback: bool = False
     tap: str = ""
     queues: int = 1
     host_address: str = ""
@@ -59,6 +61,7 @@ class NetSpec:
                 [one.udp, one.host_address, one.host_port, one.guest_port] for one in self.forwards
             ],
             "mtu": self.mtu,
+            "host_loopback": self.host_loopback,
             "tap": self.tap,
             "queues": self.queues,
             "host_address": self.host_address,
@@ -78,6 +81,7 @@ class NetSpec:
                 for udp, address, host, guest in record.get("forwards", ())
             ),
             mtu=int(record.get("mtu", 0)),
+            host_loopback=bool(record.get("host_loopback", False)),
             tap=str(record.get("tap", "")),
             queues=int(record.get("queues", 1)),
             host_address=str(record.get("host_address", "")),

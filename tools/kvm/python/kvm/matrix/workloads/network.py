@@ -37,7 +37,7 @@ def net_tcp(bench: Bench) -> None:
     done = exercise.run(
         bench,
         script,
-        nets=(f"user,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}",),
+        nets=(f"user,loopback,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}",),
         beside=(server, client),
         quiet_s=_QUIET_S,
     )
