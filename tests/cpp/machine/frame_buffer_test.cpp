@@ -2,10 +2,13 @@
 #include "machine/frame_buffer.hpp"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <array>
 
 #include "arch/x86_64/layout.hpp"
+#include "kvm/kvm.hpp"
+#include "mapping_flags.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -20,6 +23,18 @@ bool same(const std::vector<display::Rows>& rows,
 }
 
 }  // namespace
+
+TEST_CASE("what a display shows is no part of a core dump") {
+  if (access(kvm::Kvm::kPath, R_OK | W_OK) != 0) {
+    MESSAGE("no /dev/kvm: nothing tested");
+    return;
+  }
+  const kvm::Kvm kvm;
+  kvm::Vm vm(kvm);
+  FrameBuffer screen(vm, {64, 64});
+  const std::string flags = test::mapping_flags(screen.pixels().data());
+  CHECK(flags.find(" dd") != std::string::npos);
+}
 
 TEST_CASE("pages that were written are rows of the screen") {
   const display::Geometry even{1024, 4};  // a page is a row

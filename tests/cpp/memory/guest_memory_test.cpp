@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/error.hpp"
+#include "mapping_flags.hpp"
 
 namespace vmm::memory {
 namespace {
@@ -33,6 +34,17 @@ TEST_CASE("the rest goes above 4 GiB, with a hole that nothing can touch") {
   CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kLowEnd}, 1));
   CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kLowEnd - 1}, 2));
   CHECK_FALSE(memory.slice(GuestAddress{GuestMemory::kHighStart - 1}, 2));
+}
+
+TEST_CASE("what the guest holds is no part of a core dump") {
+  GuestMemory memory(4 * kMiB);
+  CHECK(memory.drop_mapping(GuestAddress{kMiB}));
+  for (const uint64_t address : {uint64_t{0}, kMiB, 4 * kMiB - 1}) {
+    const auto byte = memory.slice(GuestAddress{address}, 1);
+    REQUIRE(byte);
+    const std::string flags = test::mapping_flags(byte->data());
+    CHECK(flags.find(" dd") != std::string::npos);
+  }
 }
 
 TEST_CASE("slice checks the end of the range, not only its start") {

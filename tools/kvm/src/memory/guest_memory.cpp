@@ -55,6 +55,8 @@ GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
   assert(size_bytes != 0 && size_bytes % kPageSize == 0);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);
+  // What the guest holds is not for a core dump of the VMM, which would also be as large as it.
+  madvise(base_, size_, MADV_DONTDUMP);
   const uint64_t low = std::min(size_, kLowEnd);
   regions_.push_back({GuestAddress{0}, low, base_});
   if (size_ > low) regions_.push_back({GuestAddress{kHighStart}, size_ - low, base_ + low});
