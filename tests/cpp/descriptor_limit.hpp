@@ -11,6 +11,12 @@ namespace vmm::test {
 
 class DescriptorLimit {
  public:
+  // Whether this process may have so many.
+  static bool possible(rlim_t most) {
+    rlimit limit{};
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= most;
+  }
+
   explicit DescriptorLimit(rlim_t most) {
     REQUIRE(getrlimit(RLIMIT_NOFILE, &old_) == 0);
     const rlimit lower{most, old_.rlim_max};

@@ -6,8 +6,10 @@
 #include <sys/epoll.h>
 
 #include <array>
+#include <cassert>
 #include <utility>
 
+#include "base/descriptor_reserve.hpp"
 #include "base/error.hpp"
 #include "virtio/device/iovec_cursor.hpp"
 
@@ -125,12 +127,13 @@ void Vsock::hear_host(Id id, uint32_t events) {
   if (found == connections_.end()) return;
   VsockConnection& connection = found->second;
   connection.on_events(events);
-  const bool asked = connection.state() == VsockConnection::State::kRequested;
+  if (connection.state() == VsockConnection::State::kGreeting) greet(id);
+  if (!connections_.contains(id)) return;  // it did not say what it should
+  // The end may come in one event with the greeting, or with a part of it, and is told only once.
+  const bool early = connection.state() != VsockConnection::State::kOpen;
   const bool gone = (events & (EPOLLHUP | EPOLLERR)) != 0;
-  if (connection.state() == VsockConnection::State::kGreeting) {
-    greet(id);
-  } else if (connection.finished() || (asked && gone)) {
-    refuse(connection.ports());
+  if (connection.finished() || (early && gone)) {
+    if (connection.guest_knows()) refuse(connection.ports());
     drop(id);
   } else {
     line_up(id);
@@ -177,9 +180,10 @@ uint32_t Vsock::free_host_port(uint32_t guest_port) {
 
 // Connections
 
-// None when there are too many.
+// None when there are too many, or the VMM needs the descriptor for itself.
 std::optional<Vsock::Id> Vsock::add(base::UniqueFd socket, VsockConnection::State state) {
   if (connections_.size() >= kMaxConnections) return std::nullopt;
+  if (base::is_reserved_descriptor(socket.get())) return std::nullopt;
   const Id id = next_id_++;
   if (watch(epoll_, socket.get(), kSocketEvents, id) < 0) return std::nullopt;
   connections_.try_emplace(id, std::move(socket), state);
@@ -191,10 +195,17 @@ void Vsock::drop(Id id) {
   if (found == connections_.end()) return;
   const auto named = by_ports_.find(found->second.ports());
   if (named != by_ports_.end() && named->second == id) by_ports_.erase(named);
+  // A driver without buffers lets nobody speak, and host programs may come and go meanwhile.
+  if (found->second.queued) std::erase(speakers_, id);
   connections_.erase(found);  // its socket leaves the epoll set by being closed
 }
 
-void Vsock::refuse(const VsockPorts& ports) { refusals_.push_back(ports); }
+// While any wait, the guest's packets are few more, and no connection is made known to it: what it
+// knows already may end once each.
+void Vsock::refuse(const VsockPorts& ports) {
+  assert(refusals_.size() < kMaxRefusals + kMaxConnections);
+  refusals_.push_back(ports);
+}
 
 void Vsock::line_up(Id id) {
   VsockConnection& connection = connections_.at(id);

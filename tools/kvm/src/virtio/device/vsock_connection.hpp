@@ -62,6 +62,8 @@ class VsockConnection {
   // Gives it its ports and asks the guest for the connection, or tells it that it is there.
   void request(const VsockPorts& ports);
   void respond(const VsockPorts& ports);
+  // Whether the guest has heard of it: one that asks for it may have gone before that.
+  bool guest_knows() const { return state_ != State::kGreeting && !say_request_; }
   // The guest has said yes; the host's program learns it.
   void open();
 
