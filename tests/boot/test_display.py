@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -33,12 +34,23 @@ def see(viewer: Viewer, row: int, wanted: bytes) -> None:
         viewer.look(incremental=True)
 
 
-@pytest.mark.parametrize("transport", ["mmio", "pci"])
-def test_a_viewer_sees_and_is_heard(boot: Boot, project: Project, transport: str) -> None:
+@pytest.mark.parametrize(
+    ("transport", "password"), [("mmio", ""), ("pci", "s3cret")], ids=["mmio-unix", "pci-tcp"]
+)
+def test_a_viewer_sees_and_is_heard(
+    boot: Boot, project: Project, tmp_path: Path, transport: str, password: str
+) -> None:
     width, height = 320, 200
+    secret = tmp_path / "secret"
+    secret.write_text(password)
+    secret.chmod(0o600)
 
     def act(facts: dict[str, str]) -> None:
-        with Viewer(facts["vnc"]) as viewer, Viewer(facts["vnc"]) as other:
+        place = facts["vnc"]
+        if password:
+            with pytest.raises(PermissionError):
+                Viewer(place, "guess")
+        with Viewer(place, password) as viewer, Viewer(place, password) as other:
             assert (viewer.width, viewer.height) == (width, height)
             see(viewer, height - 1, pattern_row(height - 1, width))
             assert all(viewer.row(y) == pattern_row(y, width) for y in range(height))
@@ -57,7 +69,7 @@ def test_a_viewer_sees_and_is_heard(boot: Boot, project: Project, transport: str
         lambda: boot(
             *("sh", "-c", f"exercise screen {width} {height} && sleep 3"),
             name=NAME,
-            vnc="auto",
+            vnc=f"127.0.0.1:auto,password={secret}" if password else "auto",
             display=f"{width}x{height}",
             transport=transport,
             initrd=build_initramfs(project, files=(ExtraFile(exercise, "/bin/exercise"),)),
@@ -65,6 +77,9 @@ def test_a_viewer_sees_and_is_heard(boot: Boot, project: Project, transport: str
     )
     assert run.verdict == ("PASS", "ok"), run
     assert b"not ok" not in run.stdout
+    assert run.record.run_dir is not None
+    kept = [path.read_text(errors="replace") for path in run.record.run_dir.iterdir()]
+    assert not password or not any(f'"{password}"' in text for text in kept)
 
 
 def test_a_display_that_nobody_looks_at_costs_nothing(boot: Boot) -> None:

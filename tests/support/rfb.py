@@ -3,26 +3,30 @@
 
 from __future__ import annotations
 
+import ctypes
 import socket
 import struct
 from types import TracebackType
 
 _TIMEOUT_S = 30.0
+_BY_NOTHING, _BY_PASSWORD = b"\x01", b"\x02"
 _RAW = struct.pack(">BxHi", 2, 1, 0)
 
 
 class Viewer:
     """Connected between entry and exit; ``pixels`` holds what it has seen, row by row."""
 
-    def __init__(self, place: str) -> None:
-        host, _, port = place.rpartition(":")
-        self._socket = socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_S)
+    def __init__(self, place: str, password: str = "") -> None:
+        self._socket = _connect(place)
         self.version = self._read(12)
         self._socket.sendall(self.version)
         (kinds,) = self._read(1)
-        assert 1 in self._read(kinds), "the server wants a password"
-        self._socket.sendall(b"\x01")
-        assert self._read(4) == bytes(4)
+        assert self._read(kinds) == (_BY_PASSWORD if password else _BY_NOTHING)
+        self._socket.sendall(_BY_PASSWORD if password else _BY_NOTHING)
+        if password:
+            self._socket.sendall(_encrypted(self._read(16), password))
+        if self._read(4) != bytes(4):
+            raise PermissionError("the server does not take the password")
         self._socket.sendall(b"\x01")
         self.width, self.height, self.pixel_format, length = struct.unpack(
             ">HH16sI", self._read(24)
@@ -70,6 +74,23 @@ class Viewer:
             assert part, "the server has gone"
             data += part
         return bytes(data)
+
+
+def _connect(place: str) -> socket.socket:
+    if not place.startswith("/"):
+        host, _, port = place.rpartition(":")
+        return socket.create_connection((host.strip("[]"), int(port)), _TIMEOUT_S)
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.settimeout(_TIMEOUT_S)
+    connection.connect(place)
+    return connection
+
+
+def _encrypted(challenge: bytes, password: str) -> bytes:
+    """The answer (7.2.2): DES, which Python's library lacks and the server's has."""
+    data = ctypes.create_string_buffer(challenge, len(challenge))
+    ctypes.CDLL("libvncserver.so.1").rfbEncryptBytes(data, password.encode())
+    return data.raw
 
 
 def pattern_row(y: int, width: int) -> bytes:

@@ -5,7 +5,10 @@
 
 #include <dlfcn.h>
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <rfb/rfb.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,7 +17,11 @@
 #include <condition_variable>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <tuple>
+#include <vector>
+
+#include "base/error.hpp"
 
 namespace vmm::display {
 namespace {
@@ -107,14 +114,42 @@ class Viewer {
     REQUIRE(write(socket_.get(), data.data(), data.size()) == static_cast<ssize_t>(data.size()));
   }
   void close() { socket_.reset(); }
+  // The server has closed it, perhaps after some words.
+  bool let_go() {
+    pollfd readable{socket_.get(), POLLIN, 0};
+    std::array<char, 64> words;
+    while (poll(&readable, 1, 10'000) == 1) {
+      if (::read(socket_.get(), words.data(), words.size()) <= 0) return true;
+    }
+    return false;
+  }
 
-  void greet() {
+  // The ways of authentication that the server offers (RFC 6143, 7.1.2).
+  std::string offered() {
     CHECK(read(12) == "RFB 003.008\n");
     send("RFB 003.008\n");
     const std::string types = read(1);
-    CHECK(read(static_cast<size_t>(types[0])).find('\1') != std::string::npos);
+    return read(static_cast<size_t>(types[0]));
+  }
+  // True if the server takes the password (7.2.2), which the library's own DES encrypts.
+  bool authenticate(std::string password) {
+    CHECK(offered() == "\2");
+    send("\2");
+    std::string challenge = read(16);
+    void* library = dlopen("libvncserver.so.1", RTLD_NOW | RTLD_LOCAL);
+    auto* encrypt = reinterpret_cast<decltype(&rfbEncryptBytes)>(dlsym(library, "rfbEncryptBytes"));
+    REQUIRE((encrypt != nullptr));
+    encrypt(reinterpret_cast<unsigned char*>(challenge.data()), password.data());
+    send(challenge);
+    return read(4) == std::string(4, '\0');
+  }
+  void greet() {
+    CHECK(offered().find('\1') != std::string::npos);
     send("\1");  // no security
     CHECK(read(4) == std::string(4, '\0'));
+    begin();
+  }
+  void begin() {
     send("\1");  // shared
     const std::string init = read(24);
     CHECK(number(init, 0, 2) == kSize.width);
@@ -158,9 +193,11 @@ class Viewer {
 };
 
 struct Fixture {
+  explicit Fixture(const std::string& password = "") : server(screen, heard, "a title", password) {}
+
   MemoryScreen screen;
   Heard heard;
-  VncServer server{screen, heard, "a title"};
+  VncServer server;
 };
 
 }  // namespace
@@ -222,6 +259,66 @@ TEST_CASE("what is no viewer is let go of") {
   Viewer viewer(f.server);
   viewer.greet();
   CHECK(viewer.look(false) == f.screen.memory);
+}
+
+TEST_CASE("who has the password sees and is heard, and nobody else") {
+  if (!have_library()) return;
+  Fixture f("s3cret");
+  Viewer stranger(f.server);
+  CHECK_FALSE(stranger.authenticate("guess"));
+  CHECK(stranger.let_go());
+  Viewer cheat(f.server);
+  CHECK(cheat.offered() == "\2");
+  cheat.send("\1\1");  // what was not offered, and on as if it had been
+  CHECK(cheat.let_go());
+  Viewer viewer(f.server);
+  CHECK(viewer.authenticate("s3cret"));
+  viewer.begin();
+  CHECK(viewer.look(false) == f.screen.memory);
+  viewer.send(std::string("\4\1\0\0\0\0\0a", 8));
+  CHECK(f.heard.wait([&] { return f.heard.keys.size() == 1; }));
+}
+
+TEST_CASE("a password that VNC would cut short is refused") {
+  if (!have_library()) return;
+  MemoryScreen screen;
+  Heard heard;
+  CHECK_THROWS_AS(VncServer(screen, heard, "", "nine char"), base::ConfigError);
+}
+
+TEST_CASE("there is an end to how many viewers there may be, and a place again for another") {
+  if (!have_library()) return;
+  Fixture f;
+  std::vector<Viewer> viewers;
+  for (size_t i = 0; i < VncServer::kMaxViewers; ++i) viewers.emplace_back(f.server).greet();
+  Viewer surplus(f.server);
+  CHECK(surplus.let_go());
+  viewers.front().close();
+  while (f.server.viewers() == VncServer::kMaxViewers) std::this_thread::sleep_for(1ms);
+  Viewer another(f.server);
+  another.greet();
+  CHECK(another.look(false) == f.screen.memory);
+  CHECK(viewers.back().look(false) == f.screen.memory);
+}
+
+TEST_CASE("viewers have seats below the end of select's world, whoever took all else there") {
+  if (!have_library()) return;
+  Fixture f;
+  std::vector<base::UniqueFd> taken;
+  do {
+    taken.emplace_back(open("/dev/null", O_RDONLY | O_CLOEXEC));
+    if (!taken.back()) {
+      MESSAGE("this process may not open that many: nothing tested");
+      return;
+    }
+  } while (taken.back().get() < FD_SETSIZE);
+  for (int round = 0; round < 3; ++round) {
+    Viewer viewer(f.server);
+    viewer.greet();
+    CHECK(viewer.look(false) == f.screen.memory);
+    viewer.close();
+    REQUIRE(f.screen.wait_watched(false));
+  }
 }
 
 }  // namespace vmm::display

@@ -4,23 +4,39 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kvm import process
 from kvm.errors import UserError
+from kvm.run import vnc
 from kvm.run.options import BootOptions, parse_display
-from kvm.run.vnc import Address, VncPort, parse_address
+from kvm.run.vnc import Address, Entrance, VncPort, parse_entrance
+from kvm.vm.spec import MachineSpec
 
-ANY = Address("127.0.0.1", 0)
+LOOPBACK = Address("127.0.0.1", 0)
+ANY = Entrance(LOOPBACK)
+
+
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    return tmp_path / "tools-kvm"
 
 
 def connect(port: VncPort) -> socket.socket:
-    host, _, number = port.place.rpartition(":")
-    connection = socket.create_connection((host.strip("[]"), int(number)), 10)
+    if port.place.startswith("/"):
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.connect(port.place)
+    else:
+        host, _, number = port.place.rpartition(":")
+        connection = socket.create_connection((host.strip("[]"), int(number)), 10)
     connection.settimeout(10)
     return connection
 
@@ -79,7 +95,7 @@ def test_a_viewer_that_stopped_reading_is_let_go() -> None:
 
 def test_all_connections_end_with_the_machine() -> None:
     with VncPort(ANY) as port:
-        place = parse_address(port.place)
+        place = parse_entrance(port.place).address
         viewer = connect(port)
         poll_until(port, bool)
     assert viewer.recv(10) == b""
@@ -98,7 +114,7 @@ def test_a_port_in_use_is_named() -> None:
         number = taken.getsockname()[1]
         with (
             pytest.raises(UserError, match=f"--vnc 127.0.0.1:{number}: .*in use"),
-            VncPort(Address("127.0.0.1", number)),
+            VncPort(Entrance(Address("127.0.0.1", number))),
         ):
             pass
 
@@ -106,19 +122,123 @@ def test_a_port_in_use_is_named() -> None:
 @pytest.mark.parametrize(
     ("text", "address"),
     [
+        ("auto", None),
         ("5900", ("127.0.0.1", 5900)),
-        ("auto", ("127.0.0.1", 0)),
-        ("0.0.0.0:5901", ("0.0.0.0", 5901)),
+        ("127.0.0.1:auto", ("127.0.0.1", 0)),
+        ("0.0.0.0:5901,password=none", ("0.0.0.0", 5901)),
         ("[::1]:auto", ("::1", 0)),
     ],
 )
-def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
-    assert parse_address(text) == address
+def test_addresses_are_read(text: str, address: tuple[str, int] | None) -> None:
+    assert parse_entrance(text).address == address
 
 
-@pytest.mark.parametrize("text", [":5900", "65536", "host:", "x", "-1", "1:2:3"])
+def test_a_unix_socket_is_this_user_s_alone_and_goes_with_the_machine(runtime_folder: Path) -> None:
+    with VncPort(Entrance()) as port, connect(port) as viewer:
+        path = Path(port.place)
+        assert path.parent == runtime_folder / "displays"
+        assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+        assert port.password == ""
+        assert port.notes() == (f"the display is at {path} (VNC): vncviewer {path}",)
+        viewer.sendall(b"RFB")
+        assert len(poll_until(port, lambda found: len(found) == 2)) == 2
+    assert not path.exists()
+
+
+def test_sockets_that_a_killed_process_left_are_removed(runtime_folder: Path) -> None:
+    with process.spawn(("true",)) as ended:
+        ended.wait()
+    left = runtime_folder / "displays" / f"{ended.pid}-1"
+    with VncPort(Entrance()):
+        left.touch()
+    with VncPort(Entrance()), VncPort(Entrance()) as other:
+        assert not left.exists()
+        assert Path(other.place).exists()
+
+
+def test_by_tcp_there_is_a_password_unless_that_is_asked_for() -> None:
+    with VncPort(parse_entrance("127.0.0.1:auto")) as port:
+        assert len(port.password) == 8
+        assert port.notes() == (
+            f"the display is at {port.place} (VNC); its password is {port.password}",
+        )
+        with VncPort(parse_entrance("127.0.0.1:auto")) as other:
+            assert other.password != port.password
+    with VncPort(parse_entrance("0.0.0.0:auto,password=none")) as port:
+        assert port.password == ""
+        told, warning = port.notes()
+        assert "it asks for no password" in told
+        assert "other machines reach it" in warning
+
+
+def test_a_password_may_be_a_file_s(tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_text("s3cret\nmore\n")
+    path.chmod(0o600)
+    with VncPort(parse_entrance(f"127.0.0.1:auto,password={path}")) as port:
+        assert port.password == "s3cret"
+        assert port.notes()[0].endswith(f"its password is in {path}")
+    given = BootOptions(vnc=f"5900,password={path}").check().arguments()
+    assert given == f"--vnc=5900,password={path}"
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "words"),
+    [
+        ("secret", 0o640, "others can read"),
+        ("nine chars", 0o600, "1 to 8"),
+        ("", 0o600, "1 to 8"),
+        (None, 0o600, "No such file"),
+    ],
+)
+def test_a_password_that_can_t_be_is_told(
+    tmp_path: Path, content: str | None, mode: int, words: str
+) -> None:
+    path = tmp_path / "secret"
+    if content is not None:
+        path.write_text(content)
+        path.chmod(mode)
+    with pytest.raises(UserError, match=words):
+        VncPort(Entrance(LOOPBACK, str(path))).__enter__()
+
+
+def test_the_password_is_not_where_a_run_is_kept(tmp_path: Path) -> None:
+    spec = MachineSpec(tmp_path, None, "", display=(640, 480), display_password="s3cret")
+    assert "s3cret" not in repr(spec) + str(spec.to_json())
+    told = MachineSpec.from_json({**spec.to_json(), "display_password": "s3cret"})
+    assert told == spec
+
+
+def test_there_is_an_end_to_how_many_viewers_there_may_be() -> None:
+    with VncPort(ANY) as port, contextlib.ExitStack() as stack:
+        viewers = [stack.enter_context(connect(port)) for _ in range(vnc.MAX_VIEWERS)]
+        poll_until(port, lambda found: len(found) == vnc.MAX_VIEWERS)
+        with connect(port) as surplus:
+            assert port.poll() == []
+            assert surplus.recv(10) == b""
+        viewers[0].close()
+        assert poll_until(port, bool) == [{"viewer": 1, "close": True}]
+        stack.enter_context(connect(port))
+        assert poll_until(port, bool) == [{"viewer": vnc.MAX_VIEWERS + 1, "open": True}]
+
+
+def test_a_viewer_that_never_speaks_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vnc, "GREETING_S", 0.0)
+    with VncPort(ANY) as port, connect(port) as silent:
+        assert poll_until(port, lambda found: len(found) == 2)[1] == {"viewer": 1, "close": True}
+        assert silent.recv(10) == b""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(":5900", "65536", "host:", "x", "-1", "1:2:3"),
+        *("5900,password", "5900,password=", "5900,secret=x", "5900,password=a,password=b"),
+        "auto,password=x",
+    ],
+)
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="PORT"):
+    with pytest.raises(UserError, match=r"PORT|leave the password out"):
         BootOptions(vnc=text).check()
 
 

@@ -45,6 +45,7 @@ class ShareConfig:
 class DisplayConfig:
     width: int
     height: int
+    password: str = ""
 
 
 class MachineConfig:

@@ -62,7 +62,8 @@ void bind_config(py::module_& module) {
            py::arg("vhost"));
 
   py::class_<DisplayConfig>(module, "DisplayConfig")
-      .def(py::init<uint32_t, uint32_t>(), py::arg("width"), py::arg("height"));
+      .def(py::init<uint32_t, uint32_t, std::string>(), py::arg("width"), py::arg("height"),
+           py::arg("password") = "");
 
   py::class_<MachineConfig>(module, "MachineConfig")
       .def(py::init<>())

@@ -76,9 +76,9 @@ class VsockConfig:
         """An empty path for no device, or, with ``vhost``, for the host's own."""
 
 class DisplayConfig:
-    """Pixels."""
+    """Pixels, and the password of viewers; none is asked for if it is empty."""
 
-    def __init__(self, width: int, height: int) -> None: ...
+    def __init__(self, width: int, height: int, password: str = "") -> None: ...
 
 class MachineConfig:
     kernel: str

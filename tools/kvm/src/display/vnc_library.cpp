@@ -19,6 +19,7 @@ Library load() {
   library.resolve("rfbProcessEvents", found.process_events);
   library.resolve("rfbMarkRectAsModified", found.mark_rect_as_modified);
   library.resolve("rfbLogEnable", found.log_enable);
+  library.resolve("rfbCheckPasswordByList", found.check_password_by_list);
   return found;
 }
 

@@ -17,6 +17,7 @@ struct Library {
   decltype(&rfbProcessEvents) process_events;
   decltype(&rfbMarkRectAsModified) mark_rect_as_modified;
   decltype(&rfbLogEnable) log_enable;
+  decltype(&rfbCheckPasswordByList) check_password_by_list;
 };
 
 // Throws base::ConfigError, saying what to install, when the library or a part of it is missing.

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "display/vnc_server.hpp"
 
+#include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/select.h>
+#include <unistd.h>
 
+#include <array>
 #include <utility>
 
 #include "base/error.hpp"
@@ -22,7 +26,8 @@ constexpr int kColours = 3;
 }  // namespace
 
 struct VncServer::Rfb {
-  explicit Rfb(VncServer& server, const std::string& title) : name(title) {
+  Rfb(VncServer& server, const std::string& title, const std::string& secret)
+      : name(title), password(secret), passwords{password.data(), nullptr} {
     const Geometry size = server.screen_.geometry();
     api.log_enable(FALSE);
     screen = api.get_screen(nullptr, nullptr, static_cast<int>(size.width),
@@ -38,6 +43,12 @@ struct VncServer::Rfb {
     screen->port = screen->ipv6port = screen->httpPort = screen->http6Port = 0;
     screen->maxClientWait = kMaxViewerWaitMs;
     screen->screenData = &server;
+    screen->permitFileTransfer = FALSE;
+    if (!password.empty()) {
+      screen->authPasswdData = passwords.data();
+      screen->authPasswdFirstViewOnly = 1;  // those from the second on would only see
+      screen->passwordCheck = api.check_password_by_list;
+    }
     screen->kbdAddEvent = [](rfbBool down, rfbKeySym keysym, rfbClientRec* client) {
       server_of(client).listener_.key(keysym, down != FALSE);
     };
@@ -66,11 +77,20 @@ struct VncServer::Rfb {
 
   const vnc::Library& api = vnc::library();
   const std::string name;
+  std::string password;
+  std::array<char*, 2> passwords;
   rfbScreenInfo* screen = nullptr;
 };
 
-VncServer::VncServer(Screen& screen, InputListener& listener, const std::string& title)
-    : screen_(screen), listener_(listener), rfb_(std::make_unique<Rfb>(*this, title)) {
+VncServer::VncServer(Screen& screen, InputListener& listener, const std::string& title,
+                     const std::string& password)
+    : screen_(screen), listener_(listener) {
+  if (password.size() > kMaxPasswordBytes) {
+    throw base::ConfigError("VNC passwords have up to " + std::to_string(kMaxPasswordBytes) +
+                            " characters; shorten this one");
+  }
+  rfb_ = std::make_unique<Rfb>(*this, title, password);
+  keep_seats();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -85,6 +105,7 @@ VncServer::~VncServer() {
 
 void VncServer::add_viewer(base::UniqueFd socket) {
   const std::lock_guard lock(mutex_);
+  if (new_viewers_.size() >= kMaxViewers) return;
   new_viewers_.push_back(std::move(socket));
   changed_.notify_all();
 }
@@ -92,6 +113,7 @@ void VncServer::add_viewer(base::UniqueFd socket) {
 void VncServer::run() {
   base::block_signals();  // SIGPIPE too: a viewer that has gone is an error of write()
   while (wait_for_viewers()) {
+    keep_seats();
     watch(viewers_ > 0);
     if (viewers_ == 0) continue;  // it did not speak VNC
     show_changes();
@@ -114,14 +136,29 @@ bool VncServer::wait_for_viewers() {
     if (stopping_) return false;
     arrived = std::exchange(new_viewers_, {});
   }
-  for (base::UniqueFd& socket : arrived) adopt(std::move(socket));
+  for (const base::UniqueFd& socket : arrived) adopt(socket);
   return true;
 }
 
-void VncServer::adopt(base::UniqueFd socket) {
-  // The library waits by select(), which knows no larger ones. What it takes it also closes.
-  if (socket.get() >= FD_SETSIZE) return;
-  rfb_->api.new_client(rfb_->screen, socket.release());
+void VncServer::adopt(const base::UniqueFd& socket) {
+  if (seats_.empty()) return;
+  const int seat = seats_.back().release();
+  seats_.pop_back();
+  if (dup3(socket.get(), seat, O_CLOEXEC) < 0) {
+    close(seat);
+    return;
+  }
+  // The library closes it with the viewer, or at once if it does not speak VNC.
+  rfb_->api.new_client(rfb_->screen, seat);
+}
+
+// A seat that a viewer has left is the lowest free descriptor if all others are taken.
+void VncServer::keep_seats() {
+  while (viewers_ + seats_.size() < kMaxViewers) {
+    base::UniqueFd seat(eventfd(0, EFD_CLOEXEC));
+    if (!seat || seat.get() >= FD_SETSIZE) return;
+    seats_.push_back(std::move(seat));
+  }
 }
 
 void VncServer::show_changes() {

@@ -67,6 +67,7 @@ struct DisplayConfig {
   static constexpr uint32_t kMost = 4096;
   uint32_t width;
   uint32_t height;
+  std::string password = "";  // of viewers; empty: none is asked for
 };
 
 struct MachineConfig {

@@ -44,11 +44,11 @@ std::unique_ptr<virtio::Input> make_pointer(const display::Geometry& geometry) {
 }
 
 Display::Display(kvm::Vm& vm, const display::Geometry& geometry, virtio::Input& keyboard,
-                 virtio::Input& pointer)
+                 virtio::Input& pointer, const std::string& password)
     : keyboard_(keyboard),
       pointer_(pointer),
       frame_buffer_(vm, geometry),
-      server_(frame_buffer_, *this, "tools-kvm") {}
+      server_(frame_buffer_, *this, "tools-kvm", password) {}
 
 base::UniqueFd Display::connect_viewer() {
   HostLink link;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "base/unique_fd.hpp"
 #include "display/screen.hpp"
@@ -22,9 +23,9 @@ std::unique_ptr<virtio::Input> make_pointer(const display::Geometry& geometry);
 
 class Display final : private display::InputListener {
  public:
-  // Throws base::ConfigError without libvncserver.
+  // Throws base::ConfigError without libvncserver, or for a password that VNC can't have.
   Display(kvm::Vm& vm, const display::Geometry& geometry, virtio::Input& keyboard,
-          virtio::Input& pointer);
+          virtio::Input& pointer, const std::string& password);
 
   // The host's end of a new viewer's connection: RFB, as on a TCP connection to a VNC server.
   base::UniqueFd connect_viewer();

@@ -233,7 +233,8 @@ void Machine::add_display() {
   const display::Geometry geometry{config_.display->width, config_.display->height};
   auto keyboard = make_keyboard();
   auto pointer = make_pointer(geometry);
-  display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer);
+  display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer,
+                                       config_.display->password);
   add_virtio("virtio-keyboard", std::move(keyboard));
   add_virtio("virtio-pointer", std::move(pointer));
 }

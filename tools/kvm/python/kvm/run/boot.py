@@ -29,7 +29,7 @@ from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
 from kvm.run.terminal import Terminal
-from kvm.run.vnc import VncPort, parse_address
+from kvm.run.vnc import VncPort, parse_entrance
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import WorkerError
 from kvm.verdict.symbols import SystemMap
@@ -214,19 +214,20 @@ class _Run:
         capture = Capture(watch, self.streams.stderr)
         with (
             Ptys(options.ttys) as ttys,
-            VncPort(parse_address(options.vnc) if options.vnc else None) as viewers,
+            VncPort(parse_entrance(options.vnc) if options.vnc else None) as viewers,
             self._control(host, ttys, viewers) as control,
             Terminal(shell=options.shell) as terminal,
             self.progress.phase("boot") as say,
         ):
             request = {"argv": list(command), **terminal.request()}
+            spec = files.spec.to_json()
+            if viewers.password:
+                spec["display_password"] = viewers.password
             try:
                 beside = [
                     host.start_command(argv, cwd=self.run_dir) for argv in self.conduct.beside
                 ]
-                session = host.start(
-                    self.halves.vmm.folder, files.spec.to_json(), request, run_dir=self.run_dir
-                )
+                session = host.start(self.halves.vmm.folder, spec, request, run_dir=self.run_dir)
                 drive = Drive(
                     session,
                     replace(
@@ -254,8 +255,8 @@ class _Run:
         options = self.options
         for number, path in ttys.paths.items():
             self.progress.note(f"ttyS{number} is {path}")
-        if viewers.place:
-            self.progress.note(f"the display is at {viewers.place} (VNC)")
+        for note in viewers.notes():
+            self.progress.note(note)
         facts = {
             "host": host.name,
             "cpus": options.cpus,

@@ -12,7 +12,7 @@ from pathlib import Path
 from kvm.control import names
 from kvm.errors import UserError
 from kvm.run.network import parse_nets, parse_vsock
-from kvm.run.vnc import parse_address
+from kvm.run.vnc import parse_entrance
 from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
@@ -45,8 +45,9 @@ HELP = {
     "QEMU's -device takes it; the first is 0000:00:10.0 (repeatable)",
     "root": "take this folder for the guest's root, such as the machine's own /; what the guest "
     "writes there stays in its memory",
-    "vnc": "show the machine's display to VNC viewers: [ADDRESS:]PORT, or auto for a free port; "
-    "on 127.0.0.1 unless told, and without a password",
+    "vnc": "show the machine's display to VNC viewers: auto, a Unix socket of yours, whose path is "
+    "printed; or [ADDRESS:]PORT[,password=FILE], on 127.0.0.1 unless told, with a password that "
+    "is printed where no file has it (password=none: without)",
     "display": "its size in pixels, with --vnc: WIDTHxHEIGHT",
     "tty": "a serial line of the guest's as a terminal of this machine's, whose path is printed: 0 "
     "(then its console), 2 or 3, as in ttyS0 (repeatable)",
@@ -184,7 +185,7 @@ class BootOptions:
                     f"--tty {number}", "use 0, 2 and 3, each once; ttyS1 is the harness's own"
                 )
         if self.vnc:
-            parse_address(self.vnc)
+            parse_entrance(self.vnc)
         elif self.display != DEFAULT_DISPLAY:
             raise UserError(f"--display {self.display} without --vnc", "give --vnc PORT too")
         parse_display(self.display)

@@ -249,7 +249,9 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
         config.vsock = _core.VsockConfig(path, spec.vsock.cid, spec.vsock.path is None)
     config.rng = spec.rng
     config.ttys = list(spec.ttys)
-    config.display = None if spec.display is None else _core.DisplayConfig(*spec.display)
+    config.display = None
+    if spec.display is not None:
+        config.display = _core.DisplayConfig(*spec.display, spec.display_password)
     config.vfio_pci = list(spec.vfio_pci)
     config.balloon_mib = spec.balloon_mib
     config.guest_events = spec.guest_events
@@ -269,9 +271,9 @@ def _net(spec: NetSpec) -> _core.NetConfig:
     config.kind = spec.kind.value
     config.mac = spec.mac
     config.mtu = spec.mtu
+    config.host_loopback = spec.host_loopback
     config.forwards = [
         _core.ForwardConfig(one.udp, one.host_address, one.host_port, one.guest_port)
-    config.host_loopback = spec.host_loopback
         for one in spec.forwards
     ]
     config.tap = spec.tap

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,8 @@ class MachineSpec:
     ``kvm_device`` is the file of the KVM to use, where the host has several.
     ``vfio_pci`` are addresses of PCI functions of the host that become the guest's.
     ``ttys`` are the serial lines that the user has (0, 2, 3),
-    ``display`` is the width and height of its screen, in pixels.
+    ``display`` is the width and height of its screen, in pixels; ``display_password`` is what its
+    viewers must know, if anything, and is no part of ``to_json``, which is kept and shown.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop."""
 
     kernel: Path
@@ -154,6 +155,7 @@ class MachineSpec:
     vfio_pci: tuple[str, ...] = ()
     ttys: tuple[int, ...] = ()
     display: tuple[int, int] | None = None
+    display_password: str = field(default="", repr=False)
 
     def validate(self) -> None:
         """Raise ``UserError`` for what could not boot, before anything is started."""
@@ -183,7 +185,7 @@ class MachineSpec:
             disk.validate()
 
     def to_json(self) -> dict[str, Any]:
-        """A dict for ``json.dumps``; ``from_json`` is its inverse.
+        """A dict for ``json.dumps``; ``from_json`` is its inverse, but for the password.
 
         What is the default is left out: so a VMM of an older commit, which a bisection boots,
         is told of nothing that it does not know unless it is asked to do it.
@@ -263,6 +265,7 @@ class MachineSpec:
                 vfio_pci=tuple(map(str, record.get("vfio_pci", ()))),
                 ttys=tuple(map(int, record.get("ttys", ()))),
                 display=None if display is None else (int(display[0]), int(display[1])),
+                display_password=str(record.get("display_password", "")),
             )
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise UserError(f"bad machine spec: {error!r}", "see kvm/vm/spec.py") from error
