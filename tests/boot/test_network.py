@@ -129,6 +129,19 @@ def test_tcp_to_the_host_loses_no_byte(project: Project) -> None:
     assert all_right(run), f"{run}\n{run.stdout.decode()}"
 
 
+def test_a_flood_of_flows_leaves_the_vmm_its_record_and_others_their_flows(
+    project: Project,
+) -> None:
+    flood = f"{PATIENCE} exercise flows 10.0.2.2 9 4000"
+    script = f"{flood}; {PATIENCE} exercise stream tcp:10.0.2.2:5310 15 65536"
+    chosen = options(script, nets=("user,loopback",))
+    run = beside(project, chosen, ("stream-serve", "tcp:127.0.0.1:5310"))
+    text = run.stdout.decode()
+    assert run.verdict == ("PASS", "ok"), f"{run}\n{text}"
+    assert text.count("\nok ") == 3 and "not ok" not in text
+    assert run.record.exits.total > 0
+
+
 def test_tcp_by_a_forwarded_port_loses_no_byte(project: Project) -> None:
     script = f"{PATIENCE} exercise stream-serve tcp:0.0.0.0:5302"
     chosen = options(script, nets=("user,hostfwd=tcp:5303:5302",))

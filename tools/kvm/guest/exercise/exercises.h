@@ -21,6 +21,7 @@ void exercise_files_write(char **argv);
 void exercise_files_verify(char **argv);
 void exercise_stream(char **argv);
 void exercise_stream_serve(char **argv);
+void exercise_flows(char **argv);
 void exercise_hwrng(char **argv);
 void exercise_kmsg(char **argv);
 void exercise_leak(char **argv);

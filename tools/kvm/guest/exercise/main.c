@@ -42,6 +42,7 @@ static const struct exercise {
 	{ "files-verify", "FOLDER SEED COUNT", 3, exercise_files_verify },
 	{ "stream", "ADDRESS SEED BYTES", 3, exercise_stream },
 	{ "stream-serve", "ADDRESS", 1, exercise_stream_serve },
+	{ "flows", "ADDRESS PORT COUNT", 3, exercise_flows },
 	{ "hwrng", "KIB", 1, exercise_hwrng },
 	{ "kmsg", "", 0, exercise_kmsg },
 	{ "leak", "DEVICE ROUNDS", 2, exercise_leak },
