@@ -7,11 +7,14 @@
 #include <array>
 #include <limits>
 #include <stdexcept>
+#include <utility>
+#include <vector>
 
 namespace vmm::bus {
 namespace {
 
 struct Recorder : Device {
+  size_t widest_access() const override { return widest; }
   void read(uint64_t offset, std::span<std::byte> data) override {
     last_offset = offset;
     std::fill(data.begin(), data.end(), std::byte{0x42});
@@ -19,10 +22,15 @@ struct Recorder : Device {
   void write(uint64_t offset, std::span<const std::byte> data) override {
     last_offset = offset;
     last_size = data.size();
+    for (const std::byte byte : data) written.emplace_back(offset++, std::to_integer<int>(byte));
   }
+  size_t widest = 8;
   uint64_t last_offset = 0;
   size_t last_size = 0;
+  std::vector<std::pair<uint64_t, int>> written;
 };
+
+using Written = std::vector<std::pair<uint64_t, int>>;
 
 constexpr std::byte kOnes{0xff};
 
@@ -53,16 +61,49 @@ TEST_CASE("an unclaimed read is all ones") {
   }
 }
 
-TEST_CASE("an access that straddles the end of a range is refused") {
+TEST_CASE("of an access that straddles ranges each byte goes to whoever is there") {
   Bus bus;
   Recorder first, second;
-  bus.attach(0x100, 4, first, "first");
-  bus.attach(0x104, 4, second, "second");
-  std::array<std::byte, 4> data{};
-  CHECK_FALSE(bus.read(0x102, data));
-  CHECK(std::all_of(data.begin(), data.end(), [](std::byte b) { return b == kOnes; }));
-  CHECK_FALSE(bus.write(0x101, data));
-  CHECK(first.last_size == 0);
+  bus.attach(0x101, 3, first, "first");
+  bus.attach(0x104, 2, second, "second");
+  const std::array<std::byte, 4> data = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+  CHECK(bus.write(0x102, data));
+  CHECK(first.written == Written{{1, 1}, {2, 2}});
+  CHECK(second.written == Written{{0, 3}, {1, 4}});
+  CHECK(bus.write(0x100, std::span(data).first(2)));  // of which 0x100 is nobody's
+  CHECK(first.written.back() == std::pair<uint64_t, int>{0, 2});
+
+  std::array<std::byte, 4> read{};
+  CHECK(bus.read(0x104, read));
+  CHECK(read == std::array{std::byte{0x42}, std::byte{0x42}, kOnes, kOnes});
+  const auto counters = bus.counters();
+  REQUIRE(counters.size() == 2);
+  CHECK(counters[0].writes == 2);
+  CHECK(counters[1].writes == 1);
+  CHECK(counters[1].reads == 1);
+}
+
+TEST_CASE("an access wider than its device takes is made byte by byte") {
+  Bus bus;
+  Recorder narrow;
+  narrow.widest = 1;
+  bus.attach(0x70, 2, narrow, "narrow");
+  const std::array<std::byte, 2> data = {std::byte{0x0a}, std::byte{0x26}};
+  CHECK(bus.write(0x70, data));
+  CHECK(narrow.last_size == 1);
+  CHECK(narrow.written == Written{{0, 0x0a}, {1, 0x26}});
+  CHECK(bus.counters()[0].writes == 1);
+}
+
+TEST_CASE("an access past the end of the address space reaches nobody at its beginning") {
+  Bus bus;
+  Recorder first, last;
+  bus.attach(0, 4, first, "first");
+  bus.attach(~0ULL, 1, last, "last");
+  const std::array<std::byte, 2> data = {std::byte{1}, std::byte{2}};
+  CHECK(bus.write(~0ULL, data));
+  CHECK(last.written == Written{{0, 1}});
+  CHECK(first.written.empty());
 }
 
 TEST_CASE("overlap, emptiness and wrap-around are refused at attach") {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <doctest/doctest.h>
 
+#include "bus/bus.hpp"
 #include "devices/debug_exit.hpp"
 #include "devices/debug_port.hpp"
 #include "devices/i8042.hpp"
@@ -35,12 +36,26 @@ TEST_CASE("Linux gives up on the keyboard at once and never waits to write a com
 TEST_CASE("reset control resets with bit 2, and remembers the kind before that") {
   test::RecordingPower power;
   ResetControl control(power);
-  out8(control, 0, 0x02);
+  out8(control, ResetControl::kRegister, 0x02);
   CHECK(power.resets == 0);
-  CHECK(in8(control, 0) == 0x02);
-  out8(control, 0, 0x06);
+  CHECK(in8(control, ResetControl::kRegister) == 0x02);
+  out8(control, ResetControl::kRegister, 0x06);
   CHECK(power.resets == 1);
   CHECK(power.reason == "reset control, port 0xcf9");
+}
+
+TEST_CASE("a look for PCI where there is none reaches no reset") {
+  test::RecordingPower power;
+  ResetControl control(power);
+  out8(control, ResetControl::kRegister, 0x02);
+  const std::array<std::byte, 4> address = {std::byte{0}, std::byte{0xff}, std::byte{0},
+                                            std::byte{0x80}};
+  control.write(0, address);  // slot 31, function 7
+  CHECK(power.resets == 0);
+  std::array<std::byte, 4> read{};
+  control.read(0, read);
+  CHECK(read[1] == std::byte{0xff});
+  CHECK(in8(control, ResetControl::kRegister) == 0x02);
 }
 
 TEST_CASE("the debug port prints and identifies itself") {
@@ -52,14 +67,38 @@ TEST_CASE("the debug port prints and identifies itself") {
   CHECK(sink.text == "hi");
 }
 
-TEST_CASE("debug exit takes 32-bit writes only") {
+TEST_CASE("debug exit takes writes of every width") {
   test::RecordingPower power;
   DebugExit exit(power);
   out8(exit, 0, 5);
-  CHECK(power.status == 0);
-  const std::array<std::byte, 4> value = {std::byte{3}, {}, {}, {}};
+  CHECK(power.status == 11);
+  const std::array<std::byte, 4> value = {std::byte{3}, std::byte{1}, std::byte{1}, {}};
+  exit.write(0, std::span(value).first(2));
+  CHECK(power.status == (0x103 << 1 | 1));
   exit.write(0, value);
-  CHECK(power.status == 7);
+  CHECK(power.status == (0x10103 << 1 | 1));
+}
+
+TEST_CASE("narrow ports take the first byte of a wide access") {
+  test::RecordingPower power;
+  Pvpanic pvpanic(power);
+  I8042Command command(power);
+  ResetControl control(power);
+  bus::Bus bus;
+  bus.attach(0x505, 1, pvpanic, "pvpanic");
+  bus.attach(0x64, 1, command, "i8042");
+  bus.attach(0xcf8, ResetControl::kSizeBytes, control, "reset");
+  const std::array<std::byte, 4> panicked = {std::byte{1}, {}, {}, {}};
+  bus.write(0x505, std::span(panicked).first(2));
+  CHECK(power.panics == 1);
+  bus.write(0x505, panicked);
+  CHECK(power.panics == 2);
+  const std::array<std::byte, 2> pulse = {std::byte{0xfe}, {}};
+  bus.write(0x64, pulse);
+  CHECK(power.resets == 1);
+  const std::array<std::byte, 2> reset = {std::byte{0x06}, {}};
+  bus.write(0xcf9, reset);
+  CHECK(power.resets == 2);
 }
 
 TEST_CASE("pvpanic says what it takes; a panic ends the machine, a crash kernel does not") {

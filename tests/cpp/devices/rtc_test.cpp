@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bus/bus.hpp"
 #include "recorders.hpp"
 
 namespace vmm::devices {
@@ -74,6 +75,14 @@ TEST_CASE_FIXTURE(Fixture, "the clock itself cannot be set, CMOS memory can") {
 TEST_CASE_FIXTURE(Fixture, "the index ignores the NMI bit and reads as ones") {
   CHECK(get(0x80 | 0x02) == 0x13);
   CHECK(in8(rtc, 0) == 0xff);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a 16-bit write is an index and its value, as on the ISA bus") {
+  bus::Bus bus;
+  bus.attach(0x70, 2, rtc, "rtc");
+  const std::array<std::byte, 2> both = {std::byte{0x41}, std::byte{0x77}};
+  CHECK(bus.write(0x70, both));
+  CHECK(get(0x41) == 0x77);
 }
 
 }  // namespace vmm::devices

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include "bus/bus.hpp"
 #include "devices/serial_regs.hpp"
 #include "recorders.hpp"
 
@@ -190,9 +191,18 @@ TEST_CASE_FIXTURE(Fixture, "loopback sends to itself, not to the host") {
   CHECK(port.receive_space() == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "wide accesses reach one register and read ones above it") {
+TEST_CASE_FIXTURE(Fixture, "a wide access reaches one register after the other, to the last") {
+  bus::Bus bus;
+  bus.attach(0x3f8, 8, port, "com1");
+  out8(port, UART_LCR, UART_LCR_DLAB | UART_LCR_WLEN8);
+  const std::array<std::byte, 2> divisor = {std::byte{0x34}, std::byte{0x12}};
+  CHECK(bus.write(0x3f8 + UART_DLL, divisor));
+  CHECK(in8(port, UART_DLL) == 0x34);
+  CHECK(in8(port, UART_DLM) == 0x12);
+  out8(port, UART_SCR, 0xa5);
   std::array<std::byte, 4> data{};
-  port.read(UART_SCR, data);
+  CHECK(bus.read(0x3f8 + UART_SCR, data));
+  CHECK(data[0] == std::byte{0xa5});
   CHECK(data[1] == std::byte{0xff});
   CHECK(data[3] == std::byte{0xff});
 }

@@ -33,18 +33,13 @@ Bus::Range* Bus::find(uint64_t address, size_t length) const {
   if (above == ranges_.begin()) return nullptr;
   Range* range = (above - 1)->get();
   const uint64_t offset = address - range->base;
-  // An access that straddles the end belongs to nobody: half of it would be made up.
   if (offset >= range->size || length > range->size - offset) return nullptr;
-  return range;
+  return length <= range->device->widest_access() ? range : nullptr;
 }
 
 bool Bus::read(uint64_t address, std::span<std::byte> data) {
   Range* range = find(address, data.size());
-  if (range == nullptr) {
-    unclaimed_reads_.fetch_add(1, std::memory_order_relaxed);
-    std::fill(data.begin(), data.end(), std::byte{0xff});
-    return false;
-  }
+  if (range == nullptr) return read_bytes(address, data);
   range->reads.fetch_add(1, std::memory_order_relaxed);
   range->device->read(address - range->base, data);
   return true;
@@ -52,13 +47,42 @@ bool Bus::read(uint64_t address, std::span<std::byte> data) {
 
 bool Bus::write(uint64_t address, std::span<const std::byte> data) {
   Range* range = find(address, data.size());
-  if (range == nullptr) {
-    unclaimed_writes_.fetch_add(1, std::memory_order_relaxed);
-    return false;
-  }
+  if (range == nullptr) return write_bytes(address, data);
   range->writes.fetch_add(1, std::memory_order_relaxed);
   range->device->write(address - range->base, data);
   return true;
+}
+
+bool Bus::read_bytes(uint64_t address, std::span<std::byte> data) {
+  std::fill(data.begin(), data.end(), std::byte{0xff});
+  bool claimed = false;
+  for (size_t i = 0; i < data.size() && address + i >= address; ++i) {
+    Range* range = find(address + i, 1);
+    if (range == nullptr) continue;
+    // An access counts once for each range that has a part in it, at its first byte there.
+    if (i == 0 || address + i == range->base) {
+      range->reads.fetch_add(1, std::memory_order_relaxed);
+    }
+    range->device->read(address + i - range->base, data.subspan(i, 1));
+    claimed = true;
+  }
+  if (!claimed) unclaimed_reads_.fetch_add(1, std::memory_order_relaxed);
+  return claimed;
+}
+
+bool Bus::write_bytes(uint64_t address, std::span<const std::byte> data) {
+  bool claimed = false;
+  for (size_t i = 0; i < data.size() && address + i >= address; ++i) {
+    Range* range = find(address + i, 1);
+    if (range == nullptr) continue;
+    if (i == 0 || address + i == range->base) {
+      range->writes.fetch_add(1, std::memory_order_relaxed);
+    }
+    range->device->write(address + i - range->base, data.subspan(i, 1));
+    claimed = true;
+  }
+  if (!claimed) unclaimed_writes_.fetch_add(1, std::memory_order_relaxed);
+  return claimed;
 }
 
 std::vector<AccessCount> Bus::counters() const {

@@ -28,7 +28,9 @@ class Bus {
   // Throws std::logic_error when the range is empty, wraps or overlaps another one.
   void attach(uint64_t base, uint64_t size, Device& device, std::string name);
 
-  // False when no range holds the whole access; a read is then all ones, a write has no effect.
+  // An access that no single device takes whole is made byte by byte, and each byte belongs to
+  // whoever is there. False when nobody claims any of it; what nobody claims reads as ones, and
+  // writing it has no effect.
   bool read(uint64_t address, std::span<std::byte> data);
   bool write(uint64_t address, std::span<const std::byte> data);
 
@@ -45,7 +47,10 @@ class Bus {
     std::atomic<uint64_t> writes{0};
   };
 
+  // The range whose device takes the access whole; nullptr if there is none.
   Range* find(uint64_t address, size_t length) const;
+  bool read_bytes(uint64_t address, std::span<std::byte> data);
+  bool write_bytes(uint64_t address, std::span<const std::byte> data);
 
   std::vector<std::unique_ptr<Range>> ranges_;  // sorted by base
   std::atomic<uint64_t> unclaimed_reads_{0};

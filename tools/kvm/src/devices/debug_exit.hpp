@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Port 0xf4: a test payload ends the machine with a 32-bit write of its result. machine/ owns it;
-// accesses come on vCPU threads. Narrower writes are the FPU's old ports and mean nothing.
+// Port 0xf4: a test payload ends the machine with a write of its result, which may be 8, 16 or 32
+// bits wide (QEMU's isa-debug-exit takes all three). machine/ owns it; accesses come on vCPU
+// threads.
 #pragma once
 
 #include "bus/device.hpp"

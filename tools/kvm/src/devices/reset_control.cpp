@@ -12,12 +12,13 @@ constexpr std::byte kImplemented{0x0a};
 
 }  // namespace
 
-void ResetControl::read(uint64_t, std::span<std::byte> data) {
+void ResetControl::read(uint64_t offset, std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
-  data[0] = value_.load();
+  if (offset == kRegister) data[0] = value_.load();
 }
 
-void ResetControl::write(uint64_t, std::span<const std::byte> data) {
+void ResetControl::write(uint64_t offset, std::span<const std::byte> data) {
+  if (offset != kRegister) return;
   value_.store(data[0] & kImplemented);
   if ((data[0] & kResetCpu) != std::byte{0}) power_.reset("reset control, port 0xcf9");
 }

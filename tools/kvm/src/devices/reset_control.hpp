@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The chipset's reset control register, port 0xcf9 (`reboot=p`). machine/ owns it; accesses come
-// on vCPU threads. It shares its place with PCI's configuration address, which nobody answers.
+// The chipset's reset control register, port 0xcf9 (`reboot=p`), which lies within PCI's
+// configuration address: the device covers all four ports of that, because a 32-bit access to
+// 0xcf8 means PCI and must not reach the register. machine/ owns it; accesses come on vCPU threads.
 #pragma once
 
 #include <atomic>
@@ -13,6 +14,9 @@ namespace vmm::devices {
 
 class ResetControl : public bus::Device {
  public:
+  static constexpr uint64_t kRegister = 1;
+  static constexpr uint64_t kSizeBytes = 4;
+
   explicit ResetControl(PowerControl& power) : power_(power) {}
 
   void read(uint64_t offset, std::span<std::byte> data) override;

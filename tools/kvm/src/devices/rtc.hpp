@@ -20,6 +20,7 @@ class Rtc : public bus::Device {
 
   explicit Rtc(Clock clock = [] { return std::time(nullptr); });
 
+  size_t widest_access() const override { return 1; }
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 

@@ -40,6 +40,7 @@ class Serial : public bus::Device {
   // The sink is ready again, which it was not.
   void output_ready();
 
+  size_t widest_access() const override { return 1; }
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 

@@ -163,7 +163,8 @@ void Machine::attach_ports() {
     pci_ = std::make_unique<PciBus>(vm_, routes_, buses_, reset_control_,
                                     low.start.value + low.length);
   } else {
-    ports.attach(layout::kPortReset, 1, reset_control_, "reset");
+    static_assert(layout::kPortReset == layout::kPortPciConfig + devices::ResetControl::kRegister);
+    ports.attach(layout::kPortPciConfig, reset_control_.kSizeBytes, reset_control_, "reset");
   }
   static_assert(layout::kPortPm1Control == layout::kPortPm1Event + devices::AcpiPm::kControlOffset);
   ports.attach(layout::kPortPm1Event, devices::AcpiPm::kSizeBytes, acpi_pm_, "acpi-pm");

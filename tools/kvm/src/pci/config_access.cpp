@@ -29,8 +29,8 @@ void ConfigPorts::read(uint64_t offset, std::span<std::byte> data) {
   const uint32_t address = address_;
   if (is_address_register(offset, data.size())) {
     std::memcpy(data.data(), &address, sizeof address);
-  } else if (offset == kReset && data.size() == 1) {
-    reset_control_.read(0, data);
+  } else if (offset == kReset) {
+    reset_control_.read(offset, data);
   } else if (offset < kData || !(address & kEnable) ||
              !root_.read_config(bus_of(address), slot_function_of(address),
                                 (address & 0xff) + offset - kData, data)) {
@@ -44,8 +44,8 @@ void ConfigPorts::write(uint64_t offset, std::span<const std::byte> data) {
     uint32_t value;
     std::memcpy(&value, data.data(), sizeof value);
     address_ = value & kAddressBits;
-  } else if (offset == kReset && data.size() == 1) {
-    reset_control_.write(0, data);
+  } else if (offset == kReset) {
+    reset_control_.write(offset, data);
   } else if (offset >= kData && (address & kEnable)) {
     root_.write_config(bus_of(address), slot_function_of(address),
                        (address & 0xff) + offset - kData, data);

@@ -15,8 +15,8 @@
 
 namespace vmm::pci {
 
-// Ports 0xcf8 to 0xcff. The PC's reset control register sits inside, at 0xcf9: whatever is no
-// access to the whole address register is handed on to it, if it is one byte there.
+// Ports 0xcf8 to 0xcff. The PC's reset control register sits inside: an access that begins at its
+// port, 0xcf9, is handed on to it with the same offset.
 class ConfigPorts final : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 8;
