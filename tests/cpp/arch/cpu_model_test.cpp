@@ -17,6 +17,9 @@ using kvm::CpuidEntry;
 constexpr uint32_t kAvx = 1U << 28;
 constexpr uint32_t kXsave = 1U << 26;
 constexpr uint32_t kSse2 = 1U << 26;
+constexpr uint32_t kVmx = 1U << 5;
+constexpr uint32_t kSvm = 1U << 2;
+constexpr uint32_t kNpt = 1U << 0;
 
 // Everything in the leaves of interest.
 std::vector<CpuidEntry> offer() {
@@ -26,6 +29,7 @@ std::vector<CpuidEntry> offer() {
       {0xd, 0, true, 0x602e7, 0, 0, 0},
       {0xd, 1, true, 0xf, 0, 0, 0},
       {0x80000001, 0, false, 0, 0, ~0U, ~0U},
+      {0x8000000a, 0, false, 1, 8, 0, ~0U},
   };
 }
 
@@ -50,9 +54,11 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("the host's model takes nothing away") {
+TEST_CASE("the host's model takes nothing away but virtualization of the guest's own") {
   const auto cpuid = with("host");
-  CHECK(cpuid[0].ecx == ~0U);
+  CHECK(cpuid[0].ecx == ~kVmx);
+  CHECK(cpuid[4].ecx == ~kSvm);
+  CHECK(cpuid.size() == 5);  // nothing describes an SVM that is not there
   CHECK(cpuid[1].ebx == ~0U);
   CHECK(supported_xcr0(cpuid) == 0x602e7);
 }
@@ -60,7 +66,7 @@ TEST_CASE("the host's model takes nothing away") {
 TEST_CASE("a feature that is taken away is gone, and its extended state too") {
   const auto cpuid = with("-avx,-avx512f");
   CHECK((cpuid[0].ecx & kAvx) == 0);
-  CHECK((cpuid[0].ecx | kAvx | 1U << 12 | 1U << 29) == ~0U);  // fma and f16c need it
+  CHECK((cpuid[0].ecx | kAvx | kVmx | 1U << 12 | 1U << 29) == ~0U);  // fma and f16c need it
   CHECK((cpuid[0].ecx & 1U) == 1);  // pni stays
   CHECK((cpuid[1].ebx & 1U << 16) == 0);
   CHECK(supported_xcr0(cpuid) == 0x60203);
@@ -92,6 +98,30 @@ TEST_CASE("the minimal model has SSE2 and no more, but what is added") {
   const auto more = with("minimal,+xsave,+avx");
   CHECK((more[0].ecx & (kAvx | kXsave)) == (kAvx | kXsave));
   CHECK(supported_xcr0(more) == 7);
+}
+
+TEST_CASE("a guest that is to run guests of its own has SVM and its features, or VMX") {
+  const auto svm = with("host,+svm");
+  CHECK(svm[4].ecx == ~0U);
+  CHECK((svm[0].ecx & kVmx) == 0);
+  REQUIRE(svm.size() == 6);
+  CHECK(svm[5].function == 0x8000000a);
+  CHECK(svm[5].edx == ~0U);
+  CHECK(with("host,+svm,-npt")[5].edx == ~kNpt);
+  CHECK((with("host,+vmx")[0].ecx & kVmx) != 0);
+  CHECK(with("host,+vmx").size() == 5);
+  const auto minimal = with("minimal,+svm,+npt");
+  CHECK((minimal[2].ecx & kSvm) != 0);
+  CHECK((minimal[3].edx & kNpt) != 0);
+  CHECK((minimal[3].edx & 1U << 3) == 0);  // nrip_save
+}
+
+TEST_CASE("a KVM without nesting says so when a guest is to have it") {
+  std::vector<CpuidEntry> cpuid = offer();
+  cpuid[4].ecx &= ~kSvm;
+  CHECK_THROWS_WITH_AS(apply_cpu_model(cpuid, parse_cpu_model("+svm")),
+                       "cpu +svm: this host's KVM does not offer it; leave it out",
+                       base::ConfigError);
 }
 
 TEST_CASE("a word that means nothing is named") {

@@ -55,13 +55,6 @@ TEST_CASE("paravirtual features are added to KVM's own") {
   CHECK(find(guest_cpuid(offer(), {0, 1}, {false, 1 << 18}), 0x40000001)->eax == 0x01040000);
 }
 
-TEST_CASE("guests are not offered virtualization of their own") {
-  const auto cpuid = guest_cpuid(offer(), {0, 1}, {true});
-  CHECK((find(cpuid, 1)->ecx & 0x21) == 0x01);
-  CHECK(find(cpuid, 0x80000001)->ecx == 0x01);
-  CHECK_FALSE(find(cpuid, 0x8000000a));
-}
-
 TEST_CASE("a single processor without deadline timer says so") {
   const auto leaf = find(guest_cpuid(offer(), {0, 1}, {}), 1);
   REQUIRE(leaf);

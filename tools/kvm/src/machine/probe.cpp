@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 
+#include "arch/x86_64/cpu_model.hpp"
 #include "arch/x86_64/cpuid.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "arch/x86_64/page_tables.hpp"
@@ -73,7 +74,9 @@ class ProbeRun : private RunControl {
     thread_.emplace(vm_, 0, static_cast<RunControl&>(*this));
     kvm::Vcpu& vcpu = thread_->vcpu();
     const auto supported = kvm.supported_cpuid();
-    vcpu.set_cpuid(arch::guest_cpuid(supported, {0, 1}, {}));
+    auto cpuid = arch::guest_cpuid(supported, {0, 1}, {});
+    arch::apply_cpu_model(cpuid, {});
+    vcpu.set_cpuid(cpuid);
     arch::reset_processor(vcpu, arch::supported_xcr0(supported));
     arch::enter_long_mode(vcpu, kProbeCode);
     kvm::SystemRegisters system = vcpu.system_registers();

@@ -13,6 +13,11 @@ namespace {
 using base::ConfigError;
 
 constexpr uint32_t kExtendedState = 0xd;
+constexpr uint32_t kSvmFeatures = 0x8000000a;
+
+// Virtualization of the guest's own is for those who ask for it: a guest that finds it pays for
+// setting up its own KVM, and so does each switch between it and the host.
+constexpr auto kOnRequest = std::to_array<std::string_view>({"svm", "vmx"});
 
 // Bits of XCR0 that go with a feature (SDM vol. 1, 13.1).
 struct StateComponent {
@@ -101,6 +106,12 @@ bool contains(const std::vector<CpuFeature>& features, std::string_view name) {
   return std::ranges::find(features, name, &CpuFeature::name) != features.end();
 }
 
+// Whether the model has the feature without being asked for it.
+bool included(const CpuModel& model, const CpuFeature& feature) {
+  if (model.minimal) return feature.baseline;
+  return std::ranges::find(kOnRequest, feature.name) == kOnRequest.end();
+}
+
 CpuFeature required(const std::string& model, std::string_view name) {
   const auto feature = cpu_feature_named(name);
   if (!feature) {
@@ -117,6 +128,13 @@ void remove_dependents(std::vector<kvm::CpuidEntry>& cpuid) {
       remove(cpuid, *cpu_feature_named(need.feature));
     }
   }
+}
+
+// The leaf that describes SVM alone: Linux lists what it says even where there is no SVM.
+void trim_svm(std::vector<kvm::CpuidEntry>& cpuid) {
+  if (has(cpuid, *cpu_feature_named("svm"))) return;
+  std::erase_if(cpuid,
+                [](const kvm::CpuidEntry& entry) { return entry.function == kSvmFeatures; });
 }
 
 // State that no feature uses any more, and all of it without XSAVE.
@@ -169,10 +187,11 @@ void apply_cpu_model(std::vector<kvm::CpuidEntry>& cpuid, const CpuModel& model)
     }
   }
   for (const CpuFeature& feature : cpu_features()) {
-    const bool kept = !model.minimal || feature.baseline || contains(model.added, feature.name);
+    const bool kept = included(model, feature) || contains(model.added, feature.name);
     if (!kept || contains(model.removed, feature.name)) remove(cpuid, feature);
   }
   remove_dependents(cpuid);
+  trim_svm(cpuid);
   trim_extended_state(cpuid);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Which features a guest's processors have: what KVM offers, less what somebody took away. Called
-// by machine/ per vCPU, after guest_cpuid().
+// Which features a guest's processors have: what KVM offers, less what somebody took away and what
+// nobody asked for. Called by machine/ per vCPU, after guest_cpuid().
 #pragma once
 
 #include <string>
@@ -13,7 +13,7 @@
 namespace vmm::arch {
 
 struct CpuModel {
-  bool minimal = false;  // the baseline alone; else all that the host has
+  bool minimal = false;  // the baseline alone; else all that the host has but svm and vmx
   std::vector<CpuFeature> added;
   std::vector<CpuFeature> removed;
 };

@@ -12,7 +12,6 @@ constexpr uint32_t kEcxVmx = 1U << 5;
 constexpr uint32_t kEcxTscDeadline = 1U << 24;
 constexpr uint32_t kEcxHypervisor = 1U << 31;
 constexpr uint32_t kEdxHtt = 1U << 28;
-constexpr uint32_t kSvmFeatures = 0x8000000a;
 // Leaf 0x80000001.
 constexpr uint32_t kEcxSvm = 1U << 2;
 constexpr uint32_t kKvmFeatures = 0x40000001;  // KVM_CPUID_FEATURES
@@ -33,8 +32,6 @@ void patch_features(kvm::CpuidEntry& entry, CpuTopology topology, bool tsc_deadl
   entry.ebx = with_bits(entry.ebx, 24, 8, topology.apic_id);
   entry.ebx = with_bits(entry.ebx, 16, 8, std::min(topology.vcpus, 255U));
   entry.ecx |= kEcxHypervisor;
-  // Nested virtualization is not offered: a guest with it pays for setting up its own KVM.
-  entry.ecx &= ~kEcxVmx;
   if (tsc_deadline) entry.ecx |= kEcxTscDeadline;
   if (topology.vcpus > 1) {
     entry.edx |= kEdxHtt;
@@ -82,8 +79,6 @@ std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> suppor
   uint32_t max_leaf = 0;
   for (kvm::CpuidEntry entry : supported) {
     if (is_topology_leaf(entry.function)) continue;  // rebuilt below
-    // SVM's own features: without SVM Linux still lists them, and they would be lies.
-    if (entry.function == kSvmFeatures) continue;
     switch (entry.function) {
       case 0:
         max_leaf = entry.eax;
@@ -96,9 +91,6 @@ std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> suppor
         break;
       case kKvmFeatures:
         entry.eax |= extras.paravirt_features;
-        break;
-      case 0x80000001:
-        entry.ecx &= ~kEcxSvm;
         break;
       case 0x80000008:
         patch_amd_cores(entry, topology);
