@@ -12,7 +12,7 @@ from typing import Any
 
 from kvm.errors import UserError
 from kvm.guest.initramfs import ExtraFile
-from kvm.host.base import Host, HostLost
+from kvm.host.base import Host
 from kvm.matrix.cell import Cell
 from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
 from kvm.project import Project
@@ -24,10 +24,7 @@ from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
 from kvm.run.machine import disk_words, share_words
 from kvm.run.options import BootOptions
-from kvm.verdict.console import parse_console
-from kvm.verdict.judge import judge
 from kvm.verdict.ktap import Case, Status
-from kvm.verdict.observation import Observation
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 from kvm.vm.spec import DiskSpec, ShareSpec
 
@@ -239,11 +236,6 @@ class CellBench:
         return [
             Disk(self.new_disk(f"spare{number}", 16)) for number in range(self.cell.spare_disks)
         ]
-
-
-def host_lost(lost: HostLost) -> Outcome:
-    """The verdict when the lab host went away under a suite that ran in it."""
-    return judge(Observation(host_findings=parse_console(lost.console), host_lost=str(lost)))
 
 
 def _disk_words(disk: Disk) -> str:

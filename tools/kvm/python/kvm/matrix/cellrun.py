@@ -21,13 +21,14 @@ from kvm.errors import InfrastructureError, UserError
 from kvm.files import write_whole
 from kvm.host.base import CommandTimeout, HostLost
 from kvm.kernel.build import Kernel
-from kvm.matrix.bench import CellBench, Surroundings, host_lost
+from kvm.matrix.bench import CellBench, Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import LAB_CONFIGS
 from kvm.matrix.order import BuildFailure, Order
 from kvm.matrix.steadiness import summed_up, wants_another
 from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
+from kvm.run import observe
 from kvm.run.halves import Halves
 from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
@@ -117,7 +118,7 @@ class CellRunner:
         except CellSkipped as why:
             return Outcome(Verdict.SKIP, Reason.NONE, str(why))
         except HostLost as lost:
-            return host_lost(lost)
+            return observe.host_lost(lost)
         except CommandTimeout as late:
             tail = Evidence("output", tuple(late.output.splitlines()[-20:]))
             return Outcome(Verdict.FAIL, Reason.TIMEOUT, str(late), (tail,), "timeout")

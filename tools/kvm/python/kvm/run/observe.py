@@ -16,6 +16,7 @@ from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
 from kvm.verdict.console import parse_console
+from kvm.verdict.judge import judge
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
@@ -148,6 +149,11 @@ def not_up(lost: HostLost, deadline_s: float) -> Observation:
         deadline=Deadline.SILENCE if hung else None,
         deadline_s=deadline_s,
     )
+
+
+def host_lost(lost: HostLost) -> Outcome:
+    """The verdict where the lab host went away, or did not come up, under what was to run in it."""
+    return judge(Observation(host_findings=parse_console(lost.console), host_lost=str(lost)))
 
 
 def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> Timings:

@@ -17,6 +17,7 @@ from kvm.report.live import Progress
 from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.run import halves as build_halves
 from kvm.run import hosts, observe, rundir, staging
+from kvm.run.boot import Place
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.observe import Attempt, Capture
@@ -56,18 +57,48 @@ def run_built(
     options: PayloadOptions,
     progress: Progress,
     output: Write,
+    place: Place | None = None,
     *,
     start: float | None = None,
 ) -> RunRecord:
-    """Run a payload on halves that are built; ``start`` is when the command began."""
+    """Run a payload on halves that are built, the kernel being the lab host's; ``start`` is when
+    the command began. Without a ``place`` it gets a new run folder."""
     start = time.monotonic() if start is None else start
-    folder = rundir.create(project.runs)
-    run = _Run(project, options, progress, output, halves, folder, start)
+    place = place or Place(rundir.create(project.runs))
+    run = _Run(project, options, progress, output, halves, place, start)
     try:
         return run.to_record()
-    except (InfrastructureError, hosts.KernelNotUp) as trouble:
+    except HostLost as lost:
+        return run.record(observe.host_lost(lost), None)
+    except InfrastructureError as trouble:
         outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))
         return run.record(outcome, None)
+
+
+def open_host(
+    project: Project, requested: str, halves: Halves, progress: Progress, place: Place
+) -> Host:
+    """The host a payload asks for. Raises ``HostLost`` when its kernel does not come up.
+
+    A KVM that cannot boot Linux may well run a payload: ``native`` is taken at its word. A lab
+    host's kernel is what a payload tests, so no other one stands in for it.
+    """
+    if requested == "native":
+        return NativeHost()
+    with progress.phase("host") as say:
+        try:
+            return hosts.connect(
+                project,
+                requested,
+                halves,
+                say,
+                patient=True,
+                slot=place.slot,
+                memory=place.memory,
+                cpus=place.host_cpus,
+            ).host
+        except hosts.KernelNotUp as failed:
+            raise failed.lost from failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +110,12 @@ class _Run:
     progress: Progress
     output: Write
     halves: Halves
-    run_dir: Path
+    place: Place
     start: float
+
+    @property
+    def run_dir(self) -> Path:
+        return self.place.run_dir
 
     def to_record(self) -> RunRecord:
         attempt, outcome = self._attempt()
@@ -92,14 +127,14 @@ class _Run:
         return self.record(outcome, attempt)
 
     def _attempt(self) -> tuple[Attempt, Outcome]:
-        host = self._host()
+        module, given = self._module()
+        spec = payload_spec(self.options, module, given)
+        repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
+        rundir.write_spec(self.run_dir, spec.to_json(), repeat)
+        host = open_host(self.project, self.options.host, self.halves, self.progress, self.place)
         # What is staged must be there for as long as the host may run a machine.
         with contextlib.ExitStack() as beyond_the_host:
             try:
-                module, given = self._module()
-                spec = payload_spec(self.options, module, given)
-                repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
-                rundir.write_spec(self.run_dir, spec.to_json(), repeat)
                 stage = staging.staged(spec, host, self.project, self.run_dir)
                 attempt = self._session(host, beyond_the_host.enter_context(stage))
                 if host.console:
@@ -109,13 +144,6 @@ class _Run:
                 return attempt, judge(facts)
             finally:
                 host.close()
-
-    def _host(self) -> Host:
-        """A KVM that cannot boot Linux may well run a payload: ``native`` is taken at its word."""
-        if self.options.host == "native":
-            return NativeHost()
-        with self.progress.phase("host") as say:
-            return hosts.connect(self.project, self.options.host, self.halves, say).host
 
     def _module(self) -> tuple[Path, str]:
         """The payload's module and its text."""

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Whose KVM a payload runs on: the one of the kernel under test, or nobody's.
+
+The lab hosts are fake ones: these tests are about which is taken, and what is said of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.host.base import Event, HostHung, HostLost, HostPanic
+from kvm.host.choose import ProbeResult
+from kvm.host.lab import LabSettings
+from kvm.kernel.build import Kernel
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.report.record import RunRecord
+from kvm.run import hosts, proven
+from kvm.run.boot import Place
+from kvm.run.halves import Halves
+from kvm.run.payload.options import PayloadOptions
+from kvm.run.payload.run import run_built
+from kvm.verdict.vocabulary import Reason, Verdict
+from kvm.vm.build import Vmm
+
+_PANIC = HostPanic(
+    "the lab host's kernel panicked",
+    console="[    0.100000] Kernel panic - not syncing: no lab host\n",
+)
+_HUNG = HostHung("the lab host did not come up within 120 s")
+
+Run = Callable[..., RunRecord]
+
+
+@dataclass
+class PassingSession:
+    """A payload that says at once that it passed."""
+
+    exit_status: int | None = 0
+    stderr_tail: str = ""
+
+    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
+        yield {"event": "result", "stop": "debug_exit", "detail": "1"}
+
+    def send(self, message: Event) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+class FakeLab:
+    """``boots`` says of each kernel what becomes of it as lab host, given so many seconds."""
+
+    boots: Callable[[str, float], HostLost | None]
+    taken: list[str]
+
+    name, boot_s, console = "lab", 0.5, ""
+
+    def __init__(self, project: Project, vmlinux: Path, kernel_id: str, **given: Any) -> None:
+        settings: LabSettings = given["settings"]
+        lost = type(self).boots(kernel_id, settings.boot_deadline_s)
+        if lost is not None:
+            raise lost
+        self.taken.append(kernel_id)
+
+    def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Any:
+        return PassingSession()
+
+    def distrust(self, why: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """``run(boots)``: a payload on a lab host of the kernel "new"; "good" is a proven one."""
+    project = Project(tmp_path)
+    (tmp_path / "code.flat").write_bytes(b"\xf4")
+    for kernel in ("new", "good"):
+        (tmp_path / kernel).mkdir()
+        (tmp_path / kernel / "vmlinux").touch()
+        (tmp_path / kernel / "System.map").touch()
+    proven.record(project, "good", tmp_path / "good" / "vmlinux", 0.5)
+    halves = Halves(
+        Kernel("new", "6.12.0", "1" * 40, "default", tmp_path / "new", 0.0, False),
+        Vmm("vmm", tmp_path, 0.0, False),
+    )
+    monkeypatch.setattr(hosts, "LabHost", FakeLab)
+
+    def go(boots: Callable[[str, float], HostLost | None]) -> RunRecord:
+        FakeLab.boots, FakeLab.taken = staticmethod(boots), []
+        run_dir = tmp_path / "run"
+        run_dir.mkdir()
+        place = Place(run_dir, memory=hosts.Memory(probed=ProbeResult("absent", "no /dev/kvm")))
+        options = PayloadOptions(tmp_path / "code.flat", host="lab").check()
+        with Progress(live=False) as progress:
+            return run_built(project, halves, options, progress, lambda _: None, place)
+
+    return go
+
+
+@pytest.mark.parametrize(
+    ("lost", "verdict", "reason"),
+    [(_PANIC, Verdict.FAIL, Reason.HOST_PANIC), (_HUNG, Verdict.ERROR, Reason.INFRASTRUCTURE)],
+)
+def test_a_kernel_that_is_no_lab_host_has_no_other_stand_in_for_it(
+    run: Run, lost: HostLost, verdict: Verdict, reason: Reason
+) -> None:
+    record = run(lambda kernel, seconds: lost if kernel == "new" else None)
+    assert FakeLab.taken == []
+    assert (record.outcome.verdict, record.outcome.reason) == (verdict, reason)
+    assert record.kernel.id == "new"
+    assert record.exit_code == (1 if verdict is Verdict.FAIL else 125)
+
+
+def test_a_kernel_that_is_slow_to_come_up_is_waited_for(run: Run) -> None:
+    record = run(lambda kernel, seconds: _HUNG if kernel == "new" and seconds < 60 else None)
+    assert FakeLab.taken == ["new"]
+    assert (record.outcome.verdict, record.kernel.id) == (Verdict.PASS, "new")
