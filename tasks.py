@@ -14,9 +14,8 @@ from invoke.context import Context
 from invoke.tasks import Task, task
 
 from kvm import cli
-from kvm.commands import bisect, kernel, lab, machine
+from kvm.commands import bisect, kernel, lab, machine, payload
 from kvm.run.options import BENCH_HELP, HELP, REPEATABLE, REPORT_HELP, TEST_HELP
-from kvm.run.payload.options import HELP as PAYLOAD_HELP
 
 
 @task(help=HELP, iterable=REPEATABLE)
@@ -75,34 +74,6 @@ def build_and_boot(
 
 
 boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=REPEATABLE)
-
-
-@task(positional=["file"], help=PAYLOAD_HELP, iterable=["append"])
-def payload(
-    c: Context,
-    file: str,
-    cpus: int = 1,
-    memory: str = "256M",
-    append: list[str] | None = None,
-    initrd: str = "",
-    protocol: str = "auto",
-    cpu: str = "host",
-    split_irqchip: bool = False,
-    host: str = "auto",
-    timeout: float = 90.0,
-    json: str = "",
-    locked: bool = False,
-) -> None:
-    """Run a test payload (kvm-unit-tests' *.flat, say): ./invoke payload FILE.flat --cpus 2.
-
-    The exit code is its verdict: 0 pass, 1 fail, 4 skip, 124 timeout, 125 cannot tell.
-    """
-    given = cli.given(locals())
-    from kvm.run.payload import command
-
-    with cli.command() as (project, progress):
-        code = command.main(project, progress, **given)
-    cli.finish(code)
 
 
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})
@@ -177,7 +148,7 @@ namespace = Collection(
     boot,
     build,
     doctor,
-    payload,
+    payload.payload,
     test,
     report,
     bench,

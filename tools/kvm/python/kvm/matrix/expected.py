@@ -3,7 +3,7 @@
 
     [[expect]]
     name = "debug_regs"            # a subtest: "suite/subtest"
-    status = "fail"                # or "skip", "timeout"
+    status = "fail"                # or "skip", "timeout", "error"
     reason = "…"
 
 An expected failure becomes XFAIL, a pass in its place XPASS; both are no failures. A skip
@@ -30,7 +30,12 @@ from kvm.project import Project
 from kvm.verdict.ktap import Case, Status
 
 _KEYS = ("name", "status", "reason")
-_STATUSES = {"fail": Status.FAIL, "skip": Status.SKIP, "timeout": Status.TIMEOUT}
+_STATUSES = {
+    "fail": Status.FAIL,
+    "skip": Status.SKIP,
+    "timeout": Status.TIMEOUT,
+    "error": Status.ERROR,
+}
 _BAD = (Status.FAIL, Status.TIMEOUT)
 _UNSTEADY_KEYS = ("runs", "reason")
 # More failures than this at once are no chance, and running them all again would take long.
@@ -195,7 +200,7 @@ def _surprising(case: Case, wanted: Expectation) -> Case:
 def _excused(case: Case) -> Case:
     """The case with all its failures expected: an entry covers the subtests below it."""
     children = tuple(map(_excused, case.children))
-    status = Status.XFAIL if case.status in _BAD else case.status
+    status = Status.XFAIL if case.status in (*_BAD, Status.ERROR) else case.status
     return replace(case, status=status, children=children)
 
 

@@ -30,10 +30,7 @@ def closing(record: RunRecord, *, colour: bool = False, base: Path | None = None
 def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None = None) -> str:
     """``PASS 6.12.117 host=lab vcpus=1 build=4.8s boot=0.9s total=7.1s run=build/runs/...``"""
     outcome = record.outcome
-    head = outcome.verdict.value
-    if colour:
-        head = f"{_COLOURS[outcome.verdict]}{head}{_PLAIN}"
-    words = [head]
+    words = [coloured(outcome.verdict.value, outcome.verdict, colour=colour)]
     if not outcome.ok:
         words.append(outcome.reason.value)
     if record.kernel.release:
@@ -49,6 +46,11 @@ def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None =
     if record.run_dir is not None:
         words.append(f"run={_shown(record.run_dir, base)}")
     return " ".join(words)
+
+
+def coloured(text: str, verdict: Verdict, *, colour: bool) -> str:
+    """The text in the colour of a verdict, where colours are wanted."""
+    return f"{_COLOURS[verdict]}{text}{_PLAIN}" if colour else text
 
 
 def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:

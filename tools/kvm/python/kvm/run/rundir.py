@@ -32,6 +32,11 @@ def create(runs: Path) -> Path:
 def write_spec(folder: Path, spec: Mapping[str, Any], repeat: str) -> None:
     """Keep what was booted, and the command that boots it again."""
     (folder / "spec.json").write_text(json.dumps(spec, indent=2, sort_keys=True) + "\n")
+    write_repeat(folder, repeat)
+
+
+def write_repeat(folder: Path, repeat: str) -> None:
+    """The command as an executable file."""
     script = folder / "repeat"
     script.write_text(f"#!/bin/sh\nexec {repeat}\n")
     script.chmod(0o755)

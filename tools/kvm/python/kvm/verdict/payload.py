@@ -7,6 +7,9 @@ The status is what QEMU's isa-debug-exit makes of the value that the payload wro
 
 from __future__ import annotations
 
+import re
+
+from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Outcome, Reason, Verdict
 
 STATUS_PASS = 1
@@ -26,6 +29,37 @@ _MEANINGS = {
     STATUS_TIMEOUT: (Verdict.FAIL, Reason.TIMEOUT, "gave up waiting"),
     STATUS_ABORT: (Verdict.FAIL, Reason.GUEST_EXIT, "aborted"),
 }
+
+# How kvm-unit-tests begins the line of a check: what passed against its expectation counts there
+# as a failure, and a known failure does not.
+_CHECK = re.compile(r"(?P<word>PASS|FAIL|SKIP|XFAIL|KFAIL|XPASS): (?P<name>.+)")
+_CHECK_STATUS = {
+    "PASS": Status.PASS,
+    "FAIL": Status.FAIL,
+    "SKIP": Status.SKIP,
+    "XFAIL": Status.XFAIL,
+    "KFAIL": Status.XFAIL,
+    "XPASS": Status.FAIL,
+}
+
+
+def checks(serial: str) -> tuple[Case, ...]:
+    """What the payload said of its single checks, in their order."""
+    found = (_CHECK.match(line.rstrip()) for line in serial.splitlines())
+    return tuple(
+        Case(matched["name"], _CHECK_STATUS[matched["word"]]) for matched in found if matched
+    )
+
+
+def status_of(outcome: Outcome) -> Status:
+    """A payload's verdict as a test's result."""
+    if outcome.verdict is Verdict.FAIL:
+        late = outcome.reason in (Reason.TIMEOUT, Reason.HANG)
+        return Status.TIMEOUT if late else Status.FAIL
+    return _STATUSES.get(outcome.verdict, Status.ERROR)
+
+
+_STATUSES = {Verdict.PASS: Status.PASS, Verdict.SKIP: Status.SKIP}
 
 
 def outcome_of(name: str, status: int) -> Outcome:

@@ -28,17 +28,18 @@ _TAIL_LINES = 60
 
 def junit(view: View) -> str:
     """The whole document."""
-    root = ET.Element("testsuites", name="matrix", time=f"{view.seconds:.3f}")
+    root = ET.Element("testsuites", name=clean(view.name), time=f"{view.seconds:.3f}")
     by_workload: dict[str, list[CellResult]] = {}
     for result in view.cells.values():
-        by_workload.setdefault(result.axes.get("workload", "matrix"), []).append(result)
+        by_workload.setdefault(result.axes.get("workload", view.name), []).append(result)
     for workload, results in by_workload.items():
         _suite(root, workload, results, view)
     if view.missing:
         suite = ET.SubElement(root, "testsuite", name="not-run")
         for cell in view.missing:
-            case = ET.SubElement(suite, "testcase", name=clean(cell), classname="matrix.not-run")
-            ET.SubElement(case, "skipped", message="the run ended before this cell")
+            group = f"{clean(view.name)}.not-run"
+            case = ET.SubElement(suite, "testcase", name=clean(cell), classname=group)
+            ET.SubElement(case, "skipped", message="the run ended before it")
         _count(suite)
     _count(root)
     ET.indent(root)
@@ -54,7 +55,7 @@ def _suite(root: ET.Element, workload: str, results: Sequence[CellResult], view:
             suite,
             "testcase",
             name=clean(result.cell),
-            classname=f"matrix.{name}",
+            classname=f"{clean(view.name)}.{name}",
             time=f"{result.seconds:.3f}",
         )
         tag = _TAGS.get(result.verdict)

@@ -31,11 +31,13 @@ _RESULT_LIKE = re.compile(r"(?:#\s*)*(?:ok\b|not ok\b|K?TAP version|1\.\.|Bail o
 
 def ktap(view: View) -> str:
     """The whole report."""
-    cases = [_cell(result) for result in view.cells.values()]
-    cases += [
-        Case(one_line(cell), Status.SKIP, "the run ended before this cell") for cell in view.missing
-    ]
-    return write(Report(tuple(cases)))
+    return report([_cell(result) for result in view.cells.values()], view.missing)
+
+
+def report(cases: Iterable[Case], missing: Iterable[str] = ()) -> str:
+    """Of cases whose words may be a guest's; ``missing`` names those without a result."""
+    ended = [Case(name, Status.SKIP, "the run ended before it") for name in missing]
+    return write(Report(tuple(map(_plain, (*cases, *ended)))))
 
 
 def _cell(result: CellResult) -> Case:
@@ -49,7 +51,7 @@ def _cell(result: CellResult) -> Case:
         note = f"flaky: {note}"
     elif result.verdict is Verdict.ERROR and result.reason is not Reason.NONE:
         note = f"{result.reason.value}: {note}"
-    return _plain(Case(result.cell, _STATUS[result.verdict], note, tuple(comments), result.checks))
+    return Case(result.cell, _STATUS[result.verdict], note, tuple(comments), result.checks)
 
 
 def _plain(case: Case) -> Case:

@@ -16,7 +16,10 @@ from kvm.verdict.vocabulary import Verdict
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """``cells`` are in planned order. ``history`` is newest first and begins with this run."""
+    """``cells`` are in planned order. ``history`` is newest first and begins with this run.
+
+    ``name`` is that of the whole in reports which name it: a suite of payloads has its own.
+    """
 
     run: MatrixRun
     cells: Mapping[str, CellResult]
@@ -24,6 +27,7 @@ class View:
     before: Mapping[str, Earlier] = field(default_factory=dict)
     history: Mapping[str, tuple[Past, ...]] = field(default_factory=dict)
     consoles: Mapping[str, Console] = field(default_factory=dict)
+    name: str = "matrix"
 
     @property
     def counts(self) -> dict[Verdict, int]:

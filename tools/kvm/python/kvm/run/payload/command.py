@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``payload`` command: run, pass the serial output on, say how it went."""
+"""The ``payload`` command: run, pass the serial output on, say how it went; or run a suite."""
 
 from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from kvm.errors import UserError
 from kvm.project import Project
 from kvm.report.closing import closing
 from kvm.report.live import Progress, colour_wanted
 from kvm.run.options import parse_memory
-from kvm.run.payload.options import PayloadOptions
+from kvm.run.payload.options import DEFAULT_TIMEOUT_S, UNSET, PayloadOptions
 from kvm.run.payload.run import run_payload
+from kvm.run.payload.suite import command as suite_command
+from kvm.run.payload.suite.command import SuiteOptions
+from kvm.run.payload.suite.plan import Given, Selection
 
 
 def main(
@@ -20,9 +25,15 @@ def main(
     progress: Progress,
     *,
     file: str,
+    suite: bool,
+    k: str,
+    g: str,
+    list: bool,
+    expected: str,
+    output: Sequence[str] | None,
     cpus: int,
     memory: str,
-    append: list[str] | None,
+    append: Sequence[str] | None,
     initrd: str,
     protocol: str,
     cpu: str,
@@ -32,10 +43,10 @@ def main(
     json: str,
     locked: bool,
 ) -> int:
-    """Run and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
+    """The command from its words: one payload, or a folder of them."""
     options = PayloadOptions(
-        file=Path(file),
-        cpus=cpus,
+        file=Path(file).expanduser().absolute() if suite else Path(file),
+        cpus=1 if cpus == UNSET else cpus,
         memory_mib=parse_memory(memory),
         append=" ".join(append or ()),
         environment=Path(initrd) if initrd else None,
@@ -43,10 +54,31 @@ def main(
         cpu=cpu,
         split_irqchip=split_irqchip,
         host=host,
-        timeout_s=timeout,
+        timeout_s=DEFAULT_TIMEOUT_S if timeout == UNSET else timeout,
         pinned_only=locked,
-    ).check()
-    out = sys.stderr.buffer if json == "-" else sys.stdout.buffer
+    )
+    if not suite:
+        _refuse("without --suite", {"-k": k, "-g": g, "--list": list, "--expected": expected})
+        _refuse("without --suite", {"--output": output})
+        return run_one(project, progress, options.check(), json_target=json)
+    _refuse(
+        "with --suite, whose cfg says it for each test", {"--append": append, "--initrd": initrd}
+    )
+    given = Given(
+        options.check_machine(),
+        max_cpus=None if cpus == UNSET else cpus,
+        timeout_s=None if timeout == UNSET else timeout,
+    )
+    selection = Selection.of(k, g)
+    asked = SuiteOptions(given, selection, list, expected, tuple(output or ()), json)
+    return suite_command.main(project, progress, asked)
+
+
+def run_one(
+    project: Project, progress: Progress, options: PayloadOptions, *, json_target: str
+) -> int:
+    """Run and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
+    out = sys.stderr.buffer if json_target == "-" else sys.stdout.buffer
 
     def show(data: bytes) -> None:
         progress.pause()
@@ -55,8 +87,14 @@ def main(
 
     record = run_payload(project, options, progress, show)
     progress.close()
-    if json:
-        record.write(json)
+    if json_target:
+        record.write(json_target)
     colour = colour_wanted(sys.stderr, os.environ)
     print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
     return record.exit_code
+
+
+def _refuse(why: str, words: Mapping[str, object]) -> None:
+    for name, value in words.items():
+        if value:
+            raise UserError(f"{name} {why}", "leave it out")

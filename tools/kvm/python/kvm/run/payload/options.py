@@ -10,12 +10,25 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.run.options import HELP as BOOT_HELP
 from kvm.run.options import HOSTS
+from kvm.verdict.vocabulary import Reason
 from kvm.vm.spec import MAX_VCPUS, PROTOCOLS
 
+DEFAULT_TIMEOUT_S = 90.0  # kvm-unit-tests' own
+UNSET = -1  # of --cpus and --timeout, which mean something else to a suite
+
 HELP = {
-    "file": "the payload: a multiboot image such as kvm-unit-tests' x86/*.flat, or raw code",
-    "cpus": "number of vCPUs",
-    "memory": BOOT_HELP["memory"],
+    "file": "the payload: a multiboot image such as kvm-unit-tests' x86/*.flat, or raw code; with "
+    "--suite the folder of many",
+    "suite": "run all tests of the folder's unittests.cfg (kvm-unit-tests' format)",
+    "k": "--suite: only tests of these names or shell patterns, with commas between",
+    "g": "--suite: only tests of one of these groups",
+    "list": "--suite: list the tests and why some are skipped; run nothing",
+    "expected": "--suite: what is known not to pass, a file or a name in tests/matrix/expected; "
+    "expected.toml beside unittests.cfg otherwise",
+    "output": "--suite: write a report: FILE.xml (JUnit), .ktap or .json, or FORMAT:- for stdout "
+    "(repeatable)",
+    "cpus": "number of vCPUs; with --suite the most that a test may have ($MAX_SMP)",
+    "memory": f"{BOOT_HELP['memory']}; with --suite that of tests without -m",
     "append": "words for the payload's command line (repeatable)",
     "initrd": "a file to give it as its module, instead of an environment made of --cpus and "
     "--memory",
@@ -24,7 +37,7 @@ HELP = {
     "cpu": BOOT_HELP["cpu"],
     "split_irqchip": BOOT_HELP["split_irqchip"],
     "host": BOOT_HELP["host"],
-    "timeout": "seconds it may take",
+    "timeout": "seconds it may take; with --suite each test, instead of what the cfg says",
     "json": BOOT_HELP["json"],
     "locked": BOOT_HELP["locked"],
 }
@@ -32,7 +45,10 @@ HELP = {
 
 @dataclass(frozen=True, slots=True)
 class PayloadOptions:
-    """One run. ``environment`` is the file it gets as its module."""
+    """One run. ``environment`` is the file it gets as its module, ``expected`` the reason it is
+    meant to end with, if that is no pass; ``again`` are the arguments that repeat it where its
+    own don't say all, as those of a suite's test.
+    """
 
     file: Path
     cpus: int = 1
@@ -43,11 +59,23 @@ class PayloadOptions:
     cpu: str = "host"
     split_irqchip: bool = False
     host: str = "auto"
-    timeout_s: float = 90.0
+    timeout_s: float = DEFAULT_TIMEOUT_S
     pinned_only: bool = False
+    expected: Reason | None = None
+    again: str = ""
 
     def check(self) -> PayloadOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
+        self.check_machine()
+        if self.file.is_dir():
+            raise UserError(f"payload {self.file} is a folder", "add --suite to run all in it")
+        for path, role in ((self.file, "payload"), (self.environment, "module")):
+            if path is not None and not path.is_file():
+                raise UserError(f"{role} {path} does not exist", "give the path of a file")
+        return self
+
+    def check_machine(self) -> PayloadOptions:
+        """The same without the files, which a suite names for each test."""
         if self.host not in HOSTS:
             raise UserError(f"--host {self.host}", f"use one of {', '.join(HOSTS)}")
         if self.protocol not in PROTOCOLS:
@@ -56,13 +84,15 @@ class PayloadOptions:
             raise UserError(f"--cpus {self.cpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
         if self.timeout_s <= 0:
             raise UserError(f"--timeout {self.timeout_s:g}", "give a number of seconds above 0")
-        for path, role in ((self.file, "payload"), (self.environment, "module")):
-            if path is not None and not path.is_file():
-                raise UserError(f"{role} {path} does not exist", "give the path of a file")
         return self
 
+    @property
+    def repeat(self) -> str:
+        """The arguments of ``./invoke payload`` that do it again."""
+        return self.again or self.arguments()
+
     def arguments(self) -> str:
-        """The same options as ``./invoke payload`` arguments, for repeating a run."""
+        """The same options as ``./invoke payload`` arguments."""
         words = [str(self.file)]
         for name, value in (
             ("cpus", str(self.cpus) if self.cpus != 1 else ""),
@@ -72,6 +102,7 @@ class PayloadOptions:
             ("protocol", self.protocol if self.protocol != "auto" else ""),
             ("cpu", self.cpu if self.cpu != "host" else ""),
             ("host", self.host if self.host != "auto" else ""),
+            ("timeout", f"{self.timeout_s:g}" if self.timeout_s != DEFAULT_TIMEOUT_S else ""),
         ):
             if value:
                 words.append(f"--{name}={value}")

@@ -129,7 +129,7 @@ class _Run:
     def _attempt(self) -> tuple[Attempt, Outcome]:
         module, given = self._module()
         spec = payload_spec(self.options, module, given)
-        repeat = f"{self.project.root}/invoke payload {self.options.arguments()}"
+        repeat = f"{self.project.root}/invoke payload {self.options.repeat}"
         rundir.write_spec(self.run_dir, spec.to_json(), repeat)
         host = open_host(self.project, self.options.host, self.halves, self.progress, self.place)
         # What is staged must be there for as long as the host may run a machine.
@@ -199,6 +199,7 @@ class _Run:
             deadline=script.deadline,
             deadline_s=script.deadline_s,
             interrupted=script.interrupted,
+            expected=self.options.expected,
             allow_warnings=True,  # the host's, which are not the payload's
         )
 
@@ -229,7 +230,7 @@ class _Run:
             exits=ExitCounts.from_result(result.get("exits")),
             run_dir=self.run_dir,
             command=(str(self.options.file), *self.options.append.split()),
-            repeat=f"./invoke payload {self.options.arguments()}",
+            repeat=f"./invoke payload {self.options.repeat}",
         )
         made.write(self.run_dir / "result.json")
         return made

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``./invoke payload --suite FOLDER``: plan, build, run all, report."""
+
+from __future__ import annotations
+
+import io
+import os
+import shlex
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from kvm.matrix.expected import Expected
+from kvm.project import Project
+from kvm.report import targets
+from kvm.report.live import Progress, colour_wanted
+from kvm.report.record import RunRecord
+from kvm.run import halves as build_halves
+from kvm.run import hosts, rundir
+from kvm.run.boot import Place
+from kvm.run.halves import Halves
+from kvm.run.payload.options import PayloadOptions
+from kvm.run.payload.run import open_host, run_built
+from kvm.run.payload.suite import plan as planning
+from kvm.run.payload.suite import report
+from kvm.run.payload.suite import run as running
+from kvm.run.payload.suite.plan import Given, Plan, Selection, SuiteTest
+from kvm.run.payload.suite.report import Story
+from kvm.run.payload.suite.run import Result
+from kvm.verdict.vocabulary import EXIT_GOOD
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOptions:
+    """What a person asked for. ``expected`` is a file or the name of one of the matrix'."""
+
+    given: Given
+    selection: Selection
+    list_only: bool = False
+    expected: str = ""
+    outputs: tuple[str, ...] = ()
+    json: str = ""
+
+
+def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
+    """Run and report; the exit code."""
+    outputs = report.parse_outputs(options.outputs)
+    report.check_stdout(outputs, options.json)
+    plan = planning.load(options.given, options.selection)
+    if options.list_only:
+        print(report.listing(plan), end="")
+        return EXIT_GOOD
+    known = running.known_failures(project, plan, options.expected)
+    used = targets.STDOUT in (options.json, *(target for _, target in outputs))
+    terminal = _Terminal(progress, sys.stderr if used else sys.stdout)
+    story = tell(project, progress, plan, options.given.options, known, terminal.ends)
+    progress.close()
+    terminal.say(report.closing(story, colour=terminal.colour))
+    report.write(story, outputs, options.json)
+    return report.exit_code(story)
+
+
+def tell(
+    project: Project,
+    progress: Progress,
+    plan: Plan,
+    options: PayloadOptions,
+    known: Expected | None,
+    ends: running.Ends,
+) -> Story:
+    """Build, run all of the plan in one run folder, and keep its summary there."""
+    halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
+    folder = rundir.create(project.runs)
+    repeat = f"{project.root}/invoke payload --suite {options.arguments()}"
+    rundir.write_repeat(folder, repeat)
+    started = time.time()
+    bench = HereBench(project, halves, options.host, folder, progress)
+    with progress.phase("payloads") as say:
+
+        def begins(number: int, test: SuiteTest) -> None:
+            say(f"{number}/{len(plan.tests)} {test.name}")
+
+        done = running.run(plan, bench, known, begins, ends)
+    command = shlex.join(["./invoke", "payload", "--suite", str(options.file)])
+    story = Story(project, plan, halves, done, command, options.host, started, time.time())
+    report.write(story, (), str(folder / "result.json"))
+    return story
+
+
+@dataclass(slots=True)
+class HereBench:
+    """Payloads in the lab host of this checkout, or on this machine's KVM; see ``run.Bench``.
+
+    Each has a folder of its own in the suite's.
+    """
+
+    project: Project
+    halves: Halves
+    host: str
+    folder: Path
+    progress: Progress
+    memory: hosts.Memory = field(default_factory=hosts.Memory)
+
+    def payload(self, options: PayloadOptions, name: str) -> RunRecord:
+        place = Place(self.folder / name, memory=self.memory)
+        place.run_dir.mkdir()
+        with Progress(io.StringIO(), live=False) as quiet:
+            record = run_built(self.project, self.halves, options, quiet, lambda _: None, place)
+        return running.check_interrupted(record)
+
+    def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
+        place = Place(self.folder, memory=self.memory)
+        host = open_host(self.project, self.host, self.halves, self.progress, place)
+        try:
+            return running.read_files(host, paths)
+        finally:
+            host.close()
+
+
+class _Terminal:
+    """A line a test, above the live line of what runs now."""
+
+    def __init__(self, progress: Progress, stream: TextIO) -> None:
+        self._progress = progress
+        self._stream = stream
+        self.colour = colour_wanted(stream, os.environ)
+
+    def ends(self, result: Result) -> None:
+        self.say(f"{report.result_line(result, colour=self.colour)}\n")
+
+    def say(self, text: str) -> None:
+        self._progress.pause()
+        self._stream.write(text)
+        self._stream.flush()
