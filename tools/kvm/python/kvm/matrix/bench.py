@@ -24,6 +24,9 @@ from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
 from kvm.run.machine import disk_words, share_words
 from kvm.run.options import BootOptions
+from kvm.run.payload.options import PayloadOptions
+from kvm.run.payload.run import open_host, run_built
+from kvm.run.payload.suite.run import check_interrupted, read_files
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 from kvm.vm.spec import DiskSpec, ShareSpec
@@ -87,7 +90,7 @@ class CellBench:
         start = time.monotonic()
         options = BootOptions(
             command=command,
-            host="native" if self.cell.host == "native" else "lab",
+            host=self._host_word,
             config=self.cell.config,
             cpus=cpus or self.cell.vcpus,
             memory_mib=memory_mib or self.cell.memory_mib,
@@ -117,9 +120,7 @@ class CellBench:
 
         run_dir = self._new_folder()
         around = self.around
-        place = Place(
-            run_dir, around.slot, self.hosting.kernel, around.memory, host_cpus=around.host_cpus
-        )
+        place = self._place(run_dir)
         record = boot_built(
             self.project,
             self.guest,
@@ -133,6 +134,30 @@ class CellBench:
         self._judge(record)
         console = _read_text(run_dir / "console.log")
         return Boot(record, bytes(out), bytes(err), console, time.monotonic() - start)
+
+    def payload(self, options: PayloadOptions, name: str) -> RunRecord:
+        self.close_host()
+        if time.monotonic() >= self.ends_at:
+            self.outcome = Outcome(
+                Verdict.FAIL, Reason.TIMEOUT, f"no time was left for {name}", signature="timeout"
+            )
+            raise CellFailed(self.outcome.summary)
+        place = self._place(self.folder / name)
+        place.run_dir.mkdir()
+        record = run_built(
+            self.project, self.hosting, options, self.around.progress, lambda _: None, place
+        )
+        self.records.append(record)
+        return check_interrupted(record)
+
+    def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
+        self.close_host()
+        place = self._place(self.folder)
+        host = open_host(self.project, self._host_word, self.hosting, self.around.progress, place)
+        try:
+            return read_files(host, paths)
+        finally:
+            host.close()
 
     def new_disk(self, name: str, size_mib: int) -> Path:
         path = self.folder / f"{name}.raw"
@@ -218,6 +243,16 @@ class CellBench:
                 counter.update(record.exits.to_json()[name])
         plain: Mapping[str, dict[str, int]] = {name: dict(c) for name, c in sums.items()}
         return {"total": sum(plain["reasons"].values()), **plain}
+
+    @property
+    def _host_word(self) -> str:
+        return "native" if self.cell.host == "native" else "lab"
+
+    def _place(self, run_dir: Path) -> Place:
+        around = self.around
+        return Place(
+            run_dir, around.slot, self.hosting.kernel, around.memory, host_cpus=around.host_cpus
+        )
 
     def _judge(self, record: RunRecord) -> None:
         """Only the cell's first trouble is its verdict; the workload ends with it."""

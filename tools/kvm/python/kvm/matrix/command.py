@@ -67,7 +67,9 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
 
 
 def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
-    """The plan's cells that were asked for, before ``-k``."""
+    """The plan's cells that were asked for, before ``-k``; a workload of the user's is checked."""
+    if selection.workload:
+        workloads.find(USER_WORKLOAD, selection.workload)
     names = (*workloads.known(), USER_WORKLOAD)
     return select(plan.load(project.root / "tests" / "matrix.toml", names), selection)
 

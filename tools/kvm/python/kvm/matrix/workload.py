@@ -9,7 +9,7 @@ has proved nothing, and its cell is an ERROR.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,6 +19,7 @@ from kvm.host.base import Host
 from kvm.matrix.cell import Cell
 from kvm.project import Project
 from kvm.report.record import RunRecord
+from kvm.run.payload.options import PayloadOptions
 from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Reason
 
@@ -101,6 +102,13 @@ class Bench(Protocol):
         ``kill_on``: kill the VMM (SIGKILL) as soon as stdout contains these bytes; that is then
         the expected end. ``quiet_s`` allows a longer silence than usual. Raises ``CellFailed``.
         """
+
+    def payload(self, options: PayloadOptions, name: str) -> RunRecord:
+        """Run a test payload on the cell's host; its folder has this name. Its verdict is the
+        caller's to judge."""
+
+    def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
+        """What files of the cell's host hold; not those that it can't read."""
 
     def new_disk(self, name: str, size_mib: int) -> Path:
         """An empty (sparse) image in ``folder``."""

@@ -15,9 +15,11 @@ from kvm.matrix.workload import Workload
 def find(name: str, user_text: str = "") -> Workload:
     """A workload by its name; ``user_text`` is the command line of the user's own."""
     if name == USER_WORKLOAD:
+        from kvm.matrix.workloads.payloads import PREFIX, payloads_workload
         from kvm.matrix.workloads.user import user_workload
 
-        return user_workload(user_text)
+        is_suite = user_text.startswith(PREFIX)
+        return payloads_workload(user_text) if is_suite else user_workload(user_text)
     try:
         return known()[name]
     except KeyError:
