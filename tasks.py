@@ -135,12 +135,15 @@ def report(c: Context, run: int = 0, output: list[str] | None = None) -> None:
 
 
 @task(positional=["what"], help=BENCH_HELP)
-def bench(c: Context, what: str, runs: int = 7, json: str = "") -> None:
+def bench(
+    c: Context, what: str, runs: int = 7, suite: str = "", k: str = "", json: str = ""
+) -> None:
     """Measure speed as a ratio to a peer, side by side: ./invoke bench boot."""
     from kvm.bench.command import run
 
     with cli.command() as (project, progress):
-        print(run(what, project, progress, runs=runs, json_target=json), end="")
+        words = {"suite": suite, "names": k, "json_target": json}
+        print(run(what, project, progress, runs=runs, **words), end="")
 
 
 namespace = Collection(

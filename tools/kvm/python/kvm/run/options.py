@@ -89,7 +89,10 @@ TEST_HELP = {
 
 BENCH_HELP = {
     "what": "boot: ours against QEMU microvm's; devices: disk and network against QEMU's; "
-    "memory: beyond the guest's, against QEMU's; events: with guest events against without",
+    "memory: beyond the guest's, against QEMU's; events: with guest events against without; "
+    "payloads: the verdicts of test payloads beside those under QEMU's VMM",
+    "suite": "payloads: the folder with their unittests.cfg, such as kvm-unit-tests",
+    "k": "payloads: only tests of these names or shell patterns, with commas between",
     "runs": "interleaved runs of each",
     "json": HELP["json"],
 }
