@@ -5,6 +5,7 @@ into words and exit codes."""
 from __future__ import annotations
 
 import contextlib
+import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping
@@ -42,6 +43,14 @@ def after_dashes() -> tuple[str, ...]:
     """The words after ``--``, as they were typed (invoke joins them and loses the quoting)."""
     words = sys.argv[1:]
     return tuple(words[words.index("--") + 1 :]) if "--" in words else ()
+
+
+def typed() -> str:
+    """The command line as a person types it."""
+    words = sys.argv[1:]
+    if words[:1] == ["--search-root"]:  # the wrapper's
+        words = words[2:]
+    return shlex.join(["./invoke", *words])
 
 
 def given(words: Mapping[str, Any]) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def story(plan: Callable[..., Plan], tmp_path: Path) -> Callable[..., Story]:
         made = plan(*ends, left_out=left_out)
         done = running.run(made, bench, None, lambda number, test: None, lambda result: None)
         command = "./invoke payload --suite own"
-        return Story(Project(tmp_path), made, _HALVES, done, command, "lab", 100.0, 102.5)
+        return Story(Project(tmp_path), made, _HALVES, done, command, "1234+", "lab", 100.0, 102.5)
 
     return make
 
@@ -136,7 +136,8 @@ def test_the_json_has_every_test_and_what_was_not_run(story: MakeStory) -> None:
     failed = found["results"][1]
     assert failed["reason"] == "check-failed"
     assert failed["repeat"].endswith("-k b")
-    assert (found["kernels"], found["vmm_id"]) == ({"": "k1"}, "v1")
+    named = (found["kernels"], found["vmm_id"], found["commit"], found["command"])
+    assert named == ({"": "k1"}, "v1", "1234+", "./invoke payload --suite own")
 
 
 def test_a_hostile_payload_s_words_add_no_line_to_a_report(story: MakeStory) -> None:

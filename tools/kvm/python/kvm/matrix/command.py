@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kvm import cli
 from kvm.errors import UserError
 from kvm.lock import holder, locked
 from kvm.matrix import hosting, plan, prepare, workloads
@@ -120,19 +120,11 @@ def _order(
         vmm,
         kernels,
         subset=options.selection.subset if not options.selection.workload else "",
-        command=_typed(),
+        command=cli.typed(),
         reruns=options.reruns,
         user_workload=options.selection.workload,
         workers=workers,
     )
-
-
-def _typed() -> str:
-    """The command line as a person types it."""
-    words = sys.argv[1:]
-    if words[:1] == ["--search-root"]:  # the wrapper's
-        words = words[2:]
-    return shlex.join(["./invoke", *words])
 
 
 def _pytest_words(project: Project, order: Order, options: MatrixOptions) -> tuple[str, ...]:

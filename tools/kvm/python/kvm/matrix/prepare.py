@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 import time
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 
 from kvm.errors import BuildError, UserError
 from kvm.kernel.build import Kernel
-from kvm.kernel.git import Repository
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import configs_of
 from kvm.matrix.order import FILE, BuildFailure, Order
@@ -19,7 +17,7 @@ from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
-from kvm.run import halves
+from kvm.run import halves, revision
 from kvm.verdict.vocabulary import Verdict
 from kvm.vm.build import Vmm
 
@@ -71,7 +69,7 @@ def open_run(
             planned=[cell.id for cell in cells],
             subset=subset,
             command=command,
-            commit=_commit(project),
+            commit=revision.present(project),
             vmm_id=vmm.id,
             kernels={name: k.id for name, k in kernels.items() if isinstance(k, Kernel)},
         )
@@ -124,15 +122,6 @@ def _same_code(run: MatrixRun, vmm: Vmm, kernels: dict[str, Kernel | BuildFailur
             f"the {half} has changed since run {run.number} was interrupted",
             "start a new run without --resume, or bring the code back to what it was",
         )
-
-
-def _commit(project: Project) -> str:
-    """The checkout's commit, with ``+`` when something is uncommitted; "" outside git."""
-    with contextlib.suppress(UserError):
-        git = Repository(project.root)
-        head = git.call("rev-parse", "--short=12", "HEAD")
-        return head + ("+" if git.call("status", "--porcelain") else "")
-    return ""
 
 
 def _prune(folder: Path) -> None:

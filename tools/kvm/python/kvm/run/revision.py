@@ -8,6 +8,7 @@ folders make builds incremental.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -32,6 +33,15 @@ def resolve(project: Project, revision: str) -> str:
             f"{revision} names no commit of {project.root}", "give a branch, tag or commit id"
         )
     return commit
+
+
+def present(project: Project) -> str:
+    """The checkout's commit, with ``+`` when something is uncommitted; "" outside git."""
+    with contextlib.suppress(UserError):
+        git = Repository(project.root)
+        head = git.call("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if git.call("status", "--porcelain") else "")
+    return ""
 
 
 def checkout(project: Project, commit: str, say: Say, root: Path | None = None) -> Project:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 import os
-import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -13,13 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+from kvm import cli
 from kvm.matrix.expected import Expected
 from kvm.project import Project
 from kvm.report import targets
 from kvm.report.live import Progress, colour_wanted
 from kvm.report.record import RunRecord
 from kvm.run import halves as build_halves
-from kvm.run import hosts, rundir
+from kvm.run import hosts, revision, rundir
 from kvm.run.boot import Place
 from kvm.run.halves import Halves
 from kvm.run.payload.options import PayloadOptions
@@ -84,8 +84,17 @@ def tell(
             say(f"{number}/{len(plan.tests)} {test.name}")
 
         done = running.run(plan, bench, known, begins, ends)
-    command = shlex.join(["./invoke", "payload", "--suite", str(options.file)])
-    story = Story(project, plan, halves, done, command, options.host, started, time.time())
+    story = Story(
+        project,
+        plan,
+        halves,
+        done,
+        command=cli.typed(),
+        commit=revision.present(project),
+        host=options.host,
+        started=started,
+        ended=time.time(),
+    )
     report.write(story, (), str(folder / "result.json"))
     return story
 

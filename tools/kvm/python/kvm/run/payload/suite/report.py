@@ -53,6 +53,7 @@ class Story:
     halves: Halves
     done: Done
     command: str
+    commit: str
     host: str
     started: float
     ended: float
@@ -174,6 +175,7 @@ def view(story: Story) -> View:
             ended=story.ended,
             interrupted=story.done.interrupted,
             command=story.command,
+            commit=story.commit,
             vmm_id=story.halves.vmm.id,
             kernels={"": story.halves.kernel.id},
         ),
