@@ -124,6 +124,13 @@ TEST_CASE("a KVM without nesting says so when a guest is to have it") {
                        base::ConfigError);
 }
 
+TEST_CASE("what is asked for with a question mark need not be there") {
+  CHECK(with("host,+kvm_clock?,-warp?,+warp?")[0].ecx == with("host")[0].ecx);
+  CHECK((with("host,-avx?")[0].ecx & kAvx) == 0);
+  CHECK((with("minimal,+xsave?,+avx?")[0].ecx & (kAvx | kXsave)) == (kAvx | kXsave));
+  CHECK(contains(failure("host,+?"), "no feature is named ?"));
+}
+
 TEST_CASE("a word that means nothing is named") {
   CHECK(contains(failure("pentium"), "cpu pentium: pentium; use host or minimal"));
   CHECK(contains(failure("host,-warp"), "no feature is named warp"));

@@ -109,7 +109,7 @@ class MachineConfig:
     split_irqchip: bool
     """The IOAPIC in this process, and neither 8259s nor an 8254."""
     cpu: str
-    """host or minimal, then +FEATURE or -FEATURE, with commas between."""
+    """host or minimal, then +FEATURE or -FEATURE (FEATURE?: if KVM has it), commas between."""
     protocol: str
     """auto, linux, pvh, multiboot or flat."""
     payload: bool

@@ -20,7 +20,8 @@ HELP = {
     "configitem": "CONFIG_NAME=VALUE on top of the config (repeatable)",
     "host": "where the VMM runs: auto, native (this machine's KVM) or lab (the tree's own KVM)",
     "cpus": "number of vCPUs",
-    "cpu": "the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2",
+    "cpu": "the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2; with a ? "
+    "behind the name only where KVM offers it",
     "hugepages": "take guest memory from the host's pool of huge pages (vm.nr_hugepages)",
     "split_irqchip": "the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
     "kvm_device": "the host's device file of KVM, where it has another besides /dev/kvm",

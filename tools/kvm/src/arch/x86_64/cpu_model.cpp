@@ -152,8 +152,18 @@ void trim_extended_state(std::vector<kvm::CpuidEntry>& cpuid) {
   }
 }
 
+// "+NAME?" or "-NAME?": what is not on offer, or has no name here, the guest does without.
+void parse_lenient_word(CpuModel& model, std::string_view word) {
+  word.remove_suffix(1);
+  const auto feature = cpu_feature_named(word.substr(1));
+  if (feature) (word.front() == '+' ? model.wanted : model.removed).push_back(*feature);
+}
+
 void parse_word(CpuModel& model, const std::string& text, std::string_view word, bool first) {
-  if (word.starts_with('-')) {
+  const bool is_feature = word.starts_with('-') || word.starts_with('+');
+  if (is_feature && word.size() > 2 && word.ends_with('?')) {
+    parse_lenient_word(model, word);
+  } else if (word.starts_with('-')) {
     model.removed.push_back(required(text, word.substr(1)));
   } else if (word.starts_with('+')) {
     model.added.push_back(required(text, word.substr(1)));
@@ -187,7 +197,8 @@ void apply_cpu_model(std::vector<kvm::CpuidEntry>& cpuid, const CpuModel& model)
     }
   }
   for (const CpuFeature& feature : cpu_features()) {
-    const bool kept = included(model, feature) || contains(model.added, feature.name);
+    const bool kept = included(model, feature) || contains(model.added, feature.name) ||
+                      contains(model.wanted, feature.name);
     if (!kept || contains(model.removed, feature.name)) remove(cpuid, feature);
   }
   remove_dependents(cpuid);

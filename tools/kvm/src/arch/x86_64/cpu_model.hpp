@@ -15,11 +15,13 @@ namespace vmm::arch {
 struct CpuModel {
   bool minimal = false;  // the baseline alone; else all that the host has but svm and vmx
   std::vector<CpuFeature> added;
+  std::vector<CpuFeature> wanted;  // added where the host's KVM offers them
   std::vector<CpuFeature> removed;
 };
 
 // "host" or "minimal" (host when left out), then "+NAME" or "-NAME" for single features, parted by
-// commas. Throws base::ConfigError naming the word at fault.
+// commas. A "?" behind a name asks for no more than the host's KVM can do, as QEMU's -cpu does.
+// Throws base::ConfigError naming the word at fault.
 CpuModel parse_cpu_model(const std::string& text);
 
 // Takes away what the model has not, and with a feature those that need it and its component of
