@@ -16,6 +16,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
+from kvm.freshness import BuildFolder
 from kvm.kernel import config as kconfig
 from kvm.kernel import headers, identity
 from kvm.kernel.config import ConfigSpec
@@ -82,14 +83,18 @@ def build(
     source = source or identity.source_id(tree)
     toolchain = Toolchain.from_environment()
     out = output_folder(project, spec.name)
-    out.mkdir(parents=True, exist_ok=True)
+    folder = _build_folder(tree, toolchain, out, say)
+    folder.follow(source.tree, lambda before: identity.changed_files(tree, before, source))
     text = kconfig.resolve(tree, spec, source, toolchain, out, say)
     kernel_id = identity.kernel_id(source, text, toolchain.identity())
     artifact = project.cache / "kernels" / kernel_id
     wanted = "arch/x86/boot/bzImage" if bzimage else "vmlinux"
     built = False
     if not (artifact / Path(wanted).name).exists():
-        _make(project, tree, toolchain, out, wanted, say)
+        try:
+            _make(project, tree, toolchain, out, wanted, say)
+        finally:
+            folder.built()
         if identity.source_id(tree).tree != source.tree:
             say("the tree changed during the build; building what it is now")
             return build(project, tree, spec, say, bzimage=bzimage)
@@ -99,6 +104,18 @@ def build(
     meta = json.loads((artifact / "meta.json").read_text())
     seconds = time.monotonic() - start
     return Kernel(kernel_id, meta["release"], source.tree, spec.name, artifact, seconds, built)
+
+
+def _build_folder(tree: Tree, toolchain: Toolchain, out: Path, say: Say) -> BuildFolder:
+    def restart(reason: str) -> None:
+        say(f"building from nothing: {reason}")
+        # Not by removing files: with O= the folder is the user's.
+        process.run(
+            ("make", "-s", "-C", tree.path, f"O={out}", *toolchain.arguments(), "mrproper"),
+            timeout_s=600,
+        )
+
+    return BuildFolder(out, toolchain.identity(), restart)
 
 
 def _make(

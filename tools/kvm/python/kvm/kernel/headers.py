@@ -45,6 +45,9 @@ def install(
         return target
     say("installing the UAPI headers")
     target.parent.mkdir(parents=True, exist_ok=True)
+    # make goes by time stamps, and a header that changed may look old: let it start from nothing.
+    work = project.build / "uapi" / "work"
+    shutil.rmtree(work, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as scratch:
         process.run(
             (
@@ -52,7 +55,7 @@ def install(
                 "-s",
                 "-C",
                 tree.path,
-                f"O={project.build}/uapi/work",
+                f"O={work}",
                 *toolchain.arguments(),
                 f"INSTALL_HDR_PATH={scratch}",
                 "headers_install",

@@ -8,10 +8,13 @@ included, so an edit and its later commit have the same id.
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode, Tree
+from kvm.process import CommandError
 
 # What headers_install reads: a change elsewhere can't change the UAPI headers.
 _UAPI = (
@@ -61,6 +64,19 @@ def source_id(tree: Tree) -> SourceId:
 def _paths_id(repository: Repository, tree_id: str) -> str:
     listing = repository.output("ls-tree", tree_id, "--", *_UAPI)
     return hashlib.sha256(listing).hexdigest()[:16]
+
+
+def changed_files(tree: Tree, before: str, now: SourceId) -> tuple[Path, ...] | None:
+    """What differs between ``SourceId.tree`` of an earlier state and ``now``, as paths in the tree.
+
+    None when git has no such state (any more).
+    """
+    arguments = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", before, now.tree)
+    try:
+        listing = tree.repository.output(*arguments)
+    except CommandError:
+        return None
+    return tuple(tree.path / os.fsdecode(name) for name in listing.split(b"\0") if name)
 
 
 def kernel_id(source: SourceId, config: str, toolchain: str) -> str:

@@ -4,14 +4,19 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from kvm import process
+from kvm.freshness import HERMETIC
 
 # Variables of the environment that kbuild reads and that change what is built.
-_PASSED_ON = ("ARCH", "LLVM", "CROSS_COMPILE", "KCFLAGS", "KAFLAGS", "LOCALVERSION")
+_PASSED_ON = (
+    *("ARCH", "LLVM", "LLVM_IAS", "CROSS_COMPILE", "LOCALVERSION"),
+    *("KCFLAGS", "KAFLAGS", "KCPPFLAGS", "HOSTCFLAGS", "HOSTLDFLAGS"),
+)
 
 # A fixed stamp, so that equal sources make equal images and nothing relinks for the date's sake.
 _REPRODUCIBLE = {
@@ -60,6 +65,9 @@ class Toolchain:
         """
         return {
             **_REPRODUCIBLE,
+            **HERMETIC,
+            "MAKEFLAGS": "",
+            "KCONFIG_CONFIG": ".config",
             "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(ccache_dir)),
             "CCACHE_DEPEND": "1",
             "CCACHE_BASEDIR": str(checkout),
@@ -71,6 +79,13 @@ class Toolchain:
 
     def identity(self) -> str:
         """Text that differs whenever the compiler or a passed-on variable does."""
-        compiler = self.compiler.split()[-1]
-        version = process.capture((compiler, "--version")).decode(errors="replace").splitlines()[0]
-        return f"{version} {sorted(self.variables)}"
+        given = dict(self.variables)
+        # Of "ccache gcc -pipe", gcc.
+        words = (word for word in shlex.split(self.compiler) if Path(word).name != "ccache")
+        linker = "ld.lld" if "LLVM" in given else given.get("CROSS_COMPILE", "") + "ld"
+        versions = (_version(next(words)), _version(linker))
+        return f"{versions} {self.compiler} {sorted(self.variables)}"
+
+
+def _version(program: str) -> str:
+    return process.capture((program, "--version")).decode(errors="replace").splitlines()[0]

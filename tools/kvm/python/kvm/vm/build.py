@@ -9,9 +9,11 @@ host may cache it, and a bisect finds it again by its id.
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -23,6 +25,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
+from kvm.freshness import HERMETIC, BuildFolder, listed_changes, listing
 from kvm.project import Project
 
 Say = Callable[[str], None]
@@ -41,6 +44,8 @@ _PYTHON = ("__init__.py", "errors.py", "process.py", "waiting.py", "vm", *_GUEST
 # Each file that makes the VMM, by its path in the checkout.
 _PACKAGE = "tools/kvm/python/kvm"
 SOURCES = (*_COMPILED, *(f"{_PACKAGE}/{name}" for name in _PYTHON))
+# The variables of the environment that meson reads.
+_FLAGS = ("CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CXX_LD")
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
 
 
@@ -60,7 +65,7 @@ def vmm_id(project: Project, uapi: Path, options: tuple[str, ...] = ()) -> str:
     for path in _sources(project):
         digest.update(str(path.relative_to(project.root)).encode() + b"\0" + path.read_bytes())
     digest.update((uapi.parent / "source-id").read_bytes())
-    digest.update(f"{options} {sys.implementation.cache_tag} {_compiler()}".encode())
+    digest.update(f"{options} {_toolchain()}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -90,16 +95,22 @@ def _sources(project: Project) -> Iterator[Path]:
                 yield path
 
 
-def _compiler() -> str:
-    compiler = os.environ.get("CXX", "c++").split()
-    words = process.capture((*compiler, "--version")).decode(errors="replace")
-    return words.splitlines()[0] + os.environ.get("CXXFLAGS", "")
+def _toolchain() -> str:
+    """What the build takes from outside the checkout; its words differ whenever that does."""
+    compiler = shlex.split(os.environ.get("CXX", "c++"))
+    version = process.capture((*compiler, "--version")).decode(errors="replace").splitlines()[0]
+    flags = {name: os.environ.get(name, "") for name in _FLAGS}
+    packages = {name: importlib.metadata.version(name) for name in ("meson", "pybind11")}
+    return f"{compiler} {version} {flags} {packages} {sys.implementation.cache_tag}"
 
 
 def _compile(project: Project, uapi: Path, say: Say) -> None:
     """Configure for this tree's headers when needed, then compile, showing progress."""
     build_dir = project.vmm_build
     options = {"core": "enabled", "uapi_headers": str(uapi)}
+    folder = _build_folder(build_dir, say)
+    sources = listing((*_sources(project), uapi.parent / "source-id"), project.root)
+    folder.follow(sources, listed_changes(sources, project.root))
     say("configuring the VMM")
     _configure(project, build_dir, options)
 
@@ -112,14 +123,24 @@ def _compile(project: Project, uapi: Path, say: Say) -> None:
         on_line=watch,
         check=False,
         timeout_s=1800,
-        env={"LC_ALL": "C", "NINJA_STATUS": "[%f/%t] "},
+        env={**HERMETIC, "LC_ALL": "C", "NINJA_STATUS": "[%f/%t] "},
     )
+    folder.built()
     if not done.ok:
         raise BuildError(
             "the VMM does not compile",
             _telling(done.output),
             "mend the lines above and run the same command again",
         )
+
+
+def _build_folder(build_dir: Path, say: Say) -> BuildFolder:
+    def restart(reason: str) -> None:
+        say(f"building from nothing: {reason}")
+        shutil.rmtree(build_dir, ignore_errors=True)
+
+    # meson reads the compiler and its flags at the first set-up only.
+    return BuildFolder(build_dir, _toolchain(), restart)
 
 
 def _configure(project: Project, build_dir: Path, options: dict[str, str]) -> None:
@@ -138,9 +159,8 @@ def _configure(project: Project, build_dir: Path, options: dict[str, str]) -> No
             project.root,
         )
     else:
-        shutil.rmtree(build_dir, ignore_errors=True)
         argv = (_tool("meson"), "setup", "-Dbuildtype=release", *arguments, build_dir, project.root)
-    done = process.run(argv, check=False)
+    done = process.run(argv, env=HERMETIC, check=False)
     if not done.ok:
         raise BuildError("meson could not configure the VMM", tuple(done.output.splitlines()[-15:]))
 

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""An image has the content of the sources that it is named by, whatever their time stamps say.
+
+The tree is a small one with a Makefile that goes by time stamps as kbuild does.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import UserError
+from kvm.freshness import RECORD
+from kvm.kernel import build, tree
+from kvm.kernel.build import Kernel
+from kvm.kernel.config import ConfigSpec
+from kvm.kernel.toolchain import Toolchain
+from support.checkout import Checkout
+
+_MAKEFILE = """\
+tinyconfig olddefconfig:
+\t@touch $${KCONFIG_CONFIG:-$(O)/.config}
+mrproper:
+\t@rm -f $(O)/*.o $(O)/vmlinux $(O)/System.map $(O)/.config $(O)/compiled
+vmlinux: $(O)/vmlinux
+$(O)/vmlinux: $(O)/main.o
+\t@$(CC) -nostdlib -static -Wl,-e,0 -o $@ $<
+\t@nm $@ >$(O)/System.map
+\t@mkdir -p $(O)/include/config && echo 6.12.1 >$(O)/include/config/kernel.release
+$(O)/main.o: main.c value.h
+\t@$(CC) -c -o $@ $<
+\t@echo main.o >>$(O)/compiled
+"""
+_FILES = {
+    "Kbuild": "# top\n",
+    "Makefile": _MAKEFILE,
+    "main.c": '#include "value.h"\nconst char words[] = WORDS;\n',
+    "value.h": '#define WORDS "first"\n',
+    "scripts/kconfig/merge_config.sh": "#!/bin/sh\nexit 0\n",
+}
+
+
+@pytest.fixture
+def small(checkout: Checkout) -> Checkout:
+    checkout.repin("6.12.2", _FILES)
+    tree.prepare(checkout.project, lambda text: None)
+    (checkout.tree / "scripts/kconfig/merge_config.sh").chmod(0o755)
+    return checkout
+
+
+def built(small: Checkout, said: list[str] | None = None) -> Kernel:
+    fragment = small.project.root / "mine.config"
+    fragment.write_text("")
+    found = tree.prepare(small.project, lambda text: None)
+    spec = ConfigSpec("mine", (fragment,))
+    return build.build(small.project, found, spec, (said if said is not None else []).append)
+
+
+def edit(path: Path, text: str, mtime: float) -> None:
+    """As rsync -a, cp -p or a restored backup leave it."""
+    path.write_text(text)
+    os.utime(path, (mtime, mtime))
+
+
+def compiles(small: Checkout) -> int:
+    return len((small.project.build / "kernel/mine/compiled").read_text().splitlines())
+
+
+@pytest.mark.parametrize("name", ["main.c", "value.h"])
+def test_an_edit_that_looks_old_is_compiled(small: Checkout, name: str) -> None:
+    before = built(small)
+    text = (small.tree / name).read_text()
+    edit(small.tree / name, text.replace("words", "others").replace("first", "again"), 1e9)
+    after = built(small)
+    assert after.id != before.id
+    assert (after.vmlinux.read_bytes(), after.system_map.read_text()) != (
+        before.vmlinux.read_bytes(),
+        before.system_map.read_text(),
+    )
+
+
+def test_an_edit_taken_back_with_its_old_time_stamp_is_compiled(small: Checkout) -> None:
+    header = small.tree / "value.h"
+    text, mtime = header.read_text(), header.stat().st_mtime
+    first = built(small)
+    edit(header, '#define WORDS "other"\n', 2e9)
+    assert b"other" in built(small).vmlinux.read_bytes()
+    edit(header, text, mtime)
+    (first.vmlinux).unlink()  # the cache lost it
+    assert b"first" in built(small).vmlinux.read_bytes()
+
+
+def test_an_edit_made_by_a_clock_that_was_set_back_is_compiled(small: Checkout) -> None:
+    built(small)
+    folder = small.project.build / "kernel/mine"
+    for path in (*folder.rglob("*"), folder / RECORD):
+        os.utime(path, (4e9, 4e9))  # built while the clock was ahead
+    edit(small.tree / "value.h", '#define WORDS "later"\n', 1e9)
+    said: list[str] = []
+    assert b"later" in built(small, said).vmlinux.read_bytes()
+    assert "building from nothing: the clock was set back" in said
+
+
+def test_what_was_built_there_by_somebody_else_is_not_taken(
+    small: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "mine"
+    monkeypatch.setenv("O", str(folder))
+    assert b"first" in built(small).vmlinux.read_bytes()
+    (folder / RECORD).unlink()
+    (folder / "notes").write_text("the user's own")
+    edit(small.tree / "value.h", '#define WORDS "later"\n', 1e9)
+    said: list[str] = []
+    assert b"later" in built(small, said).vmlinux.read_bytes()
+    assert "building from nothing: nobody knows what was built there" in said
+    assert (folder / "notes").exists()
+
+
+def test_nothing_changed_compiles_nothing(small: Checkout) -> None:
+    kernel = built(small)
+    assert compiles(small) == 1
+    kernel.vmlinux.unlink()
+    built(small)
+    assert compiles(small) == 1
+
+
+@pytest.mark.parametrize("compiler", ["gcc -pipe", "ccache gcc -pipe"])
+def test_a_compiler_with_flags_of_its_own_is_taken(
+    small: Checkout, monkeypatch: pytest.MonkeyPatch, compiler: str
+) -> None:
+    plain = built(small)
+    monkeypatch.setenv("CC", compiler)
+    assert built(small).id != plain.id
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("KCFLAGS", "-O1"), ("KCPPFLAGS", "-DX"), ("HOSTCFLAGS", "-O1"), ("LOCALVERSION", "-x")],
+)
+def test_a_variable_that_make_reads_is_in_the_id(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.delenv(name, raising=False)
+    plain = Toolchain.from_environment()
+    monkeypatch.setenv(name, value)
+    changed = Toolchain.from_environment()
+    assert changed.identity() != plain.identity()
+    assert f"{name}={value}" in changed.arguments()
+
+
+@pytest.mark.parametrize("name", ["MAKEFLAGS", "CPATH", "C_INCLUDE_PATH"])
+def test_a_variable_that_is_in_no_id_does_not_reach_the_build(
+    small: Checkout, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "CC=false" if name == "MAKEFLAGS" else str(small.project.root))
+    made = Toolchain.from_environment().environment(Path("ccache"), small.project.root)
+    assert made[name] == ""
+    assert b"first" in built(small).vmlinux.read_bytes()
+
+
+def test_a_compiler_that_is_not_there_is_named(
+    small: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CC", "no-such-compiler")
+    with pytest.raises(UserError, match="no-such-compiler"):
+        built(small)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Make time stamps tell the truth to make and ninja.
+
+Both build what is newer than its output, but results are named by the content of their
+sources. The two disagree about a file that changed and yet looks old: one that was copied
+with its time stamp, restored from a backup, or edited after the clock was set back. So a
+build folder remembers which sources it was last used with, and whatever differs from them
+is made newer than everything built there. Where that cannot be known or done, the folder
+is built from nothing, which ccache makes quick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.files import write_whole
+
+RECORD = ".tools-kvm.sources"
+
+# What compilers read from the environment beside their arguments. No id has it in it, so no
+# build sees it.
+HERMETIC = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"), "")
+
+# Paths that differ between the sources with that id and those of now; None: nobody knows.
+Changes = Callable[[str], Iterable[Path] | None]
+
+
+@dataclass(frozen=True, slots=True)
+class BuildFolder:
+    """A folder that a build by time stamps writes to.
+
+    ``recipe`` is what the folder as a whole was made for (compiler, flags, options);
+    ``restart`` empties it and says so.
+    """
+
+    path: Path
+    recipe: str
+    restart: Callable[[str], None]
+
+    def follow(self, sources: str, changes: Changes) -> None:
+        """Before a build: make the folder fit ``sources``, an id (or a listing) of their content.
+
+        The record is written last, so whoever is killed in here does it all again.
+        """
+        known = self._read()
+        if known == (self.recipe, sources):
+            return
+        reason = self._why_from_nothing(known, changes)
+        if reason:
+            self.restart(reason)
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_whole(self._record, json.dumps([self.recipe, sources]))
+
+    def built(self) -> None:
+        """After a build, failed or not: a clock that is behind this moment was set back."""
+        os.utime(self._record)
+
+    @property
+    def _record(self) -> Path:
+        return self.path / RECORD
+
+    def _read(self) -> tuple[str, str] | None:
+        try:
+            recipe, sources = json.loads(self._record.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+        return str(recipe), str(sources)
+
+    def _why_from_nothing(self, known: tuple[str, str] | None, changes: Changes) -> str:
+        if known is None:
+            used = self.path.is_dir() and any(self.path.iterdir())
+            return "nobody knows what was built there" if used else ""
+        recipe, sources = known
+        if recipe != self.recipe:
+            return "the compiler or its flags changed"
+        if self._clock_went_back():
+            return "the clock was set back"
+        changed = changes(sources)
+        if changed is None:
+            return "its sources of last time are not known any more"
+        try:
+            for path in changed:
+                if path.exists():
+                    os.utime(path)
+        except OSError as refused:
+            return f"{refused.filename} cannot be marked as changed ({refused.strerror})"
+        return ""
+
+    def _clock_went_back(self) -> bool:
+        """By the clock of the folder's own file system, which stamps what is built there."""
+        last = self._record.stat().st_mtime_ns
+        probe = self._record.with_suffix(".now")
+        probe.touch()
+        now = probe.stat().st_mtime_ns
+        probe.unlink()
+        return now < last
+
+
+def listing(files: Iterable[Path], root: Path) -> str:
+    """The sources that ``files`` are: each path below ``root`` with a hash of its content."""
+    return json.dumps(
+        {
+            str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in files
+        }
+    )
+
+
+def listed_changes(now: str, root: Path) -> Changes:
+    """``Changes`` between an earlier ``listing`` and ``now``."""
+    present: dict[str, str] = json.loads(now)
+
+    def changes(before: str) -> Iterable[Path] | None:
+        try:
+            past = json.loads(before)
+        except ValueError:
+            return None
+        return [root / name for name, digest in present.items() if past.get(name) != digest]
+
+    return changes
