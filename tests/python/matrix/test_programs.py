@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from kvm import process
 from kvm.matrix import programs
 from kvm.matrix.programs import Program
@@ -60,6 +62,28 @@ def test_a_failed_subtest_counts_though_the_program_ends_with_0(tmp_path: Path) 
     case = _run(tmp_path, "echo 1..1; echo 'not ok 1 inner'")
     assert case.status is Status.FAIL
     assert "inner failed" in case.note
+
+
+@pytest.mark.parametrize(
+    ("lines", "note"),
+    [
+        ("1..3; echo ok 1 a", "3 tests were planned, 1 reported"),
+        ("1..5", "5 tests were planned, 0 reported"),
+        ("1..1; echo ok 1 a; echo 'Bail out! no memory'", "bailed out: no memory"),
+        ("1..2; echo ok 1 a; echo ok 3 c", "test 2 was due, number 3 was reported"),
+    ],
+)
+def test_a_broken_promise_is_no_pass(tmp_path: Path, lines: str, note: str) -> None:
+    case = _run(tmp_path, f"echo {lines}")
+    assert case.status is Status.FAIL
+    assert case.note == f"it ended with 0 although {note}"
+
+
+@pytest.mark.parametrize("lines", ["1..0 # SKIP no VMX", "1..1; echo 'ok 1 a # SKIP no VMX'"])
+def test_all_skipped_is_a_skip_whatever_the_exit_code(tmp_path: Path, lines: str) -> None:
+    first, _, rest = lines.partition(";")
+    case = _run(tmp_path, f"echo '{first}';{rest or ':'}")
+    assert (case.status, case.note) == (Status.SKIP, "no VMX")
 
 
 def test_output_without_a_last_newline_does_not_hide_the_end(tmp_path: Path) -> None:

@@ -133,3 +133,28 @@ def test_written_form() -> None:
     assert write(report) == (
         "KTAP version 1\n1..1\n  KTAP version 1\n  1..1\n  ok 1 a # SKIP why\nok 1 s\n"
     )
+
+
+def test_a_run_skipped_as_a_whole_is_a_skip_with_its_reason() -> None:
+    report = _parse("TAP version 13\n1..0 # SKIP - no KVM\n")
+    assert (report.verdict, report.skipped) == (Verdict.SKIP, "no KVM")
+    assert parse(write(report).splitlines()) == report
+
+
+@pytest.mark.parametrize("note", ["error path taken", "timeout handled", "xfail", "Error: none"])
+def test_words_after_a_good_result_are_no_directive(note: str) -> None:
+    (case,) = _parse(f"1..1\nok 1 x # {note}\n").cases
+    assert (case.status, case.note) == (Status.PASS, note)
+
+
+def test_an_error_of_kselftest_h_is_an_error() -> None:
+    (case,) = _parse("1..1\nnot ok 1 # error opening /dev/kvm\n").cases
+    assert case.status is Status.ERROR
+
+
+@pytest.mark.parametrize("numbers", [(1, 3), (2, 3), (1, 1), (2, 1)])
+def test_numbers_out_of_order_are_a_problem(numbers: tuple[int, int]) -> None:
+    first, second = numbers
+    report = _parse(f"1..2\nok {first} a\nok {second} b\n")
+    assert report.verdict is Verdict.ERROR
+    assert "was due" in report.problems[0]

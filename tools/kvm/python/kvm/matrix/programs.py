@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from kvm.verdict import ktap
 from kvm.verdict.ktap import Case, Status, status_of_exit_code
+from kvm.verdict.vocabulary import Verdict
 
 _MARK = "@@tools-kvm"
 _BEGIN = re.compile(rf"{_MARK} begin (?P<name>\S+)$")
@@ -119,6 +120,11 @@ def _case(run: _Run, program: Program) -> Case:
     if failed is not None:
         note = f"it ended with {run.code} although {failed} failed"
         return _with_tail(Case(run.name, Status.FAIL, note, children=report.cases), run)
+    if report.problems:
+        note = f"it ended with {run.code} although {report.problems[0]}"
+        return _with_tail(Case(run.name, Status.FAIL, note, children=report.cases), run)
+    if report.verdict is Verdict.SKIP and case.status is Status.PASS:
+        return Case(run.name, Status.SKIP, _why_skipped(run.lines), children=report.cases)
     return case
 
 

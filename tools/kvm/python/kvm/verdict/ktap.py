@@ -73,6 +73,7 @@ class Report:
 
     cases: tuple[Case, ...] = ()
     problems: tuple[str, ...] = ()
+    skipped: str | None = None  # why the whole run was skipped: the words of "1..0 # SKIP"
 
     def leaves(self) -> Iterator[Case]:
         for case in self.cases:
@@ -85,18 +86,21 @@ class Report:
         }
         if Verdict.FAIL in found:
             return Verdict.FAIL
+        if not found and self.skipped is not None and not self.problems:
+            return Verdict.SKIP
         if self.problems or Verdict.ERROR in found or not found:
             return Verdict.ERROR
-        return Verdict.SKIP if found == {Verdict.SKIP} else Verdict.PASS
+        # A parent says "ok" of subtests that were all skipped.
+        leaves = {leaf.status.verdict for leaf in self.leaves()}
+        return Verdict.SKIP if leaves == {Verdict.SKIP} else Verdict.PASS
 
 
 _DEPTH = re.compile(r"(?:[ \t]|# (?=\s*(?:#|ok\b|not ok\b|K?TAP version|1\.\.\d|Bail out!)))*")
 _RESULT = re.compile(
     r"(?P<not>not )?ok\b *(?P<number>\d+)? *(?:- )?(?P<name>(?:\\#|[^#])*?)"
-    r"(?:\s*# *(?P<word>SKIP|TODO|XFAIL|XPASS|TIMEOUT|ERROR)?\b:?(?P<note>.*))?$",
-    re.IGNORECASE,
+    r"(?:\s*# *(?P<word>(?i:SKIP|TODO)|XFAIL|XPASS|TIMEOUT|ERROR|error)?\b:?(?P<note>.*))?$"
 )
-_PLAN = re.compile(r"1\.\.(?P<count>\d+)(?:\s*# *SKIP\b *(?P<note>.*))?")
+_PLAN = re.compile(r"1\.\.(?P<count>\d+)(?P<skip>\s*# *(?i:SKIP)\b:? *(?P<note>.*))?")
 _VERSION = re.compile(r"K?TAP version \d+$")
 _BAIL = re.compile(r"Bail out! *(?P<why>.*)")
 
@@ -107,6 +111,7 @@ class _Level:
     cases: list[Case] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     plan: int | None = None
+    skipped: str | None = None
 
 
 def parse(lines: Iterable[str]) -> Report:
@@ -130,15 +135,18 @@ def parse(lines: Iterable[str]) -> Report:
             comments = (*level.comments, *orphaned)
             level.comments.clear()
             level.cases.append(_case(result, comments, children))
+            _check_number(result, level, problems)
             continue
         level.cases.extend(children)
         if plan:
             level.plan = int(plan["count"])
+            if plan["skip"] and level.plan == 0:
+                level.skipped = (plan["note"] or "").strip(" -")
         if bail:
             problems.append(f"bailed out: {bail['why']}".rstrip(": "))
     children, _ = _unwind(levels, 0, problems)
     _check_plan(levels[0], problems)
-    return Report((*levels[0].cases, *children), tuple(problems))
+    return Report((*levels[0].cases, *children), tuple(problems), levels[0].skipped)
 
 
 def _unwind(
@@ -163,20 +171,32 @@ def _check_plan(level: _Level, problems: list[str]) -> None:
         problems.append(f"{level.plan} tests were planned, {len(level.cases)} reported")
 
 
+def _check_number(found: re.Match[str], level: _Level, problems: list[str]) -> None:
+    """A number that is out of order says that a result was lost, or came from elsewhere."""
+    due = len(level.cases)
+    if found["number"] and int(found["number"]) != due:
+        problems.append(f"test {due} was due, number {found['number']} was reported")
+
+
 def _case(found: re.Match[str], comments: tuple[str, ...], children: tuple[Case, ...]) -> Case:
     word = (found["word"] or "").upper()
+    note = found["note"] or ""
     status = Status.FAIL if found["not"] else Status.PASS
-    if word in ("SKIP", "TIMEOUT", "ERROR", "XFAIL", "XPASS"):
+    if word in ("TIMEOUT", "ERROR") and not found["not"]:
+        note = f"{found['word']}{note}"  # no directive: nothing that timed out is "ok"
+    elif word in ("SKIP", "TIMEOUT", "ERROR", "XFAIL", "XPASS"):
         status = Status[word]
     elif word == "TODO":
         status = Status.XFAIL if found["not"] else Status.XPASS
     name = found["name"].strip().replace("\\#", "#") or (found["number"] or "")
-    return Case(name, status, (found["note"] or "").strip(), comments, children)
+    return Case(name, status, note.strip(), comments, children)
 
 
 def write(report: Report) -> str:
     """The report as KTAP version 1."""
     lines = _write(report.cases, "")
+    if report.skipped is not None and not report.cases:
+        lines[-1] += f" # SKIP {report.skipped}".rstrip()
     lines += [f"Bail out! {problem}" for problem in report.problems]
     return "\n".join(lines) + "\n"
 
