@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from kvm.verdict.console import MAX_FINDINGS, ConsoleParser, parse_console
+from kvm.verdict.console import MAX_ALIKE, MAX_FINDINGS, ConsoleParser, parse_console
 from kvm.verdict.finding import Finding, normalise
 from kvm.verdict.lines import MAX_LINE_BYTES, parse_line
 from kvm.verdict.shapes import Kind
@@ -171,12 +171,33 @@ def test_a_flood_of_warnings_is_bounded_and_the_panic_still_seen() -> None:
     parser = ConsoleParser()
     for i in range(500):
         parser.feed(
-            f"[    1.{i:06}] WARNING: CPU: 0 PID: 1 at a.c:{i} f+0x1/0x2\n"
+            f"[    1.{i:06}] WARNING: CPU: 0 PID: 1 at a.c:{i} f_{i}+0x1/0x2\n"
             f"[    1.{i:06}] ---[ end trace 0 ]---\n".encode()
         )
     parser.feed(b"[    9.000000] Kernel panic - not syncing: x\n")
     assert len(parser.finish()) == MAX_FINDINGS + 1
     assert parser.findings[-1].reason is Reason.KERNEL_PANIC
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("kasan", Reason.KERNEL_OOPS),
+        ("null_deref_then_panic", Reason.KERNEL_OOPS),
+        ("rcu_stall", Reason.HANG),
+        ("lockdep_circular", Reason.KERNEL_WARNING),
+    ],
+)
+def test_a_flood_of_one_warning_hides_nothing_that_follows(name: str, reason: Reason) -> None:
+    parser = ConsoleParser()
+    for i in range(500):
+        parser.feed(
+            f"[    1.{i:06}][    T1] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
+            f"[    1.{i:06}][    T1] ---[ end trace 0 ]---\n".encode()
+        )
+    assert len(parser.findings) == MAX_ALIKE
+    parser.feed(_sample(name))
+    assert reason in {finding.reason for finding in parser.finish()[MAX_ALIKE:]}
 
 
 def test_a_panic_closed_by_its_mark_does_not_swallow_the_next_boot() -> None:

@@ -12,16 +12,18 @@ without one was not written by printk: it starts no report and joins none.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 
 from kvm.verdict.finding import Finding, call_trace, normalise, title_of
 from kvm.verdict.lines import ConsoleLine, LineSplitter
-from kvm.verdict.shapes import End, Kind, Shape, match
+from kvm.verdict.shapes import End, Kind, Shape, match, match_last_resort
 from kvm.verdict.vocabulary import Reason
 
 MAX_REPORT_LINES = 160
-MAX_FINDINGS = 64  # a guest that warns in a loop must not fill our memory
+# A guest that warns in a loop must not fill our memory, nor hide what comes after.
+MAX_FINDINGS = 64  # of one reason
+MAX_ALIKE = 4  # of one signature
 _CONTEXT_LINES = 12
 _TAIL_LINES = 60
 
@@ -33,6 +35,10 @@ _TRACE_LINE = re.compile(
     r"|Stopped task |RIP: |RSP: |R[A-DSB][XPI]: |R\d\d: |[FGCED]S: |CR2: |DR[03]: |PKRU: "
     r"|task:|NMI backtrace|Sending NMI|rcu: \t|\t"
 )
+# printk's stamps go with this word of the command line, which is itself still stamped.
+_UNSTAMPED = re.compile(r"(?:Kernel c|C)ommand line: (?:.* )?printk\.time=[0nN]")
+# Call traces that somebody asked for, or that tell of a shortage and no fault.
+_EXPLAINED = re.compile(r"sysrq: |.* invoked oom-killer: |FAULT_INJECTION: |Mem-Info:")
 _SEVERITY = (Reason.KERNEL_WARNING, Reason.HANG, Reason.KERNEL_OOPS, Reason.KERNEL_PANIC)
 
 
@@ -47,6 +53,10 @@ class ConsoleParser:
         self._recent: deque[ConsoleLine] = deque(maxlen=_CONTEXT_LINES)
         self._open: dict[str, _Report] = {}  # by printk caller; "" without CONFIG_PRINTK_CALLER
         self._closed: list[Finding] = []
+        self._kept: Counter[Reason] = Counter()
+        self._alike: Counter[str] = Counter()
+        self._stamps_end = False
+        self._explained = False
 
     def feed(self, data: bytes) -> tuple[Finding, ...]:
         """Take more bytes; return the reports that they completed."""
@@ -80,13 +90,27 @@ class ConsoleParser:
             return  # one record on two consoles (boot console and serial, say)
         self._last_text = line.text
         self.tail.append(line.text)
-        by_kernel = line.stamped or not self._stamped
+        by_kernel = line.stamped or not self._stamped or self._stamps_end
         self._stamped = self._stamped or line.stamped
+        self._stamps_end = self._stamps_end or bool(_UNSTAMPED.match(line.message))
         found = match(line.message)
         if found and (by_kernel or found[0].early) and self._plausible(found[0], line):
             self._report(line, *found)
         elif by_kernel:
             self._continue(line)
+            self._suspect(line)
+
+    def _suspect(self, line: ConsoleLine) -> None:
+        """A complaint whose words are unknown, when it is part of no report.
+
+        Without a time stamp such words may be a program's.
+        """
+        self._explained = self._explained or bool(_EXPLAINED.match(line.message))
+        if not line.stamped or self._owner(line) in self._open:
+            return
+        found = match_last_resort(line.message)
+        if found and not (self._explained and line.message.startswith("Call Trace")):
+            self._report(line, *found)
 
     def _plausible(self, shape: Shape, line: ConsoleLine) -> bool:
         """Without a time stamp, a lockdep headline needs the rule the kernel draws above it."""
@@ -100,8 +124,6 @@ class ConsoleParser:
             current.absorb(line, shape, groups)
             return
         self._close(line.caller)
-        if len(self._closed) + len(self._open) >= MAX_FINDINGS and shape.kind is not Kind.PANIC:
-            return
         self._open[line.caller] = _Report(shape, groups, self._lead(line, shape), line)
         self._recent.clear()
         if shape.end is End.LINE:
@@ -140,8 +162,13 @@ class ConsoleParser:
 
     def _close(self, caller: str) -> None:
         report = self._open.pop(caller, None)
-        if report is not None:
-            self._closed.append(report.finding())
+        if report is None:
+            return
+        finding = report.finding()
+        if self._kept[finding.reason] < MAX_FINDINGS and self._alike[finding.signature] < MAX_ALIKE:
+            self._closed.append(finding)
+            self._kept[finding.reason] += 1
+            self._alike[finding.signature] += 1
 
 
 class _Report:

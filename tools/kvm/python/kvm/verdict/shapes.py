@@ -44,6 +44,11 @@ class Kind(Enum):
     ATOMIC_SLEEP = "atomic-sleep"
     MSR_ACCESS = "msr-access"
     INIT_KILLED = "init-killed"
+    INTERRUPT = "interrupt"
+    VIRTQUEUE = "virtqueue"
+    WORKQUEUE_LEAK = "workqueue-leak"
+    ALLOCATION = "allocation"
+    UNKNOWN = "unknown"
 
 
 class End(Enum):
@@ -228,12 +233,25 @@ SHAPES: tuple[Shape, ...] = (
         "{what}{locks}{where}",
         ruled=True,
     ),
+    # The validator gives up: nothing that it finds later would be reported.
+    _shape(
+        Kind.LOCKDEP,
+        Reason.KERNEL_WARNING,
+        r"BUG: (?P<what>MAX_\w+ too low!)$",
+        "lockdep gave up: {what}",
+    ),
+    _shape(
+        Kind.LOCKDEP,
+        Reason.KERNEL_WARNING,
+        r"INFO: (?P<what>trying to register non-static key)\.$",
+        "{what}{where}",
+    ),
     # kernel/rcu/tree_stall.h, tree_exp.h
     _shape(
         Kind.RCU_STALL,
         Reason.HANG,
         r"(?:rcu: )?INFO: (?P<what>rcu_\w+ (?:self-detected stall on CPU"
-        r"|detected (?:expedited )?stalls on CPUs/tasks))",
+        r"|detected (?:expedited )?stalls?\b(?: on (?:CPUs/)?tasks)?))",
         "{what}{where}",
         absorbs=frozenset({Kind.RCU_STALL}),
         all_callers=True,
@@ -355,6 +373,44 @@ SHAPES: tuple[Shape, ...] = (
         r".* at rIP: 0x[0-9a-f]+ \((?P<func>\S+?)\)",
         "unchecked MSR access: {what} in {func}",
     ),
+    # kernel/irq/spurious.c __report_bad_irq(), arch/x86/kernel/irq.c common_interrupt(): what a
+    # VMM or KVM that loses, invents or misroutes interrupts looks like from the inside.
+    _shape(
+        Kind.INTERRUPT,
+        Reason.KERNEL_WARNING,
+        r"irq (?P<what>\d+: nobody cared) \(try booting with",
+        "irq {what}",
+    ),
+    _shape(
+        Kind.INTERRUPT,
+        Reason.KERNEL_WARNING,
+        r"(?:\w+: )?(?:\d+\.\d+ )?(?P<what>No irq handler for )(?:vector|\d+\.\d+)",
+        "{what}a vector",
+        End.LINE,
+    ),
+    # drivers/virtio/virtio_ring.c BAD_RING(): the device broke the ring.
+    _shape(
+        Kind.VIRTQUEUE,
+        Reason.KERNEL_WARNING,
+        r"(?P<driver>virtio\w+) virtio\d+: (?P<queue>[^ :]+):id \d+ "
+        r"(?P<what>is not a head!|out of range)$",
+        "{driver}, queue {queue}: used id {what}",
+        End.LINE,
+    ),
+    # kernel/workqueue.c process_one_work(), and its wording up to 6.8
+    _shape(
+        Kind.WORKQUEUE_LEAK,
+        Reason.KERNEL_WARNING,
+        r"BUG: (?P<what>workqueue leaked (?:atomic, lock or RCU|lock or atomic)): ",
+        "{what}{where}",
+    ),
+    # mm/page_alloc.c warn_alloc()
+    _shape(
+        Kind.ALLOCATION,
+        Reason.KERNEL_WARNING,
+        r"\S+: (?P<what>(?:page|vmalloc) (?:allocation failure|error)): ",
+        "{what}{where}",
+    ),
     # mm/oom_kill.c
     _shape(
         Kind.INIT_KILLED,
@@ -365,10 +421,28 @@ SHAPES: tuple[Shape, ...] = (
     ),
 )
 
+# What has none of the shapes above and is a complaint all the same. Nobody has looked at these
+# words, so they fail a run rather than pass it.
+_LAST_RESORT: tuple[Shape, ...] = (
+    _shape(
+        Kind.UNKNOWN,
+        Reason.KERNEL_WARNING,
+        r"(?P<what>BUG: .*\S|(?:rcu: )?INFO: rcu\w* .*\S)",
+        "{what}",
+    ),
+    _shape(
+        Kind.UNKNOWN,
+        Reason.KERNEL_WARNING,
+        r"(?P<what>Call Trace):$",
+        "a call trace of no known report{where}",
+    ),
+)
+
 # One cheap look decides for nearly every line of a healthy boot.
 _HINT = re.compile(
     r"BUG|WARNING: |\[#\d|not syncing|PANIC: |INFO: |LOCKUP|UBSAN: |kmemleak: |list_|refcount_t: "
-    r"|Killed process 1 |MSR access| -- System"
+    r"|Killed process 1 |MSR access| -- System|nobody cared|No irq handler|:id \d+ "
+    r"|(?:allocation failure|vmalloc error)|Call Trace:"
 )
 
 
@@ -381,3 +455,11 @@ def match(message: str) -> tuple[Shape, dict[str, str]] | None:
         if found:
             return shape, {k: v for k, v in found.groupdict().items() if v is not None}
     return None
+
+
+def match_last_resort(message: str) -> tuple[Shape, dict[str, str]] | None:
+    """A complaint outside any report whose shape is unknown."""
+    if not _HINT.search(message):
+        return None
+    found = ((shape, shape.pattern.match(message)) for shape in _LAST_RESORT)
+    return next(((shape, match.groupdict()) for shape, match in found if match), None)
