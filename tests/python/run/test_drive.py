@@ -275,3 +275,17 @@ def test_a_flooding_console_is_kept_up_to_its_limit_and_counted(
     script, _ = drive(Script(STARTED, flood, flood, flood, RESULT))
     assert script.console_dropped_bytes == 110
     assert sum(len(path.read_bytes()) for path in tmp_path.glob("*console*")) == 100
+
+
+def test_what_is_no_longer_kept_is_still_read(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvm.run.drive.CONSOLE_LIMIT_BYTES", 100)
+    flood: Event = {"event": "console", "data": b64(b"x" * 70 + b"\n")}
+    oops: Event = {"event": "console", "data": b64(b"[    1.000000] kernel BUG at a.c:1!\n")}
+    warning: Event = {
+        "event": "console",
+        "data": b64(b"[    2.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"),
+    }
+    script, _ = drive(Script(STARTED, flood, flood, oops, warning, RESULT))
+    assert [finding.kind.value for finding in script.console.findings] == ["bug", "warning"]

@@ -64,7 +64,16 @@ class Instance:
     def console(self) -> Path:
         return self.folder / "console.log"
 
+    @property
+    def console_bytes(self) -> int:
+        """How much its kernel has printed so far."""
+        try:
+            return self.console.stat().st_size
+        except OSError:
+            return 0
+
     def console_text(self, start: int = 0) -> str:
+        """What it printed after the first ``start`` bytes."""
         try:
             return self.console.read_bytes()[start:].decode(errors="replace")
         except OSError:

@@ -39,6 +39,7 @@ from kvm.host.tsc import tsc_khz
 from kvm.lock import holder, locked
 from kvm.process import CommandError
 from kvm.project import Project
+from kvm.verdict.console import parse_console
 
 _REUSE_S = 15.0
 _PING_S = 20.0
@@ -280,7 +281,13 @@ class LabHost:
                 other.discard()
         if not self._instance.running:
             return None
-        self._console_start = len(self._instance.console_text().encode())
+        self._console_start = self._instance.console_bytes
+        # A kernel that has complained is silent about the next such fault: it warns once, and
+        # lockdep switches itself off.
+        complaints = parse_console(self._instance.console_text())
+        if complaints:
+            self._say(f"the lab host's kernel had complained ({complaints[0].title}); booting anew")
+            return None
         try:
             return self._connect(time.monotonic() + _REUSE_S)
         except (ChannelClosed, ChannelTimeout):

@@ -18,7 +18,7 @@ from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import RunRecord
-from kvm.run import hosts
+from kvm.run import hosts, observe
 from kvm.run.boot import Place, Streams, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
@@ -27,6 +27,8 @@ from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
+from kvm.verdict.console import parse_console
+from kvm.verdict.judge import host_complaint
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 from kvm.vm.spec import DiskSpec, ShareSpec
@@ -220,12 +222,18 @@ class CellBench:
 
     # For the runner
 
-    def close_host(self) -> str:
-        """Let go of the lab host; what its kernel had said meanwhile."""
-        console = "".join(host.console for host in self._hosts)
+    def close_host(self) -> None:
+        """Let go of the lab host. What its kernel said meanwhile counts, and is kept."""
         while self._hosts:
-            self._hosts.pop().close()
-        return console
+            host = self._hosts.pop()
+            console = host.console
+            with (self.folder / "host-console.log").open("a", encoding="utf-8") as log:
+                log.write(console)
+            observe.distrust_if_it_complained(host, parse_console(console))
+            host.close()
+            complaint = host_complaint(console)
+            if complaint is not None and self.outcome.ok:
+                self.outcome = complaint
 
     def clean_up(self, *, keep_disks: bool) -> None:
         """Disks go, unless somebody will want to look at them."""

@@ -80,9 +80,7 @@ class CellRunner:
         try:
             outcome = self._outcome(bench, workload)
         finally:
-            console = bench.close_host()
-            if console:
-                (folder / "host-console.log").write_text(console)
+            bench.close_host()
         bench.clean_up(keep_disks=outcome.verdict is Verdict.FAIL)
         seconds = time.monotonic() - start
         attempt = Attempt(
@@ -113,6 +111,7 @@ class CellRunner:
         """The workload's end in the one vocabulary."""
         try:
             workload.run(bench)
+            bench.close_host()
         except CellFailed:
             pass
         except CellSkipped as why:

@@ -201,7 +201,7 @@ class _Run:
                     (self.run_dir / "host-console.log").write_text(host.console)
                 expected = self.conduct.expected
                 facts = observe.observation(attempt, self.options, self.halves, expected)
-                observe.look_after(host, facts)
+                observe.distrust_if_it_complained(host, facts.host_findings)
                 return attempt, judge(facts)
             finally:
                 host.close()

@@ -194,7 +194,7 @@ class Drive:
         script.console_bytes += len(data)
         if kept:
             log(kept)
-            script.console.feed(kept)
+        script.console.feed(data)
         if self._sinks.console is not None:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:

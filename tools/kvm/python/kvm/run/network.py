@@ -52,8 +52,8 @@ def parse_net(text: str) -> Net:
     """Raises ``UserError`` naming the part at fault."""
     first, *rest = words.split(text)
     if first == "user":
-        words = [word for word in rest if word != "loopback"]
-        return _parse_user(text, _pairs(text, words, _USER_KEYS), loopback="loopback" in rest)
+        pairs = [word for word in rest if word != "loopback"]
+        return _parse_user(text, _pairs(text, pairs, _USER_KEYS), loopback="loopback" in rest)
     if first.startswith("tap="):
         pairs = [word for word in (first, *rest) if word != "vhost"]
         return _parse_tap(text, _pairs(text, pairs, _TAP_KEYS), vhost="vhost" in rest)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
 from kvm.verdict.console import parse_console
+from kvm.verdict.finding import Finding
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
@@ -110,11 +111,14 @@ def worker_status(attempt: Attempt) -> int | None:
     return attempt.session.exit_status
 
 
-def look_after(host: Host, facts: Observation) -> None:
-    """A kernel that stalls has lost a processor or a lock: what runs on it next would tell
-    of that, and not of itself."""
-    if any(finding.reason is Reason.HANG for finding in facts.host_findings):
-        host.distrust("the host's kernel stalled")
+def distrust_if_it_complained(host: Host, findings: Sequence[Finding]) -> None:
+    """A kernel that complained is not used again.
+
+    One that stalled has lost a processor or a lock, and one that warned says it only once:
+    what runs there next would be judged by what it left behind.
+    """
+    if findings:
+        host.distrust(f"the host's kernel complained ({findings[0].title})")
 
 
 def went_astray(attempt: Attempt, host_kernel: SystemMap) -> bool:

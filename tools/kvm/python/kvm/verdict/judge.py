@@ -21,7 +21,15 @@ from kvm.verdict.logbuf import printk_text
 from kvm.verdict.observation import Deadline, Observation, WorkerError
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
-__all__ = ["RULES", "Deadline", "Observation", "WorkerError", "judge", "judge_error"]
+__all__ = [
+    "RULES",
+    "Deadline",
+    "Observation",
+    "WorkerError",
+    "host_complaint",
+    "judge",
+    "judge_error",
+]
 
 _DEATH = (Reason.KERNEL_PANIC, Reason.KERNEL_OOPS)
 _SENT_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -230,7 +238,9 @@ def _payload_ended(obs: Observation) -> Outcome | None:
     if not obs.payload or obs.stop != "debug_exit":
         return None
     outcome = payload.outcome_of(obs.payload, int(obs.stop_detail))
-    return outcome if outcome.ok else replace(outcome, evidence=evidence.tail(obs))
+    if outcome.ok:
+        return _warned(obs) or outcome
+    return replace(outcome, evidence=evidence.tail(obs))
 
 
 def _init_failed(obs: Observation) -> Outcome | None:
@@ -287,6 +297,15 @@ def _reset_early(obs: Observation) -> Outcome | None:
     )
 
 
+def host_complaint(console: str) -> Outcome | None:
+    """What spoils a suite that passed: its lab host's kernel complained meanwhile.
+
+    A stall alone does not, as with a guest that got through (``_host_stalled``).
+    """
+    outcome = judge(Observation(host_findings=parse_console(console), hello=True, stop="reset"))
+    return None if outcome.ok else outcome
+
+
 def _host_stalled(obs: Observation) -> Outcome | None:
     """A stall of the host matters only where the guest did not get through."""
     first = _first(obs.host_findings, (Reason.HANG,))
@@ -302,13 +321,15 @@ def _host_stalled(obs: Observation) -> Outcome | None:
 
 def _warned(obs: Observation) -> Outcome | None:
     """A WARN or a debugging report, in the guest or the host, spoils a good exit code."""
-    if obs.allow_warnings:
-        return None
     for findings, who, source in (
         (obs.findings, "", "console"),
         (obs.host_findings, "host kernel: ", "host console"),
     ):
-        first = _first(findings, (Reason.KERNEL_WARNING,))
+        # A payload has no kernel whose words to allow: its host's are not meant.
+        if obs.allow_warnings and not (obs.payload and who):
+            continue
+        unknown = tuple(f for f in findings if f.signature not in obs.known_warnings)
+        first = _first(unknown, (Reason.KERNEL_WARNING,))
         if first:
             return _fail(
                 Reason.KERNEL_WARNING,
@@ -369,16 +390,16 @@ def _no_proof(obs: Observation) -> Outcome:
 
 
 def _with_flood(obs: Observation, outcome: Outcome) -> Outcome:
-    """What was not kept can't be judged: say so."""
+    """All of it was read, but not all of it can be looked at again: say so."""
     if not obs.console_dropped_bytes:
         return outcome
     dropped = f"{obs.console_dropped_bytes / (1 << 20):.1f} MiB"
     return replace(
         outcome,
-        summary=f"{outcome.summary}; the console was flooded, its last {dropped} were dropped",
+        summary=f"{outcome.summary}; the console was flooded, its last {dropped} were not kept",
         evidence=(
             *outcome.evidence,
-            Evidence("flood", (f"{dropped} of console output were neither kept nor read",)),
+            Evidence("flood", (f"{dropped} of console output were read and not kept",)),
         ),
     )
 

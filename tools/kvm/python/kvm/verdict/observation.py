@@ -66,6 +66,7 @@ class Observation:
     deadline_s: float = 0.0
     interrupted: str = ""  # by whom, in words
     allow_warnings: bool = False
+    known_warnings: frozenset[str] = frozenset()  # their signatures
     expected: Reason | None = None
     symbols: SystemMap | None = None
 

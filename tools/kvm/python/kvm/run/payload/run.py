@@ -140,7 +140,7 @@ class _Run:
                 if host.console:
                     (self.run_dir / "host-console.log").write_text(host.console)
                 facts = self._observation(attempt)
-                observe.look_after(host, facts)
+                observe.distrust_if_it_complained(host, facts.host_findings)
                 return attempt, judge(facts)
             finally:
                 host.close()
