@@ -12,7 +12,7 @@ import pytest
 
 from kvm.errors import BuildError, InfrastructureError
 from kvm.verdict.console import parse_console
-from kvm.verdict.judge import Deadline, Observation, WorkerError, host_complaint, judge, judge_error
+from kvm.verdict.judge import Deadline, Observation, WorkerError, judge, judge_error
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
@@ -478,35 +478,3 @@ def test_a_vmm_killed_as_planned_passes_unless_its_kernel_had_complained() -> No
     killed = {"worker_status": -9, "exit_code": None, "stop": None, "expected": Reason.VMM_CRASH}
     assert _judge(**killed).verdict is Verdict.PASS
     assert _judge(**killed, findings=WARN).reason is Reason.KERNEL_WARNING
-
-
-def test_a_payload_is_judged_by_its_host_though_it_has_no_words_of_its_own() -> None:
-    ended = {"payload": "msr.flat", "stop": "debug_exit", "stop_detail": "1"}
-    told = {**ended, "allow_warnings": True}
-    assert _judge(**told).verdict is Verdict.PASS
-    assert _judge(**told, findings=WARN).verdict is Verdict.PASS
-    outcome = _judge(**told, host_findings=WARN)
-    assert (outcome.verdict, outcome.reason) == (Verdict.FAIL, Reason.KERNEL_WARNING)
-
-
-@pytest.mark.parametrize("side", ["findings", "host_findings"])
-def test_a_known_warning_does_not_hide_another(side: str) -> None:
-    other = parse_console("[    1.000000] WARNING: CPU: 0 PID: 1 at b.c:9 g+0x1/0x2\n")
-    known = frozenset({WARN[0].signature})
-    assert _judge(known_warnings=known, **{side: WARN}).verdict is Verdict.PASS
-    outcome = _judge(known_warnings=known, **{side: (*WARN, *other)})
-    assert "at b.c:9 g" in outcome.summary
-
-
-@pytest.mark.parametrize(
-    ("console", "reason"),
-    [
-        ("[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n", Reason.KERNEL_WARNING),
-        ("[    1.000000] BUG: KASAN: slab-out-of-bounds in f+0x1/0x2\n", Reason.HOST_PANIC),
-    ],
-)
-def test_a_suite_is_judged_by_its_host_too(console: str, reason: Reason) -> None:
-    complaint = host_complaint(console)
-    assert complaint is not None
-    assert (complaint.verdict, complaint.reason) == (Verdict.FAIL, reason)
-    assert host_complaint("[    1.000000] all is well\n") is None
