@@ -19,6 +19,9 @@ from pathlib import Path
 
 from kvm.errors import UserError
 
+# Added to the caller's environment; None takes a variable away.
+Environment = Mapping[str, str | None]
+
 # Descriptors every child gets too: the locks that must outlive us for as long as it works.
 inherited: set[int] = set()
 
@@ -52,7 +55,7 @@ def run(
     *,
     timeout_s: float = 600.0,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     stdin: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
@@ -100,7 +103,8 @@ def capture(
     argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
+    stdin: bytes | None = None,
     timeout_s: float = 120.0,
 ) -> bytes:
     """Stdout alone, as bytes, of a quick command that must succeed."""
@@ -110,13 +114,13 @@ def capture(
             argv,
             cwd=cwd,
             env=env,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as child,
         _deadline(child, timeout_s),
     ):
-        out, err = child.communicate()
+        out, err = child.communicate(stdin)
     if child.returncode != 0:
         text = (err or out).decode(errors="replace")
         done = Completed(
@@ -131,7 +135,7 @@ def spawn(
     argv: Sequence[str | Path],
     *,
     cwd: Path | None = None,
-    env: Mapping[str, str] | None = None,
+    env: Environment | None = None,
     stdin: int | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
@@ -142,7 +146,7 @@ def spawn(
         child = subprocess.Popen(
             [str(a) for a in argv],
             cwd=cwd,
-            env={**os.environ, **env} if env else None,
+            env=_environment(env) if env else None,
             stdin=stdin,
             stdout=stdout,
             stderr=stderr,
@@ -163,6 +167,11 @@ def spawn(
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
+
+
+def _environment(changes: Environment) -> dict[str, str]:
+    merged = {**os.environ, **changes}
+    return {name: value for name, value in merged.items() if value is not None}
 
 
 def kill_group(child: subprocess.Popen[bytes], grace_s: float = 2.0) -> None:

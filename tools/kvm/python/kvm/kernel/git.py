@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -21,26 +20,120 @@ _IDENTITY = {
     "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
 }
 
-# A git hook runs with these set to the outer repository; they must not leak in.
-_INHERITED = ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+# Set by a hook for the outer repository, or by a user for commands of their own.
+_NOT_OURS = (
+    *("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_COMMON_DIR"),
+    *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
+    *("GIT_AUTHOR_DATE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_DIFF_OPTS"),
+    *("GIT_EXTERNAL_DIFF", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS"),
+    *("GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NO_REPLACE_OBJECTS"),
+    *("GIT_REPLACE_REF_BASE", "GIT_ATTR_SOURCE", "GIT_INDEX_VERSION", "GIT_DEFAULT_HASH"),
+)
+
+# The configuration of the user and the system is left out. A repository's own cannot be, so
+# what would change a patch, an id or a commit in it is overridden.
+_CONFIG = {
+    "safe.directory": "*",
+    "core.hooksPath": "/dev/null",
+    "core.autocrlf": "false",
+    "core.safecrlf": "false",
+    "core.attributesFile": "/dev/null",
+    "core.excludesFile": "/dev/null",
+    "core.fileMode": "true",
+    "core.symlinks": "true",
+    "core.trustctime": "true",
+    "core.checkStat": "default",
+    "core.ignoreCase": "false",
+    "core.fsmonitor": "false",
+    "core.quotePath": "true",
+    "diff.noprefix": "false",
+    "diff.mnemonicPrefix": "false",
+    "diff.srcPrefix": "a/",
+    "diff.dstPrefix": "b/",
+    "diff.relative": "false",
+    "diff.renames": "false",
+    "diff.algorithm": "myers",
+    "diff.context": "3",
+    "diff.interHunkContext": "0",
+    "diff.indentHeuristic": "true",
+    "diff.suppressBlankEmpty": "false",
+    "diff.orderFile": "/dev/null",
+    "diff.ignoreSubmodules": "none",
+    "format.signOff": "false",
+    "format.from": "false",
+    "format.attach": "",
+    "format.thread": "false",
+    "format.headers": "",
+    "format.subjectPrefix": "PATCH",
+    "format.encodeEmailHeaders": "true",
+    "format.useAutoBase": "false",
+    "format.notes": "false",
+    "commit.gpgSign": "false",
+    "commit.cleanup": "default",
+    "commit.template": "",
+    "apply.whitespace": "nowarn",
+    "apply.ignoreWhitespace": "no",
+    "i18n.commitEncoding": "UTF-8",
+    "i18n.logOutputEncoding": "UTF-8",
+    "mailinfo.scissors": "false",
+    "log.showSignature": "false",
+    "color.ui": "false",
+    "status.showUntrackedFiles": "normal",
+    "status.renames": "false",
+    "rerere.enabled": "false",
+    "gc.auto": "0",
+    "maintenance.auto": "false",
+}
+
+
+def _sealed() -> dict[str, str | None]:
+    """An environment in which git does the same for every user."""
+    sealed: dict[str, str | None] = dict.fromkeys(_NOT_OURS)
+    sealed |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
+    sealed |= {"LANGUAGE": None, "GIT_CONFIG_COUNT": str(len(_CONFIG))}
+    for number, (key, value) in enumerate(_CONFIG.items()):
+        sealed |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+    return sealed
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git work tree."""
+    """A git work tree, handled alike whatever its user has configured."""
 
     path: Path
 
-    def call(self, *args: str | Path, env: Mapping[str, str] | None = None) -> str:
+    def call(
+        self,
+        *args: str | Path,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> str:
         """Run git; its stdout without the trailing newline. Raises ``CommandError``."""
-        return self.output(*args, env=env).decode(errors="surrogateescape").rstrip("\n")
+        output = self.output(*args, env=env, stdin=stdin)
+        return output.decode(errors="surrogateescape").rstrip("\n")
 
-    def output(self, *args: str | Path, env: Mapping[str, str] | None = None) -> bytes:
-        for name in _INHERITED:
-            os.environ.pop(name, None)
+    def output(
+        self,
+        *args: str | Path,
+        env: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+    ) -> bytes:
         return process.capture(
-            ("git", *args), cwd=self.path, env={**_IDENTITY, **(env or {})}, timeout_s=600
+            ("git", *args),
+            cwd=self.path,
+            env={**_sealed(), **_IDENTITY, **(env or {})},
+            stdin=stdin,
+            timeout_s=600,
         )
+
+    def users_own(self, *args: str) -> str:
+        """What git says to the user's own configuration; "" where it has nothing to say."""
+        outer = dict.fromkeys(("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"))
+        try:
+            said = process.capture(("git", *args), cwd=self.path, env=outer)
+        except process.CommandError:
+            return ""
+        return said.decode(errors="surrogateescape").rstrip("\n")
 
     def run(
         self,
@@ -51,12 +144,10 @@ class Repository:
         on_line: Callable[[str], None] | None = None,
     ) -> process.Completed:
         """Run git with stdout and stderr merged, for calls whose words matter."""
-        for name in _INHERITED:
-            os.environ.pop(name, None)
         return process.run(
             ("git", *args),
             cwd=self.path,
-            env={**_IDENTITY, **(env or {})},
+            env={**_sealed(), **_IDENTITY, **(env or {})},
             stdin=stdin,
             check=check,
             on_line=on_line,
@@ -69,9 +160,10 @@ class Repository:
 
     def commit_of(self, revision: str) -> str | None:
         """The full commit id, or None when there is no such revision."""
-        argv = ("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        done = self.run(*argv, check=False)
-        return done.output.strip() if done.ok else None
+        try:
+            return self.call("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        except process.CommandError:
+            return None
 
     def is_dirty(self) -> bool:
         """True when the work tree or index differs from HEAD (untracked files count)."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvm import process
 from kvm.errors import UserError
 from kvm.kernel.git import Repository
 from kvm.kernel.series_memory import SeriesMemory
@@ -94,55 +94,30 @@ def _rejection(output: str, patch: Path) -> str:
 
 def _commit(repository: Repository, tree: str, parent: str, patch: Path) -> str:
     """Commit ``tree`` with the author, date and message of the mail in ``patch``."""
-    header, message = _mail(patch)
-    author = re.fullmatch(r"(.*?)\s*<(.*)>", header.get("from", "")) or re.fullmatch(
-        r"(.*)()", header.get("from", "tools-kvm")
-    )
-    assert author is not None
+    mail = _mail(repository, patch)
+    date = mail.get("Date", "2000-01-01T00:00:00Z")
     env = {
-        "GIT_AUTHOR_NAME": author.group(1).strip('"') or "unknown",
-        "GIT_AUTHOR_EMAIL": author.group(2),
-        "GIT_AUTHOR_DATE": header.get("date", "2000-01-01T00:00:00Z"),
+        "GIT_AUTHOR_NAME": mail.get("Author", "unknown"),
+        "GIT_AUTHOR_EMAIL": mail.get("Email", ""),
+        "GIT_AUTHOR_DATE": date,
+        "GIT_COMMITTER_DATE": date,
     }
-    done = process.run(
-        ("git", "commit-tree", tree, "-p", parent),
-        cwd=repository.path,
-        env={
-            **env,
-            "GIT_COMMITTER_NAME": "tools-kvm",
-            "GIT_COMMITTER_EMAIL": "tools-kvm@localhost",
-            "GIT_COMMITTER_DATE": env["GIT_AUTHOR_DATE"],
-        },
-        stdin=message.encode(),
-    )
-    return done.output.strip()
+    message = f"{mail.get('Subject', patch.stem)}\n\n{mail['message']}".strip() + "\n"
+    return repository.call("commit-tree", tree, "-p", parent, env=env, stdin=message.encode())
 
 
-def _mail(patch: Path) -> tuple[dict[str, str], str]:
-    """The headers (lower-case names) and the commit message of a format-patch file."""
-    lines = patch.read_text(errors="surrogateescape").splitlines()
-    headers: dict[str, str] = {}
-    last = ""
-    body_at = len(lines)
-    for number, line in enumerate(lines):
-        if number == 0 and line.startswith("From "):
-            continue
-        if not line:
-            body_at = number + 1
-            break
-        if line[0] in " \t" and last:
-            headers[last] += " " + line.strip()
-            continue
-        name, _, value = line.partition(":")
-        last = name.lower()
-        headers[last] = value.strip()
-    body = []
-    for line in lines[body_at:]:
-        if line == "---" or line.startswith("diff --git "):
-            break
-        body.append(line)
-    subject = re.sub(r"^\[PATCH[^\]]*\]\s*", "", headers.get("subject", patch.stem))
-    return headers, (subject + "\n\n" + "\n".join(body)).strip() + "\n"
+def _mail(repository: Repository, patch: Path) -> dict[str, str]:
+    """``Author``, ``Email``, ``Subject`` and ``Date`` as far as it has them, and its ``message``.
+
+    git reads it, for it knows how mails encode names.
+    """
+    with tempfile.TemporaryDirectory(prefix="tools-kvm-mail-") as folder:
+        message, diff = Path(folder) / "message", Path(folder) / "diff"
+        argv = ("mailinfo", "-b", message, diff)
+        headers = repository.call(*argv, stdin=patch.read_bytes())
+        text = message.read_text(errors="replace")
+    named = (line.partition(": ") for line in headers.splitlines())
+    return {**{name: value for name, _, value in named if value}, "message": text}
 
 
 def write_series(repository: Repository, base: str, tip: str, folder: Path) -> tuple[str, ...]:
@@ -180,6 +155,12 @@ def formatted(repository: Repository, commit: str) -> bytes:
         "--no-stat",
         "--full-index",
         "--no-renames",
+        "--no-signoff",
+        "--no-ext-diff",
+        "--no-textconv",
+        "--no-color",
+        "--no-to",
+        "--no-cc",
         "-N",
         commit,
     )

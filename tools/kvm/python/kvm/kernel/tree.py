@@ -209,7 +209,7 @@ def _commit_edits(repository: Repository, message: str, say: Say) -> None:
     identity = {
         key: value
         for key, name in (("GIT_AUTHOR_NAME", "user.name"), ("GIT_AUTHOR_EMAIL", "user.email"))
-        if (value := repository.run("config", name, check=False).output.strip())
+        if (value := os.environ.get(key) or repository.users_own("config", name))
     }
     repository.call("commit", "--quiet", "--no-verify", "-m", subject, env=identity)
 
@@ -222,7 +222,7 @@ def install_hook(project: Project) -> None:
     repository = Repository(project.root)
     if not (project.root / ".git").exists():
         return
-    hook = project.root / repository.call("rev-parse", "--git-path", "hooks/pre-commit")
+    hook = project.root / repository.users_own("rev-parse", "--git-path", "hooks/pre-commit")
     if hook.exists():
         return
     hook.parent.mkdir(parents=True, exist_ok=True)
