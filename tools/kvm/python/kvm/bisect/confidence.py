@@ -4,6 +4,12 @@
 A sequential test (Wald, 1945): each run moves the odds that the revision is bad, a failure by
 rate/noise, a pass by (1 - rate)/(1 - noise); it ends when the odds are clear enough. A failure
 that always shows is decided by its first run.
+
+A rate seen in a few runs is an estimate, and a search that relies on it is right less often
+than it says: a failure that showed three times of three may show in half of all runs. So the
+end of a search is proved. It is wrong only where the failing end showed the failure each time
+and the last good revision, which has it too, did not: ``passes_that_prove`` says after how many
+passes that is rarer than the error that is allowed, whatever the rate.
 """
 
 from __future__ import annotations
@@ -17,6 +23,7 @@ from kvm.bisect.model import Mark
 _NOISE = 0.0001
 # What "always" is taken for: no number of runs proves it.
 _STEADY = 0.99999
+_MOST_PASSES = 400
 # Of a rate measured in few runs, what is counted on.
 _CAUTION = 0.75
 
@@ -27,6 +34,7 @@ class Sequential:
 
     rate: float
     error: float
+    passes: int = 0  # so many at least make a revision good
 
     @classmethod
     def steady(cls, error: float) -> Sequential:
@@ -39,17 +47,35 @@ class Sequential:
 
     def decide(self, bad: int, good: int) -> Mark | None:
         """GOOD or BAD once the runs so far are enough, else None."""
+        if bad and self.rate >= _STEADY:
+            return Mark.BAD
         odds = bad * math.log(self.rate / _NOISE) + good * math.log((1 - self.rate) / (1 - _NOISE))
         bound = math.log((1 - self.error) / self.error)
         if odds >= bound:
             return Mark.BAD
-        return Mark.GOOD if odds <= -bound else None
+        return Mark.GOOD if odds <= -bound and good >= self.passes else None
 
     @property
     def passes_needed(self) -> int:
         """How many runs without the failure make a revision good."""
         each = math.log((1 - _NOISE) / (1 - self.rate))
         return math.ceil(math.log((1 - self.error) / self.error) / each)
+
+
+def passes_that_prove(failed: int, passed: int, error: float) -> int:
+    """How many passes in a row prove that a revision has not the failure, which showed ``failed``
+    times and not ``passed`` times where it is known to be.
+
+    For each rate r, both come about by chance with the probability of the first times
+    (1 - r) ** passes; that is at its largest at r = failed / all runs.
+    """
+    ways = math.comb(failed + passed - 1, passed) if failed else 1
+    for passes in range(1, _MOST_PASSES):
+        rate = failed / (failed + passed + passes)
+        chance = ways * rate**failed * (1 - rate) ** (passed + passes)
+        if chance <= error:
+            return passes
+    return _MOST_PASSES
 
 
 def error_of_each(confidence: float, answers: int) -> float:

@@ -8,7 +8,7 @@ import statistics
 import time
 from dataclasses import dataclass, field, replace
 
-from kvm.bisect import blame, ends
+from kvm.bisect import blame, ends, proof
 from kvm.bisect.confidence import Sequential, error_of_each
 from kvm.bisect.decide import Judge
 from kvm.bisect.ends import Wanted
@@ -55,9 +55,21 @@ class Hunt:
         self.progress.note(f"hunting {failure.reason.value}: {failure.summary}")
         search = Search(self.workplace.searched, self._terms)
         end = self._search(search, judge)
+        while (known := self._disproved(judge, end)) is not None:
+            self.progress.note(
+                f"a revision that had passed shows the failure after all, in {known.rate:.0%} of "
+                "the runs where it is known to be: searching again"
+            )
+            failure, judge = (
+                known,
+                replace(judge, failure=known, test=proof.test_after(known, judge.test)),
+            )
+            self.steps.clear()
+            end = self._search(search, judge)
         first_bad = self.workplace.commit(end.first_bad) if end.first_bad else None
         with self.progress.phase("blame") as say:
-            found = self._blame(judge, first_bad, say) if self.request.blame else None
+            strict = proof.proving(judge)
+            found = self._blame(strict, first_bad, say) if self.request.blame else None
         return self._report(failure, end, first_bad, found, search.log(), begun)
 
     @property
@@ -115,6 +127,25 @@ class Hunt:
         while not place.over:
             place = self._step(search, judge, place)
         return place
+
+    def _disproved(self, judge: Judge, end: Place) -> Failure | None:
+        """The failure as it shows in a revision next to the one that was found, if it does."""
+        if not end.first_bad:
+            return None
+        with self.progress.phase("proof") as say:
+            judge = replace(judge, say=say)
+            try:
+                passing = self.subject.build(Mix.of(self._passing_side(end.first_bad)), say)
+            except (Unbuildable, NoSuchTest):
+                return None  # nobody has taken it for good
+            return proof.disproved(judge, passing)
+
+    def _passing_side(self, found: str) -> str:
+        """Of the commit that was found and its parent, the one that does not fail."""
+        if self.request.fix:
+            return found
+        parent = self.workplace.searched.commit_of(f"{found}^1")
+        return self.session.ends[0] if parent is None else parent
 
     def _step(self, search: Search, judge: Judge, place: Place) -> Place:
         start = time.monotonic()
