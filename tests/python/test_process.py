@@ -106,6 +106,17 @@ def test_deadline_ends_a_child_that_ignores_sigterm() -> None:
     assert time.monotonic() - start < 10
 
 
+def test_deadline_ends_a_grandchild_that_ignores_sigterm_and_keeps_the_output_open() -> None:
+    stubborn = "import signal, time; signal.signal(15, signal.SIG_IGN); time.sleep(60)"
+    family = f"{sys.executable} -c '{stubborn}' & echo $!; wait"
+    lines: list[str] = []
+    start = time.monotonic()
+    with pytest.raises(process.CommandError):
+        process.run(("sh", "-c", family), timeout_s=2, on_line=lines.append)
+    assert time.monotonic() - start < 30
+    assert _gone(int(lines[0]))
+
+
 def test_capture_returns_stdout_alone() -> None:
     assert process.capture(("sh", "-c", "printf out; printf err >&2")) == b"out"
 

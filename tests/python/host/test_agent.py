@@ -112,7 +112,7 @@ def test_a_worker_that_cannot_be_imported_says_why(client: Client, tmp_path: Pat
 def test_a_bundle_replaces_the_artifacts_files(
     client: Client, artifact: Path, tmp_path: Path
 ) -> None:
-    bundle = make_bundle(tmp_path, "worker", ("kvm.vm.worker",), artifact)
+    bundle = make_bundle(tmp_path, ("kvm.vm.worker",), artifact)
     worker = artifact / "kvm" / "vm" / "worker.py"
     worker.write_text("raise RuntimeError('read from its file')")
     client.start(1, artifact, "end", bundle=str(bundle))

@@ -37,7 +37,7 @@ def search(tmp_path: Path) -> Path:
 
 
 def test_modules_load_without_any_path(tmp_path: Path, search: Path) -> None:
-    bundle = make_bundle(tmp_path, "one", ("sample.inner",), search)
+    bundle = make_bundle(tmp_path, ("sample.inner",), search)
     folder = str(Path(launch.__file__).parent)
     script = _USE.format(launch=folder, bundle=str(bundle))
     done = subprocess.run(
@@ -47,13 +47,26 @@ def test_modules_load_without_any_path(tmp_path: Path, search: Path) -> None:
     assert done.stdout == f"7 {package / 'inner.py'} {[str(package)]} [1] 0\n", done.stderr
 
 
-def test_a_bundle_is_made_once_per_name(tmp_path: Path, search: Path) -> None:
-    first = make_bundle(tmp_path, "one", ("sample.inner",), search)
-    assert make_bundle(tmp_path, "one", ("sample.inner",), search) == first
-    assert make_bundle(tmp_path, "two", ("sample.inner",), search) != first
+def test_a_bundle_is_made_once(tmp_path: Path, search: Path) -> None:
+    first = make_bundle(tmp_path, ("sample.inner",), search)
+    assert make_bundle(tmp_path, ("sample.inner",), search) == first
+    (search / "sample" / "other.py").write_text("not part of it")
+    assert make_bundle(tmp_path, ("sample.inner",), search) == first
+
+
+@pytest.mark.parametrize("name", ["__init__", "inner", "deeper"])
+def test_a_change_of_anything_in_it_makes_another(tmp_path: Path, search: Path, name: str) -> None:
+    deeper = search / "sample" / "deeper.py"
+    deeper.write_text("DEPTH = 1\n")
+    with (search / "sample" / "inner.py").open("a") as inner:
+        inner.write("import sample.deeper\n")
+    first = make_bundle(tmp_path, ("sample.inner",), search)
+    with (search / "sample" / f"{name}.py").open("a") as module:
+        module.write("MORE = 1\n")
+    assert make_bundle(tmp_path, ("sample.inner",), search) != first
 
 
 def test_a_module_that_does_not_import_leaves_no_bundle(tmp_path: Path, search: Path) -> None:
     with pytest.raises(CommandError, match=r"No module named 'sample\.nothing'"):
-        make_bundle(tmp_path, "one", ("sample.nothing",), search)
+        make_bundle(tmp_path, ("sample.nothing",), search)
     assert list((tmp_path / "bundles").iterdir()) == []

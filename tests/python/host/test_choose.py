@@ -97,6 +97,26 @@ def test_a_probe_that_hangs_is_broken(
     assert "did not end" in found.detail
 
 
+def test_a_slow_answer_is_not_remembered(
+    tmp_path: Path, device: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "_PROCESS_S", 0.5)
+    artifact = _core(tmp_path / "a", "import time\ndef probe(timeout_s): time.sleep(60)\n")
+    assert kvm_probe(artifact, tmp_path).state == "broken"
+    monkeypatch.setattr(choosing, "_PROCESS_S", 15.0)
+    (artifact / "kvm" / "_core.py").write_text(_FOUND + "def probe(timeout_s): return R()\n")
+    assert kvm_probe(artifact, tmp_path) == _USABLE
+
+
+def test_a_kvm_that_was_loaded_again_is_probed_anew(tmp_path: Path, device: Path) -> None:
+    artifact = _core(tmp_path / "a", "import os\ndef probe(timeout_s): os.abort()\n")
+    assert kvm_probe(artifact, tmp_path).state == "broken"
+    (artifact / "kvm" / "_core.py").write_text(_FOUND + "def probe(timeout_s): return R()\n")
+    device.rename(device.with_name("old"))
+    device.touch()
+    assert kvm_probe(artifact, tmp_path) == _USABLE
+
+
 def test_a_probe_that_cannot_run_is_an_error_not_a_verdict(tmp_path: Path, device: Path) -> None:
     with pytest.raises(UserError, match="no symbol"):
         kvm_probe(_core(tmp_path / "a", "raise ImportError('no symbol')"), tmp_path)

@@ -25,6 +25,8 @@ EXIT_INTERRUPTED = 125
 def command() -> Iterator[tuple[Project, Progress]]:
     """Run a task's call; a ``UserError`` or Ctrl-C becomes a message and an exit code."""
     signal.signal(signal.SIGTERM, _as_interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        signal.signal(signal.SIGHUP, _as_interrupt)
     progress = Progress()
     try:
         with progress:

@@ -175,15 +175,19 @@ def _environment(changes: Environment) -> dict[str, str]:
 
 
 def kill_group(child: subprocess.Popen[bytes], grace_s: float = 2.0) -> None:
-    """Ask the child's process group to end, insist after ``grace_s``, and reap the child."""
+    """Ask the child's process group to end, insist after ``grace_s``, and reap the child.
+
+    All of the group: a grandchild that stays would keep the child's output open.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
-    try:
-        child.wait(grace_s)
-    except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        child.wait(10)
+        deadline = time.monotonic() + grace_s
+        while time.monotonic() < deadline:
+            child.poll()
+            os.killpg(child.pid, 0)
+            time.sleep(0.01)
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait(10)
 
 
 @contextlib.contextmanager

@@ -34,31 +34,52 @@ class _Recorder:
         self.missing.append(name)
 
 
-def make_bundle(cache: Path, name: str, modules: Sequence[str], search: Path) -> Path:
+def make_bundle(cache: Path, modules: Sequence[str], search: Path) -> Path:
     """The bundle of ``modules`` and all they import, with ``search`` first on the path.
 
-    ``name`` must change whenever the modules do: it is the key under which the bundle
-    is kept. Raises ``CommandError`` when a module can't be imported.
+    It is named by its content, and made again when a file below ``search`` that it was
+    made from has changed. Raises ``CommandError`` when a module can't be imported.
     """
     import hashlib
+    import json
     import tempfile
     from pathlib import Path
 
     from kvm import process
+    from kvm.files import write_whole
 
-    words = (name, sys.version, sys.executable, *modules, str(search))
-    identity = hashlib.sha256("\0".join(words).encode() + Path(__file__).read_bytes())
+    words = (sys.version, sys.executable, *modules, str(search))
+    asked = hashlib.sha256("\0".join(words).encode() + Path(__file__).read_bytes())
     folder = cache / "bundles"
-    target = folder / f"{identity.hexdigest()[:16]}.bin"
-    if target.is_file():
-        return target
+    index = folder / f"{asked.hexdigest()[:16]}.json"
+    try:
+        known = json.loads(index.read_text(encoding="utf-8"))
+        target = folder / str(known["bundle"])
+        if target.is_file() and all(_digest(n) == d for n, d in known["files"].items()):
+            return target
+    except (OSError, ValueError, KeyError):
+        pass
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".bundle-") as scratch:
         draft = Path(scratch) / "bundle"
         script = Path(__file__).resolve()
         process.run((sys.executable, "-I", "-S", script, draft, search, *modules), timeout_s=60)
+        content = draft.read_bytes()
+        entries: dict[str, Entry] = marshal.loads(content)
+        # What is not below it is Python's own, and changes with its version.
+        origins = {origin for _, origin, _ in entries.values() if origin.startswith(str(search))}
+        files = {origin: _digest(origin) for origin in sorted(origins)}
+        target = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.bin"
         draft.replace(target)
+    write_whole(index, json.dumps({"bundle": target.name, "files": files}))
     return target
+
+
+def _digest(path: str) -> str:
+    import hashlib
+    from pathlib import Path
+
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def collect(modules: Sequence[str]) -> dict[str, Entry]:

@@ -8,9 +8,12 @@ is not trusted is exactly what it calls.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import Enum
@@ -90,21 +93,36 @@ def lab_accelerator(probe: Callable[[], ProbeResult]) -> Accelerator:
 
 
 def kvm_probe(artifact: Path, cache: Path) -> ProbeResult:
-    """Try a guest with the VMM in ``artifact``; remembered until this computer restarts."""
+    """Try a guest with the VMM in ``artifact``.
+
+    The answer is remembered for this KVM: until the computer restarts or the module is loaded
+    again. A guest that was only slow says nothing lasting.
+    """
     if not _DEVICE.exists():
         return ProbeResult("absent", f"{_DEVICE} does not exist")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return ProbeResult("denied", f"no permission to open {_DEVICE}")
-    record = cache / "probe" / f"{boot_id()}-{artifact.name}.json"
+    record = cache / "probe" / f"{boot_id()}-{_loaded()}-{artifact.name}.json"
     try:
         return _parse(record.read_text())
     except (OSError, ValueError):
         pass
+    begun = time.monotonic()
     found = _probe(artifact)
-    if found.state in _LASTING:
+    in_time = time.monotonic() - begun < min(_GUEST_S, _PROCESS_S)
+    if found.usable or (found.state in _LASTING and in_time):
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps(asdict(found)))
     return found
+
+
+def _loaded() -> str:
+    """Differs when KVM's module was loaded again or its parameters were changed."""
+    words = [str(_DEVICE.stat().st_ctime_ns)]
+    for path in sorted(Path("/sys/module").glob("kvm*/parameters/*")):
+        with contextlib.suppress(OSError):  # some are for root alone
+            words.append(f"{path.parent.parent.name}.{path.name}={path.read_text().strip()}")
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
 
 def _probe(artifact: Path) -> ProbeResult:

@@ -10,7 +10,6 @@ sessions raise ``HostLost`` with its console, and the next start boots a new one
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
@@ -44,7 +43,6 @@ from kvm.verdict.console import parse_console
 _REUSE_S = 15.0
 _PING_S = 20.0
 _KEEPER_GRACE_S = 60.0
-_AGENT_MODULES = ("agent", "launch", "port", "sessions", "zygote")
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,7 +353,7 @@ class LabHost:
             self._bundles[artifact] = None
             with contextlib.suppress(CommandError):
                 self._bundles[artifact] = bundle.make_bundle(
-                    self._project.cache, artifact.name, ("kvm.vm.worker",), artifact
+                    self._project.cache, ("kvm.vm.worker",), artifact
                 )
         return self._bundles[artifact]
 
@@ -436,10 +434,9 @@ def _machine(
 def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
     """The real interpreter rather than a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
-    sources = b"".join((here / f"{name}.py").read_bytes() for name in _AGENT_MODULES)
-    modules = tuple(f"kvm.host.{name}" for name in _AGENT_MODULES)
-    name = f"agent {hashlib.sha256(sources).hexdigest()}"
-    agent_bundle = bundle.make_bundle(project.cache, name, modules, here.parents[1])
+    # The second is read as a script, not from the bundle, and is in it for the bundle's name.
+    modules = ("kvm.host.agent", "kvm.host.launch")
+    agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
     python = os.path.realpath(sys.executable)
     words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan, spared)
     return tuple(str(word) for word in words)
