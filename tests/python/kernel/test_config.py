@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from kvm.errors import UserError
 from kvm.kernel import config, identity, tree
 from kvm.kernel.config import ConfigSpec
 from kvm.kernel.toolchain import Toolchain
-from kvm.kernel.tree import Tree
+from kvm.kernel.tree import Mode, Tree
 from kvm.project import Project
 
 
@@ -55,6 +56,23 @@ def test_a_lost_symbol_names_what_it_depends_on(linux: Tree, out: Path) -> None:
     assert "--configitem CONFIG_VHOST_SCSI=y" in lost.value.message
     assert "drivers/vhost/Kconfig" in lost.value.message
     assert "depends on TARGET_CORE && EVENTFD" in lost.value.message
+
+
+def test_a_foreign_tree_need_not_have_the_symbols_of_our_patches(
+    linux: Tree, out: Path, tmp_path: Path
+) -> None:
+    ours = tmp_path / "default.config"
+    ours.write_text("CONFIG_PRINTK=y\nCONFIG_ONLY_IN_A_PATCH_OF_OURS=y\n")
+    spec = ConfigSpec.named("default", tmp_path)
+    said: list[str] = []
+    toolchain = Toolchain.from_environment()
+    foreign = replace(linux, mode=Mode.EXTERNAL)
+    text = config.resolve(foreign, spec, identity.source_id(linux), toolchain, out, said.append)
+    assert "CONFIG_PRINTK=y" in text
+    assert "this tree has no CONFIG_ONLY_IN_A_PATCH_OF_OURS: left out" in said
+    asked = ConfigSpec.named("default", tmp_path, ("CONFIG_ALSO_NOT_THERE=y",))
+    with pytest.raises(UserError, match="ALSO_NOT_THERE"):
+        config.resolve(foreign, asked, identity.source_id(linux), toolchain, out, said.append)
 
 
 def test_an_unknown_symbol_offers_the_nearest(linux: Tree, out: Path) -> None:

@@ -212,6 +212,41 @@ def test_external_mode_uses_the_named_clone(
         tree.save(checkout.project, quiet)
 
 
+@pytest.mark.parametrize("kind", ["clone", "tarball", "work tree of a clone"])
+def test_an_external_tree_is_only_read(
+    checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    clone = tmp_path / "clone"
+    for name, text in FILES.items():
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(text)
+    chosen = clone
+    if kind != "tarball":
+        git(clone, "init", "-q")
+        git(clone, "add", "-A")
+        git(clone, "commit", "-qm", "all")
+    if kind == "work tree of a clone":
+        chosen = tmp_path / "other"
+        git(clone, "worktree", "add", "-q", str(chosen))
+    monkeypatch.setenv("KERNEL_TREE", str(chosen))
+    (chosen / "init" / "main.c").write_text("// edited\n")
+    (chosen / "new.c").write_text("// new\n")
+
+    def listing() -> dict[Path, bytes]:
+        """git may renew the time stamp of an object that it would have written."""
+        files = (p for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts)
+        return {p: p.read_bytes() for p in files}
+
+    before = listing()
+    ready = tree.prepare(checkout.project, quiet)
+    first = identity.source_id(ready)
+    assert identity.source_id(ready) == first
+    assert listing() == before
+    (chosen / "new.c").write_text("// newer\n")
+    second = identity.source_id(ready)
+    assert identity.changed_files(ready, first.tree, second) == (chosen / "new.c",)
+
+
 def test_external_mode_refuses_what_is_no_kernel(
     checkout: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,8 +5,8 @@ Both build what is newer than its output, but results are named by the content o
 sources. The two disagree about a file that changed and yet looks old: one that was copied
 with its time stamp, restored from a backup, or edited after the clock was set back. So a
 build folder remembers which sources it was last used with, and whatever differs from them
-is made newer than everything built there. Where that cannot be known or done, the folder
-is built from nothing, which ccache makes quick.
+and looks older is made newer than everything built there. Where that cannot be known or
+done, the folder is built from nothing, which ccache makes quick.
 """
 
 from __future__ import annotations
@@ -84,8 +84,9 @@ class BuildFolder:
         if changed is None:
             return "its sources of last time are not known any more"
         try:
+            last = self._record.stat().st_mtime_ns
             for path in changed:
-                if path.exists():
+                if path.exists() and path.stat().st_mtime_ns <= last:
                     os.utime(path)
         except OSError as refused:
             return f"{refused.filename} cannot be marked as changed ({refused.strerror})"

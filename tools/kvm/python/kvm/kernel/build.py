@@ -58,6 +58,11 @@ class Kernel:
         return self.folder / "System.map"
 
     @property
+    def has_debug_port(self) -> bool:
+        """Whether ``earlyprintk=debugport`` means something to it (a patch of linux/patches)."""
+        return b"debugport" in self.vmlinux.read_bytes()
+
+    @property
     def label(self) -> str:
         """What a report shows, such as ``6.12.117+g1a2b3c4d5e6f``."""
         return f"{self.release}+g{self.source[:12]}"

@@ -11,7 +11,7 @@ import difflib
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm import process
@@ -19,7 +19,7 @@ from kvm.errors import UserError
 from kvm.files import write_whole
 from kvm.kernel.identity import SourceId
 from kvm.kernel.toolchain import Toolchain
-from kvm.kernel.tree import Tree
+from kvm.kernel.tree import Mode, Tree
 
 Say = Callable[[str], None]
 
@@ -34,6 +34,7 @@ class Request:
     symbol: str
     value: str
     where: str
+    ours: bool = False  # wanted by a fragment of linux/configs, not by the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class ConfigSpec:
     name: str
     fragments: tuple[Path, ...]
     items: tuple[str, ...] = ()
+    folder: Path | None = None  # of the fragments that are this project's
 
     @classmethod
     def named(cls, name: str, folder: Path, items: Iterable[str] = ()) -> ConfigSpec:
@@ -50,12 +52,12 @@ class ConfigSpec:
         base = folder / "default.config"
         names = sorted(path.stem for path in folder.glob("*.config"))
         if name == "default":
-            return cls(name, (base,), tuple(items))
+            return cls(name, (base,), tuple(items), folder)
         if name in names:
-            return cls(name, (base, folder / f"{name}.config"), tuple(items))
+            return cls(name, (base, folder / f"{name}.config"), tuple(items), folder)
         if name.endswith(".config") and Path(name).is_file():
             path = Path(name).resolve()
-            return cls(path.stem, (base, path), tuple(items))
+            return cls(path.stem, (base, path), tuple(items), folder)
         close = difflib.get_close_matches(name, names, 1)
         raise UserError(
             f"there is no kernel config {name!r} in {folder}",
@@ -70,7 +72,8 @@ class ConfigSpec:
             for number, line in enumerate(path.read_text().splitlines(), 1):
                 request = _parse(line.strip(), f"{path.name}:{number}")
                 if request is not None:
-                    found[request.symbol] = request
+                    ours = path.parent == self.folder
+                    found[request.symbol] = replace(request, ours=ours)
         for item in self.items:
             text = item if item.startswith("CONFIG_") else f"CONFIG_{item}"
             request = _parse(text, f"--configitem {item}")
@@ -108,7 +111,8 @@ def resolve(
         return config.read_text()
     say(f"resolving the {spec.name} config")
     text = _generate(tree, requests, toolchain, out)
-    _check(tree, requests, text)
+    for symbol in _check(tree, requests, text):
+        say(f"this tree has no {symbol}: left out")
     if not config.exists() or config.read_text() != text:
         config.write_text(text)
     write_whole(stamp, key + _digest(config))
@@ -149,8 +153,12 @@ def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, o
     return target.read_text()
 
 
-def _check(tree: Tree, requests: tuple[Request, ...], text: str) -> None:
-    """Raise when a requested symbol did not survive, naming each and what it depends on."""
+def _check(tree: Tree, requests: tuple[Request, ...], text: str) -> tuple[str, ...]:
+    """Raise when a requested symbol did not survive, naming each and what it depends on.
+
+    Somebody else's tree need not have all that this project's fragments ask for (a symbol of
+    ``linux/patches``, or of a newer kernel): returns what it does not know.
+    """
     actual = {
         matched.group(1): matched.group(2)
         for line in text.splitlines()
@@ -158,8 +166,14 @@ def _check(tree: Tree, requests: tuple[Request, ...], text: str) -> None:
     }
     lost = [r for r in requests if actual.get(r.symbol, "n") != r.value]
     if not lost:
-        return
+        return ()
     known = _symbols(tree)
+    foreign = tree.mode is not Mode.PINNED
+    unknown = [r for r in lost if r.symbol.removeprefix("CONFIG_") not in known]
+    left_out = tuple(r.symbol for r in unknown if foreign and r.ours)
+    lost = [r for r in lost if r.symbol not in left_out]
+    if not lost:
+        return left_out
     lines = []
     for request in lost:
         name = request.symbol.removeprefix("CONFIG_")

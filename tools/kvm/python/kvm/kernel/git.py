@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -101,6 +102,7 @@ class Repository:
     """A git work tree, handled alike whatever its user has configured."""
 
     path: Path
+    shadow: Path | None = None  # a git folder of ours for a tree that is not written to
 
     def call(
         self,
@@ -121,7 +123,7 @@ class Repository:
         return process.capture(
             ("git", *args),
             cwd=self.path,
-            env={**_sealed(), **_IDENTITY, **(env or {})},
+            env={**self._environment(), **(env or {})},
             stdin=stdin,
             timeout_s=600,
         )
@@ -147,12 +149,18 @@ class Repository:
         return process.run(
             ("git", *args),
             cwd=self.path,
-            env={**_sealed(), **_IDENTITY, **(env or {})},
+            env={**self._environment(), **(env or {})},
             stdin=stdin,
             check=check,
             on_line=on_line,
             timeout_s=1800,
         )
+
+    def _environment(self) -> dict[str, str | None]:
+        made = {**_sealed(), **_IDENTITY}
+        if self.shadow is not None:
+            made |= {"GIT_DIR": str(self.shadow), "GIT_WORK_TREE": str(self.path)}
+        return made
 
     @property
     def git_dir(self) -> Path:
@@ -172,7 +180,8 @@ class Repository:
     @contextlib.contextmanager
     def scratch_index(self, start: str | None = None) -> Iterator[dict[str, str]]:
         """An index of our own: a copy of the real one (its stat cache makes
-        ``add`` quick), or, with ``start``, that tree. The real index stays as it is."""
+        ``add`` quick), or, with ``start``, that tree. The real index stays as it is;
+        a shadow's takes over what was learned."""
         git_dir = self.git_dir
         with tempfile.TemporaryDirectory(prefix="tools-kvm-index-") as folder:
             index = Path(folder) / "index"
@@ -182,3 +191,36 @@ class Repository:
             elif (git_dir / "index").exists():
                 shutil.copy2(git_dir / "index", index)
             yield env
+            if self.shadow is not None and start is None:
+                learned = git_dir / f"index.{os.getpid()}.part"
+                shutil.copy2(index, learned)
+                os.replace(learned, git_dir / "index")
+
+    @classmethod
+    def shadowed(cls, path: Path, shadow: Path) -> Repository:
+        """A work tree whose own repository, if it has one, is only read.
+
+        Ids need objects and an index; those go to ``shadow``, beside what the tree's has.
+        """
+        if not (shadow / "HEAD").exists():
+            shadow.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=shadow.parent, prefix="new-") as scratch:
+                made = Path(scratch) / "git"
+                process.capture(
+                    ("git", "init", "--quiet", "--bare", "--template=", made), env=_sealed()
+                )
+                cls(path)._lend(made)
+                with contextlib.suppress(OSError):  # another command was faster
+                    made.rename(shadow)
+        return cls(path, shadow)
+
+    def _lend(self, shadow: Path) -> None:
+        try:
+            objects = self.path / self.call("rev-parse", "--git-path", "objects")
+            index = self.path / self.call("rev-parse", "--git-path", "index")
+        except process.CommandError:
+            return  # an unpacked tarball
+        (shadow / "objects" / "info").mkdir(parents=True, exist_ok=True)
+        (shadow / "objects" / "info" / "alternates").write_text(f"{objects.resolve()}\n")
+        if index.exists():
+            shutil.copy2(index, shadow / "index")

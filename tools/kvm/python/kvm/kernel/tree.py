@@ -11,6 +11,7 @@ Only a pinned tree is ever written to, and never over anything that
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -57,10 +58,13 @@ class Tree:
 
     path: Path
     mode: Mode
+    shadow: Path | None = None  # where what must be written about an external tree goes
 
     @property
     def repository(self) -> Repository:
-        return Repository(self.path)
+        if self.shadow is None:
+            return Repository(self.path)
+        return Repository.shadowed(self.path, self.shadow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,8 @@ def locate(project: Project) -> Tree:
         path = Path(chosen).expanduser().resolve()
         if not (path / "Kbuild").is_file() or not (path / "Makefile").is_file():
             raise UserError(f"KERNEL_TREE={chosen} is no kernel tree", "point it at a kernel clone")
-        return Tree(path, Mode.EXTERNAL)
+        name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
+        return Tree(path, Mode.EXTERNAL, project.cache / "external" / name)
     if (project.linux / "Makefile").is_file():
         return Tree(project.linux, Mode.TRACKED)
     return Tree(project.linux / "tree", Mode.PINNED)

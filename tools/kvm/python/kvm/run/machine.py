@@ -31,11 +31,14 @@ _BACKING = "backing="
 _ROOT_TAG = "root"
 
 
-def command_line(options: BootOptions) -> str:
-    """The kernel command line, before the VMM adds its devices. The user's words come last."""
+def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
+    """The kernel command line, before the VMM adds its devices. The user's words come last.
+
+    ``debug_port``: whether a kernel that was built here has a console on the debug port.
+    """
     console = _STOCK
     if options.kernel is None:
-        console = _USER_S if 0 in options.ttys else _IN_TREE
+        console = _IN_TREE if debug_port and 0 not in options.ttys else _USER_S
     # A port that the kernel need not look for costs no exits.
     lines = max(2 if options.kernel else 1, *(number + 1 for number in (0, *options.ttys)))
     bus = _NO_PCI if options.transport == "mmio" else ""
@@ -167,16 +170,18 @@ def machine_spec(
     options: BootOptions, kernel: Kernel | None, initrd: Path, conduct: Conduct | None = None
 ) -> MachineSpec:
     """The machine to boot; errors name the value at fault."""
+    debug_port = True
     if options.kernel is None:
         assert kernel is not None
         image = kernel.vmlinux
         log_buf = SystemMap(kernel.system_map).log_buf()
+        debug_port = kernel.has_debug_port
     else:
         image, log_buf = options.kernel.absolute(), None
     spec = MachineSpec(
         kernel=image,
         initrd=(options.initrd or initrd).absolute(),
-        cmdline=command_line(options),
+        cmdline=command_line(options, debug_port=debug_port),
         vcpus=options.cpus,
         memory_mib=options.memory_mib,
         disks=_parse_disks(options.disks),
