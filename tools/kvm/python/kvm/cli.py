@@ -14,11 +14,18 @@ from typing import Any
 
 from invoke.exceptions import Exit
 
-from kvm.errors import BuildError, UserError
+from kvm.errors import BuildError, UsageError, UserError
 from kvm.project import Project
 from kvm.report.live import Progress
+from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_USAGE
 
-EXIT_INTERRUPTED = 125
+
+def exit_code_of(error: BaseException) -> int:
+    """The one map from what keeps a verdict from being reached to an exit code.
+
+    125 makes ``git bisect run`` skip the revision, 128 and above make it stop.
+    """
+    return EXIT_USAGE if isinstance(error, UsageError) else EXIT_CANNOT_TELL
 
 
 @contextlib.contextmanager
@@ -34,11 +41,11 @@ def command() -> Iterator[tuple[Project, Progress]]:
     except BuildError as failed:
         for line in failed.errors:
             print(line, file=sys.stderr)
-        raise Exit(f"error: {failed}", code=failed.exit_code) from failed
+        raise Exit(f"error: {failed}", code=exit_code_of(failed)) from failed
     except UserError as wrong:
-        raise Exit(f"error: {wrong}", code=wrong.exit_code) from wrong
+        raise Exit(f"error: {wrong}", code=exit_code_of(wrong)) from wrong
     except KeyboardInterrupt as stopped:
-        raise Exit("interrupted", code=EXIT_INTERRUPTED) from stopped
+        raise Exit("interrupted", code=EXIT_CANNOT_TELL) from stopped
 
 
 def after_dashes() -> tuple[str, ...]:

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The two ways a command ends early, each with the words its user needs."""
+"""How a command ends before its end, each way with the words its user needs.
+
+The exit code that each stands for is in ``cli.py``.
+"""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 
 class UserError(Exception):
-    """Something the user can mend: bad input, a missing tool, a full disk.
+    """Something the user can put right: a broken file, a missing tool, a full disk.
 
-    ``message`` names the file, line or value at fault; ``mend`` says what to do.
+    ``message`` names the file, line or value at fault; ``mend`` says what to do. No verdict was
+    reached, so ``git bisect run`` is told to skip the revision.
     """
-
-    exit_code = 2
 
     def __init__(self, message: str, mend: str = "") -> None:
         super().__init__(message)
@@ -21,14 +26,15 @@ class UserError(Exception):
         return f"{self.message}\n  → {self.mend}" if self.mend else self.message
 
 
+class UsageError(UserError):
+    """Wrong words on the command line: the same at each revision, so a bisection stops."""
+
+
 class BuildError(UserError):
     """A compile failed. ``errors`` holds the compiler's own lines (file:line first).
 
-    A revision that does not compile can't show whether it has the bug being
-    hunted: 125, "cannot tell".
+    A revision that does not compile can't show whether it has the bug being hunted.
     """
-
-    exit_code = 125
 
     def __init__(self, message: str, errors: tuple[str, ...] = (), mend: str = "") -> None:
         super().__init__(message, mend)
@@ -36,9 +42,15 @@ class BuildError(UserError):
 
 
 class InfrastructureError(UserError):
-    """The surroundings failed (QEMU died, the lab host did not start): no verdict on the code.
+    """The surroundings failed (QEMU died, the lab host did not start): no verdict on the code."""
 
-    Exits with 125, which ``git bisect run`` takes as "cannot tell".
-    """
 
-    exit_code = 125
+@contextlib.contextmanager
+def usage() -> Iterator[None]:
+    """What is wrong in here is wrong with the words of the command line."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except UserError as wrong:
+        raise UsageError(wrong.message, wrong.mend) from wrong

@@ -19,7 +19,7 @@ from kvm.bisect.subject import Subject
 from kvm.bisect.subjects.cell import CellSubject
 from kvm.bisect.subjects.command import CommandSubject, PytestSubject
 from kvm.bisect.workplace import Workplace
-from kvm.errors import UserError
+from kvm.errors import UserError, usage
 from kvm.kernel import tree
 from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode
@@ -48,7 +48,8 @@ def main(
 ) -> int:
     """Search history, or the difference of two configs or device sets; 0 when it was found."""
     targets = [*(output or ()), *((f"json:{json}" if json == "-" else json,) if json else ())]
-    reports.check(targets)
+    with usage():
+        reports.check(targets)
     lock = project.build / "bisect" / "lock"
     with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
         if resume:
@@ -61,7 +62,9 @@ def main(
                 blame=not no_blame,
                 **plain,
             )
-            session = _begin(project, progress, wanted.check())
+            with usage():
+                wanted.check()
+            session = _begin(project, progress, wanted)
         if session.request.configs or session.request.devices:
             return _minimise(project, session, progress, json)
         report = _hunt(project, session, progress)

@@ -89,7 +89,10 @@ def bisect_step(
     """Judge the checkout as it is, for git bisect run: 0 good, 1 the failure, 125 can't tell."""
     given = cli.given(locals())
     from kvm.bisect.step import StepOptions, step
+    from kvm.errors import usage
 
     with cli.command() as (project, progress):
-        code = step(project, progress, StepOptions(**given).check())
+        with usage():
+            options = StepOptions(**given).check()
+        code = step(project, progress, options)
     cli.finish(code)

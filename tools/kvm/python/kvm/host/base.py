@@ -115,8 +115,6 @@ class Host(Protocol):
 class CommandTimeout(InfrastructureError):
     """A command in a host was stopped at its deadline. ``output`` is what it had said."""
 
-    exit_code = 124
-
     def __init__(self, argv: Sequence[str | Path], timeout_s: float, output: str) -> None:
         command = " ".join(str(word) for word in argv)
         super().__init__(f"`{command}` took longer than {timeout_s:.0f} s and was stopped")

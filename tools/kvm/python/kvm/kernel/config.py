@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm import process
-from kvm.errors import UserError
+from kvm.errors import UsageError, UserError
 from kvm.files import write_whole
 from kvm.kernel.identity import SourceId
 from kvm.kernel.toolchain import Toolchain
@@ -59,7 +59,7 @@ class ConfigSpec:
             path = Path(name).resolve()
             return cls(path.stem, (base, path), tuple(items), folder)
         close = difflib.get_close_matches(name, names, 1)
-        raise UserError(
+        raise UsageError(
             f"there is no kernel config {name!r} in {folder}",
             (f"did you mean {close[0]}? " if close else "")
             + f"known: {', '.join(names)}; or give a path to a .config fragment",

@@ -21,7 +21,7 @@ from enum import Enum
 from pathlib import Path
 
 from kvm import process
-from kvm.errors import UserError
+from kvm.errors import UsageError, UserError
 from kvm.files import write_whole
 from kvm.kernel import fetch, patches
 from kvm.kernel.git import Repository
@@ -88,7 +88,9 @@ def locate(project: Project) -> Tree:
     if chosen:
         path = Path(chosen).expanduser().resolve()
         if not (path / "Kbuild").is_file() or not (path / "Makefile").is_file():
-            raise UserError(f"KERNEL_TREE={chosen} is no kernel tree", "point it at a kernel clone")
+            raise UsageError(
+                f"KERNEL_TREE={chosen} is no kernel tree", "point it at a kernel clone"
+            )
         name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
         return Tree(path, Mode.EXTERNAL, project.cache / "external" / name)
     if (project.linux / "Makefile").is_file():

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm import cli
-from kvm.errors import UserError
+from kvm.errors import UserError, usage
 from kvm.lock import holder, locked
 from kvm.matrix import hosting, plan, prepare, workloads
 from kvm.matrix.cell import Cell
@@ -69,9 +69,12 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
 def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
     """The plan's cells that were asked for, before ``-k``; a workload of the user's is checked."""
     if selection.workload:
-        workloads.find(USER_WORKLOAD, selection.workload)
+        with usage():
+            workloads.find(USER_WORKLOAD, selection.workload)
     names = (*workloads.known(), USER_WORKLOAD)
-    return select(plan.load(project.root / "tests" / "matrix.toml", names), selection)
+    known = plan.load(project.root / "tests" / "matrix.toml", names)
+    with usage():
+        return select(known, selection)
 
 
 def listing(cells: Sequence[Cell], selection: Selection) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from kvm.errors import UsageError, UserError, usage
 from kvm.files import write_whole
 from kvm.project import Project
 from kvm.report.closing import closing
@@ -23,6 +24,7 @@ from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
 from kvm.run.machine import command_line
 from kvm.run.options import BootOptions, parse_memory, parse_ttys
+from kvm.verdict.judge import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
 
 
@@ -52,23 +54,24 @@ def main(
     **plain: Any,
 ) -> int:
     """The command from its words: those named here need reading, ``plain`` ones do not."""
-    options = BootOptions(
-        items=tuple(configitem or ()),
-        memory_mib=parse_memory(memory),
-        append=" ".join(append or ()),
-        kernel=Path(kernel) if kernel else None,
-        initrd=Path(initrd) if initrd else None,
-        disks=tuple(disk or ()),
-        nets=tuple(net or ()),
-        shares=tuple(share or ()),
-        vfio_pci=tuple(vfio_pci or ()),
-        lab_devices=tuple(lab_device or ()),
-        ttys=parse_ttys(tty or ()),
-        timeout_s=timeout,
-        deadline_s=deadline,
-        pinned_only=locked,
-        **plain,
-    ).check()
+    with usage():
+        options = BootOptions(
+            items=tuple(configitem or ()),
+            memory_mib=parse_memory(memory),
+            append=" ".join(append or ()),
+            kernel=Path(kernel) if kernel else None,
+            initrd=Path(initrd) if initrd else None,
+            disks=tuple(disk or ()),
+            nets=tuple(net or ()),
+            shares=tuple(share or ()),
+            vfio_pci=tuple(vfio_pci or ()),
+            lab_devices=tuple(lab_device or ()),
+            ttys=parse_ttys(tty or ()),
+            timeout_s=timeout,
+            deadline_s=deadline,
+            pinned_only=locked,
+            **plain,
+        ).check()
     if dry_run:
         print(describe(options))
         return EXIT_GOOD
@@ -90,9 +93,20 @@ def boot(
 ) -> int:
     """Boot and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
 
-    record = build_and_boot(
-        project, options, progress, _streams(progress, json_target == "-", verbose)
-    )
+    streams = _streams(progress, json_target == "-", verbose)
+    try:
+        record = build_and_boot(project, options, progress, streams)
+    except UsageError:
+        raise
+    except UserError as trouble:
+        # Whoever reads the record is told why there is no verdict.
+        outcome = judge_error(trouble)
+        record = RunRecord(
+            outcome=outcome,
+            host=options.host,
+            exit_code=outcome.exit_code,
+            command=options.command,
+        )
     progress.close()
     if json_target:
         record.write(json_target)

@@ -37,6 +37,7 @@ def build(
 
     One command at a time builds in a checkout; a second one waits and says for whom.
     """
+    spec = ConfigSpec.named(config, project.linux / "configs", items)
     with locked(project.build / "build.lock", "a build", say=progress.note, children=True):
         with progress.phase("kernel tree") as say:
             source_tree = tree.prepare(project, say, pinned_only=pinned_only)
@@ -46,7 +47,6 @@ def build(
         with progress.phase("VMM") as say:
             vmm = vmm_build.build(project, uapi, say)
         with progress.phase("kernel") as say:
-            spec = ConfigSpec.named(config, project.linux / "configs", items)
             kernel = kernel_build.build(
                 project, source_tree, spec, say, source=source, bzimage=bzimage
             )

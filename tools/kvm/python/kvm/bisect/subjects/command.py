@@ -23,6 +23,8 @@ from kvm.verdict.finding import normalise
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, Reason, Verdict
 
 _SIGNALS = 128
+# What ``./invoke`` of an older revision ends with when it reached no verdict.
+_OLD_TROUBLE = 2
 _SUMMARY_CHARACTERS = 160
 # pytest.ExitCode: what can't be found, and that nothing was collected.
 _NO_TEST = (4, 5)
@@ -90,9 +92,10 @@ class CommandSubject:
         said = last_line(done.output)
         if done.ok:
             return self._record(folder, Verdict.PASS, Reason.OK, "", "", done)
-        if done.returncode == EXIT_CANNOT_TELL:
+        harness = Path(self.argv[0]).name == "invoke" and done.returncode == _OLD_TROUBLE
+        if done.returncode == EXIT_CANNOT_TELL or harness:
             return self._record(
-                folder, Verdict.SKIP, Reason.NONE, f"exit code 125: {said}", "", done
+                folder, Verdict.SKIP, Reason.NONE, f"exit code {done.returncode}: {said}", "", done
             )
         if not 0 < done.returncode < _SIGNALS:
             text = f"ended with {done.returncode}: {said}"

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""How ``./invoke`` ends, seen from a shell: words, and an exit code for bisections."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from kvm.project import Project
+
+ROOT = Project.find().root
+_STOPS_A_BISECTION = 129
+_CANNOT_TELL = 125
+
+
+def invoke(
+    *words: str | bytes, stdout: str = "", env: dict[str, str] | None = None, cwd: Path = ROOT
+) -> tuple[int, str]:
+    """Its exit code and what it said on stderr; ``stdout`` is a shell's redirection."""
+    program = (sys.executable, "-P", "-m", "kvm.program", "--search-root", str(ROOT))
+    done = subprocess.run(
+        ("sh", "-c", f'"$@" {stdout}', "sh", *program, *words),
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stderr.decode(errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--no-such-flag",), "--no-such-flag"),
+        (("no-such-command",), "no-such-command"),
+        (("boot", "--no-such-option"), "--no-such-option"),
+        (("boot", "--cpus", "two"), "--cpus: "),
+        (("boot", "--cpus", "0"), "--cpus 0"),
+        (("boot", "--config", "debgu"), "did you mean debug?"),
+        (("bisect-step", "--cell", "x", "--rate", "7"), "--rate 7"),
+        (("boot", "--", b"\xff"), "is not UTF-8"),
+    ],
+)
+def test_wrong_words_stop_a_bisection(words: tuple[str | bytes, ...], said: str) -> None:
+    code, stderr = invoke(*words)
+    assert code == _STOPS_A_BISECTION, stderr
+    assert said in stderr
+    assert "Traceback" not in stderr
+
+
+def test_an_environment_that_is_wrong_stops_one_too(tmp_path: Path) -> None:
+    code, stderr = invoke("build", env={"KERNEL_TREE": str(tmp_path)})
+    assert (code, "KERNEL_TREE=" in stderr) == (_STOPS_A_BISECTION, True)
+
+
+def test_what_keeps_a_verdict_from_being_reached_skips_the_revision(tmp_path: Path) -> None:
+    kernel, record = tmp_path / "kernel", tmp_path / "record.json"
+    kernel.mkdir()
+    (kernel / "Kbuild").write_text("")
+    (kernel / "Makefile").write_text("headers_install:\n\t@echo it is broken; false\n")
+    env = {"KERNEL_TREE": str(kernel), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    code, stderr = invoke("boot", "--json", str(record), env=env)
+    assert code == _CANNOT_TELL, stderr
+    assert "it is broken" in stderr
+    found = json.loads(record.read_text())
+    assert (found["verdict"], found["reason"]) == ("ERROR", "infrastructure")
+
+
+def test_a_reader_that_leaves_ends_it_quietly() -> None:
+    code, stderr = invoke("--list", stdout="| head -1")
+    assert (code, stderr) == (0, "")  # head's
+
+
+def test_a_full_stdout_is_no_verdict() -> None:
+    code, stderr = invoke("--list", stdout=">/dev/full")
+    assert (code, stderr) == (_CANNOT_TELL, "error: stdout: No space left on device\n")
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&-", "2>&-", ">&- 2>&- <&-"])
+def test_closed_streams_do_no_harm(closed: str) -> None:
+    code, stderr = invoke("--list", stdout=closed)
+    assert (code, stderr) == (0, "")
