@@ -95,8 +95,9 @@ def test_a_switch_killed_half_way_is_finished(checkout: Checkout) -> None:
     tree.save(checkout.project, quiet)
     tip = git(checkout.tree, "rev-parse", "HEAD").strip()
     base = git(checkout.tree, "rev-parse", "HEAD~").strip()
+    half = (checkout.tree / "init" / "main.c").read_text()[:25]
     git(checkout.tree, "reset", "-q", "--hard", base)
-    edit(checkout, 3, "half written")
+    (checkout.tree / "init" / "main.c").write_text(half)
     (checkout.tree / ".git" / "index.lock").write_text("")
     state = checkout.tree / ".git" / "tools-kvm.json"
     known = json.loads(state.read_text())

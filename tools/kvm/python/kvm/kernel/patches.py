@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
+from kvm.files import write_whole
 from kvm.kernel.git import Repository
 from kvm.kernel.series_memory import SeriesMemory
 
@@ -35,7 +36,7 @@ class Series:
         digest = hashlib.sha256()
         names = []
         for number, line in enumerate(lines, 1):
-            name = line.split("#")[0].strip()
+            name = _named(line)
             if not name:
                 continue
             patch = folder / name
@@ -129,19 +130,51 @@ def write_series(repository: Repository, base: str, tip: str, folder: Path) -> t
             f"linearise it: git -C linux/tree rebase {base[:12]}",
         )
     folder.mkdir(parents=True, exist_ok=True)
+    before = (folder / "series").read_text().splitlines() if (folder / "series").exists() else []
     kept = {}
     argv = ("rev-list", "--reverse", f"{base}..{tip}")
     for number, commit in enumerate(repository.call(*argv).split(), 1):
         subject = repository.call("show", "-s", "--format=%f", commit)
         kept[f"{number:04d}-{subject[:52].rstrip('-')}.patch"] = formatted(repository, commit)
-    for old in folder.glob("*.patch"):
-        if old.name not in kept:
-            old.unlink()
     for name, content in kept.items():
         if not (folder / name).exists() or (folder / name).read_bytes() != content:
             (folder / name).write_bytes(content)
-    (folder / "series").write_text("".join(f"{name}\n" for name in kept))
+    write_whole(folder / "series", _listing(before, tuple(kept)))
+    # Whatever else lies there is somebody's.
+    for name in filter(None, map(_named, before)):
+        if name not in kept:
+            (folder / name).unlink(missing_ok=True)
     return tuple(kept)
+
+
+def _named(line: str) -> str:
+    """The patch that a line of the series names; "" for a comment."""
+    return line.split("#")[0].strip()
+
+
+def _listing(before: Sequence[str], names: tuple[str, ...]) -> str:
+    """The series with ``names``; comments stay with the patch they stand before or behind.
+
+    A patch is known again by its name without its number. What is left over goes to the end.
+    """
+    above: dict[str, list[str]] = {}
+    behind: dict[str, str] = {}
+    waiting: list[str] = []
+    for line in before:
+        name = _named(line)
+        if not name:
+            waiting.append(line)
+            continue
+        known_as = name.partition("-")[2] or name
+        above[known_as], waiting = waiting, []
+        behind[known_as] = line.partition(name)[2]
+    lines: list[str] = []
+    for name in names:
+        known_as = name.partition("-")[2] or name
+        lines += above.pop(known_as, [])
+        lines.append(name + behind.get(known_as, ""))
+    lines += [line for left in above.values() for line in left if line.strip()]
+    return "".join(f"{line}\n" for line in [*lines, *waiting])
 
 
 def formatted(repository: Repository, commit: str) -> bytes:

@@ -23,11 +23,12 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import UsageError, UserError
 from kvm.files import write_whole
-from kvm.kernel import fetch, patches
+from kvm.kernel import fetch, patches, switch
 from kvm.kernel.git import Repository
 from kvm.kernel.patches import Series
 from kvm.kernel.pin import Pin
 from kvm.kernel.pin import load as load_pin
+from kvm.process import CommandError
 from kvm.project import Project
 
 Say = Callable[[str], None]
@@ -125,23 +126,21 @@ def _follow_series(tree: Tree, state: _State, series: Series, say: Say) -> None:
     repository = tree.repository
     refuse_unsaved(tree, "linux/patches has changed")
     tip = patches.commit_series(repository, _base(repository), series, say)
+    head = repository.commit_of("HEAD")
+    assert head is not None
     _write_state(tree, replace(state, moving_to=tip))
-    repository.call("read-tree", "-m", "-u", "HEAD", tip)
-    repository.call("update-ref", "-m", "tools-kvm: follow linux/patches", "HEAD", tip)
+    try:
+        switch.begin(repository, head, tip)
+    except UserError:
+        _write_state(tree, state)  # git looks before it writes: nothing was changed
+        raise
     _write_state(tree, replace(state, series=series.digest, tip=tip))
 
 
 def _finish_move(tree: Tree, state: _State, say: Say) -> _State:
     """Complete a switch that was killed half-way; files it did not concern stay as they are."""
     say("finishing an interrupted switch of the kernel tree")
-    repository = tree.repository
-    (repository.git_dir / "index.lock").unlink(missing_ok=True)
-    paths = repository.call("diff", "--name-only", "--no-renames", state.tip, state.moving_to)
-    repository.call("reset", "--quiet", "--soft", state.moving_to)
-    for path in paths.splitlines():
-        repository.call(
-            "restore", f"--source={state.moving_to}", "--staged", "--worktree", "--", path
-        )
+    switch.finish(tree.repository, state.tip, state.moving_to)
     # The series digest is left stale on purpose: the next step re-applies, to the same tip.
     done = replace(state, tip=state.moving_to, moving_to="")
     _write_state(tree, done)
@@ -196,6 +195,12 @@ def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
             "put one aside: git stash in this repository, or git -C linux/tree stash",
         )
     repository = tree.repository
+    _refuse_elsewhere(repository)
+    if state is not None and state.moving_to:
+        raise UserError(
+            "the kernel tree is between two states of linux/patches",
+            "run ./invoke kernel.tree, which finishes its switch",
+        )
     if repository.is_dirty():
         _commit_edits(repository, message, say)
     tip = repository.commit_of("HEAD")
@@ -206,6 +211,42 @@ def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
     _write_state(tree, _State(pin.id, Series.load(folder).digest, tip, imported=_IMPORT))
     say(f"saved {len(names)} patch(es) to {folder.relative_to(project.root)}")
     return names
+
+
+# In a git folder: what is under way there, by the file that says so.
+_UNDER_WAY = {
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "BISECT_LOG": "a bisection",
+}
+
+
+def _refuse_elsewhere(repository: Repository) -> None:
+    """HEAD must be where the user's work is: what it lacks would be dropped from the series."""
+    git_dir = repository.git_dir
+    for name, what in _UNDER_WAY.items():
+        if (git_dir / name).exists():
+            raise UserError(
+                f"{repository.path} is in the middle of {what}",
+                "end it first (git -C linux/tree status says how); linux/patches is unchanged",
+            )
+    try:
+        repository.call("symbolic-ref", "--quiet", "HEAD")
+    except CommandError:
+        raise UserError(
+            f"{repository.path} has no branch checked out",
+            "git -C linux/tree switch tools-kvm, or switch -c NAME to keep what is there; "
+            "linux/patches is unchanged",
+        ) from None
+    base = _base(repository)
+    if not repository.run("merge-base", "--is-ancestor", base, "HEAD", check=False).ok:
+        raise UserError(
+            f"the branch in {repository.path} does not begin at the pin's source ({_BASE})",
+            f"rebase it: git -C linux/tree rebase {base[:12]}; linux/patches is unchanged",
+        )
 
 
 def _commit_edits(repository: Repository, message: str, say: Say) -> None:
