@@ -4,6 +4,7 @@
 // and bad rings with it. The counterpart of MockRing, with the same names where both have it.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -46,8 +47,11 @@ class MockPackedRing {
     return state;
   }
 
+  // The flags come last: a device on another thread may look at them at any time (2.8.21).
   void set_descriptor(uint64_t slot, const vring_packed_desc& descriptor) {
-    memory_.write_object({descriptors_ + slot * sizeof descriptor}, descriptor);
+    const auto bytes = std::as_bytes(std::span(&descriptor, 1));
+    memory_.write({place_of(slot)}, bytes.first(kFlagsAt));
+    memory_.store_release_u16({place_of(slot) + kFlagsAt}, descriptor.flags);
   }
   vring_packed_desc descriptor(uint64_t slot) const {
     return *memory_.read_object<vring_packed_desc>({descriptors_ + slot * 16});
@@ -59,20 +63,28 @@ class MockPackedRing {
   // Puts one descriptor where the next one goes, with `flags` besides those that make it available.
   void put(uint64_t address, uint32_t length, int flags, uint16_t id = 0) {
     set_descriptor(next_, {address, length, id, static_cast<uint16_t>(flags | available_flags())});
-    if (++next_ == size_) {
-      next_ = 0;
-      wrap_ = !wrap_;
-    }
+    advance();
   }
 
-  // Makes a chain available and returns its id.
+  // Makes a chain available, its head last, and returns its id.
   uint16_t add(std::vector<Buffer> buffers) {
     const uint16_t id = next_id_++;
+    const uint64_t head_slot = next_;
+    vring_packed_desc head{};
     for (size_t i = 0; i < buffers.size(); ++i) {
       const bool last = i + 1 == buffers.size();
-      put(buffers[i].address, buffers[i].length,
-          (buffers[i].writable ? VRING_DESC_F_WRITE : 0) | (last ? 0 : VRING_DESC_F_NEXT), id);
+      const int flags =
+          (buffers[i].writable ? VRING_DESC_F_WRITE : 0) | (last ? 0 : VRING_DESC_F_NEXT);
+      const vring_packed_desc descriptor{buffers[i].address, buffers[i].length, id,
+                                         static_cast<uint16_t>(flags | available_flags())};
+      if (i == 0) {
+        head = descriptor;
+      } else {
+        set_descriptor(next_, descriptor);
+      }
+      advance();
     }
+    if (!buffers.empty()) set_descriptor(head_slot, head);
     return id;
   }
 
@@ -90,10 +102,11 @@ class MockPackedRing {
 
   // The next used entry, if there is one; a chain of `slots` entries is thereby seen.
   std::optional<vring_used_elem> take_used(uint16_t slots = 1) {
-    const vring_packed_desc entry = descriptor(seen_);
-    const bool available = (entry.flags & kAvailable) != 0;
-    const bool used = (entry.flags & kUsed) != 0;
+    const uint16_t flags = *memory_.load_acquire_u16({place_of(seen_) + kFlagsAt});
+    const bool available = (flags & kAvailable) != 0;
+    const bool used = (flags & kUsed) != 0;
     if (available != used || used != seen_wrap_) return std::nullopt;
+    const vring_packed_desc entry = descriptor(seen_);
     if ((seen_ += slots) >= size_) {
       seen_ -= size_;
       seen_wrap_ = !seen_wrap_;
@@ -111,6 +124,15 @@ class MockPackedRing {
   uint16_t device_event_flags() const { return *memory_.load_acquire_u16({used() + 2}); }
 
  private:
+  static constexpr size_t kFlagsAt = offsetof(vring_packed_desc, flags);
+
+  uint64_t place_of(uint64_t slot) const { return descriptors_ + slot * sizeof(vring_packed_desc); }
+  void advance() {
+    if (++next_ < size_) return;
+    next_ = 0;
+    wrap_ = !wrap_;
+  }
+
   memory::GuestMemory& memory_;
   uint16_t size_;
   uint64_t descriptors_;
