@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Pauses by the hundred, while disk, network, vsock and serial line of a guest are at work."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kvm.guest.build import build_exercise
+from kvm.guest.initramfs import ExtraFile, build_initramfs
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import halves, hosts
+from kvm.run.conduct import Conduct
+from kvm.run.machine import machine_spec
+from kvm.run.options import BootOptions
+from support import storm
+
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
+
+# 10,000 is the whole; this many show the same in a test's time.
+PAUSES = int(os.environ.get("TOOLSKVM_PAUSES", "100"))
+
+# The compiled VMM's Python, and ``support.storm`` as it is now: a lab host that has read a file
+# once does not look whether it has changed.
+_START = (
+    "import json, sys; artifact, source, job = sys.argv[1:]; sys.path.insert(0, artifact); "
+    "storm = {'__name__': 'storm'}; exec(compile(source, 'storm.py', 'exec'), storm); "
+    "storm['main'](json.loads(job))"
+)
+
+
+def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
+    """What ``support.storm`` finds in the lab host."""
+    program = build_exercise(project)
+    options = BootOptions(
+        ("true",),
+        host="lab",
+        cpus=4,
+        nets=("user",),
+        transport="pci" if unread else "mmio",
+        append="loglevel=1",  # the kernel's words would get between the serial line's
+    ).check()
+    with Progress(live=False) as progress:
+        built = halves.build(project, progress)
+        initrd = build_initramfs(project, files=(ExtraFile(program, "/bin/exercise"),))
+        spec = machine_spec(options, built.kernel, initrd, Conduct())
+        job = {
+            "spec": spec.to_json(),
+            "exercise": str(program),
+            "pauses": PAUSES,
+            "unread": unread,
+        }
+        host = hosts.connect(project, "lab", built, lambda words: None, patient=True).host
+        try:
+            source = Path(storm.__file__).read_text()
+            code, output = host.run_command(
+                (
+                    *(os.path.realpath(sys.executable), "-I", "-S", "-c", _START),
+                    *(built.vmm.folder, source, json.dumps(job)),
+                ),
+                on_output=lambda words: None,
+                timeout_s=1500,
+            )
+        finally:
+            host.close()
+    assert code == 0, output[-4000:]
+    found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("unread", [False, True], ids=["read", "unread"])
+def test_a_storm_of_pauses_loses_and_tears_nothing(project: Project, *, unread: bool) -> None:
+    found = in_the_lab(project, unread=unread)
+    told = json.dumps(found, indent=1)
+    assert (found["stop"], found["code"]) == ("reset", 0), told
+    assert (found["read_meanwhile"] == 0) == unread, told
+    said, servers = found["said"], found["servers"]
+    assert "not ok" not in said + servers, told
+    # Each load got somewhere, and ended because it was told to.
+    for load in ("disk", "net", "vsock", "serial"):
+        part = said.split(f"== {load}")[1].split("== ")[0]
+        assert part.split()[-1] == "0", (load, told)
+        assert load == "serial" or part.count("\nok ") >= 1, (load, told)
+    assert found["serial"] == list(range(storm.SERIAL_LINES)), told
+    # A pause stops vCPUs, not clocks.
+    assert abs(found["guest_s"] - found["wall_s"]) < 5.0 + found["wall_s"] / 50, told
