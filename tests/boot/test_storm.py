@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile, build_initramfs
+from kvm.host.base import HostLost
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves, hosts
 from kvm.run.conduct import Conduct
+from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec
 from kvm.run.options import BootOptions
 from support import storm
@@ -35,8 +38,8 @@ _START = (
 )
 
 
-def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
-    """What ``support.storm`` finds in the lab host."""
+def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
+    """What ``support.storm`` is to do."""
     program = build_exercise(project)
     options = BootOptions(
         ("true",),
@@ -46,32 +49,40 @@ def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
         transport="pci" if unread else "mmio",
         append="loglevel=1",  # the kernel's words would get between the serial line's
     ).check()
+    initrd = build_initramfs(project, files=(ExtraFile(program, "/bin/exercise"),))
+    return {
+        "spec": machine_spec(options, built.kernel, initrd, Conduct()).to_json(),
+        "exercise": str(program),
+        "pauses": PAUSES,
+        "unread": unread,
+    }
+
+
+def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
+    """What it finds there, asked a second time where the lab host itself was lost."""
     with Progress(live=False) as progress:
         built = halves.build(project, progress)
-        initrd = build_initramfs(project, files=(ExtraFile(program, "/bin/exercise"),))
-        spec = machine_spec(options, built.kernel, initrd, Conduct())
-        job = {
-            "spec": spec.to_json(),
-            "exercise": str(program),
-            "pauses": PAUSES,
-            "unread": unread,
-        }
-        host = hosts.connect(project, "lab", built, lambda words: None, patient=True).host
-        try:
-            source = Path(storm.__file__).read_text()
-            code, output = host.run_command(
-                (
-                    *(os.path.realpath(sys.executable), "-I", "-S", "-c", _START),
-                    *(built.vmm.folder, source, json.dumps(job)),
-                ),
-                on_output=lambda words: None,
-                timeout_s=1500,
-            )
-        finally:
-            host.close()
+    words = (
+        *(os.path.realpath(sys.executable), "-I", "-S", "-c", _START, built.vmm.folder),
+        *(Path(storm.__file__).read_text(), json.dumps(job(built, project, unread=unread))),
+    )
+    try:
+        code, output = run_there(project, built, words)
+    except HostLost as lost:
+        warnings.warn(f"the lab host was lost, asking again: {lost}", stacklevel=2)
+        code, output = run_there(project, built, words)
     assert code == 0, output[-4000:]
     found: dict[str, Any] = json.loads(output.strip().splitlines()[-1])
     return found
+
+
+def run_there(project: Project, built: Halves, words: tuple[str | Path, ...]) -> tuple[int, str]:
+    """A command of the lab host's, to its end."""
+    host = hosts.connect(project, "lab", built, lambda said: None, patient=True).host
+    try:
+        return host.run_command(words, timeout_s=1500)
+    finally:
+        host.close()
 
 
 @pytest.mark.parametrize("unread", [False, True], ids=["read", "unread"])
