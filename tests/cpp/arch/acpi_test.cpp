@@ -192,19 +192,21 @@ TEST_CASE_FIXTURE(Fixture, "the FADT names the machine's registers, old style an
   CHECK(u8(fadt + 128) == 0x06);
   CHECK((u32(fadt + 112) & 1U << 10) != 0);  // RESET_REG_SUP
   CHECK((u32(fadt + 112) & 1U << 20) == 0);  // not hardware-reduced
+  CHECK((u32(fadt + 112) & 1U << 6) == 0);   // the RTC wakes by PM1 status
   CHECK(u16(fadt + 109) == 0x5);             // legacy devices, no VGA; no 8042, but a CMOS clock
   CHECK(sum(fadt + 184, 60) == 0);           // PM2, PM timer and general-purpose events: none
 }
 
-TEST_CASE_FIXTURE(Fixture, "the DSDT holds the sleep type of S5") {
+TEST_CASE_FIXTURE(Fixture, "the DSDT holds the sleep types of S3 and S5") {
   write(1);
   const uint64_t dsdt = u32(find("FACP") + 40);
   const std::string aml = text(dsdt + kHeaderSize, u32(dsdt + 4) - kHeaderSize);
-  const char off = layout::kSleepTypeOff;
   // NameOp, NameString, PackageOp, PkgLength, NumElements, then BytePrefix and a byte for each.
-  const std::string expected = {'\x08', '_', 'S',    '5', '_',    '\x12', '\x0a', '\x04',
-                                '\x0a', off, '\x0a', off, '\x0a', '\0',   '\x0a', '\0'};
-  CHECK(aml == expected);
+  const auto state = [](char digit, char type) {
+    return std::string{'\x08', '_',  'S',    digit, '_',    '\x12', '\x0a', '\x04',
+                       '\x0a', type, '\x0a', type,  '\x0a', '\0',   '\x0a', '\0'};
+  };
+  CHECK(aml == state('3', layout::kSleepTypeSuspend) + state('5', layout::kSleepTypeOff));
 }
 
 TEST_CASE("the tables end before the MP table, which ends before RAM goes on") {

@@ -11,12 +11,16 @@ namespace {
 constexpr uint64_t kStatus = 0;
 constexpr uint64_t kEnable = 2;
 constexpr uint64_t kControl = 4;
+constexpr uint8_t kSuspend = 1;
 constexpr uint8_t kOff = 5;
+constexpr unsigned kRtc = 1 << 10;
+constexpr unsigned kWake = 1 << 15;
 constexpr uint16_t kSleepEnable = 1 << 13;
 
 struct Fixture {
   test::RecordingPower power;
-  AcpiPm pm{power, kOff};
+  std::vector<bool> sci;  // each level that the line took
+  AcpiPm pm{power, {kSuspend, kOff}, [this](bool level) { sci.push_back(level); }};
 
   uint16_t in16(uint64_t offset) {
     std::array<std::byte, 2> data{};
@@ -74,10 +78,60 @@ TEST_CASE_FIXTURE(Fixture, "a byte write switches off too") {
 
 TEST_CASE_FIXTURE(Fixture, "no other sleep type does anything") {
   for (unsigned type = 0; type < 8; ++type) {
-    if (type != kOff) out16(kControl, sleep(type));
+    if (type != kOff && type != kSuspend) out16(kControl, sleep(type));
   }
   test::out8(pm, kControl, 0xff);
   CHECK(power.resets == 0);
+  CHECK(power.suspends == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an alarm that the guest has enabled interrupts until it is cleared") {
+  pm.rtc_alarm();
+  CHECK(in16(kStatus) == kRtc);
+  CHECK(sci.empty());
+  out16(kEnable, kRtc);
+  CHECK(sci == std::vector{true});
+  pm.rtc_alarm();
+  out16(kStatus, 0xffff & ~kRtc);
+  CHECK(sci == std::vector{true});
+  out16(kStatus, kRtc);
+  CHECK(sci == std::vector{true, false});
+  CHECK(in16(kStatus) == 0);
+  CHECK(power.wakes == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an alarm wakes a machine that sleeps, once, and leaves its traces") {
+  out16(kEnable, kRtc);
+  out16(kControl, sleep(kSuspend));
+  CHECK(power.suspends == 1);
+  CHECK(power.wakes == 0);
+  pm.rtc_alarm();
+  pm.rtc_alarm();
+  CHECK(power.wakes == 1);
+  CHECK(sci.empty());  // there is nobody to interrupt yet
+  pm.woken();
+  CHECK(sci == std::vector{true});
+  CHECK(in16(kStatus) == (kRtc | kWake));
+  out16(kStatus, kRtc | kWake);
+  CHECK(in16(kStatus) == 0);
+  out16(kControl, sleep(kSuspend));  // and again
+  pm.rtc_alarm();
+  CHECK(power.suspends == 2);
+  CHECK(power.wakes == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an alarm that nobody enabled wakes nobody") {
+  out16(kControl, sleep(kSuspend));
+  pm.rtc_alarm();
+  CHECK(power.wakes == 0);
+}
+
+TEST_CASE_FIXTURE(Fixture, "an alarm that came before the sleep ends it at once") {
+  out16(kEnable, kRtc);
+  pm.rtc_alarm();
+  out16(kControl, sleep(kSuspend));
+  CHECK(power.suspends == 1);
+  CHECK(power.wakes == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture,

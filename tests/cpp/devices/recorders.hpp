@@ -38,9 +38,13 @@ struct RecordingPower : devices::PowerControl {
     reason = how;
   }
   void debug_exit(uint32_t exit_status) override { status = exit_status; }
+  void suspend() override { ++suspends; }
+  void wake() override { ++wakes; }
   void guest_panicked() override { ++panics; }
   int resets = 0;
   int panics = 0;
+  int suspends = 0;
+  int wakes = 0;
   std::string reason;
   uint32_t status = 0;
 };

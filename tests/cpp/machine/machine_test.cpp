@@ -14,47 +14,18 @@
 #include <vector>
 
 #include "base/error.hpp"
-#include "tiny_kernel.hpp"
+#include "flat_code.hpp"
 
 namespace vmm::machine {
 namespace {
 
 using namespace std::chrono_literals;
+using test::FlatCode;
 using test::have_kvm;
 using test::Kernel;
 using test::kLoadAt;
 using test::received;
-
-// A file of code alone.
-class FlatCode {
- public:
-  explicit FlatCode(const std::vector<uint8_t>& code) {
-    const int fd = mkstemp(path_.data());
-    REQUIRE(fd >= 0);
-    REQUIRE(write(fd, code.data(), code.size()) == static_cast<ssize_t>(code.size()));
-    close(fd);
-  }
-  ~FlatCode() { unlink(path_.c_str()); }
-  FlatCode(const FlatCode&) = delete;
-  FlatCode& operator=(const FlatCode&) = delete;
-
-  MachineConfig config() const {
-    MachineConfig config;
-    config.kernel = path_;
-    config.memory_mib = MachineConfig::kMinMemoryMib;
-    return config;
-  }
-
- private:
-  std::string path_ = "/tmp/vmm-machine-test-XXXXXX";
-};
-
-StopInfo run(Machine& machine) {
-  machine.start();
-  auto stop = machine.wait(10s);
-  REQUIRE(stop);
-  return *stop;
-}
+using test::run;
 
 const std::vector<uint8_t> kSpin = {0xeb, 0xfe};  // jmp .
 

@@ -10,6 +10,10 @@ constexpr uint64_t kStatus = 0;
 constexpr uint64_t kEnable = 2;
 constexpr uint64_t kControl = AcpiPm::kControlOffset;
 
+// PM1 status and enable. WAK_STS has no enable bit.
+constexpr uint16_t kRtc = 1 << 10;
+constexpr uint16_t kWakeStatus = 1 << 15;
+
 // PM1 control.
 constexpr uint16_t kSciEnabled = 1 << 0;  // ACPI mode, which there is no way out of
 constexpr uint16_t kBusMasterReload = 1 << 1;
@@ -32,19 +36,61 @@ void AcpiPm::read(uint64_t offset, std::span<std::byte> data) {
 }
 
 void AcpiPm::write(uint64_t offset, std::span<const std::byte> data) {
-  bool off = false;
+  Deed deed = Deed::kNone;
+  bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    for (const std::byte byte : data) off |= write_byte(offset++, std::to_integer<uint8_t>(byte));
+    for (const std::byte byte : data) {
+      const Deed wanted = write_byte(offset++, std::to_integer<uint8_t>(byte));
+      if (wanted != Deed::kNone) deed = wanted;
+    }
+    update_sci();
+    wake = begin_to_wake();
   }
-  if (off) power_.reset("ACPI power off");
+  if (deed == Deed::kOff) power_.reset("ACPI power off");
+  if (deed == Deed::kSuspend) power_.suspend();
+  if (wake) power_.wake();  // an event that came before the sleep ends it at once
+}
+
+void AcpiPm::rtc_alarm() {
+  bool wake = false;
+  {
+    const std::lock_guard lock(mutex_);
+    status_ |= kRtc;
+    update_sci();
+    wake = begin_to_wake();
+  }
+  if (wake) power_.wake();
+}
+
+void AcpiPm::woken() {
+  const std::lock_guard lock(mutex_);
+  asleep_ = waking_ = false;
+  status_ |= kWakeStatus;
+  update_sci();
+}
+
+bool AcpiPm::event_pending() const { return (status_ & enable_ & kRtc) != 0; }
+
+bool AcpiPm::begin_to_wake() {
+  if (!asleep_ || waking_ || !event_pending()) return false;
+  waking_ = true;
+  return true;
+}
+
+// Without power there is no interrupt, but the event is still there afterwards.
+void AcpiPm::update_sci() {
+  const bool level = !asleep_ && event_pending();
+  if (level == sci_) return;
+  sci_ = level;
+  set_sci_(level);
 }
 
 uint8_t AcpiPm::read_byte(uint64_t offset) const {
   const bool high = offset % 2 != 0;
   switch (offset - offset % 2) {
     case kStatus:
-      return 0;
+      return byte_of(status_, high);
     case kEnable:
       return byte_of(enable_, high);
     case kControl:
@@ -54,23 +100,30 @@ uint8_t AcpiPm::read_byte(uint64_t offset) const {
   }
 }
 
-// True when the byte switches the machine off.
-bool AcpiPm::write_byte(uint64_t offset, uint8_t value) {
+AcpiPm::Deed AcpiPm::write_byte(uint64_t offset, uint8_t value) {
   const bool high = offset % 2 != 0;
   switch (offset - offset % 2) {
+    case kStatus:  // a one clears its bit
+      status_ &= static_cast<uint16_t>(~with_byte(0, high, value));
+      return Deed::kNone;
     case kEnable:
       enable_ = with_byte(enable_, high, value);
-      return false;
-    case kControl: {
-      const uint16_t word = with_byte(control_, high, value);
-      control_ = word & kControlStored;
-      // Other sleep types are not on offer.
-      return (word & kSleepEnable) != 0 &&
-             (word & kSleepTypeMask) >> kSleepTypeShift == sleep_type_off_;
-    }
-    default:  // a one clears a status bit, and none was set
-      return false;
+      return Deed::kNone;
+    case kControl:
+      return write_control(with_byte(control_, high, value));
+    default:
+      return Deed::kNone;
   }
+}
+
+AcpiPm::Deed AcpiPm::write_control(uint16_t word) {
+  control_ = word & kControlStored;
+  if ((word & kSleepEnable) == 0) return Deed::kNone;
+  const unsigned type = (word & kSleepTypeMask) >> kSleepTypeShift;
+  if (type == types_.off) return Deed::kOff;
+  if (type != types_.suspend) return Deed::kNone;  // other sleep types are not on offer
+  asleep_ = true;
+  return Deed::kSuspend;
 }
 
 }  // namespace vmm::devices

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // ACPI's fixed power management registers: PM1 event block (status, enable) and PM1 control, 16
-// bits each, at offsets 0, 2 and 4 of one range. Its only deed is to switch the machine off; no
-// event ever happens, so it has no interrupt. machine/ owns it; accesses come on vCPU threads.
+// bits each, at offsets 0, 2 and 4 of one range. They switch the machine off (S5) and put it to
+// sleep (S3), from which the CMOS clock's alarm, the only event there is, wakes it. machine/ owns
+// it; accesses come on vCPU threads, rtc_alarm() and woken() on any.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 
 #include "bus/device.hpp"
@@ -18,22 +20,45 @@ class AcpiPm : public bus::Device {
   static constexpr uint64_t kControlOffset = 4;
   static constexpr uint64_t kSizeBytes = kControlOffset + 2;
 
-  // `sleep_type_off` is the SLP_TYP that \_S5_ names.
-  AcpiPm(PowerControl& power, uint8_t sleep_type_off)
-      : power_(power), sleep_type_off_(sleep_type_off) {}
+  // The SLP_TYP of \_S3_ and \_S5_.
+  struct SleepTypes {
+    uint8_t suspend;
+    uint8_t off;
+  };
+  // Drives the line of the SCI, which is level-triggered. Must not call back.
+  using SetLine = std::function<void(bool level)>;
+
+  AcpiPm(PowerControl& power, SleepTypes types, SetLine set_sci)
+      : power_(power), types_(types), set_sci_(std::move(set_sci)) {}
 
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  // The alarm has gone off; in a sleep it wakes the machine if the guest has enabled that.
+  void rtc_alarm();
+  // The sleep is over, and the guest is about to go on. PowerControl's wake() leads here.
+  void woken();
+
  private:
+  enum class Deed { kNone, kSuspend, kOff };
+
   uint8_t read_byte(uint64_t offset) const;
-  bool write_byte(uint64_t offset, uint8_t value);
+  Deed write_byte(uint64_t offset, uint8_t value);
+  Deed write_control(uint16_t word);
+  bool event_pending() const;
+  bool begin_to_wake();
+  void update_sci();
 
   PowerControl& power_;
-  const uint8_t sleep_type_off_;
-  std::mutex mutex_;
+  const SleepTypes types_;
+  const SetLine set_sci_;
+  std::mutex mutex_;  // guards what follows, and the order of calls of set_sci_
+  uint16_t status_ = 0;
   uint16_t enable_ = 0;
   uint16_t control_ = 0;
+  bool asleep_ = false;
+  bool waking_ = false;  // wake() has been called for this sleep
+  bool sci_ = false;
 };
 
 }  // namespace vmm::devices

@@ -96,6 +96,13 @@ void IoApic::publish_routes() {
   output_.set_routes(routes);
 }
 
+void IoApic::reset() {
+  const std::lock_guard lock(mutex_);
+  selected_ = id_ = 0;
+  entries_.fill(kMasked);
+  publish_routes();
+}
+
 void IoApic::set_line(uint32_t pin, bool level) {
   if (pin >= kPins) return;
   const std::lock_guard lock(mutex_);

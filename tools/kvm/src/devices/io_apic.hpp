@@ -44,6 +44,9 @@ class IoApic : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  // As at power-on; lines stay as they are driven.
+  void reset();
+
   // A device drives its line. A pin beyond the last is nobody's.
   void set_line(uint32_t pin, bool level);
 

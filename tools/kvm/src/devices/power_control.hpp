@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How a device ends the machine. machine/ implements it; devices call it on a vCPU thread, which
-// does not re-enter the guest afterwards.
+// How a device ends the machine or puts it to sleep. machine/ implements it; devices call it on a
+// vCPU thread, which does not re-enter the guest afterwards, without holding a lock.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +17,10 @@ struct PowerControl {
 
   // A test wrote its exit status: `(value << 1) | 1`, as with QEMU's isa-debug-exit.
   virtual void debug_exit(uint32_t status) = 0;
+
+  // Sleep S3: no processor runs until wake(), which may be called at once and on any thread.
+  virtual void suspend() = 0;
+  virtual void wake() = 0;
 
   // It told of its own panic, after which nothing is to be expected of it.
   virtual void guest_panicked() = 0;

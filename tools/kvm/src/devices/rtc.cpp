@@ -2,14 +2,18 @@
 #include "devices/rtc.hpp"
 
 #include <algorithm>
+#include <ctime>
 
 namespace vmm::devices {
 namespace {
 
 // Register numbers and bits: <linux/mc146818rtc.h> inside the kernel, no UAPI header has them.
 constexpr uint8_t kSeconds = 0x00;
+constexpr uint8_t kSecondsAlarm = 0x01;
 constexpr uint8_t kMinutes = 0x02;
+constexpr uint8_t kMinutesAlarm = 0x03;
 constexpr uint8_t kHours = 0x04;
+constexpr uint8_t kHoursAlarm = 0x05;
 constexpr uint8_t kDayOfWeek = 0x06;
 constexpr uint8_t kDayOfMonth = 0x07;
 constexpr uint8_t kMonth = 0x08;
@@ -20,15 +24,35 @@ constexpr uint8_t kStatusC = 0x0c;
 constexpr uint8_t kStatusD = 0x0d;
 constexpr uint8_t kCentury = 0x32;
 
-constexpr uint8_t kStatusA32kHz = 0x26;  // update-in-progress is never set
+constexpr uint8_t kStatusA32kHz = 0x26;
+constexpr uint8_t kStatusAUpdating = 0x80;
+// For so long before a second ends does the clock say that it is about to change.
+constexpr std::chrono::microseconds kUpdateNotice{244};
 constexpr uint8_t kStatusB24Hours = 0x02;
 constexpr uint8_t kStatusBBinary = 0x04;
+constexpr uint8_t kStatusBAlarm = 0x20;
+constexpr uint8_t kStatusCAlarm = 0x20;
+constexpr uint8_t kStatusCInterrupt = 0x80;
 constexpr uint8_t kStatusDValid = 0x80;
 constexpr uint8_t kHourPm = 0x80;
+constexpr uint8_t kAlarmAny = 0xc0;  // both bits set: whatever the time is
+
+constexpr int kSecondsPerDay = 24 * 60 * 60;
+
+bool is_alarm_register(uint8_t index) {
+  return index == kSecondsAlarm || index == kMinutesAlarm || index == kHoursAlarm;
+}
+
+// Whether a byte of the alarm means this byte of the time.
+bool byte_matches(uint8_t alarm, uint8_t time) {
+  return (alarm & kAlarmAny) == kAlarmAny || alarm == time;
+}
 
 }  // namespace
 
-Rtc::Rtc(Clock clock) : clock_(std::move(clock)) { memory_[kStatusB] = kStatusB24Hours; }
+Rtc::Rtc(Output& output, Clock clock) : output_(output), clock_(std::move(clock)) {
+  memory_[kStatusB] = kStatusB24Hours;
+}
 
 void Rtc::read(uint64_t offset, std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
@@ -43,8 +67,60 @@ void Rtc::write(uint64_t offset, std::span<const std::byte> data) {
   if (offset == 0) {
     index_ = value & 0x7f;  // bit 7 masks NMI
   } else {
-    memory_[index_] = value;
+    write_register(index_, value);
   }
+}
+
+void Rtc::write_register(uint8_t index, uint8_t value) {
+  memory_[index] = value;
+  if (index == kStatusB || is_alarm_register(index)) set_alarm();
+}
+
+void Rtc::expire() {
+  bool gone_off = false;
+  {
+    const std::lock_guard lock(mutex_);
+    gone_off = alarm_ && clock_() >= *alarm_;
+    if (gone_off) {
+      flags_ |= kStatusCAlarm | kStatusCInterrupt;
+      output_.set_line(true);
+    }
+    // The next one; or the same, where the host's clock was set back meanwhile.
+    set_alarm();
+  }
+  if (gone_off) output_.alarm();
+}
+
+bool Rtc::alarm_enabled() const { return (memory_[kStatusB] & kStatusBAlarm) != 0; }
+
+void Rtc::set_alarm() {
+  alarm_ = alarm_enabled() ? next_alarm(clock_()) : std::nullopt;
+  output_.set_deadline(alarm_);
+}
+
+bool Rtc::alarm_matches(int second_of_day) const {
+  return byte_matches(memory_[kSecondsAlarm], encode(second_of_day % 60)) &&
+         byte_matches(memory_[kMinutesAlarm], encode(second_of_day / 60 % 60)) &&
+         byte_matches(memory_[kHoursAlarm], encode_hour(second_of_day / 3600));
+}
+
+// Nothing when no time of the day is what the guest has written.
+std::optional<Rtc::Time> Rtc::next_alarm(Time after) const {
+  const auto second = std::chrono::floor<std::chrono::seconds>(after);
+  const auto midnight = std::chrono::floor<std::chrono::days>(after);
+  const auto now = static_cast<int>((second - midnight).count());
+  for (int ahead = 1; ahead <= kSecondsPerDay; ++ahead) {
+    if (alarm_matches((now + ahead) % kSecondsPerDay)) return second + std::chrono::seconds(ahead);
+  }
+  return std::nullopt;
+}
+
+// Reading them clears them and ends the interrupt request.
+uint8_t Rtc::take_flags() {
+  const uint8_t flags = flags_;
+  flags_ = 0;
+  if (flags != 0) output_.set_line(false);
+  return flags;
 }
 
 uint8_t Rtc::encode(int value) const {
@@ -52,8 +128,15 @@ uint8_t Rtc::encode(int value) const {
   return static_cast<uint8_t>(value / 10 << 4 | value % 10);
 }
 
-uint8_t Rtc::read_register(uint8_t index) const {
-  const std::time_t now = clock_();
+uint8_t Rtc::encode_hour(int hour) const {
+  if ((memory_[kStatusB] & kStatusB24Hours) != 0) return encode(hour);
+  return static_cast<uint8_t>(encode((hour + 11) % 12 + 1) | (hour >= 12 ? kHourPm : 0));
+}
+
+uint8_t Rtc::read_register(uint8_t index) {
+  const Time time = clock_();
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
+  const std::time_t now = second.time_since_epoch().count();
   std::tm utc{};
   gmtime_r(&now, &utc);
   const int year = utc.tm_year + 1900;
@@ -63,9 +146,7 @@ uint8_t Rtc::read_register(uint8_t index) const {
     case kMinutes:
       return encode(utc.tm_min);
     case kHours:
-      if ((memory_[kStatusB] & kStatusB24Hours) != 0) return encode(utc.tm_hour);
-      return static_cast<uint8_t>(encode((utc.tm_hour + 11) % 12 + 1) |
-                                  (utc.tm_hour >= 12 ? kHourPm : 0));
+      return encode_hour(utc.tm_hour);
     case kDayOfWeek:
       return encode(utc.tm_wday + 1);
     case kDayOfMonth:
@@ -77,9 +158,11 @@ uint8_t Rtc::read_register(uint8_t index) const {
     case kCentury:
       return encode(year / 100);
     case kStatusA:
-      return kStatusA32kHz;
+      return time >= second + std::chrono::seconds(1) - kUpdateNotice
+                 ? kStatusA32kHz | kStatusAUpdating
+                 : kStatusA32kHz;
     case kStatusC:
-      return 0;  // no interrupt ever happened
+      return take_flags();
     case kStatusD:
       return kStatusDValid;
     default:

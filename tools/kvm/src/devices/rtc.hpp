@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The CMOS clock (MC146818) at ports 0x70 and 0x71: the host's time in UTC, read-only, without
-// alarms. machine/ owns it; accesses come on vCPU threads.
+// The CMOS clock (MC146818) at ports 0x70 and 0x71: the host's time in UTC, read-only, and its
+// alarm. machine/ owns it; accesses come on vCPU threads, expire() on whichever thread has timers.
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstdint>
-#include <ctime>
 #include <functional>
 #include <mutex>
+#include <optional>
 
 #include "bus/device.hpp"
 
@@ -16,21 +17,48 @@ namespace vmm::devices {
 
 class Rtc : public bus::Device {
  public:
-  using Clock = std::function<std::time_t()>;
+  using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
+  using Clock = std::function<Time()>;
 
-  explicit Rtc(Clock clock = [] { return std::time(nullptr); });
+  // What the alarm needs from the machine. The first two are called with the clock's lock held and
+  // must not call back.
+  struct Output {
+    virtual ~Output() = default;
+
+    // expire() is to be called then, and no other time; nothing: never.
+    virtual void set_deadline(std::optional<Time> time) = 0;
+    // The interrupt request, until the guest reads register C.
+    virtual void set_line(bool level) = 0;
+    // The alarm has gone off.
+    virtual void alarm() = 0;
+  };
+
+  explicit Rtc(Output& output, Clock clock = std::chrono::system_clock::now);
+
+  // The deadline that was set last has come, or an earlier one.
+  void expire();
 
   size_t widest_access() const override { return 1; }
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
  private:
-  uint8_t read_register(uint8_t index) const;
+  uint8_t read_register(uint8_t index);
+  uint8_t take_flags();
+  void write_register(uint8_t index, uint8_t value);
   uint8_t encode(int value) const;
+  uint8_t encode_hour(int hour) const;
+  bool alarm_enabled() const;
+  bool alarm_matches(int second_of_day) const;
+  std::optional<Time> next_alarm(Time after) const;
+  void set_alarm();
 
+  Output& output_;
   Clock clock_;
-  mutable std::mutex mutex_;
+  std::mutex mutex_;
   uint8_t index_ = 0;
+  uint8_t flags_ = 0;  // register C
+  std::optional<Time> alarm_;
   std::array<uint8_t, 128> memory_{};
 };
 

@@ -56,6 +56,7 @@ class Vcpu {
   void withdraw_exit_request();
 
   uint32_t id() const { return id_; }
+  int fd() const { return fd_.get(); }
   // The page with the machine's coalesced ring, the same for all its vCPUs.
   std::byte* coalesced_page() const;
 

@@ -75,7 +75,9 @@ Machine::Machine(MachineConfig config)
       ttys_(config_.ttys, loop_),
       i8042_command_(*this),
       reset_control_(*this),
-      acpi_pm_(*this, layout::kSleepTypeOff),
+      acpi_power_(
+          *this, memory_, loop_, [this](uint32_t gsi, bool level) { set_line(gsi, level); },
+          config_.vcpus),
       debug_port_(outputs_.console),
       debug_exit_(*this),
       pvpanic_(*this),
@@ -123,12 +125,14 @@ void Machine::create_interrupt_controllers() {
   if (!config_.split_irqchip) {
     vm_.create_irqchip();
     vm_.create_pit();
+    acpi_power_.keep(vm_, nullptr);
     return;
   }
   if (kvm_.check_extension(kvm::Capability::kSplitIrqchip) == 0) {
     throw base::ConfigError("split_irqchip: this KVM has no KVM_CAP_SPLIT_IRQCHIP; leave it out");
   }
   split_irqchip_ = std::make_unique<SplitIrqchip>(buses_, vm_, routes_);
+  acpi_power_.keep(vm_, [this] { split_irqchip_->reset(); });
 }
 
 void Machine::set_line(uint32_t gsi, bool level) {
@@ -166,9 +170,7 @@ void Machine::attach_ports() {
     static_assert(layout::kPortReset == layout::kPortPciConfig + devices::ResetControl::kRegister);
     ports.attach(layout::kPortPciConfig, reset_control_.kSizeBytes, reset_control_, "reset");
   }
-  static_assert(layout::kPortPm1Control == layout::kPortPm1Event + devices::AcpiPm::kControlOffset);
-  ports.attach(layout::kPortPm1Event, devices::AcpiPm::kSizeBytes, acpi_pm_, "acpi-pm");
-  ports.attach(layout::kPortRtc, 2, rtc_, "rtc");
+  acpi_power_.attach(ports);
   ports.attach(layout::kPortDebugExit, 4, debug_exit_, "debug-exit");
   ports.attach(layout::kPortPvpanic, 1, pvpanic_, "pvpanic");
   // Output alone: whatever a driver looks at next takes an exit, and that drains the ring first.
@@ -295,6 +297,7 @@ void Machine::create_vcpus() {
     arch::apply_cpu_model(cpuid, model);
     vcpu.set_cpuid(cpuid);
     arch::reset_processor(vcpu, arch::supported_xcr0(cpuid));
+    acpi_power_.keep(kvm_, vcpu);
   }
   // The others wait for the INIT and SIPI that the guest sends them.
   enter_guest(vcpus_.front()->vcpu(), boot_point_);
@@ -342,6 +345,7 @@ void Machine::request_stop(StopInfo info) {
   }
   stopping_.store(true, std::memory_order_release);
   gate_.open_for_good();
+  acpi_power_.suspend().abandon();
   for (const auto& vcpu : vcpus_) vcpu->kick();
 }
 
@@ -352,6 +356,7 @@ void Machine::pause() {
     running = running_;
   }
   gate_.begin_pause();
+  acpi_power_.suspend().stir();
   for (const auto& vcpu : vcpus_) vcpu->kick();
   if (gate_.wait_for_paused(running, kPauseTimeout)) return;
   gate_.end_pause();
@@ -359,6 +364,14 @@ void Machine::pause() {
 }
 
 void Machine::resume() { gate_.end_pause(); }
+
+void Machine::wait_out_pause() {
+  if (gate_.pausing()) {
+    gate_.wait_out_pause();
+  } else {
+    acpi_power_.suspend().wait_out(gate_);
+  }
+}
 
 void Machine::nmi(uint32_t vcpu) {
   if (vcpu >= vcpus_.size()) {
@@ -426,6 +439,19 @@ void Machine::reset(std::string_view how) {
 
 void Machine::debug_exit(uint32_t status) {
   request_stop({StopReason::kDebugExit, std::to_string(status)});
+}
+
+void Machine::suspend() {
+  acpi_power_.suspend().begin();
+  for (const auto& vcpu : vcpus_) vcpu->kick();
+}
+
+void Machine::wake() {
+  try {
+    acpi_power_.suspend().wake();
+  } catch (const base::SystemError& error) {
+    request_stop({StopReason::kVmmError, error.what()});
+  }
 }
 
 void Machine::guest_panicked() {

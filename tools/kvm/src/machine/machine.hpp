@@ -17,7 +17,6 @@
 #include <vector>
 
 #include "base/event_loop.hpp"
-#include "devices/acpi_pm.hpp"
 #include "devices/debug_exit.hpp"
 #include "devices/debug_port.hpp"
 #include "devices/guest_events.hpp"
@@ -25,11 +24,11 @@
 #include "devices/power_control.hpp"
 #include "devices/pvpanic.hpp"
 #include "devices/reset_control.hpp"
-#include "devices/rtc.hpp"
 #include "devices/serial.hpp"
 #include "kvm/coalesced_ring.hpp"
 #include "kvm/kvm.hpp"
 #include "kvm/vm.hpp"
+#include "machine/acpi_power.hpp"
 #include "machine/assigned.hpp"
 #include "machine/boot_protocol.hpp"
 #include "machine/config.hpp"
@@ -144,12 +143,14 @@ class Machine : private devices::PowerControl, private RunControl {
   // devices::PowerControl
   void reset(std::string_view how) override;
   void debug_exit(uint32_t status) override;
+  void suspend() override;
+  void wake() override;
   void guest_panicked() override;
 
   // RunControl
   bool stopping() const override { return stopping_.load(std::memory_order_acquire); }
-  bool pausing() const override { return gate_.pausing(); }
-  void wait_out_pause() override { gate_.wait_out_pause(); }
+  bool pausing() const override { return gate_.pausing() || acpi_power_.suspend().wanted(); }
+  void wait_out_pause() override;
   std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) override;
   bool must_wait(const kvm::Exit& exit) const override;
   bool wait_for_room() override { return gate_.wait_for_room(); }
@@ -189,8 +190,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::I8042Data i8042_data_;
   devices::I8042Command i8042_command_;
   devices::ResetControl reset_control_;
-  devices::AcpiPm acpi_pm_;
-  devices::Rtc rtc_;
+  AcpiPower acpi_power_;
   devices::DebugPort debug_port_;
   devices::DebugExit debug_exit_;
   devices::Pvpanic pvpanic_;

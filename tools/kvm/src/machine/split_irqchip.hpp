@@ -25,6 +25,7 @@ class SplitIrqchip : private devices::IoApic::Output {
     buses.io_apic = &io_apic_;
   }
 
+  void reset() { io_apic_.reset(); }
   void set_line(uint32_t gsi, bool level) { io_apic_.set_line(gsi, level); }
 
  private:

@@ -49,12 +49,11 @@ constexpr uint32_t kNoC3 = 1001;
 // IAPC_BOOT_ARCH (5.2.9.3). What is not set counts too: no 8042, but a CMOS clock and MSIs.
 constexpr uint16_t kBootLegacyDevices = 1 << 0;
 constexpr uint16_t kBootNoVga = 1 << 2;
-// Fixed feature flags (table 5.10). The buttons and the RTC's wake-up are marked absent.
+// Fixed feature flags (table 5.10). The buttons are marked absent; the RTC's wake-up is there.
 constexpr uint32_t kFlagWbinvd = 1U << 0;
 constexpr uint32_t kFlagProcC1 = 1U << 2;
 constexpr uint32_t kFlagNoPowerButton = 1U << 4;
 constexpr uint32_t kFlagNoSleepButton = 1U << 5;
-constexpr uint32_t kFlagNoRtcWake = 1U << 6;
 constexpr uint32_t kFlagResetRegister = 1U << 10;
 
 constexpr uint8_t kResetSystemAndCpu = 0x06;  // for the reset control register
@@ -115,7 +114,8 @@ std::vector<std::byte> mcfg() {
   return finish(table);
 }
 
-// The firmware's side of the global lock, which nobody else takes (5.2.10). It has no checksum.
+// Where an OS leaves its waking vector, and the firmware's side of the global lock, which nobody
+// else takes (5.2.10). It has no checksum.
 std::vector<std::byte> facs() {
   TableWriter table;
   table.text("FACS").u32(kFacsSize).zeros(24).u8(kFacsVersion);
@@ -157,9 +157,9 @@ std::vector<std::byte> fadt(uint64_t facs_address, uint64_t dsdt_address) {
   append_fadt_blocks(table, facs_address, dsdt_address);
   table.u16(kNoC2).u16(kNoC3);
   table.u16(0).u16(0).u8(0).u8(0);  // cache flushing, duty cycle
-  table.u8(0).u8(0).u8(0);          // what CMOS has beside the date: no alarms, no century
+  table.u8(0).u8(0).u8(0);          // what CMOS has beside the time: no alarm's date, no century
   table.u16(kBootLegacyDevices | kBootNoVga).u8(0);
-  table.u32(kFlagWbinvd | kFlagProcC1 | kFlagNoPowerButton | kFlagNoSleepButton | kFlagNoRtcWake |
+  table.u32(kFlagWbinvd | kFlagProcC1 | kFlagNoPowerButton | kFlagNoSleepButton |
             kFlagResetRegister);
   append_io_register(table, layout::kPortReset, 1, kAccessByte);
   table.u8(kResetSystemAndCpu).u16(0).u8(kFadtMinorVersion);
@@ -217,6 +217,7 @@ std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
   Placer placer(address);
   placer.place(rsdp(0));  // to be overwritten once the XSDT has its place
   const uint64_t facs_address = placer.place(facs());
+  assert(facs_address - address == layout::kFacs - layout::kAcpiTables);
   const uint64_t dsdt_address = placer.place(dsdt(devices));
   std::vector<uint64_t> listed = {placer.place(fadt(facs_address, dsdt_address)),
                                   placer.place(madt(vcpus, devices.has_8259))};

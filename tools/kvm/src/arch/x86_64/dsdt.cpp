@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstdio>
 #include <string>
+#include <string_view>
 
 #include "arch/x86_64/aml.hpp"
 #include "arch/x86_64/layout.hpp"
@@ -16,10 +17,10 @@ using aml::Bytes;
 // The id by which Linux finds virtio-mmio (drivers/virtio/virtio_mmio.c).
 constexpr const char* kVirtioMmioId = "LNRO0005";
 
-// \_S5_, the sleep type that switches off (7.4.2), of which an OS uses the first two elements.
-Bytes soft_off() {
-  const Bytes type = aml::integer(layout::kSleepTypeOff);
-  return aml::name("_S5_", aml::package({type, type, aml::integer(0), aml::integer(0)}));
+// A sleep state and its type (7.4.2), of which an OS uses the first two elements.
+Bytes sleep_state(std::string_view name, uint8_t sleep_type) {
+  const Bytes type = aml::integer(sleep_type);
+  return aml::name(name, aml::package({type, type, aml::integer(0), aml::integer(0)}));
 }
 
 Bytes virtio_mmio(size_t index) {
@@ -60,8 +61,10 @@ std::vector<std::byte> dsdt_body(const AcpiDevices& devices) {
   Bytes found;
   for (size_t i = 0; i < devices.virtio_mmio; ++i) found = aml::concat({found, virtio_mmio(i)});
   if (devices.pci) found = aml::concat({found, pci_root()});
-  if (found.empty()) return soft_off();
-  return aml::concat({soft_off(), aml::scope("\\_SB_", found)});
+  const Bytes states = aml::concat({sleep_state("_S3_", layout::kSleepTypeSuspend),
+                                    sleep_state("_S5_", layout::kSleepTypeOff)});
+  if (found.empty()) return states;
+  return aml::concat({states, aml::scope("\\_SB_", found)});
 }
 
 }  // namespace vmm::arch

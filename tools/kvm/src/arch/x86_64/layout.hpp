@@ -36,6 +36,7 @@ inline constexpr uint64_t kFlatStack = 0x8000;
 // MP table (arch/x86/kernel/mpparse.c), and the last 128 KiB for ACPI's root pointer.
 inline constexpr uint64_t kLowRamEnd = 0x9fc00;
 inline constexpr uint64_t kAcpiTables = 0xe0000;  // the root pointer, then what it leads to
+inline constexpr uint64_t kFacs = kAcpiTables + 64;
 inline constexpr uint64_t kMpTable = 0xf0000;
 inline constexpr uint64_t kHighRamStart = 0x100000;
 
@@ -80,15 +81,18 @@ inline constexpr uint64_t kTestRam = 0xff000000;
 
 inline constexpr uint32_t kIrqCom2 = 3;
 inline constexpr uint32_t kIrqCom1 = 4;
+inline constexpr uint32_t kIrqRtc = 8;
 inline constexpr uint32_t kIrqSci = 9;  // ACPI's own; level-triggered, so nobody shares it
 // For virtio-mmio devices, in their order and then round again: drivers can share an edge-triggered
-// line, as each pulse makes all of them look. Line 8 is the RTC's, 13 the FPU's.
+// line, as each pulse makes all of them look. Line 13 is the FPU's.
 inline constexpr std::array<uint32_t, 8> kIrqsVirtio = {5, 6, 7, 10, 11, 12, 14, 15};
 inline constexpr size_t kMaxVirtioDevices = 2 * kIrqsVirtio.size();
 constexpr uint32_t irq_virtio(size_t device) { return kIrqsVirtio[device % kIrqsVirtio.size()]; }
 inline constexpr uint32_t kIsaIrqs = 16;
 
-// SLP_TYP of the "off" state S5, in the DSDT and in the PM1 control register.
+// SLP_TYP of the sleep S3 and of the "off" state S5, in the DSDT and in the PM1 control register.
+// The first is QEMU's, which payloads write without a look at the DSDT.
+inline constexpr uint8_t kSleepTypeSuspend = 1;
 inline constexpr uint8_t kSleepTypeOff = 5;
 
 // Selectors that the 64-bit boot protocol prescribes (Documentation/arch/x86/boot.rst).
