@@ -241,9 +241,22 @@ TEST_CASE_FIXTURE(Fixture, "with PCI there is a host bridge, and a table that sa
   CHECK(u8(mcfg + 55) == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "an HPET is told of where there is one") {
+  write(1);
+  CHECK(find("HPET") == 0);
+  write(1, {.hpet = 0x8086a201});
+  const uint64_t hpet = find("HPET");
+  REQUIRE(hpet != 0);
+  CHECK(u32(hpet + 4) == 56);
+  CHECK(sum(hpet, 56) == 0);
+  CHECK(u32(hpet + 36) == 0x8086a201);
+  CHECK(u8(hpet + 40) == 0);  // memory
+  CHECK(u64(hpet + 44) == layout::kHpet);
+}
+
 TEST_CASE_FIXTURE(Fixture, "the largest tables leave the MP table's place alone") {
-  const auto tables = acpi_tables(layout::kAcpiTables, layout::kMaxVcpus,
-                                  {.virtio_mmio = layout::kMaxVirtioDevices, .pci = true});
+  const AcpiDevices devices{.virtio_mmio = layout::kMaxVirtioDevices, .pci = true, .hpet = 1};
+  const auto tables = acpi_tables(layout::kAcpiTables, layout::kMaxVcpus, devices);
   CHECK(layout::kAcpiTables + tables.size() <= layout::kMpTable);
 }
 

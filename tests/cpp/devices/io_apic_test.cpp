@@ -68,6 +68,18 @@ TEST_CASE("an entry becomes the message of its pin, a masked one none") {
   CHECK_FALSE(chip.output.routes[4]);
 }
 
+TEST_CASE("a reset masks every pin and forgets what is in service, but not the lines") {
+  Chip chip;
+  chip.set_pin(5, 0x40 | kLevel);
+  chip.apic.set_line(5, true);
+  CHECK((chip.get(0x1a) & kRemoteIrr) != 0);
+  chip.apic.reset();
+  CHECK(chip.get(0x1a) == kMasked);
+  CHECK_FALSE(chip.output.routes[5]);
+  chip.set_pin(5, 0x41 | kLevel);
+  CHECK(chip.output.delivered == Delivered{5, 5});
+}
+
 TEST_CASE("an edge is sent when the line rises") {
   Chip chip;
   chip.set_pin(5, 0x40);

@@ -103,6 +103,14 @@ void Vm::create_pit() {
   base::check(ioctl(fd(), KVM_CREATE_PIT2, &config), "KVM_CREATE_PIT2");
 }
 
+void Vm::replace_pit(bool replaced) {
+  kvm_pit_state2 state{};
+  base::check(ioctl(fd(), KVM_GET_PIT2, &state), "KVM_GET_PIT2");
+  state.flags &= ~static_cast<uint32_t>(KVM_PIT_FLAGS_HPET_LEGACY);
+  if (replaced) state.flags |= KVM_PIT_FLAGS_HPET_LEGACY;
+  base::check(ioctl(fd(), KVM_SET_PIT2, &state), "KVM_SET_PIT2");
+}
+
 void Vm::create_split_irqchip(uint32_t pins) {
   kvm_enable_cap capability{};
   capability.cap = KVM_CAP_SPLIT_IRQCHIP;

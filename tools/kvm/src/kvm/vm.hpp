@@ -29,6 +29,9 @@ class Vm {
   void create_irqchip();
   void create_pit();
 
+  // Whether an HPET stands in for the PIT, which then interrupts nobody. Any thread.
+  void replace_pit(bool replaced);
+
   // Local APICs in the kernel alone; the first `pins` lines are those of an IOAPIC elsewhere.
   // Throws SystemError when this KVM cannot.
   void create_split_irqchip(uint32_t pins);

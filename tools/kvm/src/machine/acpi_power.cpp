@@ -67,7 +67,9 @@ void AcpiPower::set_deadline(std::optional<devices::Rtc::Time> time) {
   rtc_deadline_.set(time ? std::optional(time->time_since_epoch()) : std::nullopt);
 }
 
-void AcpiPower::set_line(bool level) { set_line_(layout::kIrqRtc, level); }
+void AcpiPower::set_line(bool level) {
+  if (!clock_replaced_.load()) set_line_(layout::kIrqRtc, level);
+}
 
 void AcpiPower::alarm() { pm_.rtc_alarm(); }
 

@@ -6,6 +6,7 @@
 // threads and the loop's come in through the devices.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -39,6 +40,9 @@ class AcpiPower : private Suspend::Hardware, private devices::Rtc::Output {
   void keep(kvm::Vm& vm, std::function<void()> reset_split_chip);
   void keep(const kvm::Kvm& kvm, kvm::Vcpu& vcpu);
 
+  // Whether an HPET stands in for the CMOS clock, whose alarm then interrupts nobody. Any thread.
+  void replace_clock(bool replaced) { clock_replaced_.store(replaced); }
+
   Suspend& suspend() { return suspend_; }
   const Suspend& suspend() const { return suspend_; }
 
@@ -68,6 +72,7 @@ class AcpiPower : private Suspend::Hardware, private devices::Rtc::Output {
   std::function<void()> reset_chips_;
   std::vector<Processor> processors_;
   std::string why_lost_;
+  std::atomic<bool> clock_replaced_{false};
 };
 
 }  // namespace vmm::machine

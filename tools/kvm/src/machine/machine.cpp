@@ -113,7 +113,8 @@ void Machine::load() {
   boot_point_ = load_guest(memory_, config_, command_line_);
   const bool pci = has_pci(config_);
   const arch::AcpiDevices devices = {pci ? 0 : count_virtio_devices(config_), pci,
-                                     !config_.split_irqchip};
+                                     !config_.split_irqchip,
+                                     config_.payload ? devices::Hpet::kBlockId : 0};
   // The in-tree kernel reads the one, distributions' kernels the other.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
   place(memory_, layout::kAcpiTables,
@@ -177,12 +178,20 @@ void Machine::attach_ports() {
   vm_.add_coalesced_port(layout::kPortCom1, 1);
   vm_.add_coalesced_port(layout::kPortCom2, 1);
   if (config_.payload) {
-    test_device_ = std::make_unique<TestDevice>(
-        buses_, memory_, [this](uint32_t gsi, bool level) { set_line(gsi, level); });
+    attach_payload_devices();
   } else {  // the test device's latch lies there
     ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
     vm_.add_coalesced_port(layout::kPortDebug, 1);
   }
+}
+
+void Machine::attach_payload_devices() {
+  const auto drive = [this](uint32_t gsi, bool level) { set_line(gsi, level); };
+  test_device_ = std::make_unique<TestDevice>(buses_, memory_, drive);
+  hpet_ = std::make_unique<HpetTimer>(buses_, loop_, drive, [this](bool replaced) {
+    if (!split_irqchip_) vm_.replace_pit(replaced);
+    acpi_power_.replace_clock(replaced);
+  });
 }
 
 // The port is for a KVM that does not know the hypercall.

@@ -37,6 +37,7 @@
 #include "machine/exit_log.hpp"
 #include "machine/gate.hpp"
 #include "machine/host_link.hpp"
+#include "machine/hpet_timer.hpp"
 #include "machine/irq_line.hpp"
 #include "machine/outputs.hpp"
 #include "machine/pci_bus.hpp"
@@ -132,6 +133,7 @@ class Machine : private devices::PowerControl, private RunControl {
   void create_interrupt_controllers();
   void set_line(uint32_t gsi, bool level);
   void attach_ports();
+  void attach_payload_devices();
   void offer_guest_events();
   void add_virtio_devices();
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
@@ -195,6 +197,7 @@ class Machine : private devices::PowerControl, private RunControl {
   devices::DebugExit debug_exit_;
   devices::Pvpanic pvpanic_;
   std::unique_ptr<TestDevice> test_device_;  // of a payload's machine
+  std::unique_ptr<HpetTimer> hpet_;          // the same
   devices::GuestEvents guest_events_;
   devices::EventPath events_path_ = devices::EventPath::kNone;
   std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI

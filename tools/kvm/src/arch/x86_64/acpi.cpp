@@ -59,6 +59,7 @@ constexpr uint32_t kFlagResetRegister = 1U << 10;
 constexpr uint8_t kResetSystemAndCpu = 0x06;  // for the reset control register
 
 // Generic address structure (5.2.3.2).
+constexpr uint8_t kSpaceMemory = 0;
 constexpr uint8_t kSpaceIo = 1;
 constexpr uint8_t kAccessByte = 1;
 constexpr uint8_t kAccessWord = 2;
@@ -79,6 +80,8 @@ constexpr uint16_t kActiveHigh = 1;
 constexpr uint16_t kLevelTriggered = 3 << 2;
 
 constexpr uint8_t kMcfgRevision = 1;
+constexpr uint8_t kHpetRevision = 1;
+constexpr uint16_t kHpetLeastTicks = 0x1000;  // of a periodic timer that loses no interrupt
 
 // The length and the checksum are filled in by finish().
 TableWriter begin(std::string_view signature, uint8_t revision) {
@@ -111,6 +114,15 @@ std::vector<std::byte> dsdt(const AcpiDevices& devices) {
 std::vector<std::byte> mcfg() {
   TableWriter table = begin("MCFG", kMcfgRevision);
   table.zeros(8).u64(layout::kPciEcam).u16(0).u8(0).u8(0).zeros(4);  // segment, buses 0 to 0
+  return finish(table);
+}
+
+// The HPET's registers, and what they say of its timers (IA-PC HPET 1.0a, 3.2.4).
+std::vector<std::byte> hpet(uint32_t block_id) {
+  TableWriter table = begin("HPET", kHpetRevision);
+  table.u32(block_id);
+  table.u8(kSpaceMemory).u8(64).u8(0).u8(0).u64(layout::kHpet);
+  table.u8(0).u16(kHpetLeastTicks).u8(0);  // the first one; no page protection
   return finish(table);
 }
 
@@ -222,6 +234,7 @@ std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
   std::vector<uint64_t> listed = {placer.place(fadt(facs_address, dsdt_address)),
                                   placer.place(madt(vcpus, devices.has_8259))};
   if (devices.pci) listed.push_back(placer.place(mcfg()));
+  if (devices.hpet != 0) listed.push_back(placer.place(hpet(devices.hpet)));
   const auto pointer = rsdp(placer.place(xsdt(listed)));
   std::copy(pointer.begin(), pointer.end(), placer.bytes().begin());
   return std::move(placer.bytes());

@@ -10,17 +10,19 @@
 
 namespace vmm::arch {
 
-// What is there to be announced: virtio-mmio devices in their order, and the PCI bus. Without
-// 8259s an OS must not look for them.
+// What is there to be announced: virtio-mmio devices in their order, the PCI bus, and an HPET by
+// the low half of its capabilities register (0: none). Without 8259s an OS must not look for them.
 struct AcpiDevices {
   size_t virtio_mmio = 0;
   bool pci = false;
   bool has_8259 = true;
+  uint32_t hpet = 0;
 };
 
-// RSDP, XSDT, FADT, FACS, MADT, DSDT and, for PCI, MCFG in one piece, the RSDP first, to be placed at
-// guest-physical `address` (a multiple of 64, below 4 GiB). The wiring is that of mp_table():
-// APIC ids 0..vcpus-1, ISA line n at IOAPIC pin n; the SCI alone is level-triggered.
+// RSDP, XSDT, FADT, FACS, MADT, DSDT, for PCI MCFG, and HPET in one piece, the RSDP first, to be
+// placed at guest-physical `address` (a multiple of 64, below 4 GiB), the FACS 64 bytes behind it.
+// The wiring is that of mp_table(): APIC ids 0..vcpus-1, ISA line n at IOAPIC pin n; the SCI alone
+// is level-triggered.
 std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
                                    const AcpiDevices& devices = {});
 

@@ -51,6 +51,7 @@ inline constexpr uint64_t kPciWindowBytes = 0x0f000000;
 inline constexpr uint64_t kPciEcam = 0xe0000000;
 inline constexpr uint64_t kPciEcamBytes = 1 << 20;
 inline constexpr uint64_t kIoApic = 0xfec00000;
+inline constexpr uint64_t kHpet = 0xfed00000;
 inline constexpr uint64_t kLocalApic = 0xfee00000;
 
 // Pages that KVM wants for itself on some Intel hosts; below the place of a BIOS.
@@ -79,6 +80,7 @@ inline constexpr uint16_t kPortTestByteLatch = 0xe8;
 inline constexpr uint16_t kPortTestIrq = 0x2000;
 inline constexpr uint64_t kTestRam = 0xff000000;
 
+inline constexpr uint32_t kIrqTimer = 0;
 inline constexpr uint32_t kIrqCom2 = 3;
 inline constexpr uint32_t kIrqCom1 = 4;
 inline constexpr uint32_t kIrqRtc = 8;
