@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 _PAYLOADS = {
     "apic": {},
     "high_memory": {"memory_mib": 5120},
+    "hpet": {},
     "ipi": {"cpus": 4},
     "mmio": {},
     "msr": {},
@@ -29,11 +30,13 @@ _PAYLOADS = {
     "ports": {},
     "straddle": {},
     "string_io": {},
+    "suspend": {"cpus": 2},
+    "svm": {"cpu": "host,+svm"},
     "test_device": {},
     "timer": {},
 }
 # Those whose subject is the VMM more than KVM: one that interprets ring 0 gets through, too.
-_NATIVE = ("high_memory", "mmio", "ports", "straddle", "string_io")
+_NATIVE = ("high_memory", "mmio", "ports", "straddle", "string_io", "suspend")
 
 Run = Callable[..., PayloadRun]
 
@@ -76,7 +79,7 @@ def test_a_payload_passes_in_the_lab(run: Run, name: str) -> None:
     assert " 0 failed" in done.serial
 
 
-@pytest.mark.parametrize("name", ["apic", "ipi", "test_device", "timer"])
+@pytest.mark.parametrize("name", ["apic", "hpet", "ipi", "suspend", "test_device", "timer"])
 def test_a_payload_passes_with_a_split_irqchip(run: Run, name: str) -> None:
     done = run(name, split_irqchip=True, **_PAYLOADS[name])
     assert done.verdict == ("PASS", "ok"), done
@@ -113,6 +116,20 @@ def test_the_payload_s_own_status_is_passed_on(
     assert done.serial == "leaving\n"
     written = json.loads((done.record.run_dir / "result.json").read_text())
     assert written["guest"]["stdout"] == "leaving\n"
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+def test_a_status_may_be_of_any_width(
+    run: Run, environment: Callable[[str], Path], bits: int
+) -> None:
+    done = run("statuses", environment=environment(f"LEAVE=38\nBITS={bits}\n"))
+    assert done.verdict == ("SKIP", "none"), done
+
+
+def test_a_guest_has_no_svm_unless_it_is_asked_for(run: Run) -> None:
+    done = run("svm")
+    assert done.verdict == ("SKIP", "none"), done
+    assert "PASS: without SVM EFER refuses it" in done.serial
 
 
 def test_a_payload_that_never_ends_runs_into_its_timeout(

@@ -36,8 +36,7 @@ void skip(const char *why)
 	leave(VALUE_SKIP);
 }
 
-// Firmware may have left the 8259s on, with vectors that are exceptions here.
-static void mask_8259s(void)
+void mask_8259s(void)
 {
 	out8(0x21, 0xff);
 	out8(0xa1, 0xff);

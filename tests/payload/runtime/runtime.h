@@ -27,6 +27,9 @@ void leave(uint32_t value) __attribute__((noreturn));
 #define VALUE_FAIL 1
 #define VALUE_SKIP 38 /* status 77 */
 
+/* Firmware, or a sleep, may have left the 8259s on, with vectors that are exceptions here. */
+void mask_8259s(void);
+
 /* KEY=VALUE of the environment that came as the module; `otherwise` when there is none. */
 uint64_t environment(const char *key, uint64_t otherwise);
 

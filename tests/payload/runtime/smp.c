@@ -36,6 +36,9 @@ unsigned start_others(void)
 	char *page = (char *)TRAMPOLINE_PAGE;
 
 	apic_enable();
+	// They may have been started before, and lost their power since.
+	others_started = 0;
+	__atomic_store_n(&ready, 0, __ATOMIC_RELEASE);
 	for (const char *from = trampoline; from < trampoline_end; ++from)
 		*page++ = *from;
 	if (wanted == 0)

@@ -49,6 +49,7 @@ fill_page_tables:
 	ret
 
 /* NX stays off where the processor has none: a set bit would fault. */
+	.globl enable_long_mode
 enable_long_mode:
 	movl $0x80000001, %eax
 	cpuid
@@ -76,6 +77,7 @@ start64:
 4:	hlt
 	jmp 4b
 
+	.globl load_segments
 load_segments:
 	movl $DATA, %eax
 	movl %eax, %ds
@@ -138,7 +140,7 @@ gdt_end:
 gdt_pointer:
 	.word gdt_end - gdt - 1
 	.long gdt
-	.globl boot_information, others_started
+	.globl gdt, boot_information, others_started
 	.balign 4
 boot_information:
 	.long 0
