@@ -332,8 +332,8 @@ TEST_CASE("hostile packed rings give valid chains or faults") {
 TEST_CASE("a hostile driver cannot harm the block device") {
   for (uint32_t seed = 1; seed <= 2; ++seed) {
     virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
-    // Some requests are answered a moment later, and by then the driver has often begun anew.
-    torment(block, 1, seed, 24'000);
+    // Many requests are answered a moment later, and by then the driver has often begun anew.
+    torment(block, 1, seed, 48'000);
   }
 }
 
