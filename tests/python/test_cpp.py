@@ -93,7 +93,10 @@ def _tool(name: str) -> str:
 
 def _must(argv: tuple[str | Path, ...], what: str) -> None:
     """Run a build step; fail with the lines that tell why at the very end."""
-    done = process.run(argv, check=False, timeout_s=1500, env={"LC_ALL": "C"})
+    # Another checkout's objects will do, wherever it lies.
+    root = str(Project.find().root)
+    env = {"LC_ALL": "C", "CCACHE_BASEDIR": root, "CCACHE_NOHASHDIR": "1"}
+    done = process.run(argv, check=False, timeout_s=1500, env=env)
     if not done.ok:
         lines = done.output.splitlines()
         telling = [line for line in lines if _TELLING.search(line)] or lines[-15:]
