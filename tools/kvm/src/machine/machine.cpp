@@ -35,10 +35,6 @@ constexpr std::chrono::seconds kPauseTimeout{5};
 // What a stopped machine waits for whoever reads its output; the rest can still be read later.
 constexpr std::chrono::seconds kLastWords{1};
 
-// Message address and data of the local APIC (SDM volume 3, "Message Signalled Interrupts").
-constexpr uint32_t kMessageDestinationShift = 12;
-constexpr uint32_t kMessageNmi = 4 << 8;  // delivery mode
-
 uint64_t monotonic_ns() {
   timespec now{};
   clock_gettime(CLOCK_MONOTONIC, &now);
@@ -251,15 +247,6 @@ void Machine::add_display() {
   add_virtio("virtio-pointer", std::move(pointer));
 }
 
-void Machine::resize_console(uint16_t columns, uint16_t rows) {
-  if (console_ != nullptr) console_->resize(columns, rows);
-}
-
-base::UniqueFd Machine::connect_viewer() {
-  if (!display_) throw base::ConfigError("this machine has no display: give it one");
-  return display_->connect_viewer();
-}
-
 void Machine::set_balloon_target(uint64_t mib) {
   if (balloon_ == nullptr) throw base::ConfigError("this machine has no balloon: give it one");
   validate_balloon(mib, config_.memory_mib);
@@ -382,22 +369,6 @@ void Machine::wait_out_pause() {
   }
 }
 
-void Machine::nmi(uint32_t vcpu) {
-  if (vcpu >= vcpus_.size()) {
-    throw base::ConfigError("no vCPU " + std::to_string(vcpu) + ": this machine has 0 to " +
-                            std::to_string(vcpus_.size() - 1));
-  }
-  if (kvm_.check_extension(kvm::Capability::kSignalMsi) == 0) {
-    throw base::ConfigError("nmi: this KVM has no KVM_CAP_SIGNAL_MSI");
-  }
-  vm_.signal_msi(layout::kLocalApic | uint64_t{vcpu} << kMessageDestinationShift, kMessageNmi);
-}
-
-void Machine::serial_sysrq(char key) {
-  com1_->receive_break();
-  com1_->receive(std::as_bytes(std::span(&key, 1)));
-}
-
 void Machine::vcpu_finished() {
   {
     const std::lock_guard lock(mutex_);
@@ -465,45 +436,6 @@ void Machine::wake() {
 
 void Machine::guest_panicked() {
   request_stop({StopReason::kGuestPanic, "pvpanic, port 0x505"});
-}
-
-std::vector<bus::AccessCount> Machine::device_counters() const {
-  auto all = buses_.pio.counters();
-  for (bus::AccessCount& count : all) {
-    if (count.name == "unclaimed") count.name = "unclaimed-port";
-  }
-  auto mmio = buses_.mmio.counters();
-  for (bus::AccessCount& count : mmio) {
-    if (count.name == "unclaimed") count.name = "unclaimed-mmio";
-  }
-  all.insert(all.end(), mmio.begin(), mmio.end());
-  if (pci_) {
-    std::erase_if(all, [](const auto& count) { return count.name == PciBus::kWindowName; });
-    const auto bars = pci_->root.counters();
-    all.insert(all.end(), bars.begin(), bars.end());
-  }
-  std::erase_if(all, [](const bus::AccessCount& count) {
-    return count.reads == 0 && count.writes == 0;
-  });
-  return all;
-}
-
-std::vector<std::string> Machine::last_exits() const {
-  std::vector<std::string> lines = exits_.last();
-  for (const auto& slot : virtio_) {
-    if (const auto fault = slot->fault()) {
-      lines.push_back(slot->name + " needs a reset: " + *fault);
-    }
-  }
-  return lines;
-}
-
-std::vector<VcpuSnapshot> Machine::snapshots() const {
-  std::vector<VcpuSnapshot> all;
-  for (const auto& vcpu : vcpus_) {
-    if (vcpu->snapshot()) all.push_back(*vcpu->snapshot());
-  }
-  return all;
 }
 
 }  // namespace vmm::machine
