@@ -45,7 +45,7 @@ def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
         ("true",),
         host="lab",
         cpus=4,
-        nets=("user",),
+        nets=("user,loopback",),
         transport="pci" if unread else "mmio",
         append="loglevel=1",  # the kernel's words would get between the serial line's
     ).check()

@@ -70,6 +70,9 @@ class FakeLab:
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Any:
         return PassingSession()
 
+    def seen(self, path: Path) -> Path:
+        return path
+
     def distrust(self, why: str) -> None: ...
 
     def close(self) -> None: ...
