@@ -78,7 +78,7 @@ def _hunt(history: _History) -> int:
     judge = Judge(journal, failure, test, _quiet)
     found = _search(history, judge)
     while (known := proof.disproved(judge, history.at(found - 1))) is not None:
-        judge = Judge(journal, known, proof.test_after(known, test), _quiet)
+        judge = Judge(journal, known, ends.test_for(known, test.error), _quiet)
         found = _search(history, judge)
     return found
 

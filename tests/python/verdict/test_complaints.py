@@ -47,7 +47,7 @@ def test_a_known_warning_does_not_hide_another(side: str) -> None:
     ],
 )
 def test_a_suite_is_judged_by_its_host_too(console: str, reason: Reason) -> None:
-    complaint = host_complaint(console)
+    complaint = host_complaint(parse_console(console))
     assert complaint is not None
     assert (complaint.verdict, complaint.reason) == (Verdict.FAIL, reason)
-    assert host_complaint("[    1.000000] all is well\n") is None
+    assert host_complaint(parse_console("[    1.000000] all is well\n")) is None

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import difflib
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from kvm import cli
 from kvm.bisect import minimise, variants
 from kvm.bisect.hunt import Hunt
 from kvm.bisect.model import Report
@@ -89,7 +89,7 @@ def find_cell(project: Project, name: str) -> Cell:
 def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
     if wanted.cell:
         find_cell(project, wanted.cell)
-    command = shlex.join(["./invoke", *_typed()])
+    command = cli.typed()
     if wanted.configs or wanted.devices:
         return Session.begin(project, wanted, ("", ""), command)
     searched = _searched(project)
@@ -161,8 +161,3 @@ def _conclude(session: Session, report: Report, targets: Sequence[str]) -> int:
 def _short(path: Path) -> Path:
     here = Path.cwd()
     return path.relative_to(here) if path.is_relative_to(here) else path
-
-
-def _typed() -> list[str]:
-    words = sys.argv[1:]
-    return words[2:] if words[:1] == ["--search-root"] else words  # the wrapper's

@@ -62,7 +62,7 @@ class Hunt:
             )
             failure, judge = (
                 known,
-                replace(judge, failure=known, test=proof.test_after(known, judge.test)),
+                replace(judge, failure=known, test=ends.test_for(known, judge.test.error)),
             )
             self.steps.clear()
             end = self._search(search, judge)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kvm.bisect.confidence import Sequential, passes_that_prove
+from kvm.bisect.confidence import passes_that_prove
 from kvm.bisect.decide import Judge, counted
 from kvm.bisect.model import Failure, Mark
 from kvm.bisect.subject import Built
@@ -37,8 +37,3 @@ def _where_it_is(judge: Judge) -> tuple[int, int]:
     each = [counted(judge.failure, runs) for runs in judge.journal.runs.values()]
     seen = [counts for counts in each if counts.bad]
     return sum(counts.bad for counts in seen), sum(counts.good for counts in seen)
-
-
-def test_after(failure: Failure, before: Sequential) -> Sequential:
-    """For the search that is made again."""
-    return Sequential.measured(failure.rate, before.error)

@@ -229,9 +229,10 @@ class CellBench:
             console = host.console
             with (self.folder / "host-console.log").open("a", encoding="utf-8") as log:
                 log.write(console)
-            observe.distrust_if_it_complained(host, parse_console(console))
+            findings = parse_console(console)
+            observe.distrust_if_it_complained(host, findings)
             host.close()
-            complaint = host_complaint(console)
+            complaint = host_complaint(findings)
             if complaint is not None and self.outcome.ok:
                 self.outcome = complaint
 

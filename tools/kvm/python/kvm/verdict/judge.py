@@ -297,12 +297,12 @@ def _reset_early(obs: Observation) -> Outcome | None:
     )
 
 
-def host_complaint(console: str) -> Outcome | None:
+def host_complaint(findings: tuple[Finding, ...]) -> Outcome | None:
     """What spoils a suite that passed: its lab host's kernel complained meanwhile.
 
     A stall alone does not, as with a guest that got through (``_host_stalled``).
     """
-    outcome = judge(Observation(host_findings=parse_console(console), hello=True, stop="reset"))
+    outcome = judge(Observation(host_findings=findings, hello=True, stop="reset"))
     return None if outcome.ok else outcome
 
 
