@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -246,6 +247,59 @@ def test_an_external_tree_is_only_read(
     (chosen / "new.c").write_text("// newer\n")
     second = identity.source_id(ready)
     assert identity.changed_files(ready, first.tree, second) == (chosen / "new.c",)
+
+
+def _hide_by_the_tree(folder: Path) -> None:
+    (folder / ".gitignore").write_text("/*\n")
+
+
+def _hide_by_the_user(folder: Path) -> None:
+    (folder / ".git" / "info").mkdir(exist_ok=True)
+    (folder / ".git" / "info" / "exclude").write_text("mine/\n*.c\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "hide"),
+    [("tarball", _hide_by_the_tree), ("clone", _hide_by_the_tree), ("clone", _hide_by_the_user)],
+    ids=["tarball", "clone", "clone, by the user"],
+)
+def test_a_source_that_git_ignores_counts(
+    checkout: Checkout,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    hide: Callable[[Path], None],
+) -> None:
+    """make reads it all the same; Debian's own sources ignore every file of theirs."""
+    tree_folder = tmp_path / "tree"
+    for name, text in FILES.items():
+        (tree_folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree_folder / name).write_text(text)
+    if kind == "clone":
+        git(tree_folder, "init", "-q")
+        git(tree_folder, "add", "-A")
+        git(tree_folder, "commit", "-qm", "all")
+    hide(tree_folder)
+    monkeypatch.setenv("KERNEL_TREE", str(tree_folder))
+    _ids_follow(tree.prepare(checkout.project, quiet))
+
+
+def test_a_source_that_git_ignores_counts_in_the_pinned_tree(checkout: Checkout) -> None:
+    ready = tree.prepare(checkout.project, quiet)
+    _hide_by_the_user(ready.path)
+    _ids_follow(ready)
+
+
+def _ids_follow(ready: tree.Tree) -> None:
+    """Each edit of an old file, a new one and a hidden folder's has another id, and is named."""
+    (ready.path / "mine").mkdir()
+    before = identity.source_id(ready)
+    for name in ("init/main.c", "new.c", "mine/Kconfig", "mine/driver.c", "new.c"):
+        with (ready.path / name).open("a") as file:
+            file.write("// edited\n")
+        now = identity.source_id(ready)
+        assert identity.changed_files(ready, before.tree, now) == (ready.path / name,)
+        before = now
 
 
 def test_external_mode_refuses_what_is_no_kernel(

@@ -18,6 +18,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import BuildError
 from kvm.files import UNFINISHED, keep_newest
+from kvm.kernel import identity
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
 from kvm.lock import locked
@@ -116,8 +117,7 @@ def _sources(tree: Tree, suites: tuple[str, ...]) -> bytes:
     """Names and ids of all files that the suites are made from, edits included."""
     paths = (*_COMMON, *(f"{_SELFTESTS}/{suite}" for suite in suites))
     with tree.repository.scratch_index() as env:
-        # Not just these paths: git minds being told one that a .gitignore names.
-        tree.repository.call("add", "--all", ".", env=env)
+        identity.add_all(tree, env)
         return tree.repository.output("ls-files", "-s", "--", *paths, env=env)
 
 
