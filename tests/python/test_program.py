@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def invoke(
     *words: str | bytes, stdout: str = "", env: dict[str, str] | None = None, cwd: Path = ROOT
 ) -> tuple[int, str]:
     """Its exit code and what it said on stderr; ``stdout`` is a shell's redirection."""
-    program = (sys.executable, "-P", "-m", "kvm.program", "--search-root", str(ROOT))
+    program = (sys.executable, "-P", "-m", "kvm", "--search-root", str(ROOT))
     done = subprocess.run(
         ("sh", "-c", f'"$@" {stdout}', "sh", *program, *words),
         cwd=cwd,
@@ -71,6 +72,28 @@ def test_what_keeps_a_verdict_from_being_reached_skips_the_revision(tmp_path: Pa
     assert "it is broken" in stderr
     found = json.loads(record.read_text())
     assert (found["verdict"], found["reason"]) == ("ERROR", "infrastructure")
+
+
+@pytest.mark.parametrize("broken", ["errors.py", "program.py", "commands/machine.py"])
+def test_a_revision_whose_python_does_not_load_is_skipped(tmp_path: Path, broken: str) -> None:
+    package = ROOT / "tools" / "kvm" / "python" / "kvm"
+    shutil.copytree(package, tmp_path / "kvm", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "kvm" / broken).write_text("this is no Python\n")
+    code, stderr = invoke("boot", "--help", env={"PYTHONPATH": str(tmp_path)})
+    assert (code, Path(broken).name in stderr) == (_CANNOT_TELL, True), stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("import nowhere\n", ()), ("def test_it(): pass\n", ("-k", "other"))]
+)
+def test_tests_that_did_not_run_are_no_verdict(
+    tmp_path: Path, text: str, words: tuple[str, ...]
+) -> None:
+    file = tmp_path / "test_it.py"
+    file.write_text(text)
+    code, stderr = invoke("test", "-n", "1", *words, "--", str(file))
+    assert code == _CANNOT_TELL, stderr
+    assert "no verdict: pytest ended with exit code " in stderr
 
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:

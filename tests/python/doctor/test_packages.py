@@ -89,7 +89,7 @@ def test_bootstrap_names_what_is_missing_for_each_distribution(scratch: Path) ->
     done = process.run(
         (scratch / "ci" / "bootstrap",), env={"NO_SYSTEM_PACKAGES": "1"}, check=False, timeout_s=60
     )
-    assert done.returncode == 2
+    assert done.returncode == 125  # no verdict, for git bisect run
     assert "apt-get install --no-install-recommends one-d two-d\n" in done.output
     assert "dnf install one-f two-f\n" in done.output
     assert "pacman -S --needed one-a two-a\n" in done.output

@@ -74,6 +74,9 @@ def _run() -> int:
         return int(end.code)
     except OSError as refused:
         return _refused(refused)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return EXIT_CANNOT_TELL
     except Exception as bug:
         return _bug(bug)
     return 0
@@ -146,7 +149,3 @@ def _option_of(wrong: ValueError) -> str:
             name = f"--{argument.name.replace('_', '-')}: "
         frame = frame.tb_next
     return name
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves, pytest_run
+from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
+
+# Said on stderr, with pytest's exit code behind it.
+NO_VERDICT = "no verdict: pytest ended with exit code "
 
 
 def main(
@@ -54,11 +59,16 @@ def main(
 def run(
     project: Project, progress: Progress, *, expression: str, workers: int, extra: tuple[str, ...]
 ) -> int:
-    """Run pytest, by default all of ``tests/`` on one worker a core; its exit code."""
+    """Run pytest, by default all of ``tests/`` on one worker a core; the exit code."""
     halves.build(project, progress)
     progress.close()
     argv = arguments(project, expression, workers or (os.cpu_count() or 1), extra)
-    return pytest_run.run(project, argv)
+    code = pytest_run.run(project, argv)
+    if code in (EXIT_GOOD, EXIT_BAD):
+        return code
+    # Tests that could not be collected, say: that proves nothing of the code.
+    print(f"{NO_VERDICT}{code}", file=sys.stderr)
+    return EXIT_CANNOT_TELL
 
 
 def arguments(

@@ -19,6 +19,7 @@ from kvm import process
 from kvm.bisect.model import Axis, Mix, Run
 from kvm.bisect.subject import Built, NoSuchTest, Say
 from kvm.bisect.workplace import Workplace
+from kvm.run.suite import NO_VERDICT
 from kvm.verdict.finding import normalise
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, Reason, Verdict
 
@@ -26,7 +27,8 @@ _SIGNALS = 128
 # What ``./invoke`` of an older revision ends with when it reached no verdict.
 _OLD_TROUBLE = 2
 _SUMMARY_CHARACTERS = 160
-# pytest.ExitCode: what can't be found, and that nothing was collected.
+# pytest.ExitCode: what can't be found, and that nothing was collected; older revisions of
+# ``./invoke test`` end with it.
 _NO_TEST = (4, 5)
 
 
@@ -134,7 +136,8 @@ class PytestSubject(CommandSubject):
 
     def _judge(self, folder: Path, done: process.Completed) -> Run:
         said = last_line(done.output)
-        if done.returncode in _NO_TEST:
+        told = (f"{NO_VERDICT}{code}" in done.output for code in _NO_TEST)
+        if done.returncode in _NO_TEST or any(told):
             raise NoSuchTest(f"there is no test {self.argv[0]}: {said}")
         if done.returncode != 1:
             return CommandSubject._judge(self, folder, done)

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What ``./invoke`` starts: the program, or word that this revision's Python does not load.
+
+It imports nothing of the package itself: a revision with a broken module proves nothing, and
+Python's own exit code for it, 1, would tell ``git bisect run`` that the revision is bad.
+"""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+try:
+    from kvm.program import main
+except Exception:
+    traceback.print_exc()
+    print("error: tools-kvm's own Python does not load\n  → mend the line above", file=sys.stderr)
+    sys.exit(125)
+
+sys.exit(main())
