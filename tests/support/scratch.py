@@ -29,13 +29,17 @@ class Scratch:
     def build(self) -> Path:
         return self.root / "build"
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
-        """``./invoke WORDS`` in it, in a process group of its own."""
-        environment = {
-            **os.environ,
-            "KERNEL_TREE": str(self.origin / "linux" / "tree"),
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its commands need besides the caller's."""
+        return {
+            "KERNEL_TREE": os.environ.get("KERNEL_TREE") or str(self.origin / "linux" / "tree"),
             "PYTHONPATH": str(self.root / "tools" / "kvm" / "python"),
         }
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """``./invoke WORDS`` in it, in a process group of its own."""
+        environment = {**os.environ, **self.environment}
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
             environment.pop(name, None)
         return subprocess.Popen(
