@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``git bisect run ./invoke build-and-boot`` finds the commit through revisions that prove nothing."""
+"""``git bisect run ...build-and-boot`` finds the commit through revisions that prove nothing."""
 
 from __future__ import annotations
 

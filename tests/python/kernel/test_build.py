@@ -25,18 +25,21 @@ tinyconfig olddefconfig:
 mrproper:
 \t@rm -f $(O)/*.o $(O)/vmlinux $(O)/System.map $(O)/.config $(O)/compiled
 vmlinux: $(O)/vmlinux
+$(O)/tools/table.h: tools/table.txt
+\t@mkdir -p $(O)/tools && cp $< $@
 $(O)/vmlinux: $(O)/main.o
 \t@$(CC) -nostdlib -static -Wl,-e,0 -o $@ $<
 \t@nm $@ >$(O)/System.map
 \t@mkdir -p $(O)/include/config && echo 6.12.1 >$(O)/include/config/kernel.release
-$(O)/main.o: main.c value.h
-\t@$(CC) -c -o $@ $<
+$(O)/main.o: main.c value.h $(O)/tools/table.h
+\t@$(CC) -I$(O)/tools -c -o $@ $<
 \t@echo main.o >>$(O)/compiled
 """
 _FILES = {
     "Kbuild": "# top\n",
     "Makefile": _MAKEFILE,
-    "main.c": '#include "value.h"\nconst char words[] = WORDS;\n',
+    "main.c": '#include "value.h"\n#include "table.h"\nconst char words[] = WORDS TABLE;\n',
+    "tools/table.txt": '#define TABLE " table"\n',
     "value.h": '#define WORDS "first"\n',
     "scripts/kconfig/merge_config.sh": "#!/bin/sh\nexit 0\n",
 }
@@ -116,6 +119,21 @@ def test_what_was_built_there_by_somebody_else_is_not_taken(
     assert b"later" in built(small, said).vmlinux.read_bytes()
     assert "building from nothing: nobody knows what was built there" in said
     assert (folder / "notes").exists()
+
+
+@pytest.mark.parametrize("whose", ["ours", "the user's"])
+def test_what_mrproper_leaves_is_not_taken(
+    small: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """6.1's leaves the tables that 6.12's objtool was made of, which it cannot compile."""
+    folder = small.project.build / "kernel" / "mine"
+    if whose != "ours":
+        folder = tmp_path / "mine"
+        monkeypatch.setenv("O", str(folder))
+    assert b"first table" in built(small).vmlinux.read_bytes()
+    (folder / RECORD).unlink()
+    edit(small.tree / "tools/table.txt", '#define TABLE " of another"\n', 1e9)
+    assert b"first of another" in built(small).vmlinux.read_bytes()
 
 
 def test_nothing_changed_compiles_nothing(small: Checkout) -> None:

@@ -88,7 +88,8 @@ def build(
     source = source or identity.source_id(tree)
     toolchain = Toolchain.from_environment()
     out = output_folder(project, spec.name)
-    folder = _build_folder(tree, toolchain, out, say)
+    ours = out.parent == project.build / "kernel"
+    folder = _build_folder(tree, toolchain, out, say, ours=ours)
     folder.follow(source.tree, lambda before: identity.changed_files(tree, before, source))
     text = kconfig.resolve(tree, spec, source, toolchain, out, say)
     kernel_id = identity.kernel_id(source, text, toolchain.identity())
@@ -111,14 +112,22 @@ def build(
     return Kernel(kernel_id, meta["release"], source.tree, spec.name, artifact, seconds, built)
 
 
-def _build_folder(tree: Tree, toolchain: Toolchain, out: Path, say: Say) -> BuildFolder:
+def _build_folder(
+    tree: Tree, toolchain: Toolchain, out: Path, say: Say, *, ours: bool
+) -> BuildFolder:
     def restart(reason: str) -> None:
         say(f"building from nothing: {reason}")
-        # Not by removing files: with O= the folder is the user's.
+        if ours:
+            shutil.rmtree(out)
+            return
+        # The folder is the user's (O=), with files of theirs beside kbuild's.
         process.run(
             ("make", "-s", "-C", tree.path, f"O={out}", *toolchain.arguments(), "mrproper"),
             timeout_s=600,
         )
+        # Older kernels' mrproper leaves what the tools there (objtool) were built from.
+        if out != tree.path:
+            shutil.rmtree(out / "tools", ignore_errors=True)
 
     return BuildFolder(out, toolchain.identity(), restart)
 
