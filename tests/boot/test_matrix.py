@@ -97,6 +97,22 @@ def test_a_kill_in_mid_run_costs_at_most_its_cell(checkout: Scratch, victim: str
     checkout.await_none_left(150)
 
 
+def test_a_failure_of_before_a_kill_is_there_after_a_resume(checkout: Scratch) -> None:
+    """In the first cell; and what ``-k`` left out stays out."""
+    workload = "sh -c 'sleep 4; test $(nproc) = 2'"
+    words = ("test", "--matrix", "--workload", workload, *_ALL_MACHINES, "-k", "not mem512")
+    before = _newest(checkout)
+    with checkout.start(*words, "-n", "1", "--reruns", "0") as child:
+        _wait(lambda: _newest(checkout) > before and _done(checkout) >= 1)
+        os.kill(_process(checkout, "pytest"), signal.SIGKILL)
+        child.communicate(timeout=240)
+    code, output = checkout.run("test", "--matrix", "--resume", "-n", "1")
+    assert code == 1, output
+    assert "1 passed, 1 failed" in output
+    assert _done(checkout) == 2
+    checkout.await_none_left(150)
+
+
 # A VMM lives in its lab host, where only its session reaches it: this workload has it killed
 # in its first attempt, and does not say that this was meant to be.
 _KILLED_ONCE = """

@@ -9,42 +9,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
-import shutil
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import InfrastructureError, UserError
 from kvm.files import write_whole
 from kvm.host.base import CommandTimeout, HostLost
 from kvm.kernel.build import Kernel
+from kvm.matrix import attempts
+from kvm.matrix.attempts import Try
 from kvm.matrix.bench import CellBench, Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import LAB_CONFIGS
 from kvm.matrix.order import BuildFailure, Order
-from kvm.matrix.steadiness import summed_up, wants_another
+from kvm.matrix.steadiness import wants_another
 from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
 from kvm.run import observe
 from kvm.run.halves import Halves
-from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class _Try:
-    """One attempt with all that is shown of it."""
-
-    attempt: Attempt
-    outcome: Outcome
-    checks: tuple[Case, ...] = ()
-    exits: dict[str, object] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,25 +45,34 @@ class CellRunner:
     say: Say = lambda text: None
 
     def run(self, cell: Cell, workload: Workload) -> CellResult:
-        """The cell's result, also written to ``cell.json`` in its folder."""
+        """The cell's result, also written to ``cell.json`` in its folder.
+
+        Attempts of a run that was killed count. Raises ``UserError`` for one that can't be read.
+        """
         started, begin = time.time(), time.monotonic()
         folder = self.order.folder / cell.id
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        folder.mkdir(parents=True, exist_ok=True)
         broken = self._unbuilt(cell)
-        tries = [] if broken is None else [self._build_failure(broken)]
+        tries = attempts.earlier(folder) if broken is None else [self._build_failure(broken)]
         while broken is None and wants_another([t.attempt for t in tries], self.order.reruns):
-            number = len(tries) + 1
             if tries:
                 self.say(f"{cell.id}: {tries[-1].outcome.reason.value}, running it again")
-            tries.append(self._attempt(cell, workload, folder / f"attempt{number}"))
-        result = self._result(cell, tries, started, time.monotonic() - begin)
+            place = attempts.new_folder(folder)
+            tries.append(self._attempt(cell, workload, place))
+            attempts.keep(place, self.order, cell, tries[-1])
+        result = attempts.result(
+            self.order,
+            cell,
+            tries,
+            worker=self.worker,
+            started=started,
+            seconds=time.monotonic() - begin,
+        )
         write_whole(folder / "cell.json", json.dumps(result.to_json(), indent=1) + "\n")
         return result
 
-    def _attempt(self, cell: Cell, workload: Workload, folder: Path) -> _Try:
+    def _attempt(self, cell: Cell, workload: Workload, folder: Path) -> Try:
         start = time.monotonic()
-        folder.mkdir(parents=True)
         bench = self._bench(cell, folder, start + workload.deadline_s)
         try:
             outcome = self._outcome(bench, workload)
@@ -91,7 +88,7 @@ class CellRunner:
             seconds,
             self._relative(bench.records[-1].run_dir if bench.records else None),
         )
-        return _Try(attempt, outcome, tuple(bench.checks), bench.exits(), _timings(bench, seconds))
+        return Try(attempt, outcome, tuple(bench.checks), bench.exits(), _timings(bench, seconds))
 
     def _bench(self, cell: Cell, folder: Path, ends_at: float) -> CellBench:
         guest, hosting = self._kernels(cell)
@@ -145,51 +142,14 @@ class CellRunner:
         found = (kernel for kernel in self._kernels(cell) if isinstance(kernel, BuildFailure))
         return next(found, None)
 
-    def _build_failure(self, broken: BuildFailure) -> _Try:
+    def _build_failure(self, broken: BuildFailure) -> Try:
         """Its other cells run; these can't tell."""
         evidence = (Evidence("compiler", broken.errors),)
         outcome = Outcome(Verdict.ERROR, Reason.BUILD_FAILURE, broken.message, evidence)
-        return _Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
-
-    def _result(self, cell: Cell, tries: list[_Try], started: float, seconds: float) -> CellResult:
-        total = summed_up([one.attempt for one in tries])
-        shown = tries[total.attempt]
-        kernel = self.order.kernels[cell.config]
-        built = kernel if isinstance(kernel, Kernel) else None
-        return CellResult(
-            cell=cell.id,
-            axes=cell.axes,
-            verdict=total.verdict,
-            reason=total.reason,
-            summary=total.summary,
-            signature=shown.outcome.signature,
-            attempts=tuple(one.attempt for one in tries),
-            checks=shown.checks,
-            evidence=shown.outcome.evidence,
-            timings_s=shown.timings,
-            exits=shown.exits,
-            run_dir=shown.attempt.run_dir,
-            kernel=built.label if built else "",
-            kernel_id=built.id if built else "",
-            vmm_id=self.order.vmm.id,
-            worker=self.worker,
-            started=started,
-            seconds=seconds,
-            repeat=repeat_command(cell, self.order.user_workload),
-        )
+        return Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
 
     def _relative(self, folder: Path | None) -> str:
         return "" if folder is None else str(folder.relative_to(self.around.project.root))
-
-
-def repeat_command(cell: Cell, user_workload: str) -> str:
-    """The command line that runs this cell alone."""
-    if user_workload:
-        axes = " ".join(
-            f"--axis {axis}={value}" for axis, value in cell.axes.items() if axis != "workload"
-        )
-        return f"./invoke test --matrix {axes} --workload {shlex.quote(user_workload)}"
-    return f"./invoke test --matrix --subset full -k {cell.id}"
 
 
 def _timings(bench: CellBench, seconds: float) -> dict[str, float]:

@@ -25,8 +25,6 @@ from kvm.results.store import Store
 from kvm.run import pytest_run
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
 
-# The order of what is left of a run; the run's own stays what it was.
-_RESUMED = "resume.json"
 # pytest.ExitCode, which would take a while to import.
 _INTERRUPTED = 2
 _PYTEST_FAILED = (3, 4, 5)
@@ -49,25 +47,46 @@ class MatrixOptions:
 
 def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
     """Run the matrix; 0 all good, 1 something failed, 125 something could not be told."""
-    if options.reruns < 0:
-        raise UserError(f"--reruns {options.reruns}", "give 0 or more")
-    cells = chosen_cells(project, options.selection)
+    with usage():
+        _check(options)
+    left = prepare.left(project) if options.resume else None
+    cells = left.cells if left else chosen_cells(project, options.selection)
     if options.list_only:
-        print(listing(cells, options.selection))
+        workload = left.before.user_workload if left else options.selection.workload
+        print(listing(cells, workload))
         return EXIT_GOOD
     workers = hosting.workers_that_fit(options.workers)
     if options.dry_run:
         print(_dry_run(cells, workers))
         return EXIT_GOOD
     with _alone(project):
-        order = _order(project, progress, options, cells, workers)
+        if left:
+            order = prepare.resume(project, progress, left, workers=workers)
+        else:
+            order = _new_order(project, progress, options, cells, workers)
         progress.close()
-        code = pytest_run.run(project, _pytest_words(project, order, options))
+        if not order.cells:
+            prepare.close(project, order)
+            return _conclude(project, order, options, EXIT_GOOD)
+        code = pytest_run.run(project, _pytest_words(order, options))
         return _conclude(project, order, options, code)
 
 
+def _check(options: MatrixOptions) -> None:
+    if options.reruns < 0:
+        raise UserError(f"--reruns {options.reruns}", "give 0 or more")
+    wanted = options.selection
+    chosen = {"-k": wanted.expression, "--axis": wanted.axes, "--workload": wanted.workload}
+    for name, given in chosen.items():
+        if options.resume and given:
+            raise UserError(
+                f"--resume with {name}: the run has the cells with which it began",
+                f"leave out {name}, or start a new run without --resume",
+            )
+
+
 def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
-    """The plan's cells that were asked for, before ``-k``; a workload of the user's is checked."""
+    """The plan's cells that were asked for; a workload of the user's is checked."""
     if selection.workload:
         with usage():
             workloads.find(USER_WORKLOAD, selection.workload)
@@ -77,13 +96,10 @@ def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
         return select(known, selection)
 
 
-def listing(cells: Sequence[Cell], selection: Selection) -> str:
+def listing(cells: Sequence[Cell], workload: str) -> str:
     """One cell a line, with what its workload proves."""
-    width = max(len(cell.id) for cell in cells)
-    lines = [
-        f"{cell.id:{width}}  {workloads.find(cell.workload, selection.workload).proves}"
-        for cell in cells
-    ]
+    width = max((len(cell.id) for cell in cells), default=0)
+    lines = [f"{c.id:{width}}  {workloads.find(c.workload, workload).proves}" for c in cells]
     return "\n".join([*lines, f"{len(cells)} cells"])
 
 
@@ -105,17 +121,13 @@ def _alone(project: Project) -> Iterator[None]:
         yield
 
 
-def _order(
+def _new_order(
     project: Project,
     progress: Progress,
     options: MatrixOptions,
     cells: tuple[Cell, ...],
     workers: int,
 ) -> Order:
-    if options.resume:
-        order = prepare.resume(project, progress, workers=workers)
-        order.write(_RESUMED)
-        return order
     vmm, kernels = prepare.build(project, progress, cells)
     return prepare.open_run(
         project,
@@ -130,11 +142,9 @@ def _order(
     )
 
 
-def _pytest_words(project: Project, order: Order, options: MatrixOptions) -> tuple[str, ...]:
-    file = order.folder / (_RESUMED if options.resume else FILE)
+def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
+    file = order.folder / (prepare.RESUMED if options.resume else FILE)
     words = ["-p", "kvm.matrix.plugin", f"--matrix-order={file}", "-q", "--no-header", "-rN"]
-    if options.selection.expression:
-        words += ["-k", options.selection.expression]
     if order.slots > 1 and "--pdb" not in options.extra:
         # One cell after the other to whoever is free: they differ much in length.
         words += ["-n", str(order.slots), "--dist", "load", "--maxschedchunk", "1"]

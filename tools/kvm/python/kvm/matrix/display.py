@@ -52,6 +52,12 @@ class Display:
         self.counts[result.verdict] += 1
         self.show(result)
 
+    def keep(self, result: CellResult) -> None:
+        """One that was done before this run was interrupted: shown where it did not pass."""
+        self.counts[result.verdict] += 1
+        if result.verdict not in (Verdict.PASS, Verdict.SKIP):
+            self.show(result)
+
     def start(self) -> None:
         """Before the first cell."""
 

@@ -19,11 +19,13 @@ from typing import Any
 
 import pytest
 
+from kvm.errors import UserError
 from kvm.host import lab
 from kvm.matrix import display, workloads
+from kvm.matrix.attempts import Try, earlier, result
 from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
-from kvm.matrix.cellrun import CellRunner, repeat_command
+from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import host_cpus, own_slot
 from kvm.matrix.order import FILE, Order
 from kvm.matrix.workload import Workload
@@ -32,7 +34,7 @@ from kvm.report.live import Progress
 from kvm.results.model import Attempt, CellResult
 from kvm.results.store import Store
 from kvm.run import hosts
-from kvm.verdict.vocabulary import Reason, Verdict
+from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 _PROPERTY = "matrix_cell"
 _TEST = "test_cell"
@@ -115,14 +117,17 @@ class Results:
         self._order = order
         self._cells = {cell.id: cell for cell in order.cells}
         self._store = Store.open(Project.find().build / "results.sqlite3")
-        self._display = display.Display.choose(
-            len(order.cells), plain=bool(config.getoption("--matrix-plain"))
-        )
         self._resumed = Path(config.getoption("--matrix-order")).name != FILE
+        self._kept = self._results_of_before() if self._resumed else []
+        self._display = display.Display.choose(
+            len(order.cells) + len(self._kept), plain=bool(config.getoption("--matrix-plain"))
+        )
         self._crashes: dict[str, int] = {}
 
     def pytest_sessionstart(self) -> None:
         self._display.start()
+        for kept in self._kept:
+            self._display.keep(kept)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
@@ -179,10 +184,15 @@ class Results:
 
     def _plan(self, nodeids: list[str]) -> None:
         chosen = {cell.id for nodeid in nodeids if (cell := self._cell(nodeid)) is not None}
-        self._display.total = len(chosen)
+        self._display.total = len(chosen) + len(self._kept)
         if not self._resumed and len(chosen) < len(self._cells):
             planned = [cell.id for cell in self._order.cells if cell.id in chosen]
             self._store.replan(self._order.number, planned)
+
+    def _results_of_before(self) -> list[CellResult]:
+        """Of the run that is gone on with, those that stand."""
+        found = self._store.cells(self._order.number)
+        return [kept for cell, kept in found.items() if cell not in self._cells]
 
     def _take(self, result: CellResult) -> None:
         self._store.add(self._order.number, result)
@@ -193,15 +203,11 @@ class Results:
         return self._cells.get(name.removeprefix(f"{_TEST}[").removesuffix("]"))
 
     def _error(self, cell: Cell, text: str) -> CellResult:
-        """The worker died, or pytest itself could not run the cell."""
-        attempt = Attempt(Verdict.ERROR, Reason.INFRASTRUCTURE, text.splitlines()[-1])
-        return CellResult(
-            cell=cell.id,
-            axes=cell.axes,
-            verdict=attempt.verdict,
-            reason=attempt.reason,
-            summary=attempt.summary,
-            attempts=(attempt,),
-            vmm_id=self._order.vmm.id,
-            repeat=repeat_command(cell, self._order.user_workload),
-        )
+        """The worker died, or pytest itself could not run the cell; what failed before stands."""
+        outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, text.splitlines()[-1])
+        lost = Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
+        before: list[Try] = []
+        with contextlib.suppress(UserError):
+            before = earlier(self._order.folder / cell.id)
+        failed = [one for one in before if one.attempt.verdict is Verdict.FAIL]
+        return result(self._order, cell, [*failed, lost])

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm.errors import BuildError, UserError
@@ -21,6 +22,8 @@ from kvm.run import halves, revision
 from kvm.verdict.vocabulary import Verdict
 from kvm.vm.build import Vmm
 
+# The order of what is left of a run; the run's own stays what it was.
+RESUMED = "resume.json"
 _KEPT_FOLDERS = 12  # consoles and specs of that many runs
 
 
@@ -83,10 +86,19 @@ def open_run(
     return order
 
 
-def resume(project: Project, progress: Progress, *, workers: int) -> Order:
-    """The rest of the newest run that was not finished, with the same kernels and VMM.
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What is left to do of a run: ``cells`` of the order with which it began."""
 
-    Raises ``UserError`` when there is none, or when the code has changed since.
+    run: MatrixRun
+    before: Order
+    cells: tuple[Cell, ...]
+
+
+def left(project: Project) -> Left:
+    """The rest of the newest run that was not finished. Raises ``UserError`` when there is none.
+
+    Of the cells that were chosen then, those without a verdict; a failure is one.
     """
     with Store.open(project.build / "results.sqlite3") as store:
         run = store.last_unfinished()
@@ -94,24 +106,27 @@ def resume(project: Project, progress: Progress, *, workers: int) -> Order:
     if run is None:
         raise UserError("no interrupted run to go on with", "leave out --resume")
     before = Order.read(project.build / "matrix" / str(run.number) / FILE)
-    cells = tuple(
-        cell
-        for cell in before.cells
-        if cell.id not in done or done[cell.id].verdict not in (Verdict.PASS, Verdict.SKIP)
-    )
+    told = {cell for cell, result in done.items() if result.verdict is not Verdict.ERROR}
+    wanted = set(run.planned) - told
+    return Left(run, before, tuple(cell for cell in before.cells if cell.id in wanted))
+
+
+def resume(project: Project, progress: Progress, left: Left, *, workers: int) -> Order:
+    """Its order, with the same kernels and VMM. Raises ``UserError`` when the code has changed."""
+    run, before = left.run, left.before
     vmm, kernels = build(project, progress, before.cells)
     _same_code(run, vmm, kernels)
-    progress.note(f"run {run.number}: {len(before.cells) - len(cells)} cells are done already")
-    return Order(
-        run.number,
-        before.folder,
-        cells,
-        vmm,
-        kernels,
-        before.reruns,
-        before.user_workload,
-        workers,
-    )
+    done = len(run.planned) - len(left.cells)
+    progress.note(f"run {run.number}: {done} cells are done already")
+    order = replace(before, cells=left.cells, vmm=vmm, kernels=kernels, slots=workers)
+    order.write(RESUMED)
+    return order
+
+
+def close(project: Project, order: Order) -> None:
+    """Of a run in which nothing was left to do."""
+    with Store.open(project.build / "results.sqlite3") as store:
+        store.end(order.number, time.time())
 
 
 def _same_code(run: MatrixRun, vmm: Vmm, kernels: dict[str, Kernel | BuildFailure]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from kvm.matrix.plan import Plan, Value
 from kvm.run.words import split
 
 USER_WORKLOAD = "user"
+_EXPRESSION = "write parts of cells' ids, with and, or, not and parentheses between"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,30 +27,57 @@ class Selection:
 
 
 def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
-    """The cells, before ``-k``, which is pytest's; but a whole id as ``-k`` is that cell alone,
-    so that nothing is built for others. Raises ``UserError`` for an empty selection."""
+    """The cells that are run, and built for. Raises ``UserError`` for an empty selection."""
     axes = parse_axes(plan, wanted.axes)
     if wanted.workload:
         block = {**axes, "workload": plan.axes["workload"][:1]}
-        return tuple(replace(cell, workload=USER_WORKLOAD) for cell in plan.product(block))
-    cells = plan.cells(wanted.subset)
-    chosen = tuple(
-        cell
-        for cell in cells
-        if all(cell.axes[axis] in map(str, values) for axis, values in axes.items())
-    )
-    named = tuple(cell for cell in chosen if cell.id == wanted.expression)
-    if not chosen:
-        asked = " ".join(f"--axis {axis}" for axis in wanted.axes) or "nothing"
+        chosen = tuple(replace(cell, workload=USER_WORKLOAD) for cell in plan.product(block))
+    else:
+        chosen = tuple(
+            cell
+            for cell in plan.cells(wanted.subset)
+            if all(cell.axes[axis] in map(str, values) for axis, values in axes.items())
+        )
+    named = matching(chosen, wanted.expression)
+    if not named:
+        asked = [f"--axis {axis}" for axis in wanted.axes]
+        asked += [f"-k {shlex.quote(wanted.expression)}"] if wanted.expression else []
         raise UserError(
-            f"no cell of subset {wanted.subset} has {asked}",
+            f"no cell of subset {wanted.subset} has {' '.join(asked) or 'nothing'}",
             "see ./invoke test --matrix --list, or take a larger --subset",
         )
-    return named or chosen
+    return named
+
+
+def matching(cells: tuple[Cell, ...], expression: str) -> tuple[Cell, ...]:
+    """What ``-k`` leaves, by pytest's rules for the names of tests; a whole id is that cell alone.
+
+    Raises ``UserError`` for what is no expression.
+    """
+    if not expression.strip():
+        return cells
+    if named := tuple(cell for cell in cells if cell.id == expression):
+        return named
+    # Not at the top: it takes a while, and pytest does not promise where it is.
+    from _pytest.mark.expression import Expression
+
+    def is_wanted(cell: Cell) -> bool:
+        def occurs(word: str, /, **values: object) -> bool:
+            if values:
+                raise UserError(f"-k {expression}: {word} takes no values", _EXPRESSION)
+            return word.lower() in f"test_cell[{cell.id}]".lower()
+
+        return compiled.evaluate(occurs)
+
+    try:
+        compiled = Expression.compile(expression)
+    except SyntaxError as wrong:
+        raise UserError(f"-k {expression}: {wrong.msg}", _EXPRESSION) from None
+    return tuple(cell for cell in cells if is_wanted(cell))
 
 
 def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]:
-    """``vcpus=1,2`` → {"vcpus": (1, 2)}; an unknown axis or value is named."""
+    """``vcpus=1,2`` → {"vcpus": (1, 2)}, as are two words; an unknown axis or value is named."""
     axes: dict[str, tuple[Value, ...]] = {}
     for word in words:
         axis, equals, text = word.partition("=")
@@ -62,5 +91,6 @@ def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]
                     f"--axis {word}: {axis} has no value {value!r}",
                     f"use {', '.join(known)}, or add it to {plan.path.name}",
                 )
-        axes[axis] = tuple(known[value] for value in values)
+        more = (known[value] for value in values)
+        axes[axis] = tuple(dict.fromkeys((*axes.get(axis, ()), *more)))
     return axes

@@ -73,15 +73,15 @@ HELP = {
 REPEATABLE = ["configitem", "append", "disk", "net", "share", "vfio_pci", "lab_device", "tty"]
 
 TEST_HELP = {
-    "k": "run only tests (cells) that match this expression",
+    "k": "run only tests (cells) that match this expression; nothing is built for other cells",
     "n": "parallel workers; in the matrix each has a lab host",
     "matrix": "run the test matrix, tests/matrix.toml",
     "subset": "which of its subsets: smoke, ci, soak, full",
-    "axis": "only cells with these values: AXIS=VALUE,VALUE (repeatable)",
+    "axis": "only cells with these values: AXIS=VALUE,VALUE (repeatable, also for one axis)",
     "workload": "run this command line or script in each machine instead of the plan's workloads",
     "list": "list the cells and what they prove; run nothing",
     "dry_run": "say what would be built and run",
-    "resume": "go on with the run that was interrupted; passed cells are not repeated",
+    "resume": "go on with the run that was interrupted; cells that have a verdict keep it",
     "reruns": "how often a failed cell is run again, to tell FAIL from FLAKY",
     "planted": "check that the matrix finds the faults in tests/matrix/planted",
     "bisect_planted": "check that bisect finds commits planted in a history, and whose they are",

@@ -21,9 +21,10 @@ from kvm.kernel.build import Kernel
 from kvm.matrix import workloads
 from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
-from kvm.matrix.cellrun import CellRunner, repeat_command
+from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import LAB_CONFIGS, host_cpus
 from kvm.matrix.order import Order
+from kvm.matrix.repeat import repeat_command
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import hosts

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A cell that is taken up again begins with what was seen of it before."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kvm.errors import InfrastructureError, UserError
+from kvm.kernel.build import Kernel
+from kvm.matrix.bench import Surroundings
+from kvm.matrix.cell import Cell
+from kvm.matrix.cellrun import CellRunner
+from kvm.matrix.order import Order
+from kvm.matrix.workload import Bench, Workload
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.results.model import CellResult
+from kvm.run import hosts
+from kvm.verdict.vocabulary import Reason, Verdict
+from kvm.vm.build import Vmm
+
+CELL = Cell()
+Step = Callable[[Bench], None]
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Order:
+    return order_in(tmp_path)
+
+
+def order_in(folder: Path) -> Order:
+    kernel = Kernel("k", "6.12.1", "source", "default", folder / "kernel", 1.5, True)
+    vmm = Vmm("vmm", folder / "vmm", 0.5, False)
+    return Order(7, folder / "build" / "matrix" / "7", (CELL,), vmm, {"default": kernel})
+
+
+def take(order: Order, *steps: Step) -> CellResult:
+    """Run the cell in a worker of its own; each attempt is the next of ``steps``."""
+    project = Project(order.folder.parents[2])
+    quiet = Progress(io.StringIO(), live=False)
+    around = Surroundings(project, "slot", hosts.Memory(), quiet, 1)
+    left = iter(steps)
+    workload = Workload("scripted", lambda bench: next(left)(bench), "nothing", 10.0)
+    return CellRunner(order, around, "gw0").run(CELL, workload)
+
+
+def fails(bench: Bench) -> None:
+    (bench.folder / "console.log").write_text("the evidence\n")
+    bench.check("held", False, "it did not")
+
+
+def passes(bench: Bench) -> None:
+    bench.check("held", True)
+
+
+def is_killed(bench: Bench) -> None:
+    raise KeyboardInterrupt
+
+
+def has_trouble(bench: Bench) -> None:
+    raise InfrastructureError("the emulator died")
+
+
+def test_a_failure_seen_before_a_kill_still_counts(order: Order) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        take(order, fails, is_killed)
+    result = take(order, passes, passes, passes)
+    assert (result.verdict, result.reason) == (Verdict.FLAKY, Reason.CHECK_FAILED)
+    assert result.summary == "FLAKY (1/4): held: it did not"
+    assert (order.folder / CELL.id / "attempt1" / "console.log").read_text() == "the evidence\n"
+
+
+def test_a_failure_that_had_come_back_is_not_tried_again(order: Order) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        take(order, has_trouble, is_killed)
+    take(order, fails, fails)  # and its result is lost
+    result = take(order)
+    assert result.verdict is Verdict.FAIL
+    assert len(result.attempts) == 2
+
+
+def test_trouble_of_before_is_no_attempt(order: Order) -> None:
+    assert take(order, *[has_trouble] * 4).verdict is Verdict.ERROR
+    result = take(order, passes)
+    assert (result.verdict, len(result.attempts)) == (Verdict.PASS, 1)
+
+
+def test_the_checks_and_evidence_of_before_are_shown(order: Order) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        take(order, fails, is_killed)
+    result = take(order, fails)
+    assert [case.name for case in result.checks] == ["held"]
+    assert result.signature == "check held"
+
+
+def test_an_attempt_that_cannot_be_read_is_no_pass(order: Order) -> None:
+    take(order, passes)
+    kept = order.folder / CELL.id / "attempt1" / "attempt.json"
+    kept.write_text(kept.read_text().replace("PASS", "GOOD"))
+    with pytest.raises(UserError, match=r"attempt1/attempt\.json"):
+        take(order, passes)

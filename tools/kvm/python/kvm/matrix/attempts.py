@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The attempts at a cell, each kept in its folder as it ends, and what they amount to.
+
+Whoever takes the cell up again (the next worker when one was killed, ``--resume``) begins with
+those of before: a failure that was seen is not forgotten because what saw it died.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.files import write_whole
+from kvm.kernel.build import Kernel
+from kvm.matrix.cell import Cell
+from kvm.matrix.order import Order
+from kvm.matrix.repeat import repeat_command
+from kvm.matrix.steadiness import summed_up
+from kvm.results.model import Attempt, CellResult
+from kvm.verdict.ktap import Case
+from kvm.verdict.vocabulary import Outcome, Verdict
+
+_FILE = "attempt.json"
+_PREFIX = "attempt"
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One attempt with all that is shown of it."""
+
+    attempt: Attempt
+    outcome: Outcome
+    checks: tuple[Case, ...] = ()
+    exits: Mapping[str, object] = field(default_factory=dict)
+    timings: Mapping[str, float] = field(default_factory=dict)
+
+
+def result(
+    order: Order,
+    cell: Cell,
+    tries: Sequence[Try],
+    *,
+    worker: str = "",
+    started: float = 0.0,
+    seconds: float = 0.0,
+) -> CellResult:
+    """The cell's result from its attempts; there is at least one."""
+    total = summed_up([one.attempt for one in tries])
+    shown = tries[total.attempt]
+    kernel = order.kernels[cell.config]
+    built = kernel if isinstance(kernel, Kernel) else None
+    return CellResult(
+        cell=cell.id,
+        axes=cell.axes,
+        verdict=total.verdict,
+        reason=total.reason,
+        summary=total.summary,
+        signature=shown.outcome.signature,
+        attempts=tuple(one.attempt for one in tries),
+        checks=shown.checks,
+        evidence=shown.outcome.evidence,
+        timings_s=shown.timings,
+        exits=shown.exits,
+        run_dir=shown.attempt.run_dir,
+        kernel=built.label if built else "",
+        kernel_id=built.id if built else "",
+        vmm_id=order.vmm.id,
+        worker=worker,
+        started=started,
+        seconds=seconds,
+        repeat=repeat_command(cell, order.user_workload),
+    )
+
+
+def new_folder(folder: Path) -> Path:
+    """The next attempt's: that of one which did not end is left as it is."""
+    numbers = [int(path.name.removeprefix(_PREFIX)) for path in _folders(folder)]
+    made = folder / f"{_PREFIX}{max(numbers, default=0) + 1}"
+    made.mkdir(parents=True)
+    return made
+
+
+def keep(folder: Path, order: Order, cell: Cell, one: Try) -> None:
+    """Write an attempt that ended to its folder: the result it would be alone."""
+    text = json.dumps(result(order, cell, [one]).to_json(), indent=1) + "\n"
+    write_whole(folder / _FILE, text)
+
+
+def earlier(folder: Path) -> list[Try]:
+    """The attempts that ended, in order, without those that say nothing of the code.
+
+    Raises ``UserError`` for one that can't be read: it may have been a failure.
+    """
+    files = [path / _FILE for path in _folders(folder) if (path / _FILE).exists()]
+    tries = [_read(path) for path in files]
+    return [one for one in tries if one.attempt.verdict is not Verdict.ERROR]
+
+
+def _folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    found = (p for p in folder.iterdir() if p.name.removeprefix(_PREFIX).isdecimal())
+    return sorted(found, key=lambda path: int(path.name.removeprefix(_PREFIX)))
+
+
+def _read(path: Path) -> Try:
+    try:
+        kept = CellResult.from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError) as bad:
+        raise UserError(
+            f"{path} is no attempt that this checkout can read: {bad}",
+            "start a new run without --resume",
+        ) from bad
+    outcome = Outcome(kept.verdict, kept.reason, kept.summary, kept.evidence, kept.signature)
+    return Try(kept.attempts[0], outcome, kept.checks, kept.exits, kept.timings_s)
