@@ -143,7 +143,8 @@ def bench(
 
     with cli.command() as (project, progress):
         words = {"suite": suite, "names": k, "json_target": json}
-        print(run(what, project, progress, runs=runs, **words), end="")
+        code = run(what, project, progress, runs=runs, **words)
+    cli.finish(code)
 
 
 namespace = Collection(

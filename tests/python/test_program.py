@@ -110,3 +110,41 @@ def test_a_full_stdout_is_no_verdict() -> None:
 def test_closed_streams_do_no_harm(closed: str) -> None:
     code, stderr = invoke("--list", stdout=closed)
     assert (code, stderr) == (0, "")
+
+
+# What each command that writes a report needs besides.
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "payload": ("--suite", "."),
+    "test": ("--matrix", "-k", "lab-vcpus1-mmio-boot", "-n", "1"),
+    "bench": ("boot",),
+    "bisect": ("--good", "HEAD~1", "--cell", "lab-vcpus1-mmio-boot"),
+    "machine.stat": ("no-such-machine",),
+}
+# They have nothing to do before they write, or to lose.
+_AT_ONCE = ("report", "machine.list", "machine.stat")
+
+
+def _reports() -> list[tuple[str, str]]:
+    """Every command with an option that names a report's file, and the option."""
+    import tasks
+
+    found = []
+    for name in sorted(set(tasks.namespace.task_names) - {*_AT_ONCE}):
+        options = {argument.name for argument in tasks.namespace[name].get_arguments()}
+        found += [(name, word) for word in ("json", "output", "timeline") if word in options]
+    return found
+
+
+@pytest.mark.parametrize(("command", "option"), _reports())
+def test_a_report_that_cannot_be_written_is_told_before_the_work(
+    command: str, option: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "a.flat").touch()
+    (tmp_path / "unittests.cfg").write_text("[a]\nfile = a.flat\n")
+    target = tmp_path / "file" / "report.json"
+    words = (command, *_NEEDED.get(command, ()), f"--{option}", str(target))
+    code, stderr = invoke(*words, cwd=tmp_path)
+    assert code == _STOPS_A_BISECTION, stderr
+    assert f"nothing can be written to {target}" in stderr
+    assert "kernel tree" not in stderr  # nothing was built

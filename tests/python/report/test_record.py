@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from kvm.errors import UserError
 from kvm.report.record import (
     ExitCounts,
     GuestFacts,
@@ -97,9 +96,8 @@ def test_record_follows_its_schema(record: RunRecord) -> None:
 
 
 def test_values_arrive(tmp_path: Path) -> None:
-    target = tmp_path / "new" / "record.json"
-    RECORD.write(target)
-    read = json.loads(target.read_text())
+    RECORD.keep(tmp_path)
+    read = json.loads((tmp_path / "result.json").read_text())
     assert read["schema"] == 1
     assert (read["verdict"], read["reason"]) == ("FAIL", "hang")
     assert read["evidence"] == [{"kind": "console", "lines": ["é"]}]
@@ -110,27 +108,19 @@ def test_values_arrive(tmp_path: Path) -> None:
 
 
 def test_rewriting_leaves_one_file(tmp_path: Path) -> None:
-    target = tmp_path / "record.json"
-    target.write_text("old")
-    RECORD.write(str(target))
-    RECORD.write(target)
-    assert [p.name for p in tmp_path.iterdir()] == ["record.json"]
-    assert json.loads(target.read_text())["host"] == "lab"
+    (tmp_path / "result.json").write_text("old")
+    RECORD.keep(tmp_path)
+    RECORD.keep(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+    assert json.loads((tmp_path / "result.json").read_text())["host"] == "lab"
 
 
-def test_dash_is_stdout(capsys: pytest.CaptureFixture[str]) -> None:
-    RECORD.write("-")
-    assert json.loads(capsys.readouterr().out)["host"] == "lab"
-
-
-def test_unwritable_place_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/record\.json"):
-        RECORD.write(tmp_path / "file" / "record.json")
-    (tmp_path / "folder" / "x").mkdir(parents=True)
-    with pytest.raises(UserError, match="folder"):
-        RECORD.write(tmp_path / "folder")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+def test_a_folder_that_cannot_be_written_takes_no_verdict_away(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    RECORD.keep(tmp_path / "gone")
+    told = capsys.readouterr().err
+    assert told == f"{tmp_path}/gone/result.json could not be written: No such file or directory\n"
 
 
 def test_lone_surrogates_do_not_stop_the_record(tmp_path: Path) -> None:
@@ -140,5 +130,5 @@ def test_lone_surrogates_do_not_stop_the_record(tmp_path: Path) -> None:
         exit_code=0,
         command=("\udcff",),
     )
-    odd.write(tmp_path / "r.json")
-    assert json.loads((tmp_path / "r.json").read_text())["command"] == ["?"]
+    odd.keep(tmp_path)
+    assert json.loads((tmp_path / "result.json").read_text())["command"] == ["?"]

@@ -10,7 +10,7 @@ import pytest
 
 from kvm.bisect.model import Report
 from kvm.errors import UserError
-from kvm.report.bisect.write import check, write
+from kvm.report.bisect.write import files, write
 
 
 def test_each_form_is_known_by_its_suffix(interaction: Report, tmp_path: Path) -> None:
@@ -34,12 +34,12 @@ def test_a_wrong_target_is_told_before_anything_is_written(
 ) -> None:
     targets = [str(tmp_path / "a.md"), "b.pdf"]
     with pytest.raises(UserError, match=r"b\.pdf"):
-        check(targets)
+        files(targets)
     with pytest.raises(UserError, match=r"b\.pdf"):
         write(interaction, targets)
     assert not list(tmp_path.iterdir())
     with pytest.raises(UserError, match="two reports"):
-        check(["json:-", "txt:-"])
+        files(["json:-", "txt:-"])
 
 
 def test_any_report_has_every_form(any_report: Report, tmp_path: Path) -> None:

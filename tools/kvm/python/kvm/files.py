@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 UNFINISHED = "new-"
@@ -18,6 +19,17 @@ def write_whole(path: Path, text: str) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def write_or_tell(path: Path, text: str) -> None:
+    """The same for what a verdict can do without: a full disk is told, and takes nothing with it.
+
+    Characters that UTF-8 has not got become question marks.
+    """
+    try:
+        write_whole(path, text.encode("utf-8", "replace").decode())
+    except OSError as error:
+        print(f"{path} could not be written: {error.strerror}", file=sys.stderr)
 
 
 def keep_newest(folder: Path, count: int) -> None:

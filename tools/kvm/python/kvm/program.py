@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -22,10 +21,9 @@ from invoke.program import Program
 
 from kvm import cli
 from kvm.errors import UserError
-from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_USAGE
+from kvm.verdict.vocabulary import EXIT_BROKEN_PIPE, EXIT_CANNOT_TELL, EXIT_USAGE
 
 _FIRST_FREE = 3
-_EXIT_BROKEN_PIPE = 128 + signal.SIGPIPE
 
 
 class Commands(Program):
@@ -88,7 +86,7 @@ def _refused(refused: OSError) -> int:
     That is said quietly where stdout's reader left, as other programs do.
     """
     if isinstance(refused, BrokenPipeError):
-        return _EXIT_BROKEN_PIPE
+        return EXIT_BROKEN_PIPE
     with contextlib.suppress(OSError):
         print(f"error: {refused.filename or 'stdout'}: {refused.strerror}", file=sys.stderr)
     return EXIT_CANNOT_TELL

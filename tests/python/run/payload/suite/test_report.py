@@ -14,6 +14,7 @@ import pytest
 
 from kvm.errors import UserError
 from kvm.project import Project
+from kvm.report import targets
 from kvm.run.halves import Halves
 from kvm.run.payload.suite import report
 from kvm.run.payload.suite import run as running
@@ -106,14 +107,14 @@ def test_ktap_has_each_test_with_its_checks(story: MakeStory) -> None:
 
 def ktap_text(story: Story) -> str:
     target = story.project.root / "out.ktap"
-    report.write(story, [("ktap", str(target))], "")
+    report.write(story, [("ktap", str(target))], "", targets.put)
     return target.read_text()
 
 
 def test_junit_counts_and_names_the_suite(story: MakeStory) -> None:
     told = story(a=PASS, b=FAIL, c=SKIP, d=LOST, e=CTRL_C)
     target = told.project.root / "out.xml"
-    report.write(told, [("junit", str(target))], "")
+    report.write(told, [("junit", str(target))], "", targets.put)
     root = ET.fromstring(target.read_text())
     counts = [root.get(name) for name in ("name", "tests", "failures", "errors", "skipped")]
     assert counts == ["payloads", "5", "1", "1", "2"]
@@ -127,7 +128,7 @@ def test_junit_counts_and_names_the_suite(story: MakeStory) -> None:
 def test_the_json_has_every_test_and_what_was_not_run(story: MakeStory) -> None:
     told = story(a=PASS, b=FAIL, c=CTRL_C, left_out=("old",))
     target = told.project.root / "new" / "out.json"
-    report.write(told, [], str(target))
+    report.write(told, [], str(target), targets.put)
     found = json.loads(target.read_text())
     assert [found[name] for name in ("planned", "cells", "passed", "failed", "exit_code")] == [
         *(3, 2, 1, 1, 1),

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvm.bench import lab
-from kvm.bench.result import render
+from kvm.bench.result import Figures
 from kvm.guest.initramfs import build_initramfs
 from kvm.project import Project
 from kvm.report.live import Progress
@@ -49,16 +49,15 @@ class BootBench:
         }
 
 
-def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
-    """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
+def report(project: Project, progress: Progress, *, runs: int) -> Figures:
+    """Measure and render."""
     result = measure(project, progress, runs=runs)
-    return render(
+    return Figures(
         result.to_json(),
         f"tools-kvm     {statistics.median(result.ours_s):.3f} s  "
         f"({statistics.median(result.exits):.0f} exits to userspace)\n"
         f"{PEER}  {statistics.median(result.peer_s):.3f} s\n"
         f"ratio         {result.ratio:.2f} (median of {len(result.ours_s)} interleaved runs)\n",
-        json_target,
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from kvm.bench import lab
-from kvm.bench.result import render
+from kvm.bench.result import Figures
 from kvm.errors import InfrastructureError
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile, build_initramfs
@@ -124,10 +124,10 @@ class DevicesBench:
         yield f"(medians of {runs} interleaved runs)\n"
 
 
-def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
-    """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
+def report(project: Project, progress: Progress, *, runs: int) -> Figures:
+    """Measure and render."""
     result = measure(project, progress, runs=runs)
-    return render(result.to_json(), result.table(), json_target)
+    return Figures(result.to_json(), result.table())
 
 
 def measure(project: Project, progress: Progress, *, runs: int) -> DevicesBench:

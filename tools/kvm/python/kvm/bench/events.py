@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvm.bench.boot import in_turn
-from kvm.bench.result import render
+from kvm.bench.result import Figures
 from kvm.project import Project
 from kvm.report.live import Progress
 
@@ -48,16 +48,15 @@ class EventsBench:
         }
 
 
-def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
-    """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
+def report(project: Project, progress: Progress, *, runs: int) -> Figures:
+    """Measure and render."""
     result = measure(project, progress, runs=runs)
-    return render(
+    return Figures(
         result.to_json(),
         f"with events  {statistics.median(result.telling_s):.3f} s\n"
         f"without      {statistics.median(result.silent_s):.3f} s\n"
         f"ratio        {result.ratio:.3f} and {result.more_exits:+.0f} exits to userspace "
         f"(median of {len(result.telling_s)} interleaved runs)\n",
-        json_target,
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvm.bench import lab
-from kvm.bench.result import render
+from kvm.bench.result import Figures
 from kvm.guest.initramfs import build_initramfs
 from kvm.project import Project
 from kvm.report.live import Progress
@@ -52,16 +52,15 @@ class MemoryBench:
         }
 
 
-def report(project: Project, progress: Progress, *, runs: int, json_target: str) -> str:
-    """Measure and render; also writes the JSON when asked (alone on stdout for ``-``)."""
+def report(project: Project, progress: Progress, *, runs: int) -> Figures:
+    """Measure and render."""
     result = measure(project, progress)
-    return render(
+    return Figures(
         result.to_json(),
         f"tools-kvm       {result.ours_kib / 1024:.1f} MiB beyond the guest's memory, "
         f"{result.machine_kib / 1024:.1f} MiB of it without Python\n"
         f"{PEER}    {result.peer_kib / 1024:.1f} MiB\n"
         f"ratio           {result.ratio:.2f}\n",
-        json_target,
     )
 
 

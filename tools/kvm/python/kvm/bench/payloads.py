@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kvm.bench.result import render
+from kvm.bench.result import Figures
 from kvm.errors import InfrastructureError
 from kvm.host.base import CommandTimeout
 from kvm.project import Project
@@ -70,14 +70,12 @@ class Pair:
         }
 
 
-def report(
-    project: Project, progress: Progress, *, suite: str, names: str, json_target: str
-) -> str:
-    """Run and render; also writes the JSON when asked (alone on stdout for ``-``)."""
+def report(project: Project, progress: Progress, *, suite: str, names: str) -> Figures:
+    """Run and render."""
     options = PayloadOptions(Path(suite).expanduser().absolute(), host="lab")
     plan = planning.load(Given(options), Selection.of(names, ""))
     pairs = compare(project, progress, plan)
-    return render(to_json(plan, pairs), table(pairs), json_target)
+    return Figures(to_json(plan, pairs), table(pairs))
 
 
 def compare(project: Project, progress: Progress, plan: Plan) -> list[Pair]:

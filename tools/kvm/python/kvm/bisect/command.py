@@ -30,6 +30,7 @@ from kvm.matrix.select import USER_WORKLOAD
 from kvm.project import Project
 from kvm.report.bisect import write as reports
 from kvm.report.live import Progress
+from kvm.report.targets import Outputs, opened
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
 
@@ -47,11 +48,11 @@ def main(
     **plain: Any,
 ) -> int:
     """Search history, or the difference of two configs or device sets; 0 when it was found."""
-    targets = [*(output or ()), *((f"json:{json}" if json == "-" else json,) if json else ())]
+    targets = [*(output or ()), *((f"json:{json}",) if json else ())]
     with usage():
-        reports.check(targets)
+        files = reports.files(targets)
     lock = project.build / "bisect" / "lock"
-    with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
+    with opened(*files) as out, locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
         if resume:
             session = Session.unfinished(project)
         else:
@@ -66,10 +67,10 @@ def main(
                 wanted.check()
             session = _begin(project, progress, wanted)
         if session.request.configs or session.request.devices:
-            return _minimise(project, session, progress, json)
+            return _minimise(project, session, progress, json, out)
         report = _hunt(project, session, progress)
-    progress.close()
-    return _conclude(session, report, targets)
+        progress.close()
+        return _conclude(session, report, targets, out)
 
 
 def find_cell(project: Project, name: str) -> Cell:
@@ -118,7 +119,9 @@ def _hunt(project: Project, session: Session, progress: Progress) -> Report:
         subject.close()
 
 
-def _minimise(project: Project, session: Session, progress: Progress, json_target: str) -> int:
+def _minimise(
+    project: Project, session: Session, progress: Progress, json_target: str, out: Outputs
+) -> int:
     """The same at one commit, the checkout's."""
     with progress.phase("work tree") as say:
         workplace = Workplace.make(project, session.journal(), say)
@@ -135,8 +138,8 @@ def _minimise(project: Project, session: Session, progress: Progress, json_targe
     finally:
         subject.close()
     progress.close()
-    minimise.conclude(found, session, json_target)
-    return EXIT_GOOD
+    minimise.conclude(found, session, json_target, out)
+    return out.exit_code(EXIT_GOOD)
 
 
 def _subject(project: Project, session: Session, workplace: Workplace) -> Subject:
@@ -148,14 +151,14 @@ def _subject(project: Project, session: Session, workplace: Workplace) -> Subjec
     return CommandSubject(workplace, wanted.argv, session.runs, wanted.deadline_s)
 
 
-def _conclude(session: Session, report: Report, targets: Sequence[str]) -> int:
+def _conclude(session: Session, report: Report, targets: Sequence[str], out: Outputs) -> int:
     kept = [str(session.folder / f"report.{form}") for form in ("html", "md")]
     to_stdout = any(target.endswith(":-") for target in targets)
-    reports.write(report, [*kept, *targets, *([] if to_stdout else ["text:-"])])
+    reports.write(report, [*kept, *targets, *([] if to_stdout else ["text:-"])], out.put)
     # Last: with it the session counts as finished.
     reports.write(report, [str(session.folder / "report.json")])
     print(f"report: {_short(Path(kept[0]))}", file=sys.stderr)
-    return EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL
+    return out.exit_code(EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL)
 
 
 def _short(path: Path) -> Path:

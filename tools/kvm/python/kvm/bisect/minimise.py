@@ -11,7 +11,6 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kvm.bisect import ddmin, ends
@@ -25,6 +24,7 @@ from kvm.bisect.workplace import Workplace
 from kvm.errors import UserError
 from kvm.files import write_whole
 from kvm.report.live import Progress
+from kvm.report.targets import STDOUT, Outputs
 
 SCHEMA = 1
 _ANSWERS = 64  # about as many sets as a search tries
@@ -113,16 +113,14 @@ def minimise(
     return Minimal(variants.what, wanted.words, failure, found, count, tuple(tried), seconds)
 
 
-def conclude(found: Minimal, session: Session, json_target: str) -> None:
+def conclude(found: Minimal, session: Session, json_target: str, out: Outputs) -> None:
     """Print it, and keep it in the session's folder."""
     text = json.dumps(found.to_json(), indent=1) + "\n"
     write_whole(session.folder / "report.json", text)
-    if json_target == "-":
-        print(text, end="")
-        return
-    print(found.text(), end="")
+    if json_target != STDOUT:
+        print(found.text(), end="")
     if json_target:
-        write_whole(Path(json_target), text)
+        out.put(json_target, text)
 
 
 def _short(chosen: Sequence[str]) -> str:

@@ -14,16 +14,16 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from kvm import process
 from kvm.bisect.planted_history import Case, History, build_history
 from kvm.errors import UserError
-from kvm.files import write_whole
 from kvm.lock import locked
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.live import Progress
+from kvm.report.targets import Outputs
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD
 
 SCHEMA = 1
@@ -75,7 +75,10 @@ def run(project: Project, progress: Progress, *, only: str = "", json_target: st
     """Hunt each case (``only`` those with the word in their name); 0 when all were right."""
     folder = project.build / "bisect-planted"
     begun = time.monotonic()
-    with locked(folder / "lock", "a run of the planted bisections", wait_s=1.0):
+    with (
+        targets.opened(json_target) as out,
+        locked(folder / "lock", "a run of the planted bisections", wait_s=1.0),
+    ):
         with progress.phase("history") as say:
             history = build_history(project, folder / "checkout", say)
         cases = [case for case in history.cases if only in case.name]
@@ -88,9 +91,9 @@ def run(project: Project, progress: Progress, *, only: str = "", json_target: st
                 trial = _hunt(Project(folder / "checkout"), history, case, say)
             trials.append(trial)
             progress.note(_line(trial))
-    progress.close()
-    _report(trials, time.monotonic() - begun, json_target)
-    return EXIT_GOOD if all(trial.right for trial in trials) else EXIT_BAD
+        progress.close()
+        _report(trials, time.monotonic() - begun, json_target, out)
+        return out.exit_code(EXIT_GOOD if all(trial.right for trial in trials) else EXIT_BAD)
 
 
 def _hunt(checkout: Project, history: History, case: Case, say: Any) -> Trial:
@@ -120,7 +123,7 @@ def _hunt(checkout: Project, history: History, case: Case, say: Any) -> Trial:
     return Trial(case, record, tail, time.monotonic() - begun)
 
 
-def _report(trials: Sequence[Trial], seconds: float, target: str) -> None:
+def _report(trials: Sequence[Trial], seconds: float, target: str, out: Outputs) -> None:
     for trial in trials:
         print(_line(trial))
         if not trial.right:
@@ -136,11 +139,7 @@ def _report(trials: Sequence[Trial], seconds: float, target: str) -> None:
         "seconds": round(seconds, 1),
         "cases": [trial.to_json() for trial in trials],
     }
-    text = json.dumps(record, indent=1) + "\n"
-    if target == "-":
-        print(text, end="")
-    else:
-        write_whole(Path(target), text)
+    out.put(target, json.dumps(record, indent=1) + "\n")
 
 
 def _line(trial: Trial) -> str:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import Any
 
 from invoke.collection import Collection
@@ -88,12 +87,12 @@ def _ask(name: str, what: str, **words: Any) -> None:
 
 
 def _show(text: str, record: dict[str, Any], json_target: str) -> None:
-    from kvm.files import write_whole
+    from kvm.report import targets
 
-    if json_target in ("", "-"):
-        print(json_module.dumps(record, indent=2) if json_target else text)
+    if json_target:
+        targets.put(json_target, json_module.dumps(record, indent=2) + "\n")
     else:
-        write_whole(Path(json_target), json_module.dumps(record, indent=2) + "\n")
+        print(text)
 
 
 COMMANDS = Collection("machine", list_, pause, resume, stop, nmi, sysrq, balloon, stat)

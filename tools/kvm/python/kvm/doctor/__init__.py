@@ -7,6 +7,6 @@ facts (what is there) → judge (what it means, pure) → render (table, plain o
 from kvm.doctor.collect import collect
 from kvm.doctor.kvm_device import Probe, ProbeResult
 from kvm.doctor.model import Check, Report, State
-from kvm.doctor.render import show
+from kvm.doctor.render import show, text
 
-__all__ = ["Check", "Probe", "ProbeResult", "Report", "State", "collect", "show"]
+__all__ = ["Check", "Probe", "ProbeResult", "Report", "State", "collect", "show", "text"]

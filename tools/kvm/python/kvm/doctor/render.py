@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import sys
-from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -17,23 +16,19 @@ from kvm.doctor.model import Check, Report, State
 _COLOUR = {State.OK: "green", State.WARN: "yellow", State.BAD: "bold red"}
 
 
-def show(report: Report, json_to: str | None = None, out: TextIO | None = None) -> int:
-    """Print the report (``json_to``: "-" prints JSON instead, a path writes it too).
-
-    Returns the process exit code.
-    """
+def show(report: Report, out: TextIO | None = None) -> int:
+    """Print the report; the process exit code."""
     stream = out if out is not None else sys.stdout
-    if json_to is not None:
-        text = json.dumps(report.to_json(), indent=2) + "\n"
-        if json_to == "-":
-            stream.write(text)
-            return report.exit_code
-        Path(json_to).write_text(text)
     if stream.isatty():
         Console(file=stream).print(table(report))
     else:
         stream.write(plain(report))
     return report.exit_code
+
+
+def text(report: Report) -> str:
+    """As JSON."""
+    return json.dumps(report.to_json(), indent=2) + "\n"
 
 
 def plain(report: Report) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.files import write_whole
+from kvm.files import write_or_tell
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
 from kvm.matrix.order import Order
@@ -86,7 +86,7 @@ def new_folder(folder: Path) -> Path:
 def keep(folder: Path, order: Order, cell: Cell, one: Try) -> None:
     """Write an attempt that ended to its folder: the result it would be alone."""
     text = json.dumps(result(order, cell, [one]).to_json(), indent=1) + "\n"
-    write_whole(folder / _FILE, text)
+    write_or_tell(folder / _FILE, text)
 
 
 def earlier(folder: Path) -> list[Try]:

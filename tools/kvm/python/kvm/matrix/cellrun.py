@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import InfrastructureError, UserError
-from kvm.files import write_whole
+from kvm.files import write_or_tell
 from kvm.host.base import CommandTimeout, HostLost
 from kvm.kernel.build import Kernel
 from kvm.matrix import attempts
@@ -68,7 +68,7 @@ class CellRunner:
             started=started,
             seconds=time.monotonic() - begin,
         )
-        write_whole(folder / "cell.json", json.dumps(result.to_json(), indent=1) + "\n")
+        write_or_tell(folder / "cell.json", json.dumps(result.to_json(), indent=1) + "\n")
         return result
 
     def _attempt(self, cell: Cell, workload: Workload, folder: Path) -> Try:

@@ -17,9 +17,10 @@ from kvm.matrix.cell import Cell
 from kvm.matrix.order import FILE, Order
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.live import Progress
 from kvm.report.matrix.command import render
-from kvm.report.targets import STDOUT
+from kvm.report.targets import STDOUT, Outputs
 from kvm.results.model import CellResult
 from kvm.results.store import Store
 from kvm.run import pytest_run
@@ -59,7 +60,7 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
     if options.dry_run:
         print(_dry_run(cells, workers))
         return EXIT_GOOD
-    with _alone(project):
+    with targets.opened(options.json) as out, _alone(project):
         if left:
             order = prepare.resume(project, progress, left, workers=workers)
         else:
@@ -67,9 +68,9 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
         progress.close()
         if not order.cells:
             prepare.close(project, order)
-            return _conclude(project, order, options, EXIT_GOOD)
+            return out.exit_code(_conclude(project, order, options, EXIT_GOOD, out))
         code = pytest_run.run(project, _pytest_words(order, options))
-        return _conclude(project, order, options, code)
+        return out.exit_code(_conclude(project, order, options, code, out))
 
 
 def _check(options: MatrixOptions) -> None:
@@ -151,11 +152,13 @@ def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
     return (_TESTS, *words, *options.extra)
 
 
-def _conclude(project: Project, order: Order, options: MatrixOptions, code: int) -> int:
+def _conclude(
+    project: Project, order: Order, options: MatrixOptions, code: int, out: Outputs
+) -> int:
     with Store.open(project.build / "results.sqlite3") as store:
         found = store.cells(order.number)
     page = str(project.build / "report.html")
-    for path in render(project, run=order.number, html=page, json=options.json):
+    for path in render(project, run=order.number, html=page, json=options.json, put=out.put):
         if path != STDOUT:
             print(f"report: {_short(project, Path(path))}", file=sys.stderr)
     if code in _PYTEST_FAILED or (code and not found):

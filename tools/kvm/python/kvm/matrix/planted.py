@@ -32,7 +32,9 @@ from kvm.matrix.command import MatrixOptions
 from kvm.matrix.faults import Fault
 from kvm.matrix.planted_copy import Copy, PatchFailed
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.live import Progress
+from kvm.report.targets import Outputs
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD, Reason, Verdict
 
@@ -83,7 +85,10 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
         return EXIT_GOOD
     lock = project.build / "planted" / "lock"
     start = time.monotonic()
-    with locked(lock, "a run of the planted faults", wait_s=1.0, say=lambda text: None):
+    with (
+        targets.opened(options.json) as out,
+        locked(lock, "a run of the planted faults", wait_s=1.0, say=lambda text: None),
+    ):
         with progress.phase("copy") as say:
             copy = planted_copy.make(project, say)
         bench = _Bench(copy, progress, cells, options.workers)
@@ -93,9 +98,10 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
         finally:
             copy.undo()
             lab.stop(copy.project)
-    progress.close()
-    _report(trials, time.monotonic() - start, options.json)
-    return EXIT_GOOD if all(t.finding is Finding.CAUGHT for t in trials) else EXIT_BAD
+        progress.close()
+        _report(trials, time.monotonic() - start, options.json, out)
+        good = all(t.finding is Finding.CAUGHT for t in trials)
+        return out.exit_code(EXIT_GOOD if good else EXIT_BAD)
 
 
 def judge(fault: Fault, results: Mapping[str, CellResult]) -> tuple[Finding, tuple[str, ...]]:
@@ -262,7 +268,7 @@ def read_results(path: Path) -> dict[str, CellResult]:
         return {}
 
 
-def _report(trials: Sequence[Trial], seconds: float, target: str) -> None:
+def _report(trials: Sequence[Trial], seconds: float, target: str, out: Outputs) -> None:
     print(table(trials))
     print(f"{caught(trials)} in {seconds:.0f} s")
     if not target:
@@ -274,11 +280,7 @@ def _report(trials: Sequence[Trial], seconds: float, target: str) -> None:
         "seconds": round(seconds, 1),
         "faults": [trial.to_json() for trial in trials],
     }
-    text = json.dumps(record, indent=2) + "\n"
-    if target == "-":
-        print(text, end="")
-    else:
-        write_whole(Path(target), text)
+    out.put(target, json.dumps(record, indent=2) + "\n")
 
 
 def table(trials: Sequence[Trial]) -> str:

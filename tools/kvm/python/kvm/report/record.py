@@ -3,17 +3,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from kvm.errors import UserError
+from kvm.files import write_or_tell
 from kvm.verdict.guest_events import EventLog
 from kvm.verdict.vocabulary import Outcome
 
@@ -169,41 +165,13 @@ class RunRecord:
             "repeat": self.repeat,
         }
 
-    def write(self, target: str | Path) -> None:
-        """To a file, whole or not at all; to stdout for ``-``."""
-        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
-        if str(target) == "-":
-            sys.stdout.write(text)
-            sys.stdout.flush()
-            return
-        _write_whole(Path(target), text)
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
 
-
-def _write_whole(path: Path, text: str) -> None:
-    """Beside the target and renamed over it: a reader never sees half a record."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fd, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    temporary = Path(name)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8", errors="replace") as out:
-            out.write(text)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        raise _unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            temporary.unlink()
-
-
-def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(
-        f"the record cannot be written to {path}: {error.strerror}",
-        "name another file, or - for stdout",
-    )
+    def keep(self, folder: Path) -> None:
+        """In its run's folder."""
+        write_or_tell(folder / "result.json", self.text())
 
 
 def _sum(*seconds: float | None) -> float | None:

@@ -6,12 +6,15 @@ The formats are each report's own: a table from a suffix or a name to what it st
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kvm.errors import UserError
-from kvm.files import write_whole
+from kvm.errors import UsageError, UserError, usage
+from kvm.report.open_file import OpenFile
+from kvm.verdict.vocabulary import EXIT_BROKEN_PIPE, EXIT_CANNOT_TELL, EXIT_GOOD
 
 STDOUT = "-"
 
@@ -39,21 +42,85 @@ def refuse_twice(targets: Sequence[str]) -> None:
         raise UserError(f"two reports are to be written to {twice}", "name a file for each")
 
 
+class Outputs:
+    """A command's targets; see ``opened``."""
+
+    def __init__(self, stack: contextlib.ExitStack) -> None:
+        self._stack = stack
+        self._open: dict[str, OpenFile] = {}
+        self._code = EXIT_GOOD
+
+    def reserve(self, target: str) -> None:
+        """Raises ``UsageError`` for one that cannot be written; stdout always can be tried."""
+        if target in ("", STDOUT):
+            return
+        try:
+            self._open[target] = self._stack.enter_context(OpenFile(target))
+        except OSError as error:
+            raise UsageError(
+                f"nothing can be written to {target}: {error.strerror}",
+                "name another file, or - for stdout",
+            ) from error
+
+    def put(self, target: str, text: str) -> None:
+        """Write a report; one that cannot be written is told, and keeps nobody from going on."""
+        data = text.encode("utf-8", "replace")
+        try:
+            if target == STDOUT:
+                _to_stdout(data)
+            else:
+                if target not in self._open:
+                    self.reserve(target)
+                self._open[target].write(data)
+        except UserError as error:
+            self._refused(str(error))
+        except BrokenPipeError:  # its reader left, as it may
+            self._code = self._code or EXIT_BROKEN_PIPE
+        except OSError as error:
+            name = "stdout" if target == STDOUT else target
+            self._refused(f"{name} could not be written: {error.strerror}")
+
+    def exit_code(self, code: int) -> int:
+        """The verdict's; where that is good and a report could not be written, it is not."""
+        return code or self._code
+
+    def _refused(self, words: str) -> None:
+        self._code = EXIT_CANNOT_TELL
+        print(f"error: {words}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def opened(*names: str) -> Iterator[Outputs]:
+    """Open a command's targets before its work, so that one it cannot write is told at once.
+
+    As a shell's ``>`` opens them: whatever kind of file it is stays that, and what was in it is
+    gone. ``""`` is no target. Raises ``UsageError``.
+    """
+    with usage():
+        refuse_twice([name for name in names if name])
+    with contextlib.ExitStack() as stack:
+        outputs = Outputs(stack)
+        for name in names:
+            outputs.reserve(name)
+        yield outputs
+
+
 def put(target: str, text: str) -> None:
-    """Write a report; its folder is made."""
-    if target == STDOUT:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    path = Path(target)
+    """Write a report at once; its folder is made. Raises ``UserError``."""
+    with opened(target) as outputs:
+        outputs.put(target, text)
+        if outputs.exit_code(EXIT_GOOD) != EXIT_GOOD:
+            raise UserError(f"the report was not written to {target}", "name another file")
+
+
+def _to_stdout(data: bytes) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text)
-    except OSError as error:
-        raise UserError(
-            f"the report cannot be written to {path}: {error.strerror}",
-            "name another file, or - for stdout",
-        ) from error
+        sys.stdout.write(data.decode())
+        sys.stdout.flush()
+    except OSError:
+        # What is left in the buffer would be tried again, and complained of, at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise
 
 
 def _endings(formats: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from kvm.host import lab
 from kvm.host.choose import ProbeResult, kvm_probe
 from kvm.kernel import headers
 from kvm.project import Project
+from kvm.report import targets
 from kvm.vm.build import vmm_id
 
 
@@ -25,4 +26,9 @@ def report(project: Project, *, json_target: str = "") -> int:
     def lab_status() -> str | None:
         return "; ".join(str(one) for one in lab.statuses(project)) or None
 
-    return doctor.show(doctor.collect(project, probe, lab_status), json_target or None)
+    with targets.opened(json_target) as out:
+        found = doctor.collect(project, probe, lab_status)
+        code = found.exit_code if json_target == targets.STDOUT else doctor.show(found)
+        if json_target:
+            out.put(json_target, doctor.text(found))
+        return out.exit_code(code)

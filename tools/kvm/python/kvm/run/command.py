@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from kvm.errors import UsageError, UserError, usage
-from kvm.files import write_whole
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.closing import closing
 from kvm.report.live import Progress, colour_wanted
 from kvm.report.record import RunRecord
@@ -92,29 +92,38 @@ def boot(
     timeline_target: str = "",
 ) -> int:
     """Boot and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
+    with targets.opened(json_target, timeline_target) as out:
+        streams = _streams(progress, json_target == targets.STDOUT, verbose)
+        record = _record(project, options, progress, streams)
+        progress.close()
+        if json_target:
+            out.put(json_target, record.text())
+        colour = colour_wanted(sys.stderr, os.environ)
+        if timeline_target:
+            drawn = Timeline.from_record(record.to_json())
+            out.put(timeline_target, _page(record, drawn))
+            width = shutil.get_terminal_size().columns
+            print(terminal.render(drawn, width=width, colour=colour), end="", file=sys.stderr)
+        print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
+        return out.exit_code(record.exit_code)
 
-    streams = _streams(progress, json_target == "-", verbose)
+
+def _record(
+    project: Project, options: BootOptions, progress: Progress, streams: Streams
+) -> RunRecord:
+    """Whoever reads it is told why there is no verdict, too."""
     try:
-        record = build_and_boot(project, options, progress, streams)
+        return build_and_boot(project, options, progress, streams)
     except UsageError:
         raise
     except UserError as trouble:
-        # Whoever reads the record is told why there is no verdict.
         outcome = judge_error(trouble)
-        record = RunRecord(
+        return RunRecord(
             outcome=outcome,
             host=options.host,
             exit_code=outcome.exit_code,
             command=options.command,
         )
-    progress.close()
-    if json_target:
-        record.write(json_target)
-    colour = colour_wanted(sys.stderr, os.environ)
-    if timeline_target:
-        _draw(record, timeline_target, colour)
-    print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
-    return record.exit_code
 
 
 def compare_boots(
@@ -126,21 +135,18 @@ def compare_boots(
     json_target: str = "",
 ) -> int:
     """Boot as it is and as ``revision`` was; which initcalls got slower or faster."""
-    compared = against_revision(project, options, revision, progress)
-    progress.close()
-    if json_target:
-        text = json.dumps(compared.to_json(), indent=2) + "\n"
-        if json_target == "-":
-            print(text, end="")
-        else:
-            write_whole(Path(json_target), text)
-    out = sys.stderr if json_target == "-" else sys.stdout
-    print(render_comparison(compared, before_name=revision, after_name="now"), end="", file=out)
-    return EXIT_GOOD
+    with targets.opened(json_target) as out:
+        compared = against_revision(project, options, revision, progress)
+        progress.close()
+        shown = sys.stderr if json_target == targets.STDOUT else sys.stdout
+        text = render_comparison(compared, before_name=revision, after_name="now")
+        print(text, end="", file=shown)
+        if json_target:
+            out.put(json_target, json.dumps(compared.to_json(), indent=2) + "\n")
+        return out.exit_code(EXIT_GOOD)
 
 
-def _draw(record: RunRecord, target: str, colour: bool) -> None:
-    drawn = Timeline.from_record(record.to_json())
+def _page(record: RunRecord, drawn: Timeline) -> str:
     facts = {
         "kernel": record.kernel.release,
         "host": record.host,
@@ -148,9 +154,7 @@ def _draw(record: RunRecord, target: str, colour: bool) -> None:
         "memory": f"{record.guest.memory_mib} MiB",
         "verdict": f"{record.outcome.verdict.value} {record.outcome.summary}",
     }
-    write_whole(Path(target), page.render(drawn, title="Boot timeline", facts=facts))
-    width = shutil.get_terminal_size().columns
-    print(terminal.render(drawn, width=width, colour=colour), end="", file=sys.stderr)
+    return page.render(drawn, title="Boot timeline", facts=facts)
 
 
 def _streams(progress: Progress, stdout_is_json: bool, verbose: bool) -> Streams:

@@ -216,7 +216,7 @@ def record(
         command=options.command,
         repeat=f"./invoke boot {options.arguments()}".strip(),
     )
-    made.write(run_dir / "result.json")
+    made.keep(run_dir)
     return made
 
 

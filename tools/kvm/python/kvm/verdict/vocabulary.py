@@ -11,6 +11,7 @@ EXIT_GOOD = 0
 EXIT_BAD = 1
 EXIT_CANNOT_TELL = 125  # what `git bisect run` takes as "skip this revision"
 EXIT_USAGE = 129  # wrong words on the command line, as git has it; `git bisect run` stops at it
+EXIT_BROKEN_PIPE = 141  # as a shell has it of a program that SIGPIPE ended
 _FIRST_SIGNAL_CODE = 128  # from here on `git bisect run` aborts the whole bisection
 
 

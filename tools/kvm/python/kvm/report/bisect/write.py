@@ -29,19 +29,21 @@ _RENDERERS: dict[str, Callable[[Report], str]] = {
 }
 
 
-def check(targets: Sequence[str]) -> None:
-    """Raises ``UserError`` for what ``write`` would refuse: a search is long, so ask early."""
-    _parsed(targets)
+def files(targets: Sequence[str]) -> tuple[str, ...]:
+    """Where ``write`` will write, ``-`` being stdout. Raises ``UserError`` for what it can't."""
+    return tuple(file for _, file in _parsed(targets))
 
 
-def write(report: Report, targets: Sequence[str]) -> tuple[str, ...]:
+def write(
+    report: Report, targets: Sequence[str], put: Callable[[str, str], None] = places.put
+) -> tuple[str, ...]:
     """``FILE.html``, ``.md``, ``.json``, ``.txt``, or ``FORMAT:FILE``, ``-`` being stdout.
 
     Returns the files, ``-`` among them; all are rendered before the first is written.
     """
     rendered = [(file, _RENDERERS[form](report)) for form, file in _parsed(targets)]
     for file, content in rendered:
-        places.put(file, content)
+        put(file, content)
     return tuple(file for file, _ in rendered)
 
 

@@ -36,7 +36,7 @@ _FORMATS = {
 
 def main(project: Project, number: int, outputs: Sequence[str]) -> None:
     """The command from its words: the newest run for 0, and files as ``parse_outputs`` takes."""
-    written = render(project, run=number or None, **parse_outputs(outputs))
+    written = render(project, run=number or None, put=targets.put, **parse_outputs(outputs))
     for path in written:
         if path != STDOUT:
             print(path, file=sys.stderr)
@@ -67,6 +67,7 @@ def render(
     ktap: str = "",
     json: str = "",
     markdown: str = "",
+    put: Callable[[str, str], None] = targets.put,
 ) -> list[Path | str]:
     """Write the report of a run (default: the newest) to the files named; returns those.
 
@@ -85,7 +86,7 @@ def render(
     targets.refuse_twice([target for target, _ in wanted])
     view = _view(project, run)
     for target, renderer in wanted:
-        targets.put(target, renderer(view))
+        put(target, renderer(view))
     return [target if target == STDOUT else Path(target) for target, _ in wanted]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.project import Project
+from kvm.report import targets
 from kvm.report.closing import closing
 from kvm.report.live import Progress, colour_wanted
 from kvm.run.options import parse_memory
@@ -78,20 +79,21 @@ def run_one(
     project: Project, progress: Progress, options: PayloadOptions, *, json_target: str
 ) -> int:
     """Run and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
-    out = sys.stderr.buffer if json_target == "-" else sys.stdout.buffer
+    stream = sys.stderr.buffer if json_target == targets.STDOUT else sys.stdout.buffer
 
     def show(data: bytes) -> None:
         progress.pause()
-        out.write(data)
-        out.flush()
+        stream.write(data)
+        stream.flush()
 
-    record = run_payload(project, options, progress, show)
-    progress.close()
-    if json_target:
-        record.write(json_target)
-    colour = colour_wanted(sys.stderr, os.environ)
-    print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
-    return record.exit_code
+    with targets.opened(json_target) as out:
+        record = run_payload(project, options, progress, show)
+        progress.close()
+        if json_target:
+            out.put(json_target, record.text())
+        colour = colour_wanted(sys.stderr, os.environ)
+        print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
+        return out.exit_code(record.exit_code)
 
 
 def _refuse(why: str, words: Mapping[str, object]) -> None:

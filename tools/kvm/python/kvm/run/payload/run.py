@@ -232,5 +232,5 @@ class _Run:
             command=(str(self.options.file), *self.options.append.split()),
             repeat=f"./invoke payload {self.options.repeat}",
         )
-        made.write(self.run_dir / "result.json")
+        made.keep(self.run_dir)
         return made

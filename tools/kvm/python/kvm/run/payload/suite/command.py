@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kvm import cli
+from kvm.files import write_or_tell
 from kvm.matrix.expected import Expected
 from kvm.project import Project
 from kvm.report import targets
@@ -54,13 +55,14 @@ def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
         print(report.listing(plan), end="")
         return EXIT_GOOD
     known = running.known_failures(project, plan, options.expected)
-    used = targets.STDOUT in (options.json, *(target for _, target in outputs))
-    terminal = _Terminal(progress, sys.stderr if used else sys.stdout)
-    story = tell(project, progress, plan, options.given.options, known, terminal.ends)
-    progress.close()
-    terminal.say(report.closing(story, colour=terminal.colour))
-    report.write(story, outputs, options.json)
-    return report.exit_code(story)
+    files = (options.json, *(target for _, target in outputs))
+    with targets.opened(*files) as out:
+        terminal = _Terminal(progress, sys.stderr if targets.STDOUT in files else sys.stdout)
+        story = tell(project, progress, plan, options.given.options, known, terminal.ends)
+        progress.close()
+        terminal.say(report.closing(story, colour=terminal.colour))
+        report.write(story, outputs, options.json, out.put)
+        return out.exit_code(report.exit_code(story))
 
 
 def tell(
@@ -95,7 +97,7 @@ def tell(
         started=started,
         ended=time.time(),
     )
-    report.write(story, (), str(folder / "result.json"))
+    write_or_tell(folder / "result.json", report.text(story))
     return story
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,15 +139,25 @@ def check_stdout(outputs: Sequence[tuple[str, str]], json_target: str) -> None:
         raise UserError("--json - and --output …:- both want stdout", "name a file for one")
 
 
-def write(story: Story, outputs: Sequence[tuple[str, str]], json_target: str) -> None:
+def write(
+    story: Story,
+    outputs: Sequence[tuple[str, str]],
+    json_target: str,
+    put: Callable[[str, str], None],
+) -> None:
     """Every report that was asked for, even where the run was interrupted."""
     texts = {
         "junit": lambda: junit(view(story)),
         "ktap": lambda: ktap.report(map(_with_why, story.cases), story.missing),
-        "json": lambda: json.dumps(to_json(story), indent=2) + "\n",
+        "json": lambda: text(story),
     }
     for form, target in [*outputs, *([("json", json_target)] if json_target else [])]:
-        targets.put(target, texts[form]())
+        put(target, texts[form]())
+
+
+def text(story: Story) -> str:
+    """As JSON."""
+    return json.dumps(to_json(story), indent=2) + "\n"
 
 
 def to_json(story: Story) -> dict[str, Any]:
