@@ -113,4 +113,4 @@ def test_a_bad_vsock_is_named(text: str) -> None:
 
 def test_a_run_with_networks_can_be_said_again() -> None:
     options = BootOptions(nets=("user", "tap=t"), vsock="/run/v")
-    assert options.arguments() == "--vsock=/run/v --net=user --net=tap=t"
+    assert options.arguments() == "--net=user --net=tap=t --vsock=/run/v"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kvm.control import names
 from kvm.errors import UserError
+from kvm.run import again
 from kvm.run.network import parse_nets, parse_vsock
 from kvm.run.vnc import parse_entrance
 from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
@@ -113,6 +114,21 @@ _MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
 
 
+# Fields of BootOptions whose option is called otherwise; see ``again.words``.
+_SPELLED = {
+    "items": "configitem",
+    "memory_mib": "memory={}M",
+    "disks": "disk",
+    "nets": "net",
+    "shares": "share",
+    "lab_devices": "lab-device",
+    "timeout_s": "timeout",
+    "deadline_s": "deadline",
+    "pinned_only": "locked",
+    "ttys": "tty",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class BootOptions:
     """One boot. Times are seconds, memory is MiB; paths are as the user gave them.
@@ -209,39 +225,7 @@ class BootOptions:
 
     def arguments(self) -> str:
         """The same options as ``./invoke boot`` arguments, for repeating a run."""
-        words: list[str] = []
-        for name, value in (
-            ("host", self.host if self.host != "auto" else ""),
-            ("config", self.config if self.config != "default" else ""),
-            ("cpus", str(self.cpus) if self.cpus != 1 else ""),
-            ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
-            ("append", self.append),
-            ("events", self.events if self.events != "auto" else ""),
-            ("transport", self.transport if self.transport != "mmio" else ""),
-            ("ring", self.ring if self.ring != "split" else ""),
-            ("balloon", str(self.balloon) if self.balloon >= 0 else ""),
-            ("kernel", str(self.kernel or "")),
-            ("initrd", str(self.initrd or "")),
-            ("protocol", self.protocol if self.protocol != "auto" else ""),
-            ("cpu", self.cpu if self.cpu != "host" else ""),
-            ("kvm-device", self.kvm_device if self.kvm_device != DEFAULT_KVM_DEVICE else ""),
-            ("vsock", self.vsock),
-            ("root", self.root),
-            ("name", self.name),
-            ("vnc", self.vnc),
-            ("display", self.display if self.display != DEFAULT_DISPLAY else ""),
-        ):
-            if value:
-                words.append(f"--{name}={value}")
-        words += [f"--configitem={item}" for item in self.items]
-        words += [f"--disk={disk}" for disk in self.disks]
-        words += ["--hugepages"] * self.hugepages + ["--split-irqchip"] * self.split_irqchip
-        words += [f"--net={net}" for net in self.nets]
-        words += [f"--share={share}" for share in self.shares]
-        words += [f"--vfio-pci={address}" for address in self.vfio_pci]
-        words += [f"--lab-device={device}" for device in self.lab_devices]
-        words += [f"--tty={number}" for number in self.ttys]
-        words += ["--shell"] * self.shell
+        words = again.words(self, _SPELLED, ("command",))
         return shlex.join([*words, *(("--", *self.command) if self.command else ())])
 
 

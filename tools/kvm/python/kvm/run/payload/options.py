@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
+from kvm.run import again
 from kvm.run.options import HELP as BOOT_HELP
 from kvm.run.options import HOSTS
 from kvm.verdict.vocabulary import Reason
@@ -40,6 +41,15 @@ HELP = {
     "timeout": "seconds it may take; with --suite each test, instead of what the cfg says",
     "json": BOOT_HELP["json"],
     "locked": BOOT_HELP["locked"],
+}
+
+
+# Fields of PayloadOptions whose option is called otherwise; see ``again.words``.
+_SPELLED = {
+    "memory_mib": "memory={}M",
+    "environment": "initrd",
+    "timeout_s": "timeout",
+    "pinned_only": "locked",
 }
 
 
@@ -93,18 +103,4 @@ class PayloadOptions:
 
     def arguments(self) -> str:
         """The same options as ``./invoke payload`` arguments."""
-        words = [str(self.file)]
-        for name, value in (
-            ("cpus", str(self.cpus) if self.cpus != 1 else ""),
-            ("memory", f"{self.memory_mib}M" if self.memory_mib != 256 else ""),
-            ("append", self.append),
-            ("initrd", str(self.environment or "")),
-            ("protocol", self.protocol if self.protocol != "auto" else ""),
-            ("cpu", self.cpu if self.cpu != "host" else ""),
-            ("host", self.host if self.host != "auto" else ""),
-            ("timeout", f"{self.timeout_s:g}" if self.timeout_s != DEFAULT_TIMEOUT_S else ""),
-        ):
-            if value:
-                words.append(f"--{name}={value}")
-        words += ["--split-irqchip"] * self.split_irqchip
-        return shlex.join(words)
+        return shlex.join([str(self.file), *again.words(self, _SPELLED, ("expected", "again"))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -45,6 +46,16 @@ class SuiteOptions:
     outputs: tuple[str, ...] = ()
     json: str = ""
 
+    def arguments(self) -> str:
+        """The same suite as ``./invoke payload`` arguments."""
+        said = {
+            "-k": ",".join(self.selection.names),
+            "-g": ",".join(self.selection.groups),
+            "--expected": self.expected,
+        }
+        more = shlex.join(word for name, value in said.items() if value for word in (name, value))
+        return f"{self.given.arguments()} {more}".rstrip()
+
 
 def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
     """Run and report; the exit code."""
@@ -58,7 +69,7 @@ def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
     files = (options.json, *(target for _, target in outputs))
     with targets.opened(*files) as out:
         terminal = _Terminal(progress, sys.stderr if targets.STDOUT in files else sys.stdout)
-        story = tell(project, progress, plan, options.given.options, known, terminal.ends)
+        story = tell(project, progress, plan, options, known, terminal.ends)
         progress.close()
         terminal.say(report.closing(story, colour=terminal.colour))
         report.write(story, outputs, options.json, out.put)
@@ -69,14 +80,15 @@ def tell(
     project: Project,
     progress: Progress,
     plan: Plan,
-    options: PayloadOptions,
+    asked: SuiteOptions,
     known: Expected | None,
     ends: running.Ends,
 ) -> Story:
     """Build, run all of the plan in one run folder, and keep its summary there."""
+    options = asked.given.options
     halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
     folder = rundir.create(project.runs)
-    repeat = f"{project.root}/invoke payload --suite {options.arguments()}"
+    repeat = f"{project.root}/invoke payload {asked.arguments()}"
     rundir.write_repeat(folder, repeat)
     started = time.time()
     bench = HereBench(project, halves, options.host, folder, progress)

@@ -57,6 +57,13 @@ class Given:
     max_cpus: int | None = None
     timeout_s: float | None = None
 
+    def arguments(self) -> str:
+        """The same as ``./invoke payload`` arguments."""
+        said = replace(self.options, cpus=1, timeout_s=DEFAULT_TIMEOUT_S).arguments()
+        cpus = "" if self.max_cpus is None else f" --cpus={self.max_cpus}"
+        timeout = "" if self.timeout_s is None else f" --timeout={self.timeout_s:g}"
+        return f"--suite {said}{cpus}{timeout}"
+
 
 @dataclass(frozen=True, slots=True)
 class SuiteTest:
@@ -165,7 +172,7 @@ class _Maker:
             split_irqchip=wanted.split_irqchip or self.given.options.split_irqchip,
             timeout_s=self._timeout_s(section),
             expected=Reason.KERNEL_PANIC if _PANIC in groups else None,
-            again=f"--suite {self.given.options.arguments()} -k {shlex.quote(section.name)}",
+            again=f"{self.given.arguments()} -k {shlex.quote(section.name)}",
         )
         checks = tuple(self._checks(section))
         own = next(self._skips(section, groups, options), "")

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A run is repeated with all that was asked for: no option of a command is forgotten."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invoke.parser.parser import Parser
+
+from kvm.project import Project
+from kvm.report.live import Progress
+from kvm.run import command
+from kvm.run.options import BootOptions
+from kvm.run.payload import command as payload_command
+from kvm.run.payload.options import PayloadOptions
+from kvm.run.payload.suite import command as suite_command
+from kvm.run.payload.suite.command import SuiteOptions
+
+# They say what is done beside the run, or with its result.
+_BOOT_ASIDE = {"json", "verbose", "dry_run", "timeline", "compare"}
+_PAYLOAD_ASIDE = {"json", "output", "list"}
+
+# Besides these, a word for each option that takes one, which is not its default.
+_SAMPLES = {
+    "cpus": "2",
+    "memory": "512M",
+    "host": "lab",
+    "protocol": "pvh",
+    "events": "none",
+    "transport": "pci",
+    "ring": "packed",
+    "balloon": "64",
+    "timeout": "7.5",
+    "deadline": "1000",
+    "kvm_device": "/dev/kvm2",
+    "vfio_pci": "0000:00:10.0",
+    "lab_device": "edu",
+    "net": "user",
+    "tty": "2",
+    "vnc": "auto",
+    "display": "640x480",
+    "append": "a=1 b",
+    "name": "web",
+}
+
+
+def _context(name: str) -> Any:
+    import tasks
+
+    return next(c for c in tasks.namespace.to_contexts() if c.name == name)
+
+
+def _parsed(name: str, words: list[str]) -> dict[str, Any]:
+    """What the command's task is called with."""
+    import tasks
+
+    (found,) = Parser(contexts=tasks.namespace.to_contexts()).parse_argv([name, *words])
+    return dict(found.as_kwargs)
+
+
+def _booted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> BootOptions:
+    found: list[BootOptions] = []
+    monkeypatch.setattr(command, "boot", lambda p, options, *_, **__: found.append(options) or 0)
+    cut = words.index("--") if "--" in words else len(words)
+    given = _parsed("boot", words[:cut])
+    with Progress(live=False) as progress:
+        command.main(Project.find(), progress, command=tuple(words[cut + 1 :]), **given)
+    return found[0]
+
+
+def _word(name: str, takes_value: bool, folder: Path) -> str:
+    """The option with a value, a file where it has no sample."""
+    option = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
+    if not takes_value:
+        return option
+    value = _SAMPLES.get(name)
+    if value is None:
+        file = folder / name
+        file.touch()
+        value = str(file)
+    return f"{option}={value}"
+
+
+def _words(name: str, aside: set[str], folder: Path) -> dict[str, str]:
+    arguments = [a for a in _context(name).args.values() if not a.positional]
+    options = {a.name: a.takes_value for a in arguments if a.name not in aside}
+    return {name: _word(name, takes, folder) for name, takes in options.items()}
+
+
+def test_every_option_of_a_boot_is_said_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = _words("boot", _BOOT_ASIDE, tmp_path)
+    default = BootOptions()
+    seen = set()
+    for name, word in words.items():
+        needed = ["--vnc=auto"] if name == "display" else []
+        asked = _booted([*needed, word], monkeypatch)
+        changed = {f.name for f in fields(asked) if getattr(asked, f.name) != f.default}
+        assert changed, f"{word} changes nothing: give a sample that does"
+        seen |= changed
+        again = _booted(shlex.split(asked.arguments()), monkeypatch)
+        assert again == asked, f"{word} is not repeated"
+    assert seen | {"command"} == {f.name for f in fields(default)}
+
+
+def test_all_of_it_at_once_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = {"shell", "host", "kernel"}  # with a command, a lab's device, the debug port
+    words = [w for n, w in _words("boot", _BOOT_ASIDE, tmp_path).items() if n not in alone]
+    asked = _booted([*words, "--", "sh", "-c", "exit 7"], monkeypatch)
+    assert _booted(shlex.split(asked.arguments()), monkeypatch) == asked
+
+
+def _payload(words: list[str], monkeypatch: pytest.MonkeyPatch) -> PayloadOptions | SuiteOptions:
+    found: list[Any] = []
+    one = lambda p, progress, options, **_: found.append(options) or 0  # noqa: E731
+    monkeypatch.setattr(payload_command, "run_one", one)
+    monkeypatch.setattr(suite_command, "main", one)
+    with Progress(live=False) as progress:
+        payload_command.main(Project.find(), progress, **_parsed("payload", words))
+    return found[0]  # type: ignore[no-any-return]
+
+
+def test_every_option_of_a_payload_is_said_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payload = str(tmp_path / "file")
+    (tmp_path / "file").touch()
+    aside = {*_PAYLOAD_ASIDE, "suite", "k", "g", "expected"}
+    seen = set()
+    for word in _words("payload", aside, tmp_path).values():
+        asked = _payload([payload, word], monkeypatch)
+        assert isinstance(asked, PayloadOptions)
+        seen |= {f.name for f in fields(asked) if getattr(asked, f.name) != f.default}
+        assert _payload(shlex.split(asked.repeat), monkeypatch) == asked, word
+    assert seen | {"expected", "again"} == {f.name for f in fields(PayloadOptions)}
+
+
+def test_every_option_of_a_suite_is_said_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aside = {*_PAYLOAD_ASIDE, "suite", "append", "initrd"}
+    words = _words("payload", aside, tmp_path)
+    words |= {"cpus again": "--cpus=1", "timeout again": "--timeout=90"}  # a payload's defaults
+    plain = _payload([str(tmp_path), "--suite"], monkeypatch)
+    for word in words.values():
+        asked = _payload([str(tmp_path), "--suite", word], monkeypatch)
+        assert isinstance(asked, SuiteOptions)
+        assert asked != plain, word
+        assert _payload(shlex.split(asked.arguments()), monkeypatch) == asked, word
