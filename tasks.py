@@ -49,6 +49,7 @@ def build_and_boot(
     verbose: bool = False,
     dry_run: bool = False,
     allow_warnings: bool = False,
+    known_warnings: str = "",
     locked: bool = False,
     events: str = "auto",
     transport: str = "mmio",
@@ -111,6 +112,7 @@ def test(
     reruns: int = 3,
     planted: bool = False,
     bisect_planted: bool = False,
+    known_warnings: str = "",
     json: str = "",
 ) -> None:
     """Run every test: C++, Python, style, and boots in a lab host. Words after -- go to pytest.

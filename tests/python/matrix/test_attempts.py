@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.results.model import CellResult
 from kvm.run import hosts
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Reason, Verdict
 from kvm.vm.build import Vmm
 
@@ -87,6 +89,30 @@ def test_trouble_of_before_is_no_attempt(order: Order) -> None:
     assert take(order, *[has_trouble] * 4).verdict is Verdict.ERROR
     result = take(order, passes)
     assert (result.verdict, len(result.attempts)) == (Verdict.PASS, 1)
+
+
+def test_what_is_known_of_the_lab_host_is_noted_and_no_failure(order: Order) -> None:
+    warning = "[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 odd+0x1/0x2\n"
+
+    class Complaining:
+        console = warning
+
+        def close(self) -> None: ...
+
+        def distrust(self, why: str) -> None: ...
+
+    def opens_a_host(bench: Bench) -> None:
+        bench._hosts.append(Complaining())  # type: ignore[attr-defined]
+        bench.check("held", True)
+
+    known = KnownWarnings(order.folder / "known", {"host WARNING at a.c odd": 1})
+    assert take(order, *[opens_a_host] * 4).reason is Reason.KERNEL_WARNING
+    result = take(
+        replace(order, number=8, folder=order.folder / "8", known_warnings=known), opens_a_host
+    )
+    assert result.verdict is Verdict.PASS
+    assert known.unseen([result.evidence]) == ()
+    assert f"--known-warnings={known.path}" in result.repeat
 
 
 def test_the_checks_and_evidence_of_before_are_shown(order: Order) -> None:

@@ -11,6 +11,7 @@ from kvm.errors import UserError
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
 from kvm.matrix.order import BuildFailure, Order
+from kvm.verdict.known import KnownWarnings
 from kvm.vm.build import Vmm
 
 
@@ -25,6 +26,7 @@ def test_an_order_reads_back_as_it_was_written(tmp_path: Path) -> None:
         reruns=1,
         user_workload="sh -c 'x y'",
         slots=3,
+        known_warnings=KnownWarnings(tmp_path / "known", {"a in f": 1}),
     )
     assert Order.read(order.write()) == order
 

@@ -80,7 +80,7 @@ def _word(name: str, takes_value: bool, folder: Path) -> str:
     value = _SAMPLES.get(name)
     if value is None:
         file = folder / name
-        file.touch()
+        file.touch()  # an empty file of known warnings too
         value = str(file)
     return f"{option}={value}"
 

@@ -6,9 +6,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from kvm import process
+from kvm.errors import UsageError
 from kvm.project import Project
-from kvm.run.suite import arguments
+from kvm.report.live import Progress
+from kvm.run.suite import arguments, main
 
 
 def test_everything_runs_by_default_on_all_workers() -> None:
@@ -40,3 +44,16 @@ def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
     done = process.run(words, cwd=tmp_path, timeout_s=60, check=False)
     assert done.ok, done.output
     assert len(list(tmp_path.glob("ran-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("axis", ["vcpus=2"]), ("resume", True), ("known_warnings", "file"), ("json", "-")],
+)
+def test_a_word_for_the_matrix_is_not_dropped_without_it(word: str, value: object) -> None:
+    words = dict.fromkeys(("axis", "workload", "list", "dry_run", "resume", "known_warnings"))
+    words |= {"k": "", "n": 0, "json": "", "extra": (), word: value}
+    words |= dict.fromkeys(("matrix", "planted", "bisect_planted"), False)
+    option = word.replace("_", "-")
+    with Progress(live=False) as progress, pytest.raises(UsageError, match=f"--{option} without"):
+        main(Project.find(), progress, **words)  # type: ignore[arg-type]

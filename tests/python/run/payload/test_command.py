@@ -35,6 +35,7 @@ def _main(file: Path, **given: Any) -> int:
         "timeout": float(UNSET),
         "json": "",
         "locked": False,
+        "known_warnings": "",
         **given,
     }
     with Progress(live=False) as progress:

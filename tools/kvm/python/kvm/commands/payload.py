@@ -31,6 +31,7 @@ def payload(
     timeout: float = float(UNSET),
     json: str = "",
     locked: bool = False,
+    known_warnings: str = "",
 ) -> None:
     """Run a test payload (kvm-unit-tests' *.flat, say): ./invoke payload FILE.flat --cpus 2.
 

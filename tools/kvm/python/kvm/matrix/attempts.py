@@ -71,7 +71,7 @@ def result(
         worker=worker,
         started=started,
         seconds=seconds,
-        repeat=repeat_command(cell, order.user_workload),
+        repeat=repeat_command(cell, order.user_workload, order.known_warnings),
     )
 
 

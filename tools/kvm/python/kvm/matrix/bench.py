@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,10 @@ from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
+from kvm.verdict import known
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import host_complaint
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 from kvm.vm.spec import DiskSpec, ShareSpec
@@ -60,6 +62,8 @@ class CellBench:
     hosting: Halves
     ends_at: float  # time.monotonic
     note: Callable[[str], None]
+    known_warnings: KnownWarnings | None = None
+    known_seen: set[str] = field(default_factory=set)
     checks: list[Case] = field(default_factory=list)
     outcome: Outcome = _PLAIN
     records: list[RunRecord] = field(default_factory=list)
@@ -105,6 +109,7 @@ class CellBench:
             shares=tuple(_share_words(share) for share in shares),
             timeout_s=quiet_s or _SILENCE_S,
             deadline_s=max(self.ends_at - start, 1.0),
+            known_warnings=self.known_warnings,
         ).check()
         conduct = Conduct(
             files=tuple(files),
@@ -146,10 +151,12 @@ class CellBench:
             raise CellFailed(self.outcome.summary)
         place = self._place(self.folder / name)
         place.run_dir.mkdir()
+        options = replace(options, known_warnings=self.known_warnings)
         record = run_built(
             self.project, self.hosting, options, self.around.progress, lambda _: None, place
         )
         self.records.append(record)
+        self.known_seen |= known.of(record.outcome)
         return check_interrupted(record)
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
@@ -232,7 +239,9 @@ class CellBench:
             findings = parse_console(console)
             observe.distrust_if_it_complained(host, findings)
             host.close()
-            complaint = host_complaint(findings)
+            names = known.signatures(self.known_warnings)
+            self.known_seen |= known.seen((), findings, names)
+            complaint = host_complaint(findings, names)
             if complaint is not None and self.outcome.ok:
                 self.outcome = complaint
 
@@ -267,6 +276,7 @@ class CellBench:
         """Only the cell's first trouble is its verdict; the workload ends with it."""
         if record.outcome.summary == "interrupted":
             raise KeyboardInterrupt
+        self.known_seen |= known.of(record.outcome)
         if not record.outcome.ok:
             self.outcome = record.outcome
             raise CellFailed(record.outcome.summary)

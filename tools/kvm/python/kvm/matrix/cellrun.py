@@ -30,6 +30,7 @@ from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
 from kvm.run import observe
 from kvm.run.halves import Halves
+from kvm.verdict import known
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Say = Callable[[str], None]
@@ -78,6 +79,7 @@ class CellRunner:
             outcome = self._outcome(bench, workload)
         finally:
             bench.close_host()
+        outcome = known.noted(outcome, bench.known_seen)
         bench.clean_up(keep_disks=outcome.verdict is Verdict.FAIL)
         seconds = time.monotonic() - start
         attempt = Attempt(
@@ -102,6 +104,7 @@ class CellRunner:
             hosting=Halves(hosting, self.order.vmm),
             ends_at=ends_at,
             note=lambda text: self.say(f"{cell.id}: {text}"),
+            known_warnings=self.order.known_warnings,
         )
 
     def _outcome(self, bench: CellBench, workload: Workload) -> Outcome:

@@ -18,12 +18,14 @@ from kvm.matrix.order import FILE, Order
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
 from kvm.project import Project
 from kvm.report import targets
+from kvm.report.closing import tell_unseen
 from kvm.report.live import Progress
 from kvm.report.matrix.command import render
 from kvm.report.targets import STDOUT, Outputs
 from kvm.results.model import CellResult
 from kvm.results.store import Store
 from kvm.run import pytest_run
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
 
 # pytest.ExitCode, which would take a while to import.
@@ -44,6 +46,7 @@ class MatrixOptions:
     workers: int = 0
     json: str = ""
     extra: tuple[str, ...] = ()
+    known_warnings: KnownWarnings | None = None
 
 
 def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
@@ -77,11 +80,16 @@ def _check(options: MatrixOptions) -> None:
     if options.reruns < 0:
         raise UserError(f"--reruns {options.reruns}", "give 0 or more")
     wanted = options.selection
-    chosen = {"-k": wanted.expression, "--axis": wanted.axes, "--workload": wanted.workload}
+    chosen = {
+        "-k": wanted.expression,
+        "--axis": wanted.axes,
+        "--workload": wanted.workload,
+        "--known-warnings": options.known_warnings,
+    }
     for name, given in chosen.items():
         if options.resume and given:
             raise UserError(
-                f"--resume with {name}: the run has the cells with which it began",
+                f"--resume with {name}: the run goes on as it was begun",
                 f"leave out {name}, or start a new run without --resume",
             )
 
@@ -140,6 +148,7 @@ def _new_order(
         reruns=options.reruns,
         user_workload=options.selection.workload,
         workers=workers,
+        known_warnings=options.known_warnings,
     )
 
 
@@ -157,6 +166,8 @@ def _conclude(
 ) -> int:
     with Store.open(project.build / "results.sqlite3") as store:
         found = store.cells(order.number)
+    if not code:
+        tell_unseen(order.known_warnings, found.values())
     page = str(project.build / "report.html")
     for path in render(project, run=order.number, html=page, json=options.json, put=out.put):
         if path != STDOUT:

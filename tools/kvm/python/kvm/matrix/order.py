@@ -17,6 +17,7 @@ from kvm.errors import UserError
 from kvm.files import write_whole
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
+from kvm.verdict.known import KnownWarnings
 from kvm.vm.build import Vmm
 
 FILE = "order.json"
@@ -46,6 +47,7 @@ class Order:
     user_workload: str = ""
     slots: int = 2
     lab_kernels: Mapping[str, Kernel | BuildFailure] = field(default_factory=dict)
+    known_warnings: KnownWarnings | None = None
 
     def lab_kernel(self, config: str) -> Kernel | BuildFailure:
         """The kernel of a lab host with that config."""
@@ -72,6 +74,7 @@ class Order:
                 user_workload=record["user_workload"],
                 slots=record["slots"],
                 lab_kernels={n: _kernel(item) for n, item in record["lab_kernels"].items()},
+                known_warnings=_known(record["known_warnings"]),
             )
         except (OSError, ValueError, KeyError, TypeError) as bad:
             raise UserError(
@@ -89,12 +92,17 @@ class Order:
             "user_workload": self.user_workload,
             "slots": self.slots,
             "lab_kernels": {name: _plain(item) for name, item in self.lab_kernels.items()},
+            "known_warnings": self.known_warnings and self.known_warnings.to_json(),
         }
 
 
 def _plain(item: Vmm | Kernel | BuildFailure) -> dict[str, Any]:
     record = asdict(item)
     return {k: str(v) if isinstance(v, Path) else v for k, v in record.items()}
+
+
+def _known(record: Mapping[str, Any] | None) -> KnownWarnings | None:
+    return None if record is None else KnownWarnings.from_json(record)
 
 
 def _vmm(record: Mapping[str, Any]) -> Vmm:

@@ -19,6 +19,7 @@ from kvm.report.live import Progress
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 from kvm.run import halves, revision
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Verdict
 from kvm.vm.build import Vmm
 
@@ -64,6 +65,7 @@ def open_run(
     reruns: int,
     user_workload: str,
     workers: int,
+    known_warnings: KnownWarnings | None = None,
 ) -> Order:
     """A new run in the store, its folder, and its order."""
     with Store.open(project.build / "results.sqlite3") as store:
@@ -81,7 +83,17 @@ def open_run(
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _prune(folder.parent)
-    order = Order(number, folder, tuple(cells), vmm, kernels, reruns, user_workload, workers)
+    order = Order(
+        number,
+        folder,
+        tuple(cells),
+        vmm,
+        kernels,
+        reruns,
+        user_workload,
+        workers,
+        known_warnings=known_warnings,
+    )
     order.write()
     return order
 

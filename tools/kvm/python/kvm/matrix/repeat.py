@@ -6,13 +6,17 @@ from __future__ import annotations
 import shlex
 
 from kvm.matrix.cell import Cell
+from kvm.verdict.known import KnownWarnings
 
 
-def repeat_command(cell: Cell, user_workload: str) -> str:
+def repeat_command(cell: Cell, user_workload: str, known: KnownWarnings | None = None) -> str:
     """The command line that runs this cell alone."""
+    words = ["./invoke", "test", "--matrix"]
     if user_workload:
-        axes = " ".join(
-            f"--axis {axis}={value}" for axis, value in cell.axes.items() if axis != "workload"
-        )
-        return f"./invoke test --matrix {axes} --workload {shlex.quote(user_workload)}"
-    return f"./invoke test --matrix --subset full -k {cell.id}"
+        axes = ((axis, value) for axis, value in cell.axes.items() if axis != "workload")
+        words += [word for axis, value in axes for word in ("--axis", f"{axis}={value}")]
+        words += ["--workload", user_workload]
+    else:
+        words += ["--subset", "full", "-k", cell.id]
+    words += [f"--known-warnings={known.path}"] if known else []
+    return shlex.join(words)

@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from kvm.report.record import RunRecord
-from kvm.verdict.vocabulary import Evidence, Verdict
+from kvm.results.model import CellResult
+from kvm.verdict.known import KnownWarnings
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 _COLOURS = {
     Verdict.PASS: "\x1b[32m",
@@ -25,6 +29,14 @@ def closing(record: RunRecord, *, colour: bool = False, base: Path | None = None
     """
     lines = [] if record.outcome.ok else evidence_block(record, base=base)
     return "\n".join([*lines, closing_line(record, colour=colour, base=base)]) + "\n"
+
+
+def tell_unseen(known: KnownWarnings | None, outcomes: Iterable[Outcome | CellResult]) -> None:
+    """On stderr: the known warnings that did not occur, where everything went well."""
+    made = list(outcomes)
+    if known is not None and all(o.verdict in (Verdict.PASS, Verdict.SKIP) for o in made):
+        for line in known.unseen(outcome.evidence for outcome in made):
+            print(line, file=sys.stderr)
 
 
 def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None = None) -> str:
@@ -58,6 +70,8 @@ def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:
     lines = [f"{record.outcome.reason.value}: {record.outcome.summary}"]
     for item in record.outcome.evidence:
         lines += _section(item)
+    if record.outcome.reason is Reason.KERNEL_WARNING:
+        lines.append(f"  signature: {record.outcome.signature}")
     if record.run_dir is not None:
         lines.append(f"  console log: {_shown(record.run_dir / 'console.log', base)}")
     if record.repeat:

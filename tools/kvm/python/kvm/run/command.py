@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from kvm.errors import UsageError, UserError, usage
 from kvm.project import Project
 from kvm.report import targets
-from kvm.report.closing import closing
+from kvm.report.closing import closing, tell_unseen
 from kvm.report.live import Progress, colour_wanted
 from kvm.report.record import RunRecord
 from kvm.report.timeline import page, terminal
@@ -23,7 +23,7 @@ from kvm.report.timeline.model import Timeline
 from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
 from kvm.run.machine import command_line
-from kvm.run.options import BootOptions, parse_memory, parse_ttys
+from kvm.run.options import BootOptions, parse_memory, parse_ttys, read_known
 from kvm.verdict.judge import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
 
@@ -49,6 +49,7 @@ def main(
     verbose: bool,
     dry_run: bool,
     locked: bool,
+    known_warnings: str,
     timeline: str,
     compare: str,
     **plain: Any,
@@ -70,6 +71,7 @@ def main(
             timeout_s=timeout,
             deadline_s=deadline,
             pinned_only=locked,
+            known_warnings=read_known(known_warnings),
             **plain,
         ).check()
     if dry_run:
@@ -104,6 +106,7 @@ def boot(
             out.put(timeline_target, _page(record, drawn))
             width = shutil.get_terminal_size().columns
             print(terminal.render(drawn, width=width, colour=colour), end="", file=sys.stderr)
+        tell_unseen(options.known_warnings, [record.outcome])
         print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
         return out.exit_code(record.exit_code)
 

@@ -18,6 +18,7 @@ from kvm.run.options import BootOptions
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding
 from kvm.verdict.judge import judge
+from kvm.verdict.known import signatures
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
@@ -99,6 +100,7 @@ def observation(
         deadline_s=script.deadline_s,
         interrupted=script.interrupted,
         allow_warnings=options.allow_warnings,
+        known_warnings=signatures(options.known_warnings),
         expected=expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )

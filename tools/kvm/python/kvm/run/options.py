@@ -14,6 +14,7 @@ from kvm.errors import UserError
 from kvm.run import again
 from kvm.run.network import parse_nets, parse_vsock
 from kvm.run.vnc import parse_entrance
+from kvm.verdict.known import KnownWarnings
 from kvm.vm.spec import DEFAULT_KVM_DEVICE, EVENT_PATHS, PROTOCOLS, RINGS, TRANSPORTS
 
 HELP = {
@@ -61,6 +62,8 @@ HELP = {
     "verbose": "show the guest kernel's console as it comes",
     "dry_run": "print what would be booted, build and boot nothing",
     "allow_warnings": "a kernel WARNING alone does not fail the run",
+    "known_warnings": "a file of signatures, one a line, of WARNINGs that do not fail the run; a "
+    "failure shows its own, and one that does not occur is told",
     "events": "how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
     "where KVM has it), port or none",
     "transport": "how the guest finds its virtio devices: mmio or pci",
@@ -86,6 +89,7 @@ TEST_HELP = {
     "reruns": "how often a failed cell is run again, to tell FAIL from FLAKY",
     "planted": "check that the matrix finds the faults in tests/matrix/planted",
     "bisect_planted": "check that bisect finds commits planted in a history, and whose they are",
+    "known_warnings": HELP["known_warnings"],
     "json": HELP["json"],
 }
 
@@ -124,6 +128,7 @@ _SPELLED = {
     "lab_devices": "lab-device",
     "timeout_s": "timeout",
     "deadline_s": "deadline",
+    "known_warnings": "known-warnings={0.path}",
     "pinned_only": "locked",
     "ttys": "tty",
 }
@@ -163,6 +168,7 @@ class BootOptions:
     timeout_s: float = 6.0
     deadline_s: float = 3600.0
     allow_warnings: bool = False
+    known_warnings: KnownWarnings | None = None
     pinned_only: bool = False
     events: str = "auto"
     transport: str = "mmio"
@@ -244,6 +250,11 @@ def parse_ttys(texts: Sequence[str]) -> tuple[int, ...]:
         if not text.isdecimal():
             raise UserError(f"--tty {text!r}", "give a number, as in ttyS0: 0, 2 or 3")
     return tuple(map(int, texts))
+
+
+def read_known(text: str) -> KnownWarnings | None:
+    """``--known-warnings`` as given; none for "". Raises ``UserError``, naming file and line."""
+    return KnownWarnings.read(Path(text).expanduser().absolute()) if text else None
 
 
 def parse_memory(text: str) -> int:

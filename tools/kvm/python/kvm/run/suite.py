@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kvm.errors import UserError, usage
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves, pytest_run
+from kvm.run.options import read_known
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
 
 # Said on stderr, with pytest's exit code behind it.
@@ -35,6 +38,8 @@ def main(
 
         return bisections.run(project, progress, only=k, json_target=words["json"])
     if not (matrix or planted):
+        with usage():
+            _refuse_the_matrix_words(words)
         return run(project, progress, expression=k, workers=n, extra=extra)
     from kvm.matrix import command, select
     from kvm.matrix import planted as planting
@@ -50,10 +55,24 @@ def main(
         workers=n,
         json=words["json"],
         extra=extra,
+        known_warnings=_known(words["known_warnings"]),
     )
     if planted:
         return planting.run(project, progress, options)
     return command.run(project, progress, options)
+
+
+def _known(file: str) -> KnownWarnings | None:
+    with usage():
+        return read_known(file)
+
+
+def _refuse_the_matrix_words(words: Mapping[str, Any]) -> None:
+    """They would be left out without a word."""
+    for name in ("axis", "workload", "list", "dry_run", "resume", "known_warnings", "json"):
+        if words[name]:
+            option = f"--{name.replace('_', '-')}"
+            raise UserError(f"{option} without --matrix", f"add --matrix, or leave out {option}")
 
 
 def run(

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from kvm.errors import BuildError, UserError
-from kvm.verdict import evidence, payload
+from kvm.verdict import evidence, known, payload
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding, normalise
 from kvm.verdict.logbuf import printk_text
@@ -43,7 +43,8 @@ def judge(obs: Observation) -> Outcome:
         obs = replace(obs, findings=parse_console(printk_text(obs.log_buf)))
     answers = (rule(obs) for rule in RULES)
     outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
-    return _with_flood(obs, _against_expected(obs, outcome))
+    outcome = _with_flood(obs, _against_expected(obs, outcome))
+    return known.noted(outcome, known.seen(obs.findings, obs.host_findings, obs.known_warnings))
 
 
 def judge_error(error: UserError) -> Outcome:
@@ -297,12 +298,16 @@ def _reset_early(obs: Observation) -> Outcome | None:
     )
 
 
-def host_complaint(findings: tuple[Finding, ...]) -> Outcome | None:
+def host_complaint(
+    findings: tuple[Finding, ...], known_warnings: frozenset[str] = frozenset()
+) -> Outcome | None:
     """What spoils a suite that passed: its lab host's kernel complained meanwhile.
 
     A stall alone does not, as with a guest that got through (``_host_stalled``).
     """
-    outcome = judge(Observation(host_findings=findings, hello=True, stop="reset"))
+    outcome = judge(
+        Observation(host_findings=findings, known_warnings=known_warnings, hello=True, stop="reset")
+    )
     return None if outcome.ok else outcome
 
 
@@ -328,14 +333,15 @@ def _warned(obs: Observation) -> Outcome | None:
         # A payload has no kernel whose words to allow: its host's are not meant.
         if obs.allow_warnings and not (obs.payload and who):
             continue
-        unknown = tuple(f for f in findings if f.signature not in obs.known_warnings)
+        names = obs.known_warnings
+        unknown = tuple(f for f in findings if not known.name_of(f, names, of_host=bool(who)))
         first = _first(unknown, (Reason.KERNEL_WARNING,))
         if first:
             return _fail(
                 Reason.KERNEL_WARNING,
                 f"{who}{first.title}",
                 *_reports(obs, findings, first, source=source),
-                signature=f"{'host ' if who else ''}{first.signature}",
+                signature=f"{known.HOST if who else ''}{first.signature}",
             )
     return None
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.project import Project
 from kvm.report import targets
-from kvm.report.closing import closing
+from kvm.report.closing import closing, tell_unseen
 from kvm.report.live import Progress, colour_wanted
-from kvm.run.options import parse_memory
+from kvm.run.options import parse_memory, read_known
 from kvm.run.payload.options import DEFAULT_TIMEOUT_S, UNSET, PayloadOptions
 from kvm.run.payload.run import run_payload
 from kvm.run.payload.suite import command as suite_command
@@ -43,6 +43,7 @@ def main(
     timeout: float,
     json: str,
     locked: bool,
+    known_warnings: str,
 ) -> int:
     """The command from its words: one payload, or a folder of them."""
     options = PayloadOptions(
@@ -57,6 +58,7 @@ def main(
         host=host,
         timeout_s=DEFAULT_TIMEOUT_S if timeout == UNSET else timeout,
         pinned_only=locked,
+        known_warnings=read_known(known_warnings),
     )
     if not suite:
         _refuse("without --suite", {"-k": k, "-g": g, "--list": list, "--expected": expected})
@@ -92,6 +94,7 @@ def run_one(
         if json_target:
             out.put(json_target, record.text())
         colour = colour_wanted(sys.stderr, os.environ)
+        tell_unseen(options.known_warnings, [record.outcome])
         print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
         return out.exit_code(record.exit_code)
 

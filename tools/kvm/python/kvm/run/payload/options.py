@@ -11,6 +11,7 @@ from kvm.errors import UserError
 from kvm.run import again
 from kvm.run.options import HELP as BOOT_HELP
 from kvm.run.options import HOSTS
+from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Reason
 from kvm.vm.spec import MAX_VCPUS, PROTOCOLS
 
@@ -41,6 +42,8 @@ HELP = {
     "timeout": "seconds it may take; with --suite each test, instead of what the cfg says",
     "json": BOOT_HELP["json"],
     "locked": BOOT_HELP["locked"],
+    "known_warnings": "a file of signatures, one a line, of WARNINGs of the lab host's that do not "
+    "fail the payload",
 }
 
 
@@ -50,6 +53,7 @@ _SPELLED = {
     "environment": "initrd",
     "timeout_s": "timeout",
     "pinned_only": "locked",
+    "known_warnings": "known-warnings={0.path}",
 }
 
 
@@ -71,6 +75,7 @@ class PayloadOptions:
     host: str = "auto"
     timeout_s: float = DEFAULT_TIMEOUT_S
     pinned_only: bool = False
+    known_warnings: KnownWarnings | None = None
     expected: Reason | None = None
     again: str = ""
 

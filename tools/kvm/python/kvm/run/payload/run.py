@@ -25,6 +25,7 @@ from kvm.run.payload.machine import environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import judge
+from kvm.verdict.known import signatures
 from kvm.verdict.observation import Observation, WorkerError
 from kvm.verdict.payload import exit_code_of
 from kvm.verdict.symbols import SystemMap
@@ -200,7 +201,8 @@ class _Run:
             deadline_s=script.deadline_s,
             interrupted=script.interrupted,
             expected=self.options.expected,
-            allow_warnings=True,  # the host's, which are not the payload's
+            allow_warnings=True,  # the payload's; its host's count
+            known_warnings=signatures(self.options.known_warnings),
         )
 
     def record(self, outcome: Outcome, attempt: Attempt | None) -> RunRecord:

@@ -18,6 +18,7 @@ from kvm.files import write_or_tell
 from kvm.matrix.expected import Expected
 from kvm.project import Project
 from kvm.report import targets
+from kvm.report.closing import tell_unseen
 from kvm.report.live import Progress, colour_wanted
 from kvm.report.record import RunRecord
 from kvm.run import halves as build_halves
@@ -71,6 +72,8 @@ def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
         terminal = _Terminal(progress, sys.stderr if targets.STDOUT in files else sys.stdout)
         story = tell(project, progress, plan, options, known, terminal.ends)
         progress.close()
+        outcomes = [result.record.outcome for result in story.done.results if result.record]
+        tell_unseen(options.given.options.known_warnings, outcomes)
         terminal.say(report.closing(story, colour=terminal.colour))
         report.write(story, outputs, options.json, out.put)
         return out.exit_code(report.exit_code(story))
