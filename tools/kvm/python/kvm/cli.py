@@ -17,6 +17,7 @@ from invoke.exceptions import Exit
 from kvm.errors import BuildError, UsageError, UserError
 from kvm.project import Project
 from kvm.report.live import Progress
+from kvm.report.matrix.words import clean
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_USAGE
 
 
@@ -40,10 +41,10 @@ def command() -> Iterator[tuple[Project, Progress]]:
             yield Project.find(), progress
     except BuildError as failed:
         for line in failed.errors:
-            print(line, file=sys.stderr)
-        raise Exit(f"error: {failed}", code=exit_code_of(failed)) from failed
+            print(clean(line), file=sys.stderr)
+        raise Exit(f"error: {clean(str(failed))}", code=exit_code_of(failed)) from failed
     except UserError as wrong:
-        raise Exit(f"error: {wrong}", code=exit_code_of(wrong)) from wrong
+        raise Exit(f"error: {clean(str(wrong))}", code=exit_code_of(wrong)) from wrong
     except KeyboardInterrupt as stopped:
         raise Exit("interrupted", code=EXIT_CANNOT_TELL) from stopped
 

@@ -21,6 +21,7 @@ from invoke.program import Program
 
 from kvm import cli
 from kvm.errors import UserError
+from kvm.report.matrix.words import clean
 from kvm.verdict.vocabulary import EXIT_BROKEN_PIPE, EXIT_CANNOT_TELL, EXIT_USAGE
 
 _FIRST_FREE = 3
@@ -68,7 +69,7 @@ def _run() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else EXIT_CANNOT_TELL
     except Exit as end:
-        print(end.message, file=sys.stderr)
+        print(clean(end.message or ""), file=sys.stderr)
         return int(end.code)
     except OSError as refused:
         return _refused(refused)
@@ -98,7 +99,7 @@ def _bug(bug: Exception) -> int:
     else:
         where = traceback.extract_tb(bug.__traceback__)[-1]
         print(
-            f"error: this is a bug of tools-kvm: {type(bug).__name__}: {bug}\n"
+            f"error: this is a bug of tools-kvm: {type(bug).__name__}: {clean(str(bug))}\n"
             f"  at {where.filename}:{where.lineno}, in {where.name}\n"
             "  → TOOLS_KVM_DEBUG=1 shows how it came there",
             file=sys.stderr,

@@ -24,6 +24,7 @@ from kvm.bisect.workplace import Workplace
 from kvm.errors import UserError
 from kvm.files import write_whole
 from kvm.report.live import Progress
+from kvm.report.matrix.words import clean
 from kvm.report.targets import STDOUT, Outputs
 
 SCHEMA = 1
@@ -118,7 +119,7 @@ def conclude(found: Minimal, session: Session, json_target: str, out: Outputs) -
     text = json.dumps(found.to_json(), indent=1) + "\n"
     write_whole(session.folder / "report.json", text)
     if json_target != STDOUT:
-        print(found.text(), end="")
+        print(clean(found.text()), end="")
     if json_target:
         out.put(json_target, text)
 

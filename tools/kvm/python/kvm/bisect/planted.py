@@ -23,6 +23,7 @@ from kvm.lock import locked
 from kvm.project import Project
 from kvm.report import targets
 from kvm.report.live import Progress
+from kvm.report.matrix.words import clean
 from kvm.report.targets import Outputs
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD
 
@@ -125,9 +126,9 @@ def _hunt(checkout: Project, history: History, case: Case, say: Any) -> Trial:
 
 def _report(trials: Sequence[Trial], seconds: float, target: str, out: Outputs) -> None:
     for trial in trials:
-        print(_line(trial))
+        print(clean(_line(trial)))
         if not trial.right:
-            print("\n".join(f"    {line}" for line in trial.said))
+            print("\n".join(f"    {clean(line)}" for line in trial.said))
     right = sum(trial.right for trial in trials)
     print(f"{right} of {len(trials)} found and blamed right in {seconds:.0f} s")
     if not target:

@@ -21,6 +21,7 @@ from kvm.matrix import prepare
 from kvm.matrix.hosting import LAB_CONFIGS
 from kvm.project import Project
 from kvm.report.live import Progress
+from kvm.report.matrix.words import one_line
 from kvm.run import hosts
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Reason, Verdict
 
@@ -69,7 +70,7 @@ def step(project: Project, progress: Progress, options: StepOptions) -> int:
         lab.stop(project, SLOT)
     progress.close()
     mark, why = found
-    print(f"{mark.value}: {why}")
+    print(f"{mark.value}: {one_line(why)}")
     if mark is Mark.BAD and not options.signature:
         print(
             f"the same failure again: --reason {runs[-1].reason.value} "

@@ -88,11 +88,12 @@ def _ask(name: str, what: str, **words: Any) -> None:
 
 def _show(text: str, record: dict[str, Any], json_target: str) -> None:
     from kvm.report import targets
+    from kvm.report.matrix.words import clean
 
     if json_target:
         targets.put(json_target, json_module.dumps(record, indent=2) + "\n")
     else:
-        print(text)
+        print(clean(text))
 
 
 COMMANDS = Collection("machine", list_, pause, resume, stop, nmi, sysrq, balloon, stat)

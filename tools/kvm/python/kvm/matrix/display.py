@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kvm.report.live import is_live
+from kvm.report.matrix.words import clean, one_line
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Verdict
 
@@ -143,7 +144,7 @@ def result_line(result: CellResult) -> str:
     words = [f"{result.verdict.value:5}", result.cell, f"{result.seconds:.1f} s"]
     if result.verdict is not Verdict.PASS:
         reason = "" if result.reason.value in ("none", "ok") else f"{result.reason.value}: "
-        words.append(f"{reason}{result.summary}")
+        words.append(one_line(f"{reason}{result.summary}"))
     return " ".join(words)
 
 
@@ -153,4 +154,4 @@ def failure_text(result: CellResult) -> str:
     for item in result.evidence:
         lines += [f"--- {item.kind}", *item.lines]
     lines += [f"--- run folder: {result.run_dir}"] if result.run_dir else []
-    return "\n".join([*lines, f"--- repeat: {result.repeat}"])
+    return clean("\n".join([*lines, f"--- repeat: {result.repeat}"]))

@@ -34,6 +34,7 @@ from kvm.matrix.planted_copy import Copy, PatchFailed
 from kvm.project import Project
 from kvm.report import targets
 from kvm.report.live import Progress
+from kvm.report.matrix.words import clean
 from kvm.report.targets import Outputs
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD, Reason, Verdict
@@ -269,7 +270,7 @@ def read_results(path: Path) -> dict[str, CellResult]:
 
 
 def _report(trials: Sequence[Trial], seconds: float, target: str, out: Outputs) -> None:
-    print(table(trials))
+    print(clean(table(trials)))
     print(f"{caught(trials)} in {seconds:.0f} s")
     if not target:
         return

@@ -31,6 +31,7 @@ from kvm.matrix.order import FILE, Order
 from kvm.matrix.workload import Workload
 from kvm.project import Project
 from kvm.report.live import Progress
+from kvm.report.matrix.words import one_line
 from kvm.results.model import Attempt, CellResult
 from kvm.results.store import Store
 from kvm.run import hosts
@@ -105,7 +106,7 @@ def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> 
     result = runner.run(cell, workloads.find(cell.workload, order.user_workload))
     request.node.user_properties.append((_PROPERTY, json.dumps(result.to_json())))
     if result.verdict is Verdict.SKIP:
-        pytest.skip(result.summary)
+        pytest.skip(one_line(result.summary))
     if result.verdict in (Verdict.FAIL, Verdict.ERROR):
         pytest.fail(display.failure_text(result), pytrace=False)
 

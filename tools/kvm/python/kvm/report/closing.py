@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from kvm.report.matrix.words import clean, one_line
 from kvm.report.record import RunRecord
 from kvm.results.model import CellResult
 from kvm.verdict.known import KnownWarnings
@@ -46,7 +47,7 @@ def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None =
     if not outcome.ok:
         words.append(outcome.reason.value)
     if record.kernel.release:
-        words.append(record.kernel.release)
+        words.append(one_line(record.kernel.release))
     words += [f"host={record.host}", f"vcpus={record.guest.cpus}"]
     for name, seconds in (
         ("build", record.timings.build_s),
@@ -67,7 +68,7 @@ def coloured(text: str, verdict: Verdict, *, colour: bool) -> str:
 
 def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:
     """Summary, proof, where to look further, and how to do it again."""
-    lines = [f"{record.outcome.reason.value}: {record.outcome.summary}"]
+    lines = [f"{record.outcome.reason.value}: {one_line(record.outcome.summary)}"]
     for item in record.outcome.evidence:
         lines += _section(item)
     if record.outcome.reason is Reason.KERNEL_WARNING:
@@ -76,7 +77,7 @@ def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:
         lines.append(f"  console log: {_shown(record.run_dir / 'console.log', base)}")
     if record.repeat:
         lines.append(f"  repeat: {record.repeat}")
-    return lines
+    return [clean(line) for line in lines]
 
 
 def _section(item: Evidence) -> list[str]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 import threading
@@ -23,10 +22,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TextIO
 
+from kvm.report.matrix.words import clean, one_line
+
 HEARTBEAT_S = 30.0
 _REDRAW_S = 0.2
 _ERASE = "\r\x1b[2K"
-_CONTROL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|[\x00-\x1f\x7f]")
 
 
 @dataclass(slots=True)
@@ -76,7 +76,7 @@ class Progress:
         phase = self._enter(name)
 
         def update(text: str) -> None:
-            phase.detail = _CONTROL.sub("", text)
+            phase.detail = one_line(text)
 
         try:
             yield update
@@ -89,7 +89,7 @@ class Progress:
         """A line that stays."""
         with self._lock:
             self._erase()
-            self._write(f"{text}\n")
+            self._write(f"{clean(text)}\n")
             self._draw()
 
     def pause(self) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,8 @@ from kvm.verdict.guest_events import EventLog
 from kvm.verdict.vocabulary import Outcome
 
 SCHEMA_VERSION = 1
+# A terminal's commands, and turns of the text's direction, which JSON lets stand.
+_CONTROLS = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +170,8 @@ class RunRecord:
 
     def text(self) -> str:
         """As JSON."""
-        return json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
+        return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def keep(self, folder: Path) -> None:
         """In its run's folder."""

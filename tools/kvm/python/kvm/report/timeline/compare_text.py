@@ -61,7 +61,7 @@ def _block(
 def _row(change: Change, has_verdict: bool) -> Row:
     verdict = change.verdict if has_verdict and change.verdict != "same" else ""
     return (
-        cut(change.name, _MAX_NAME),
+        cut(one_line(change.name), _MAX_NAME),
         _median(change.before),
         _median(change.after),
         _difference(change),

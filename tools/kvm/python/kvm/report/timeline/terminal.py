@@ -149,5 +149,5 @@ def _narrow(text: str) -> str:
 def _is_odd(character: str) -> bool:
     return bool(unicodedata.combining(character)) or (
         unicodedata.east_asian_width(character) in ("W", "F")
-        or unicodedata.category(character) in ("Mn", "Me", "Cf")
+        or unicodedata.category(character) in ("Cc", "Mn", "Me", "Cf")
     )

@@ -22,7 +22,7 @@ from kvm.report.matrix import console, ktap
 from kvm.report.matrix.junit import junit
 from kvm.report.matrix.summary_json import summary
 from kvm.report.matrix.view import View
-from kvm.report.matrix.words import duration, one_line, plural
+from kvm.report.matrix.words import clean, duration, one_line, plural
 from kvm.results.model import Attempt, CellResult, MatrixRun
 from kvm.run.halves import Halves
 from kvm.run.payload.suite.plan import Plan
@@ -122,7 +122,7 @@ def listing(plan: Plan) -> str:
         lines.append(f"{test.name:{width}}  {machine}{groups}  {told}".rstrip())
     if plan.left_out:
         lines.append(f"left out, as they are for other processors: {', '.join(plan.left_out)}")
-    return "\n".join([*lines, plural(len(plan.tests), "test")]) + "\n"
+    return clean("\n".join([*lines, plural(len(plan.tests), "test")])) + "\n"
 
 
 def parse_outputs(words: Sequence[str]) -> list[tuple[str, str]]:
