@@ -138,3 +138,46 @@ def test_an_exception_in_spawn_still_reaps() -> None:
     with pytest.raises(RuntimeError), process.spawn(("sleep", "60")) as child:
         raise RuntimeError
     assert child.returncode is not None
+
+
+_LOCALES = (
+    {"LC_ALL": "C"},
+    {"LC_ALL": "C.UTF-8"},
+    {"LANG": "C.UTF-8", "LANGUAGE": "de:en"},
+    {"LC_MESSAGES": "C.UTF-8", "LC_CTYPE": "C.UTF-8", "LANG": "de_DE"},
+)
+
+
+def _compile(folder: Path) -> str:
+    """A compiler's words as kbuild has them: it takes LC_ALL away."""
+    (folder / "a.c").write_text("int f(void) { return g; }\n")
+    (folder / "Makefile").write_text("unexport LC_ALL\nall:\n\t@gcc -c a.c -o a.o\n")
+    return process.run(("make", "-s", "-C", str(folder)), check=False).output
+
+
+def test_what_is_read_is_said_in_one_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = set()
+    for number, variables in enumerate(_LOCALES):
+        with monkeypatch.context() as changed:
+            for name in ("LC_ALL", "LC_MESSAGES", "LC_CTYPE", "LANG", "LANGUAGE"):
+                changed.delenv(name, raising=False)
+            for name, value in variables.items():
+                changed.setenv(name, value)
+            folder = tmp_path / str(number)
+            folder.mkdir()
+            said.add(_compile(folder).replace(str(folder), ""))
+            words = process.capture(("sh", "-c", "cat /nowhere 2>&1; locale"))
+            said.add(words.decode())
+    assert len(said) == 2, said
+
+
+def test_a_program_of_the_user_s_is_spoken_to_in_the_user_s_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    command = ("sh", "-c", "echo $LC_ALL")
+    assert process.run(command).output == "C\n"
+    assert process.run(command, users=True).output == "C.UTF-8\n"
+    assert process.run(command, env={"LC_ALL": "POSIX"}).output == "POSIX\n"

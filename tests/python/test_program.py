@@ -112,6 +112,31 @@ def test_closed_streams_do_no_harm(closed: str) -> None:
     assert (code, stderr) == (0, "")
 
 
+@pytest.fixture(scope="module")
+def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A locale that is not UTF-8."""
+    folder = tmp_path_factory.mktemp("locales")
+    words = ("localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / "de_DE"))
+    if shutil.which("localedef") is None or subprocess.run(words, check=False).returncode:
+        pytest.skip("no locale can be made here")
+    return {"LOCPATH": str(folder), "LC_ALL": "de_DE"}
+
+
+def test_no_encoding_of_the_shell_s_is_in_the_way(german: dict[str, str]) -> None:
+    """A file's UTF-8 is read, and words of ours that Latin-1 has not got are said."""
+    if not (ROOT / ".venv" / ".bootstrap-stamp").exists():
+        pytest.skip("./invoke has not run here")
+    done = subprocess.run(
+        (ROOT / "invoke", "boot", "--cpus", "0"),
+        env={**{n: v for n, v in os.environ.items() if n != "PYTHONUTF8"}, **german},
+        capture_output=True,
+        timeout=120,
+        check=False,
+    )
+    said = done.stderr.decode()
+    assert (done.returncode, "→ a machine has 1 to 255 vCPUs" in said) == (129, True), said
+
+
 # What each command that writes a report needs besides.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "payload": ("--suite", "."),

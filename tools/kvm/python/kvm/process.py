@@ -22,6 +22,14 @@ from kvm.errors import UserError
 # Added to the caller's environment; None takes a variable away.
 Environment = Mapping[str, str | None]
 
+# What we read is said in one language, whichever the user's is. LANG is no other one but none:
+# kbuild takes LC_ALL away.
+_ONE_LANGUAGE: Environment = {
+    "LC_ALL": "C",
+    **dict.fromkeys(("LANG", "LANGUAGE", "LC_MESSAGES", "LC_CTYPE", "LC_COLLATE")),
+    **dict.fromkeys(("LC_NUMERIC", "LC_TIME", "LC_MONETARY", "LC_PAPER", "LC_IDENTIFICATION")),
+}
+
 # Descriptors every child gets too: the locks that must outlive us for as long as it works.
 inherited: set[int] = set()
 
@@ -59,12 +67,14 @@ def run(
     stdin: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
+    users: bool = False,
 ) -> Completed:
     """Run a command to its end, stdout and stderr merged into ``output``.
 
-    ``env`` is added to the caller's environment. ``on_line`` sees each line as it
-    comes (for progress). Raises ``CommandError`` on a non-zero exit when ``check``,
-    ``UserError`` when the program is missing or the deadline passes.
+    ``env`` is added to the caller's environment. ``users``: it is a program of the user's,
+    who is spoken to in the user's language; all others speak ours, as their words are read.
+    ``on_line`` sees each line as it comes (for progress). Raises ``CommandError`` on a non-zero
+    exit when ``check``, ``UserError`` when the program is missing or the deadline passes.
     """
     start = time.monotonic()
     lines: list[str] = []
@@ -72,7 +82,7 @@ def run(
         spawn(
             argv,
             cwd=cwd,
-            env=env,
+            env=env if users else {**_ONE_LANGUAGE, **(env or {})},
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,13 +117,13 @@ def capture(
     stdin: bytes | None = None,
     timeout_s: float = 120.0,
 ) -> bytes:
-    """Stdout alone, as bytes, of a quick command that must succeed."""
+    """Stdout alone, as bytes, of a quick command that must succeed; in our language."""
     start = time.monotonic()
     with (
         spawn(
             argv,
             cwd=cwd,
-            env=env,
+            env={**_ONE_LANGUAGE, **(env or {})},
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -74,7 +74,6 @@ class Toolchain:
             "CCACHE_NOHASHDIR": "1",
             "CCACHE_MAXSIZE": os.environ.get("CCACHE_MAXSIZE", "5G"),
             "CCACHE_SLOPPINESS": "time_macros",
-            "LC_ALL": "C",
         }
 
     def identity(self) -> str:

@@ -123,7 +123,7 @@ def _compile(project: Project, uapi: Path, say: Say) -> None:
         on_line=watch,
         check=False,
         timeout_s=1800,
-        env={**HERMETIC, "LC_ALL": "C", "NINJA_STATUS": "[%f/%t] "},
+        env={**HERMETIC, "NINJA_STATUS": "[%f/%t] "},
     )
     folder.built()
     if not done.ok:

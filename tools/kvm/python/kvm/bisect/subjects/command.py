@@ -80,6 +80,7 @@ class CommandSubject:
                 env=self.workplace.environment,
                 check=False,
                 timeout_s=self.deadline_s,
+                users=True,
             )
         except process.CommandError as late:
             (folder / "output.log").write_text(late.completed.output)
