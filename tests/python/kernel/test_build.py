@@ -7,13 +7,16 @@ The tree is a small one with a Makefile that goes by time stamps as kbuild does.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from kvm import process
 from kvm.errors import UserError
 from kvm.freshness import RECORD
-from kvm.kernel import build, tree
+from kvm.kernel import build, headers, identity, tree
 from kvm.kernel.build import Kernel
 from kvm.kernel.config import ConfigSpec
 from kvm.kernel.toolchain import Toolchain
@@ -22,6 +25,8 @@ from support.checkout import Checkout
 _MAKEFILE = """\
 tinyconfig olddefconfig:
 \t@touch $${KCONFIG_CONFIG:-$(O)/.config}
+headers_install:
+\t@mkdir -p $(INSTALL_HDR_PATH)/include
 mrproper:
 \t@rm -f $(O)/*.o $(O)/vmlinux $(O)/System.map $(O)/.config $(O)/compiled
 vmlinux: $(O)/vmlinux
@@ -176,6 +181,39 @@ def test_a_variable_that_is_in_no_id_does_not_reach_the_build(
     made = Toolchain.from_environment().environment(Path("ccache"), small.project.root)
     assert made[name] == ""
     assert b"first" in built(small).vmlinux.read_bytes()
+
+
+def test_no_call_of_make_s_sees_what_is_in_no_id(
+    small: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The config's and the headers' too, and the merging of fragments."""
+    calls: list[tuple[str, Mapping[str, str | None]]] = []
+    run = process.run
+
+    def spied(argv: Sequence[str | Path], **words: Any) -> process.Completed:
+        if Path(argv[0]).name in ("make", "merge_config.sh"):
+            calls.append((f"{argv[0]} {argv[-1]}", words.get("env") or {}))
+        return run(argv, **words)
+
+    monkeypatch.setattr(process, "run", spied)
+    for name in ("MAKEFLAGS", "GNUMAKEFLAGS"):
+        monkeypatch.setenv(name, "CC=false")
+    monkeypatch.setenv("MAKEFILES", "/nowhere")
+    monkeypatch.setenv("KCONFIG_CONFIG", "/nowhere/.config")
+    assert b"first" in built(small).vmlinux.read_bytes()
+    found = tree.prepare(small.project, lambda text: None)
+    headers.install(
+        small.project,
+        found,
+        identity.source_id(found),
+        Toolchain.from_environment(),
+        lambda text: None,
+    )
+    assert len(calls) >= 5, calls
+    for call, environment in calls:
+        assert {environment[n] for n in ("MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES")} == {""}, call
+        assert environment["KCONFIG_CONFIG"] not in (None, "/nowhere/.config"), call
+        assert environment["CONFIG_"] is None, call
 
 
 def test_a_compiler_that_is_not_there_is_named(

@@ -123,6 +123,7 @@ def _build_folder(
         # The folder is the user's (O=), with files of theirs beside kbuild's.
         process.run(
             ("make", "-s", "-C", tree.path, f"O={out}", *toolchain.arguments(), "mrproper"),
+            env=toolchain.sealed(),
             timeout_s=600,
         )
         # Older kernels' mrproper leaves what the tools there (objtool) were built from.

@@ -134,7 +134,7 @@ def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, o
     work = out / "config.work"
     work.mkdir(parents=True, exist_ok=True)
     target = work / ".config"
-    environment = {"KCONFIG_CONFIG": str(target)}
+    environment = toolchain.sealed() | {"KCONFIG_CONFIG": str(target)}
     make: tuple[str | Path, ...] = (
         *("make", "-s", "-C", tree.path, f"O={out}"),
         *toolchain.arguments(),
@@ -148,7 +148,7 @@ def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, o
         )
     )
     script = tree.path / "scripts" / "kconfig" / "merge_config.sh"
-    process.run((script, "-m", "-O", work, target, merged), cwd=tree.path)
+    process.run((script, "-m", "-O", work, target, merged), cwd=tree.path, env=environment)
     process.run((*make, "olddefconfig"), env=environment)
     return target.read_text()
 

@@ -59,7 +59,8 @@ def install(
                 *toolchain.arguments(),
                 f"INSTALL_HDR_PATH={scratch}",
                 "headers_install",
-            )
+            ),
+            env=toolchain.sealed(),
         )
         _mirror(Path(scratch) / "include", target)
     stamp.write_text(source.uapi)

@@ -26,6 +26,9 @@ _REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
 }
 
+# What make itself takes from the environment.
+_NO_WORDS_FOR_MAKE = dict.fromkeys(("MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"), "")
+
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
@@ -58,16 +61,18 @@ class Toolchain:
         named = tuple(f"{name}={value}" for name, value in given.items())
         return (f"CC={cc}", *named, *((f"V={self.verbose}",) if self.verbose else ()))
 
-    def environment(self, ccache_dir: Path, checkout: Path) -> dict[str, str]:
-        """Environment for make: reproducible stamps, and a ccache that reads no file twice.
+    def sealed(self) -> dict[str, str | None]:
+        """Environment for any make call on the kernel: nothing in it that is in no id."""
+        own = {"KCONFIG_CONFIG": ".config", "CONFIG_": None}
+        return {**_REPRODUCIBLE, **HERMETIC, **_NO_WORDS_FOR_MAKE, **own}
+
+    def environment(self, ccache_dir: Path, checkout: Path) -> dict[str, str | None]:
+        """The same for compiling: with a ccache that reads no file twice.
 
         Paths below ``checkout`` are hashed relative to it, so that another checkout hits too.
         """
         return {
-            **_REPRODUCIBLE,
-            **HERMETIC,
-            "MAKEFLAGS": "",
-            "KCONFIG_CONFIG": ".config",
+            **self.sealed(),
             "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(ccache_dir)),
             "CCACHE_DEPEND": "1",
             "CCACHE_BASEDIR": str(checkout),
