@@ -12,6 +12,7 @@ from kvm import process
 from kvm.doctor import packages
 from kvm.doctor.packages import Family, Package
 from kvm.project import Project
+from support.odd import ODD
 
 
 def _package(*probes: str) -> Package:
@@ -95,3 +96,15 @@ def test_bootstrap_names_what_is_missing_for_each_distribution(scratch: Path) ->
     assert "pacman -S --needed one-a two-a\n" in done.output
     assert "present" not in done.output
     assert not (scratch / ".venv").exists()
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_bootstrap_refuses_a_folder_that_make_cannot_take(tmp_path: Path, odd: str) -> None:
+    root = tmp_path / f"my{odd}checkout"
+    (root / "ci").mkdir(parents=True)
+    for name in ("invoke", "ci/bootstrap"):
+        shutil.copy2(Project.find().root / name, root / name)
+    done = process.run((root / "invoke", "--list"), check=False, timeout_s=60)
+    assert done.returncode == 125, done.output
+    assert "make cannot build a kernel in a path with" in done.output
+    assert sorted(p.name for p in root.iterdir()) == ["ci", "invoke"]

@@ -21,6 +21,7 @@ from kvm.kernel import config as kconfig
 from kvm.kernel import headers, identity
 from kvm.kernel.config import ConfigSpec
 from kvm.kernel.identity import SourceId
+from kvm.kernel.paths import refuse_odd
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
 from kvm.project import Project
@@ -71,7 +72,8 @@ class Kernel:
 def output_folder(project: Project, config_name: str) -> Path:
     """``O=``/``KBUILD_OUTPUT`` when given, else ``build/kernel/CONFIG``."""
     chosen = os.environ.get("O") or os.environ.get("KBUILD_OUTPUT")
-    return Path(chosen).resolve() if chosen else project.build / "kernel" / config_name
+    folder = Path(chosen).resolve() if chosen else project.build / "kernel" / config_name
+    return refuse_odd(folder, "the kernel's build folder", "name it otherwise (O, --config)")
 
 
 def build(

@@ -19,6 +19,7 @@ from kvm import process
 from kvm.errors import BuildError
 from kvm.files import UNFINISHED, keep_newest
 from kvm.kernel import identity
+from kvm.kernel.paths import refuse_odd
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
 from kvm.lock import locked
@@ -98,6 +99,7 @@ def _kept(
     digest.update((uapi.parent / "source-id").read_bytes())
     chosen = {suite: tuple(names) for suite, names in programs.items()}
     digest.update(f"{chosen} {flags} {toolchain.identity()}".encode())
+    refuse_odd(project.cache, "the cache", "name another folder by XDG_CACHE_HOME")
     artifact = project.cache / "selftests" / digest.hexdigest()[:16]
     with locked(project.cache / "selftests" / "lock", "compiling selftests", say=say):
         if not artifact.exists():

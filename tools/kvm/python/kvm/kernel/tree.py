@@ -26,6 +26,7 @@ from kvm.files import write_whole
 from kvm.kernel import fetch, patches, switch
 from kvm.kernel.git import Repository
 from kvm.kernel.patches import Series
+from kvm.kernel.paths import refuse_odd
 from kvm.kernel.pin import Pin
 from kvm.kernel.pin import load as load_pin
 from kvm.process import CommandError
@@ -85,6 +86,7 @@ class _State:
 
 def locate(project: Project) -> Tree:
     """Which tree this checkout builds, without touching anything."""
+    refuse_odd(project.root, "the checkout's folder", "move it, or give its folder another name")
     chosen = os.environ.get("KERNEL_TREE")
     if chosen:
         path = Path(chosen).expanduser().resolve()
@@ -92,6 +94,7 @@ def locate(project: Project) -> Tree:
             raise UsageError(
                 f"KERNEL_TREE={chosen} is no kernel tree", "point it at a kernel clone"
             )
+        refuse_odd(path, "KERNEL_TREE", "give its folder another name")
         name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
         return Tree(path, Mode.EXTERNAL, project.cache / "external" / name)
     if (project.linux / "Makefile").is_file():

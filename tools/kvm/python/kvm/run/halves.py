@@ -38,6 +38,7 @@ def build(
     One command at a time builds in a checkout; a second one waits and says for whom.
     """
     spec = ConfigSpec.named(config, project.linux / "configs", items)
+    kernel_build.output_folder(project, spec.name)  # refused before anything is built
     with locked(project.build / "build.lock", "a build", say=progress.note, children=True):
         with progress.phase("kernel tree") as say:
             source_tree = tree.prepare(project, say, pinned_only=pinned_only)
