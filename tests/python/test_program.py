@@ -36,24 +36,130 @@ def invoke(
     return done.returncode, done.stderr.decode(errors="replace")
 
 
+CELL = "lab-vcpus1-mmio-boot"
+# Of each command whose options have values: words that can't be meant, and what is said of them.
+_WRONG: dict[str, tuple[tuple[str, str], ...]] = {
+    "boot": (
+        ("--cpus two", "--cpus: "),
+        ("--cpus 0", "--cpus 0"),
+        ("--config debgu", "did you mean debug?"),
+        ("--configitem =y", "--configitem =y"),
+        ("--memory lots", "--memory"),
+        ("--disk /nowhere/d", "/nowhere/d"),
+        ("--disk .,wo", "unknown mode 'wo'"),
+        ("--share /nowhere", "/nowhere"),
+        ("--balloon 999", "balloon"),
+        ("--compare no-such-revision", "no-such-revision"),
+        ("--known-warnings /nowhere", "/nowhere"),
+        ("--timeline /dev/null/x.html", "/dev/null/x.html"),
+    ),
+    "build-and-boot": (("--ring round", "--ring round"),),
+    "build": (("--config debgu", "did you mean debug?"),),
+    "payload": (
+        ("/nowhere", "/nowhere"),
+        (". ", "add --suite"),
+        ("a.flat --cpus 0", "--cpus 0"),
+        ("a.flat --memory lots", "--memory"),
+        ("a.flat -k x", "-k without --suite"),
+        ("a.flat --host mars", "--host mars"),
+        ("a.flat --known-warnings /nowhere", "/nowhere"),
+        (". --suite -k nope", "-k nope"),
+        (". --suite --append x", "--append with --suite"),
+        (". --suite --expected /nowhere.toml", "/nowhere.toml"),
+        (". --suite --output x.pdf", "x.pdf"),
+        (". --suite --timeout -3", "--timeout -3"),
+        ("ci --suite", "unittests.cfg"),
+    ),
+    "doctor": (("--json /dev/null/x", "/dev/null/x"),),
+    "test": (
+        ("--matrix --axis vcpus=77", "vcpus=77"),
+        ("--matrix --subset nope", "--subset nope"),
+        ("--matrix -k boot(", "-k boot("),
+        ("--matrix --reruns=-1", "--reruns -1"),
+        ("--matrix --workload payloads:/nowhere", "/nowhere"),
+        ("--matrix --known-warnings /nowhere", "/nowhere"),
+        ("--axis vcpus=1", "--axis without --matrix"),
+        ("--planted -k nope", "-k nope"),
+    ),
+    "report": (("--output x.pdf", "x.pdf"),),
+    "bench": (
+        ("nope", "no bench 'nope'"),
+        ("boot --runs 0", "--runs 0"),
+        ("payloads", "--suite"),
+    ),
+    "bisect": (
+        ("--good HEAD", "what to run"),
+        (f"--cell {CELL}", "--good is missing"),
+        ("--good HEAD --cell lab-vcpus1-mmio-boto", f"did you mean {CELL}"),
+        (f"--good no-such-revision --cell {CELL}", "no-such-revision"),
+        (f"--good HEAD --cell {CELL}", "the same commit"),
+    ),
+    "bisect-step": (("", "which cell?"), ("--cell x --rate 7", "--rate 7")),
+    "kernel.config": (
+        ("--config debgu", "did you mean debug?"),
+        ("--configitem =y", "--configitem =y"),
+    ),
+    "kernel.build": (("--config debgu", "did you mean debug?"),),
+    "machine.list": (("--json /dev/null/x", "/dev/null/x"),),
+    "machine.stat": (("nope", "nope"),),
+    "machine.pause": (("nope", "nope"),),
+    "machine.resume": (("nope", "nope"),),
+    "machine.stop": (("nope", "nope"),),
+    "machine.nmi": (("nope", "nope"), ("nope --cpu two", "--cpu: ")),
+    "machine.sysrq": (("nope h", "nope"),),
+    "machine.balloon": (("nope many", "'many'"), ("nope 3", "nope")),
+}
+_ANY_VALUE = {"kernel.save"}  # its message
+
+
+def _commands() -> list[str]:
+    import tasks
+
+    return sorted(tasks.namespace.task_names)
+
+
+@pytest.mark.parametrize("words", [(), *((name,) for name in _commands())])
+def test_an_option_that_is_not_there_stops_a_bisection(words: tuple[str, ...]) -> None:
+    code, stderr = invoke(*words, "--no-such-option")
+    assert code == _STOPS_A_BISECTION, stderr
+    assert "no-such-option" in stderr or "required positional" in stderr
+    assert "Traceback" not in stderr
+
+
+def test_wrong_words_are_known_for_every_command_that_has_values() -> None:
+    import tasks
+
+    have = {
+        name
+        for name in _commands()
+        if any(argument.takes_value for argument in tasks.namespace[name].get_arguments())
+    }
+    assert have - {*_WRONG} - _ANY_VALUE == set()
+
+
 @pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (("--no-such-flag",), "--no-such-flag"),
-        (("no-such-command",), "no-such-command"),
-        (("boot", "--no-such-option"), "--no-such-option"),
-        (("boot", "--cpus", "two"), "--cpus: "),
-        (("boot", "--cpus", "0"), "--cpus 0"),
-        (("boot", "--config", "debgu"), "did you mean debug?"),
-        (("bisect-step", "--cell", "x", "--rate", "7"), "--rate 7"),
-        (("boot", "--", b"\xff"), "is not UTF-8"),
-    ],
+    ("name", "words", "said"), [(n, w, s) for n, many in _WRONG.items() for w, s in many]
 )
-def test_wrong_words_stop_a_bisection(words: tuple[str | bytes, ...], said: str) -> None:
-    code, stderr = invoke(*words)
+def test_wrong_words_stop_a_bisection(name: str, words: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "ci").mkdir()
+    (tmp_path / "a.flat").touch()
+    (tmp_path / "unittests.cfg").write_text("[a]\nfile = a.flat\n")
+    code, stderr = invoke(name, *words.split(), cwd=tmp_path)
     assert code == _STOPS_A_BISECTION, stderr
     assert said in stderr
     assert "Traceback" not in stderr
+    assert "VMM" not in stderr  # nothing was built
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("no-such-command",), "no-such-command"), (("boot", "--", b"\xff"), "is not UTF-8")],
+)
+def test_so_do_other_commands_and_other_encodings(
+    words: tuple[str | bytes, ...], said: str
+) -> None:
+    code, stderr = invoke(*words)
+    assert (code, said in stderr) == (_STOPS_A_BISECTION, True), stderr
 
 
 def test_an_environment_that_is_wrong_stops_one_too(tmp_path: Path) -> None:

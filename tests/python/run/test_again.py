@@ -26,6 +26,7 @@ _PAYLOAD_ASIDE = {"json", "output", "list"}
 
 # Besides these, a word for each option that takes one, which is not its default.
 _SAMPLES = {
+    "configitem": "CONFIG_X=y",
     "cpus": "2",
     "memory": "512M",
     "host": "lab",
@@ -80,7 +81,10 @@ def _word(name: str, takes_value: bool, folder: Path) -> str:
     value = _SAMPLES.get(name)
     if value is None:
         file = folder / name
-        file.touch()  # an empty file of known warnings too
+        if name in ("share", "root"):
+            file.mkdir(exist_ok=True)
+        else:
+            file.touch()  # an empty file of known warnings too
         value = str(file)
     return f"{option}={value}"
 

@@ -89,12 +89,14 @@ def find_cell(project: Project, name: str) -> Cell:
 
 def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
     if wanted.cell:
-        find_cell(project, wanted.cell)
+        with usage():
+            find_cell(project, wanted.cell)
     command = cli.typed()
     if wanted.configs or wanted.devices:
         return Session.begin(project, wanted, ("", ""), command)
     searched = _searched(project)
-    ends = resolve_ends(searched, wanted)
+    with usage():
+        ends = resolve_ends(searched, wanted)
     if searched.is_dirty():
         progress.note(f"{searched.path} has uncommitted changes: commits alone are searched")
     return Session.begin(project, wanted, (ends.good, ends.bad), command)

@@ -18,7 +18,7 @@ from typing import Any
 
 from kvm import process
 from kvm.bisect.planted_history import Case, History, build_history
-from kvm.errors import UserError
+from kvm.errors import UsageError
 from kvm.lock import locked
 from kvm.project import Project
 from kvm.report import targets
@@ -85,7 +85,7 @@ def run(project: Project, progress: Progress, *, only: str = "", json_target: st
         cases = [case for case in history.cases if only in case.name]
         if not cases:
             names = ", ".join(case.name for case in history.cases)
-            raise UserError(f"-k {only}: no planted case has that in its name", f"use {names}")
+            raise UsageError(f"-k {only}: no planted case has that in its name", f"use {names}")
         trials = []
         for case in cases:
             with progress.phase(case.name) as say:

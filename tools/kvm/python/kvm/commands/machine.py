@@ -11,7 +11,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from kvm import cli
-from kvm.errors import UserError
+from kvm.errors import UsageError
 
 _NAME = {"name": "the machine's, as --name gave it or machine.list shows it"}
 _JSON = {"json": "write it as JSON to this file, or - for stdout"}
@@ -65,7 +65,7 @@ def balloon(c: Context, name: str, mib: str) -> None:
     """Set the size of the memory balloon of a machine that has one (--balloon)."""
     with cli.command():
         if not mib.isdecimal():
-            raise UserError(f"a balloon of {mib!r}", "give it in MiB, such as 64")
+            raise UsageError(f"a balloon of {mib!r}", "give it in MiB, such as 64")
     _ask(name, "balloon", mib=int(mib))
 
 

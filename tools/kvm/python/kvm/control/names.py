@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from kvm.errors import UserError
+from kvm.errors import UsageError, UserError
 from kvm.host.instance import runtime_folder
 from kvm.lock import locked
 
@@ -150,7 +150,7 @@ def _in_use(name: str) -> UserError:
     )
 
 
-def _no_such(name: str) -> UserError:
+def _no_such(name: str) -> UsageError:
     names = running()
     mend = f"running: {', '.join(names)}" if names else "no machine is running"
-    return UserError(f"no machine called {name!r} is running", mend)
+    return UsageError(f"no machine called {name!r} is running", mend)

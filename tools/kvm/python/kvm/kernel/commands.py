@@ -43,10 +43,10 @@ def save(project: Project, say: Say, message: str = "") -> str:
 
 def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]) -> str:
     """Resolve and check a config; the path of the ``.config``."""
+    spec = config.ConfigSpec.named(name, project.linux / "configs", items)
+    out = build.output_folder(project, spec.name)
     with _exclusive(project, "kernel.config", say):
         ready = tree.prepare(project, say)
-        spec = config.ConfigSpec.named(name, project.linux / "configs", items)
-        out = build.output_folder(project, spec.name)
         out.mkdir(parents=True, exist_ok=True)
         toolchain = Toolchain.from_environment()
         config.resolve(ready, spec, identity.source_id(ready), toolchain, out, say)
@@ -55,9 +55,10 @@ def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]
 
 def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False) -> str:
     """Build one config; the kernel's label, id and folder."""
+    spec = config.ConfigSpec.named(name, project.linux / "configs")
+    build.output_folder(project, spec.name)  # refused before anything else is done
     with _exclusive(project, "kernel.build", say):
         ready = tree.prepare(project, say)
-        spec = config.ConfigSpec.named(name, project.linux / "configs")
         kernel = build.build(project, ready, spec, say, bzimage=bzimage)
     return f"{kernel.label} id={kernel.id} {kernel.folder}"
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm import process
-from kvm.errors import UsageError, UserError
+from kvm.errors import UsageError, UserError, usage
 from kvm.files import write_whole
 from kvm.kernel.identity import SourceId
 from kvm.kernel.toolchain import Toolchain
@@ -48,16 +48,21 @@ class ConfigSpec:
 
     @classmethod
     def named(cls, name: str, folder: Path, items: Iterable[str] = ()) -> ConfigSpec:
-        """``default``, ``default`` plus ``linux/configs/NAME.config``, or plus a file by path."""
+        """``default``, ``default`` plus ``linux/configs/NAME.config``, or plus a file by path.
+
+        Raises ``UsageError`` for another name, and for items that are no lines of a config.
+        """
+        with usage():
+            _items(items := tuple(items))
         base = folder / "default.config"
         names = sorted(path.stem for path in folder.glob("*.config"))
         if name == "default":
-            return cls(name, (base,), tuple(items), folder)
+            return cls(name, (base,), items, folder)
         if name in names:
-            return cls(name, (base, folder / f"{name}.config"), tuple(items), folder)
+            return cls(name, (base, folder / f"{name}.config"), items, folder)
         if name.endswith(".config") and Path(name).is_file():
             path = Path(name).resolve()
-            return cls(path.stem, (base, path), tuple(items), folder)
+            return cls(path.stem, (base, path), items, folder)
         close = difflib.get_close_matches(name, names, 1)
         raise UsageError(
             f"there is no kernel config {name!r} in {folder}",
@@ -74,12 +79,14 @@ class ConfigSpec:
                 if request is not None:
                     ours = path.parent == self.folder
                     found[request.symbol] = replace(request, ours=ours)
-        for item in self.items:
-            text = item if item.startswith("CONFIG_") else f"CONFIG_{item}"
-            request = _parse(text, f"--configitem {item}")
-            if request is not None:
-                found[request.symbol] = request
+        found |= {request.symbol: request for request in _items(self.items)}
         return tuple(found.values())
+
+
+def _items(items: Iterable[str]) -> tuple[Request, ...]:
+    named = ((item, item if item.startswith("CONFIG_") else f"CONFIG_{item}") for item in items)
+    requests = (_parse(text, f"--configitem {item}") for item, text in named)
+    return tuple(request for request in requests if request is not None)
 
 
 def _parse(line: str, where: str) -> Request | None:

@@ -102,7 +102,14 @@ def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
     names = (*workloads.known(), USER_WORKLOAD)
     known = plan.load(project.root / "tests" / "matrix.toml", names)
     with usage():
-        return select(known, selection)
+        chosen = select(known, selection)
+    if not chosen:
+        # No wrong words: other revisions may have such cells.
+        raise UserError(
+            f"no cell has -k {selection.expression!r}",
+            "see ./invoke test --matrix --list, or take a larger --subset",
+        )
+    return chosen
 
 
 def listing(cells: Sequence[Cell], workload: str) -> str:

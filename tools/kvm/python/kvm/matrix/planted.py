@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm import process
-from kvm.errors import UserError
+from kvm.errors import UserError, usage
 from kvm.files import write_whole
 from kvm.host import lab
 from kvm.lock import locked
@@ -80,7 +80,8 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
     names = (*workloads.known(), select.USER_WORKLOAD)
     cells = {cell.id: cell for cell in plan.load(_plan(project), names).cells("full")}
     known = faults.load(project.root / "tests" / "matrix" / "planted" / "faults.toml", cells)
-    wanted = faults.chosen(known, options.selection.expression)
+    with usage():
+        wanted = faults.chosen(known, options.selection.expression)
     if options.list_only or options.dry_run:
         print(listing(wanted))
         return EXIT_GOOD

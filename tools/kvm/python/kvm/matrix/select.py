@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -27,7 +26,7 @@ class Selection:
 
 
 def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
-    """The cells that are run, and built for. Raises ``UserError`` for an empty selection."""
+    """The cells that are run, and built for; ``-k`` may leave none. Raises ``UserError``."""
     axes = parse_axes(plan, wanted.axes)
     if wanted.workload:
         block = {**axes, "workload": plan.axes["workload"][:1]}
@@ -38,15 +37,13 @@ def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
             for cell in plan.cells(wanted.subset)
             if all(cell.axes[axis] in map(str, values) for axis, values in axes.items())
         )
-    named = matching(chosen, wanted.expression)
-    if not named:
-        asked = [f"--axis {axis}" for axis in wanted.axes]
-        asked += [f"-k {shlex.quote(wanted.expression)}"] if wanted.expression else []
+    if not chosen:
+        asked = " ".join(f"--axis {axis}" for axis in wanted.axes) or "nothing"
         raise UserError(
-            f"no cell of subset {wanted.subset} has {' '.join(asked) or 'nothing'}",
+            f"no cell of subset {wanted.subset} has {asked}",
             "see ./invoke test --matrix --list, or take a larger --subset",
         )
-    return named
+    return matching(chosen, wanted.expression)
 
 
 def matching(cells: tuple[Cell, ...], expression: str) -> tuple[Cell, ...]:

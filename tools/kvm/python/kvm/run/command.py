@@ -20,9 +20,10 @@ from kvm.report.record import RunRecord
 from kvm.report.timeline import page, terminal
 from kvm.report.timeline.compare import render as render_comparison
 from kvm.report.timeline.model import Timeline
+from kvm.run import revision
 from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
-from kvm.run.machine import command_line
+from kvm.run.machine import check, command_line
 from kvm.run.options import BootOptions, parse_memory, parse_ttys, read_known
 from kvm.verdict.judge import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
@@ -74,6 +75,9 @@ def main(
             known_warnings=read_known(known_warnings),
             **plain,
         ).check()
+        check(options)
+        if compare:
+            revision.resolve(project, compare)
     if dry_run:
         print(describe(options))
         return EXIT_GOOD

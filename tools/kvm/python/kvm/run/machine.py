@@ -166,6 +166,20 @@ def _shares(options: BootOptions) -> tuple[ShareSpec, ...]:
     return (*shares, ShareSpec(Path(options.root).absolute(), _ROOT_TAG, read_only=True))
 
 
+def check(options: BootOptions) -> None:
+    """Raise ``UserError`` for disks, shares and the like that could not be had, before a build."""
+    devices = MachineSpec(
+        kernel=Path("/"),
+        initrd=None,
+        cmdline="",
+        memory_mib=options.memory_mib,
+        disks=tuple(parse_disk(disk) for disk in options.disks),
+        shares=_shares(options),
+        balloon_mib=options.balloon if options.balloon >= 0 else None,
+    )
+    devices.validate_devices()
+
+
 def machine_spec(
     options: BootOptions, kernel: Kernel | None, initrd: Path, conduct: Conduct | None = None
 ) -> MachineSpec:

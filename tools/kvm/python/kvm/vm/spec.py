@@ -172,6 +172,10 @@ class MachineSpec:
         _require_file(self.kernel, "kernel", "build one, or pass the path of a vmlinux or bzImage")
         if self.initrd is not None:
             _require_file(self.initrd, "initrd", "pass the path of a cpio archive")
+        self.validate_devices()
+
+    def validate_devices(self) -> None:
+        """The part of ``validate`` that needs neither kernel nor initrd."""
         if self.balloon_mib is not None and not 0 <= self.balloon_mib < self.memory_mib:
             raise UserError(
                 f"a balloon of {self.balloon_mib} MiB in {self.memory_mib} MiB of memory",

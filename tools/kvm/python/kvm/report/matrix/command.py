@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from kvm.errors import UserError
+from kvm.errors import UsageError, UserError, usage
 from kvm.project import Project
 from kvm.report import targets
 from kvm.report.matrix.gather import gather
@@ -36,7 +36,9 @@ _FORMATS = {
 
 def main(project: Project, number: int, outputs: Sequence[str]) -> None:
     """The command from its words: the newest run for 0, and files as ``parse_outputs`` takes."""
-    written = render(project, run=number or None, put=targets.put, **parse_outputs(outputs))
+    with usage():
+        wanted = parse_outputs(outputs)
+    written = render(project, run=number or None, put=targets.put, **wanted)
     for path in written:
         if path != STDOUT:
             print(path, file=sys.stderr)
@@ -110,4 +112,4 @@ def _chosen(store: Store, number: int | None, path: Path) -> MatrixRun:
         raise UserError(f"{path} holds no run yet", "run ./invoke test --matrix first")
     if number is None:
         return newest[0]
-    raise UserError(f"there is no run {number} in {path}", f"the newest is {newest[0].number}")
+    raise UsageError(f"there is no run {number} in {path}", f"the newest is {newest[0].number}")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from kvm.errors import UserError
+from kvm.errors import UserError, usage
 from kvm.project import Project
 from kvm.report import targets
 from kvm.report.closing import closing, tell_unseen
@@ -46,34 +46,37 @@ def main(
     known_warnings: str,
 ) -> int:
     """The command from its words: one payload, or a folder of them."""
-    options = PayloadOptions(
-        file=Path(file).expanduser().absolute() if suite else Path(file),
-        cpus=1 if cpus == UNSET else cpus,
-        memory_mib=parse_memory(memory),
-        append=" ".join(append or ()),
-        environment=Path(initrd) if initrd else None,
-        protocol=protocol,
-        cpu=cpu,
-        split_irqchip=split_irqchip,
-        host=host,
-        timeout_s=DEFAULT_TIMEOUT_S if timeout == UNSET else timeout,
-        pinned_only=locked,
-        known_warnings=read_known(known_warnings),
-    )
+    with usage():
+        options = PayloadOptions(
+            file=Path(file).expanduser().absolute() if suite else Path(file),
+            cpus=1 if cpus == UNSET else cpus,
+            memory_mib=parse_memory(memory),
+            append=" ".join(append or ()),
+            environment=Path(initrd) if initrd else None,
+            protocol=protocol,
+            cpu=cpu,
+            split_irqchip=split_irqchip,
+            host=host,
+            timeout_s=DEFAULT_TIMEOUT_S if timeout == UNSET else timeout,
+            pinned_only=locked,
+            known_warnings=read_known(known_warnings),
+        )
+        if suite:
+            words: dict[str, object] = {"--append": append, "--initrd": initrd}
+            _refuse("with --suite, whose cfg says it for each test", words)
+            options.check_machine()
+        else:
+            words = {"-k": k, "-g": g, "--list": list, "--expected": expected, "--output": output}
+            _refuse("without --suite", words)
+            options.check()
     if not suite:
-        _refuse("without --suite", {"-k": k, "-g": g, "--list": list, "--expected": expected})
-        _refuse("without --suite", {"--output": output})
-        return run_one(project, progress, options.check(), json_target=json)
-    _refuse(
-        "with --suite, whose cfg says it for each test", {"--append": append, "--initrd": initrd}
-    )
+        return run_one(project, progress, options, json_target=json)
     given = Given(
-        options.check_machine(),
+        options,
         max_cpus=None if cpus == UNSET else cpus,
         timeout_s=None if timeout == UNSET else timeout,
     )
-    selection = Selection.of(k, g)
-    asked = SuiteOptions(given, selection, list, expected, tuple(output or ()), json)
+    asked = SuiteOptions(given, Selection.of(k, g), list, expected, tuple(output or ()), json)
     return suite_command.main(project, progress, asked)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TextIO
 
 from kvm import cli
+from kvm.errors import usage
 from kvm.files import write_or_tell
 from kvm.matrix.expected import Expected
 from kvm.project import Project
@@ -60,13 +61,14 @@ class SuiteOptions:
 
 def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
     """Run and report; the exit code."""
-    outputs = report.parse_outputs(options.outputs)
-    report.check_stdout(outputs, options.json)
-    plan = planning.load(options.given, options.selection)
+    with usage():
+        outputs = report.parse_outputs(options.outputs)
+        report.check_stdout(outputs, options.json)
+        plan = planning.load(options.given, options.selection)
+        known = running.known_failures(project, plan, options.expected)
     if options.list_only:
         print(report.listing(plan), end="")
         return EXIT_GOOD
-    known = running.known_failures(project, plan, options.expected)
     files = (options.json, *(target for _, target in outputs))
     with targets.opened(*files) as out:
         terminal = _Terminal(progress, sys.stderr if targets.STDOUT in files else sys.stdout)
