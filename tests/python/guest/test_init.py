@@ -10,6 +10,7 @@ import select
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -101,14 +102,22 @@ class Session:
                     self.errors.append(payload)
 
 
+# prctl(2), PR_SET_CHILD_SUBREAPER: orphans come to it, as they do to process 1.
+_SUBREAPER = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(36, 1)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @contextlib.contextmanager
-def started(init: Path, cwd: Path | None = None) -> Iterator[Session]:
+def started(init: Path, cwd: Path | None = None, *, adopts: bool = False) -> Iterator[Session]:
     ours, theirs = socket.socketpair()
+    argv = (init, "--agent-fd", str(theirs.fileno()))
+    before = (sys.executable, "-c", _SUBREAPER) if adopts else ()
     with (
         ours,
-        process.spawn(
-            (init, "--agent-fd", str(theirs.fileno())), cwd=cwd, pass_fds=(theirs.fileno(),)
-        ) as child,
+        process.spawn((*before, *argv), cwd=cwd, pass_fds=(theirs.fileno(),)) as child,
     ):
         theirs.close()
         ours.setblocking(False)
@@ -144,6 +153,46 @@ def test_signal_that_ended_the_command_is_reported(session: Session) -> None:
 def test_silent_command_still_gives_a_sign_of_life(session: Session) -> None:
     assert session.run("sleep", "2.5") == (0, 0)
     assert session.heartbeats == 2
+
+
+def test_orphans_that_end_all_the_time_do_not_hide_that_the_guest_lives(
+    init: Path, tmp_path: Path
+) -> None:
+    """Each of them wakes init, which must not take that for its own sign of life."""
+    script = "for n in $(seq 50); do (sleep 0.01 &) ; sleep 0.05; done"
+    with started(init, tmp_path, adopts=True) as session:
+        begun = time.monotonic()
+        assert session.run("sh", "-c", script) == (0, 0)
+        assert session.heartbeats >= int(time.monotonic() - begun) - 1 >= 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_input_that_comes_all_the_time_does_not_hide_that_the_guest_lives(
+    session: Session, reads: bool
+) -> None:
+    command = ["sh", "-c", "cat >/dev/null"] if reads else ["sleep", "60"]
+    session.send(encode_run(command))
+    end = time.monotonic() + 3.5
+    while time.monotonic() < end:
+        session.send(encode_stdin(b"a few bytes"))
+        with contextlib.suppress(AssertionError):
+            session.until(lambda: False, deadline_s=0.05)
+    assert session.heartbeats >= 2
+    session.send(encode_signal(signal.SIGKILL))
+    assert session.finish().signal == signal.SIGKILL
+
+
+def test_a_flood_of_input_does_not_hide_that_the_guest_lives(session: Session) -> None:
+    session.send(encode_run(["sh", "-c", "cat >/dev/null"]))
+    end = time.monotonic() + 3.5
+    while time.monotonic() < end:
+        if len(session.outgoing) < 1 << 20:
+            session.send(encode_stdin(bytes(60_000)))
+        with contextlib.suppress(AssertionError):
+            session.until(lambda: False, deadline_s=0.001)
+    assert session.heartbeats >= 2
+    session.outgoing = b""
+    session.sock.shutdown(socket.SHUT_WR)
 
 
 def test_stdout_and_stderr_stay_apart(session: Session) -> None:

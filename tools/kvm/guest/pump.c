@@ -22,6 +22,7 @@ enum {
 	NOISY_MS = 1000,
 	/* A silent command is no hang: tell the host this often that the guest lives. */
 	HEARTBEAT_MS = 1000,
+	REAPED_AT_ONCE = 64,
 	END_OF_TRANSMISSION = 4,
 };
 
@@ -39,8 +40,9 @@ struct pump {
 	size_t input_max;
 	struct backlog input;
 	bool input_ended;
-	bool poweroff, host_gone, exited;
+	bool poweroff, host_gone, exited, more_to_reap;
 	int status;
+	int64_t beat_at;
 	/* After the exit: bytes that were in the pipes then, and the times in ms. */
 	size_t owed;
 	int64_t exited_at, last_output_at;
@@ -165,16 +167,12 @@ static void obey_arrived(struct pump *p)
 	}
 }
 
+/* What is left is heard in the next step: a host that sends all the time is not alone here. */
 static void hear_host(struct pump *p)
 {
-	enum stream_state state;
-
-	do {
-		state = frame_fill(p->in);
-		obey_arrived(p);
-	} while (state == STREAM_OK && !input_full(p) && !p->poweroff && !p->host_gone);
-	if (state == STREAM_GONE)
+	if (frame_fill(p->in) == STREAM_GONE)
 		p->host_gone = true;
+	obey_arrived(p);
 }
 
 /* A pty's master reads EIO once its last slave is closed: that is its end of file. */
@@ -204,7 +202,7 @@ static size_t unread(int fd)
 	return fd >= 0 && ioctl(fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
-/* Everything that ends is ours to reap: orphans come to process 1. */
+/* Everything that ends is ours to reap: orphans come to process 1, faster than it can at times. */
 static void reap(struct pump *p)
 {
 	struct signalfd_siginfo unused;
@@ -213,7 +211,13 @@ static void reap(struct pump *p)
 
 	while (read(p->children, &unused, sizeof(unused)) > 0)
 		;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	p->more_to_reap = true;
+	for (int count = 0; count < REAPED_AT_ONCE; count++) {
+		pid = waitpid(-1, &status, WNOHANG);
+		if (pid <= 0) {
+			p->more_to_reap = false;
+			return;
+		}
 		if (pid != p->command->pid || p->exited)
 			continue;
 		p->exited = true;
@@ -257,18 +261,38 @@ static void set_interest(struct pump *p, struct pollfd *fds)
 	fds[FD_ERR] = (struct pollfd){ .fd = room ? p->command->err : -1, .events = POLLIN };
 }
 
+/* By the clock: input and orphans that keep us busy are no sign of life to the host. */
+static void beat(struct pump *p)
+{
+	int64_t now = now_ms();
+
+	if (now < p->beat_at)
+		return;
+	p->beat_at = now + HEARTBEAT_MS;
+	if (!p->exited && !frame_queued(p->out))
+		frame_put(p->out, FRAME_HEARTBEAT, "", 0);
+}
+
+static int patience_ms(const struct pump *p)
+{
+	int64_t left = p->beat_at - now_ms();
+
+	if (p->more_to_reap)
+		return 0;
+	if (p->exited)
+		return drain_left_ms(p);
+	return left > 0 ? (int)left : 0;
+}
+
 static void step(struct pump *p)
 {
 	struct pollfd fds[FD_COUNT];
-	int ready;
 
 	set_interest(p, fds);
-	ready = poll(fds, FD_COUNT, p->exited ? drain_left_ms(p) : HEARTBEAT_MS);
-	if (ready < 0)
+	if (poll(fds, FD_COUNT, patience_ms(p)) < 0)
 		return;
-	if (ready == 0 && !p->exited && !frame_queued(p->out))
-		frame_put(p->out, FRAME_HEARTBEAT, "", 0);
-	if (fds[FD_CHILDREN].revents)
+	beat(p);
+	if (fds[FD_CHILDREN].revents || p->more_to_reap)
 		reap(p);
 	if (fds[FD_OUT].revents && p->command->out >= 0)
 		carry(p, &p->command->out, FRAME_STDOUT);
@@ -294,6 +318,7 @@ enum pump_end pump(struct command *command, struct frame_reader *in, struct fram
 		.out = out,
 		.children = children,
 		.input_max = roomy ? INPUT_MAX_ROOMY : INPUT_MAX,
+		.beat_at = now_ms() + HEARTBEAT_MS,
 	};
 
 	obey_arrived(&p);
