@@ -34,10 +34,11 @@ def client(tmp_path: Path) -> Iterator[Client]:
             target=lambda: children.append(start_agent(listener.accept()[0])), daemon=True
         )
         server.start()
+        ends = time.monotonic() + 20
         channel = Channel.connect(
             path,
             tmp_path / "heartbeat",
-            deadline=time.monotonic() + 20,
+            late=lambda: time.monotonic() >= ends,
             on_message=lambda message: found[0].hear(message) if found else None,
             on_closed=lambda: None,
         )

@@ -47,11 +47,12 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., Channel]]:
     def start(script: Serve, timeout_s: float = 10, **handlers: object) -> Channel:
         servers.append(Server(tmp_path / "s", script))
         (tmp_path / "beat").touch()
+        ends = time.monotonic() + timeout_s
         callbacks: dict[str, object] = {"on_message": lambda m: None, "on_closed": lambda: None}
         channel = Channel.connect(
             servers[0].path,
             tmp_path / "beat",
-            deadline=time.monotonic() + timeout_s,
+            late=lambda: time.monotonic() >= ends,
             **{**callbacks, **handlers},  # type: ignore[arg-type]
         )
         channels.append(channel)
@@ -186,7 +187,7 @@ def test_nobody_listening_is_a_closed_channel(tmp_path: Path) -> None:
         Channel.connect(
             tmp_path / "nothing",
             tmp_path / "beat",
-            deadline=time.monotonic() + 1,
+            late=lambda: False,
             on_message=lambda message: None,
             on_closed=lambda: None,
         )

@@ -50,6 +50,7 @@ SCHEMA: dict[str, Any] = {
             "load",
             "guest_init",
             "command",
+            "kept",
             "total",
         ),
         _NUMBER,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from kvm.host.base import HostHung
+from kvm.host.given import GivenClock
 from kvm.run.drive import Control, Drive, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
@@ -31,13 +33,16 @@ class Script:
     A stop is answered with ``on_stop``; None leaves the worker stuck.
     """
 
-    def __init__(self, *steps: Any, on_stop: Event | None = None) -> None:
+    def __init__(
+        self, *steps: Any, on_stop: Event | None = None, kept: Callable[[], float] = lambda: 0.0
+    ) -> None:
         self.steps = list(steps)
         self.on_stop = on_stop
         self.sent: list[Event] = []
         self.killed = False
         self.exit_status: int | None = None
         self.stderr_tail = ""
+        self.clock = GivenClock(kept)
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         while self.steps:
@@ -75,12 +80,13 @@ def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
         silence_s: float = 5.0,
         total_s: float = 20.0,
         control: Control | None = None,
+        bounded: bool = False,
     ) -> tuple[Transcript, bytes]:
         out = bytearray()
         sinks = Sinks(
             tmp_path / "console.log", out.extend, out.extend, lambda text: None, control=control
         )
-        return Drive(session, sinks, silence_s, total_s).run(), bytes(out)
+        return Drive(session, sinks, silence_s, total_s, bounded=bounded).run(), bytes(out)
 
     return run
 
@@ -105,6 +111,68 @@ def test_silence_stops_the_machine_and_says_which_deadline(drive: Drives) -> Non
     assert (script.deadline, script.deadline_s) == (Deadline.SILENCE, 0.2)
     assert script.result is not None and script.result["stop"] == "stopped"
     assert "silence" in session.sent[0]["stop"]
+
+
+def _never_run() -> float:
+    """All of the time was kept from the machine."""
+    return math.inf
+
+
+def test_the_silence_of_a_machine_that_is_not_run_is_waited_out(drive: Drives) -> None:
+    session = Script(STARTED, 0.6, RESULT, kept=_never_run)
+    script, _ = drive(session, silence_s=0.2)
+    assert (script.deadline, script.result) == (None, RESULT)
+    assert script.kept_s > 0.2
+
+
+def test_a_machine_that_is_never_run_is_given_up_and_not_blamed(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kvm.host.given._MOST_S", 0.5)
+    script, _ = drive(Script(STARTED, 5, on_stop=RESULT, kept=_never_run), silence_s=0.1)
+    assert script.deadline is Deadline.UNRUN
+    assert script.deadline_s >= 0.5
+
+
+def test_a_machine_that_was_run_again_has_its_time_from_then_on(drive: Drives) -> None:
+    begun = time.monotonic()
+    session = Script(
+        STARTED, 5, on_stop=RESULT, kept=lambda: math.inf if time.monotonic() < begun + 0.5 else 0
+    )
+    script, _ = drive(session, silence_s=0.3)
+    assert script.deadline is Deadline.SILENCE
+    assert script.end_s >= 0.75
+
+
+def test_a_reader_who_is_slow_is_no_silence(tmp_path: Path) -> None:
+    """What the guest has said meanwhile is not read yet."""
+    stdout = {"event": "stdout", "data": b64(b"a line\n")}
+    session = Script(STARTED, HELLO, stdout, 0.3, RESULT)
+    sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), str, str)
+    script = Drive(session, sinks, 1.0, 20.0).run()
+    assert (script.deadline, script.result) == (None, RESULT)
+
+
+def test_before_it_starts_a_machine_waits_for_its_host(drive: Drives) -> None:
+    script, _ = drive(Script(0.3, STARTED, RESULT), silence_s=0.2)
+    assert script.deadline is None
+    never, _ = drive(Script(5, on_stop=RESULT), silence_s=0.1)
+    assert never.deadline is Deadline.SILENCE
+
+
+def test_the_limit_of_a_user_is_the_wall_s_and_a_test_s_own_is_the_machine_s(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def play(*, bounded: bool, seconds: float) -> Deadline | None:
+        session = Script(STARTED, seconds, RESULT, on_stop=RESULT, kept=_never_run)
+        return drive(session, total_s=0.2, bounded=bounded)[0].deadline
+
+    assert play(bounded=False, seconds=0.5) is Deadline.TOTAL
+    assert play(bounded=True, seconds=0.5) is None
+    monkeypatch.setattr("kvm.host.given._MOST_S", 0.5)
+    assert play(bounded=True, seconds=5) is Deadline.UNRUN
+    session = Script(STARTED, 5, on_stop=RESULT)
+    assert drive(session, total_s=0.2, bounded=True)[0].deadline is Deadline.TOTAL
 
 
 def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> None:

@@ -126,10 +126,23 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
     ),
     "vmm-killed-from-outside": (
         {"worker_status": -9, "exit_code": None, "stop": None, "hello": False},
-        Verdict.FAIL,
-        Reason.VMM_CRASH,
-        "the VMM was killed by SIGKILL (sent by another process or the OOM killer) "
-        "before init said hello",
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "the VMM was killed by SIGKILL before init said hello, "
+        "by another process, or by a kernel that had no memory left",
+    ),
+    "vmm-terminated-from-outside": (
+        {"worker_status": -15, "exit_code": None, "stop": None},
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "the VMM was killed by SIGTERM while the command ran, "
+        "by another process, or by a kernel that had no memory left",
+    ),
+    "vmm-killed-on-purpose": (
+        {"worker_status": -9, "exit_code": None, "stop": None, "expected": Reason.VMM_CRASH},
+        Verdict.PASS,
+        Reason.OK,
+        "as expected: the VMM was killed by SIGKILL while the command ran",
     ),
     "vmm-crash-at-its-end-spoils-a-pass": (
         {"worker_status": -6},
@@ -139,7 +152,7 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
     ),
     "our-own-kill-after-a-deadline-is-no-crash": (
         {"worker_status": -9, "deadline": Deadline.TOTAL, "deadline_s": 60.0, **RUNNING},
-        Verdict.FAIL,
+        Verdict.ERROR,
         Reason.TIMEOUT,
         "not done after 60 s, stopped while the command ran",
     ),
@@ -229,9 +242,52 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
     ),
     "total-deadline": (
         {"deadline": Deadline.TOTAL, "deadline_s": 600.0, **RUNNING},
+        Verdict.ERROR,
+        Reason.TIMEOUT,
+        "not done after 600 s, stopped while the command ran",
+    ),
+    "total-deadline-of-a-test": (
+        {"deadline": Deadline.TOTAL, "deadline_s": 600.0, "bounded": True, **RUNNING},
         Verdict.FAIL,
         Reason.TIMEOUT,
         "not done after 600 s, stopped while the command ran",
+    ),
+    "silence-of-a-machine-that-was-not-run": (
+        {"deadline": Deadline.UNRUN, "deadline_s": 120.2, "kept_s": 114.9, **RUNNING},
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "silent or not done for 120 s while the command ran, "
+        "but for 115 s this computer did not run the machine",
+    ),
+    "silence-of-a-machine-that-had-its-time-in-spite-of-all": (
+        {"deadline": Deadline.SILENCE, "deadline_s": 6.0, "spoilt": True, **RUNNING},
+        Verdict.FAIL,
+        Reason.HANG,
+        "silent for 6 s while the command ran",
+    ),
+    "stall-of-a-machine-that-was-not-run": (
+        {"findings": LOCKUP, "spoilt": True, "kept_s": 30.0},
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "soft lockup of insmod in busy_wait, but for 30 s this computer did not run the machine",
+    ),
+    "panic-of-a-machine-that-was-not-run": (
+        {"findings": LOCKUP + PANIC, "spoilt": True, "exit_code": None},
+        Verdict.FAIL,
+        Reason.KERNEL_PANIC,
+        "Kernel panic: why",
+    ),
+    "host-stall-of-a-machine-that-was-not-run": (
+        {"host_findings": LOCKUP, "spoilt": True, "kept_s": 30.0, **RUNNING},
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "soft lockup of insmod in busy_wait, but for 30 s this computer did not run the machine",
+    ),
+    "host-stall-of-one-that-was-not-run-and-went-through": (
+        {"host_findings": LOCKUP, "spoilt": True, "kept_s": 30.0},
+        Verdict.PASS,
+        Reason.OK,
+        "`true` exited with 0",
     ),
     "host-stall-explains-the-silence": (
         {

@@ -7,7 +7,7 @@ The lab hosts are fake ones: these tests are about which is taken, and what is s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 
 from kvm.host.base import Event, HostHung, HostLost, HostPanic
 from kvm.host.choose import ProbeResult
+from kvm.host.given import GivenClock
 from kvm.host.lab import LabSettings
 from kvm.kernel.build import Kernel
 from kvm.project import Project
@@ -43,6 +44,7 @@ class PassingSession:
 
     exit_status: int | None = 0
     stderr_tail: str = ""
+    clock: GivenClock = field(default_factory=lambda: GivenClock(lambda: 0.0))
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         yield {"event": "result", "stop": "debug_exit", "detail": "1"}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kvm.errors import InfrastructureError
+from kvm.host.given import GivenClock
 
 Event = dict[str, Any]
 
@@ -34,6 +35,10 @@ class HostHung(HostLost):
 
 class Session(Protocol):
     """One VMM worker. It ends by itself, by ``kill()``, or with its host."""
+
+    @property
+    def clock(self) -> GivenClock:
+        """Of the time that this computer gives the machine; ``events()`` looks at it."""
 
     @property
     def exit_status(self) -> int | None:
@@ -113,9 +118,16 @@ class Host(Protocol):
 
 
 class CommandTimeout(InfrastructureError):
-    """A command in a host was stopped at its deadline. ``output`` is what it had said."""
+    """A command in a host was stopped at its deadline. ``output`` is what it had said.
 
-    def __init__(self, argv: Sequence[str | Path], timeout_s: float, output: str) -> None:
+    ``starved``: this computer did not run it for as long as that.
+    """
+
+    def __init__(
+        self, argv: Sequence[str | Path], timeout_s: float, output: str, *, starved: bool = False
+    ) -> None:
         command = " ".join(str(word) for word in argv)
-        super().__init__(f"`{command}` took longer than {timeout_s:.0f} s and was stopped")
+        why = ", most of which this computer did not run it," if starved else ""
+        super().__init__(f"`{command}` took longer than {timeout_s:.0f} s{why} and was stopped")
         self.output = output
+        self.starved = starved

@@ -27,6 +27,7 @@ Message = dict[str, Any]
 
 _READ_BYTES = 256 * 1024
 _HELLO_AGAIN_S = 0.5
+_CONNECT_S = 1.0
 _SEND_S = 30.0
 _HEARTBEAT_S = 5.0
 
@@ -76,25 +77,25 @@ class Channel:
         path: Path,
         heartbeat: Path,
         *,
-        deadline: float,
+        late: Callable[[], bool],
         on_message: Callable[[Message], None],
         on_closed: Callable[[], None],
     ) -> Channel:
-        """Connect and say hello, by ``deadline`` (``time.monotonic``).
+        """Connect and say hello, until it is ``late``.
 
         Raises ``NotListening``, ``ChannelClosed`` when QEMU ends meanwhile, ``ChannelTimeout``.
         """
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            line.settimeout(max(deadline - time.monotonic(), 0.01))
+            line.settimeout(_CONNECT_S)
             line.connect(str(path))
             channel = cls(line, heartbeat, on_message, on_closed)
             channel.beat()
-            channel._say_hello(deadline)
-        except TimeoutError as late:
+            channel._say_hello(late)
+        except TimeoutError as expired:
             line.close()
-            raise ChannelTimeout(str(path)) from late
-        except (ConnectionRefusedError, FileNotFoundError) as failed:
+            raise NotListening(f"{path}: nobody takes the call") from expired
+        except (ConnectionRefusedError, FileNotFoundError, BlockingIOError) as failed:
             line.close()
             raise NotListening(f"{path}: {failed.strerror}") from failed
         except OSError as failed:
@@ -151,16 +152,16 @@ class Channel:
         self._line.close()
         self._closing.close()
 
-    def _say_hello(self, deadline: float) -> None:
+    def _say_hello(self, late: Callable[[], bool]) -> None:
         """Ask again now and then: the agent may not be there yet, and the line may be lossy then.
 
         The newline in front ends what half line of a predecessor the agent may hold.
         """
         nonce = secrets.token_hex(8)
         hello = b"\n" + json.dumps({"op": "hello", "id": 0, "nonce": nonce}).encode() + b"\n"
-        while time.monotonic() < deadline:
+        while not late():
             self._line.sendall(hello)
-            again = min(time.monotonic() + _HELLO_AGAIN_S, deadline)
+            again = time.monotonic() + _HELLO_AGAIN_S
             while (left := again - time.monotonic()) > 0:
                 if not select.select([self._line], [], [], left)[0]:
                     break

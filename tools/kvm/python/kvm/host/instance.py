@@ -26,6 +26,7 @@ from kvm import process
 from kvm.errors import InfrastructureError, UserError
 from kvm.host import exports, keeper
 from kvm.host.base import HostLost, HostPanic
+from kvm.host.given import Kept
 from kvm.host.identity import ProcessId, boot_id
 from kvm.host.qemu import LabMachine, qemu_argv
 from kvm.project import Project
@@ -94,6 +95,11 @@ class Instance:
     def running(self) -> bool:
         found = self.processes()
         return found is not None and found.qemu is not None and found.qemu.alive
+
+    def kept(self) -> Kept:
+        """For how long this computer does not run it."""
+        found = self.processes()
+        return Kept(None if found is None or found.qemu is None else found.qemu.pid)
 
     def boot(self, machine: LabMachine, idle_s: float) -> None:
         """Start QEMU under a keeper. Raises ``UserError`` when it is not installed."""

@@ -24,6 +24,7 @@ from kvm.guest.initramfs import build_initramfs
 from kvm.host import bundle, exports
 from kvm.host.base import Event, HostHung, HostLost
 from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
+from kvm.host.given import GivenClock, Kept, Span
 from kvm.host.instance import (
     MAIN_SLOT,
     instance,
@@ -42,6 +43,7 @@ from kvm.verdict.console import parse_console
 
 _REUSE_S = 15.0
 _PING_S = 20.0
+_PINGS = 6  # of one that this computer does not run
 _KEEPER_GRACE_S = 60.0
 
 
@@ -202,12 +204,16 @@ class LabHost:
 
     def request(self, op: str) -> Message:
         """Ask the agent. Raises ``HostLost``; a lab host that does not answer is ended."""
-        try:
-            return self._channel.request(op, _PING_S)
-        except ChannelTimeout as late:
-            raise self.give_up(str(late)) from late
-        except ChannelClosed as closed:
-            raise self._lost() from closed
+        kept = self.kept()
+        for further in reversed(range(_PINGS)):
+            try:
+                return self._channel.request(op, _PING_S)
+            except ChannelTimeout as late:
+                if not further or kept() < _PING_S / 2:
+                    raise self.give_up(str(late)) from late
+            except ChannelClosed as closed:
+                raise self._lost() from closed
+        raise AssertionError("the last one is answered or not")
 
     def post(self, op: str, **fields: object) -> None:
         """Tell the agent. Raises ``HostLost``."""
@@ -217,6 +223,10 @@ class LabHost:
             raise self.give_up(str(late)) from late
         except ChannelClosed as closed:
             raise self._lost() from closed
+
+    def kept(self) -> Kept:
+        """What this computer keeps from it: it is QEMU that is run, or not."""
+        return self._instance.kept()
 
     def give_up(self, why: str) -> HostLost:
         """It hangs: end it, so that the next start boots a new one."""
@@ -287,7 +297,7 @@ class LabHost:
             self._say(f"the lab host's kernel had complained ({complaints[0].title}); booting anew")
             return None
         try:
-            return self._connect(time.monotonic() + _REUSE_S)
+            return self._connect(_late(GivenClock(self._instance.kept()), _REUSE_S))
         except (ChannelClosed, ChannelTimeout):
             self._say("the lab host does not answer; booting it again")
             return None
@@ -298,38 +308,47 @@ class LabHost:
         self._console_start = 0
         self._write_plan()
         self._instance.boot(self._machine, self._settings.idle_s + _KEEPER_GRACE_S)
-        deadline = start + self._settings.boot_deadline_s
+        clock = GivenClock(self._instance.kept())
         try:
-            channel = self._connect_when_listening(deadline)
+            channel = self._connect_when_listening(clock)
         except ChannelClosed:
             raise self._instance.loss() from None
         except ChannelTimeout:
-            console = self._instance.console_text()
-            self._instance.discard()
-            limit = f"{self._settings.boot_deadline_s:g} s"
-            raise HostHung(
-                f"the lab host did not come up within {limit}", console=console
-            ) from None
+            raise self._not_up(clock) from None
         self.boot_s += time.monotonic() - start
         return channel
 
-    def _connect_when_listening(self, deadline: float) -> Channel:
+    def _not_up(self, clock: GivenClock) -> HostLost:
+        """It took too long; nobody's fault where it was not run."""
+        console = self._instance.console_text()
+        self._instance.discard()
+        limit_s = self._settings.boot_deadline_s
+        if clock.given_s >= limit_s:
+            return HostHung(f"the lab host did not come up within {limit_s:g} s", console=console)
+        return HostLost(
+            f"the lab host did not come up: for {clock.kept_s:.0f} s this computer did not run it",
+            "try again when less runs here",
+            console=console,
+        )
+
+    def _connect_when_listening(self, clock: GivenClock) -> Channel:
         """QEMU takes a moment to make its socket, and another to listen on it."""
+        late = _late(clock, self._settings.boot_deadline_s)
         while True:
             try:
-                return self._connect(deadline)
+                return self._connect(late)
             except NotListening:
                 if not self._instance.running:
                     raise
-                if time.monotonic() >= deadline:
+                if late():
                     raise ChannelTimeout("QEMU made no socket") from None
             time.sleep(0.005)
 
-    def _connect(self, deadline: float) -> Channel:
+    def _connect(self, late: Callable[[], bool]) -> Channel:
         return Channel.connect(
             self._instance.socket,
             self._instance.heartbeat,
-            deadline=deadline,
+            late=late,
             on_message=self._hear,
             on_closed=self._on_closed,
         )
@@ -429,6 +448,17 @@ def _machine(
     )
     machine.validate()
     return machine
+
+
+def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
+    """Whether it had that much time, or was waited for long enough; to be asked often."""
+    span = Span(clock)
+
+    def late() -> bool:
+        clock.look()
+        return span.over(limit_s)
+
+    return late
 
 
 def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:

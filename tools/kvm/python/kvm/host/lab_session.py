@@ -10,16 +10,17 @@ import base64
 import codecs
 import json
 import queue
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from kvm.host.base import CommandTimeout, Event, HostLost
 from kvm.host.channel import Message
+from kvm.host.given import GivenClock, Kept, Span
 from kvm.host.inbox import Inbox
 
 _CHECK_EVERY_S = 30.0  # of silence: does the lab host still answer?
+_TICK_S = 0.1
 _KILL_S = 30.0  # a process that survives that is stuck in the lab host's kernel
 
 
@@ -30,6 +31,7 @@ class Agent(Protocol):
     def ping(self) -> float: ...
     def beat(self) -> None: ...
     def give_up(self, why: str) -> HostLost: ...
+    def kept(self) -> Kept: ...
     def forget(self, number: int) -> None: ...
 
 
@@ -47,7 +49,8 @@ class LabSession:
         self.number = number
         self._host = host
         self._inbox = Inbox(run_dir, host.beat)  # it is the channel's thread that waits
-        self._killed_at: float | None = None
+        self.clock = GivenClock(host.kept())
+        self._killed: Span | None = None
 
     @property
     def exit_status(self) -> int | None:
@@ -59,16 +62,18 @@ class LabSession:
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         """Checks now and then that the silence is the worker's and not its host's."""
-        heard = checked = time.monotonic()
+        heard, checked = Span(self.clock), Span(self.clock)
         for event in self._inbox.events(timeout_s):
-            now = time.monotonic()
+            self.clock.look()
+            killed = self._killed
             if event is not None:
-                heard = checked = now
-            elif self._killed_at is not None and now > max(heard, self._killed_at) + _KILL_S:
+                heard.restart()
+                checked.restart()
+            elif killed is not None and heard.over(_KILL_S) and killed.over(_KILL_S):
                 raise self._host.give_up("a worker can't be killed")
-            elif now > checked + _CHECK_EVERY_S:
+            elif checked.had(_CHECK_EVERY_S):
                 self._host.ping()
-                checked = time.monotonic()
+                checked.restart()
             yield event
 
     def send(self, message: Event) -> None:
@@ -76,8 +81,8 @@ class LabSession:
             self._host.post("input", session=self.number, data=json.dumps(message))
 
     def kill(self) -> None:
-        if self._killed_at is None:
-            self._killed_at = time.monotonic()
+        if self._killed is None:
+            self._killed = Span(self.clock)
         if self._inbox.exit_status is None:
             self._host.post("kill", session=self.number)
 
@@ -112,17 +117,22 @@ class LabCommand:
     def follow(self, timeout_s: float, on_output: Callable[[str], None] | None) -> tuple[int, str]:
         """Its exit code and output. Raises ``CommandTimeout`` once it is killed, ``HostLost``."""
         output = LineCutter(on_output)
-        deadline = time.monotonic() + timeout_s
-        expired = False
+        clock = GivenClock(self._host.kept())
+        span, limit_s = Span(clock), timeout_s
+        expired, starved = False, False
         while True:
-            try:
-                message = self._queue.get(timeout=max(deadline - time.monotonic(), 0))
-            except queue.Empty:
+            clock.look()
+            had = span.had(limit_s)
+            if had or span.hopeless(limit_s):
                 if expired:
-                    raise self._host.give_up("a command can't be killed") from None
-                expired = True
+                    raise self._host.give_up("a command can't be killed")
+                expired, starved = True, not had
                 self._host.post("kill", session=self.number)
-                deadline = time.monotonic() + _KILL_S
+                span.restart()
+                limit_s = _KILL_S
+            try:
+                message = self._queue.get(timeout=_TICK_S)
+            except queue.Empty:
                 continue
             if isinstance(message, HostLost):
                 raise message
@@ -135,7 +145,7 @@ class LabCommand:
         self._host.forget(self.number)
         output.end()
         if expired:
-            raise CommandTimeout(self._argv, timeout_s, output.text)
+            raise CommandTimeout(self._argv, timeout_s, output.text, starved=starved)
         return int(message["exit"]), output.text
 
     def stop(self) -> str:

@@ -20,6 +20,7 @@ from typing import IO
 
 from kvm import process
 from kvm.host.base import CommandTimeout, Event
+from kvm.host.given import GivenClock, Kept
 from kvm.host.inbox import Inbox
 
 # -S: the site's hooks would put an editable install of this package before the artifact.
@@ -44,6 +45,7 @@ class NativeSession:
                 stderr=subprocess.PIPE,
             )
         )
+        self.clock = GivenClock(Kept(self._child.pid))
         self._sending = threading.Lock()
         self._reader = threading.Thread(target=self._read, name="vmm worker", daemon=True)
         self._reader.start()
@@ -57,7 +59,9 @@ class NativeSession:
         return self._inbox.stderr_tail
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
-        return self._inbox.events(timeout_s)
+        for event in self._inbox.events(timeout_s):
+            self.clock.look()
+            yield event
 
     def send(self, message: Event) -> None:
         assert self._child.stdin is not None

@@ -117,6 +117,7 @@ class CellBench:
             stdin=stdin,
             kill_on=kill_on,
             expected=Reason.VMM_CRASH if kill_on else expect,
+            bounded=True,
             beside=tuple(tuple(argv) for argv in beside),
         )
         out, err = bytearray(), bytearray()
@@ -138,6 +139,7 @@ class CellBench:
             conduct,
         )
         self.records.append(record)
+        self.ends_at += record.timings.kept or 0.0
         self._judge(record)
         console = _read_text(run_dir / "console.log")
         return Boot(record, bytes(out), bytes(err), console, time.monotonic() - start)
@@ -157,6 +159,7 @@ class CellBench:
         )
         self.records.append(record)
         self.known_seen |= known.of(record.outcome)
+        self.ends_at += record.timings.kept or 0.0
         return check_interrupted(record)
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:

@@ -120,6 +120,8 @@ class CellRunner:
             return observe.host_lost(lost)
         except CommandTimeout as late:
             tail = Evidence("output", tuple(late.output.splitlines()[-20:]))
+            if late.starved:
+                return Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(late), (tail,))
             return Outcome(Verdict.FAIL, Reason.TIMEOUT, str(late), (tail,), "timeout")
         except (InfrastructureError, UserError, OSError) as trouble:
             return Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))

@@ -48,7 +48,8 @@ class GuestFacts:
 class Timings:
     """Seconds per stage; None for a stage that did not take place.
 
-    ``load`` is the part of ``vmm_start`` in which kernel and initrd were put in guest memory.
+    ``load`` is the part of ``vmm_start`` in which kernel and initrd were put in guest memory;
+    ``kept`` is for how long, in all, this computer did not run the machine.
     """
 
     kernel_build: float | None = None
@@ -58,6 +59,7 @@ class Timings:
     load: float | None = None
     guest_init: float | None = None
     command: float | None = None
+    kept: float | None = None
     total: float | None = None
 
     @property

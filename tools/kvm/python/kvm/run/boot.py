@@ -199,8 +199,7 @@ class _Run:
                 attempt = self._session(host, beyond_the_host.enter_context(stage))
                 if host.console:
                     (self.run_dir / "host-console.log").write_text(host.console)
-                expected = self.conduct.expected
-                facts = observe.observation(attempt, self.options, self.halves, expected)
+                facts = observe.observation(attempt, self.options, self.halves, self.conduct)
                 observe.distrust_if_it_complained(host, facts.host_findings)
                 return attempt, judge(facts)
             finally:
@@ -238,6 +237,7 @@ class _Run:
                     ),
                     options.timeout_s,
                     options.deadline_s,
+                    bounded=self.conduct.bounded,
                 )
                 script = drive.transcript
                 drive.run()

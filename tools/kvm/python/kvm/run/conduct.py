@@ -20,14 +20,16 @@ _CHUNKS_A_POLL = 5
 class Conduct:
     """``stdin`` of None is this process's own. ``kill_on``: the VMM is killed (SIGKILL) as soon
     as the command's stdout contains it. ``expected`` is the reason the run is meant to end with.
-    ``beside`` are commands that run on the host while the machine does, in the run's folder; what
-    they said is in ``beside.log`` there."""
+    ``bounded``: the deadline is the test's own, and a machine that had that much time and is not
+    done has failed. ``beside`` are commands that run on the host while the machine does, in the
+    run's folder; what they said is in ``beside.log`` there."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
     stdin: bytes | None = None
     kill_on: bytes = b""
     expected: Reason | None = None
+    bounded: bool = False
     beside: tuple[tuple[str, ...], ...] = ()
 
 

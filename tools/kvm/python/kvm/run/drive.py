@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kvm.host.base import Session
+from kvm.host.given import Span
 from kvm.verdict.console import ConsoleParser
 from kvm.verdict.guest_events import EventLog
 from kvm.verdict.observation import Deadline, WorkerError
@@ -29,6 +30,8 @@ _RESULT_WAIT_S = 10.0
 _END_WAIT_S = 40.0
 # A flooding guest's console is kept up to here; the verdict says how much was dropped.
 CONSOLE_LIMIT_BYTES = 16 << 20
+# Before it has started, a machine waits for its host, which may be slow at reading files.
+_SET_UP_TIMES = 5
 # How often deadlines are looked at, and, while somebody types, the keyboard.
 _TICK_S = 0.1
 _KEY_TICK_S = 0.01
@@ -56,6 +59,8 @@ class Transcript:
     worker_error: WorkerError | None = None
     deadline: Deadline | None = None
     deadline_s: float = 0.0
+    kept_s: float = 0.0  # this computer did not run the machine meanwhile
+    spoilt: bool = False  # by so much that its kernel's own words on stalls mean nothing
     overdue: bool = False  # told to stop, the worker sent no result and was killed
     interrupted: str = ""  # who ended it before its time, in words
     console_bytes: int = 0
@@ -127,19 +132,33 @@ class Sinks:
 
 
 class Drive:
-    """One run of one session. Call ``run`` once."""
+    """One run of one session. Call ``run`` once.
 
-    def __init__(self, session: Session, sinks: Sinks, silence_s: float, total_s: float) -> None:
+    Silence is measured by what the machine was given of this computer's time. So is the whole run
+    where that is a test's own (``bounded``); a limit that the user set is one of the wall's clock.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        sinks: Sinks,
+        silence_s: float,
+        total_s: float,
+        *,
+        bounded: bool = False,
+    ) -> None:
         self._session = session
         self._sinks = sinks
         self._silence_s = silence_s
         self._start = time.monotonic()
         self._end_at = self._start + total_s
         self._total_s = total_s
-        self._alive_at = self._start
+        self._bounded = bounded
+        self._whole = Span(session.clock)
+        self._silence = Span(session.clock)
         self._script_until = 0.0
         self._paused_at: float | None = None
-        self._stopping_at: float | None = None
+        self._stopping: Span | None = None
         self._dying_at: float | None = None
         self._killed = False
         self._stdin_window: float = math.inf  # of a worker that does not tell what it has taken
@@ -149,6 +168,7 @@ class Drive:
     def run(self) -> Transcript:
         """Follow the session to its end; Ctrl-C stops the machine and is recorded."""
         script = self.transcript
+        clock = self._session.clock
         with self._sinks.console_log.open("wb") as log:
             try:
                 self._follow(log.write)
@@ -156,6 +176,8 @@ class Drive:
                 script.interrupted = "interrupted"
                 self._stop("interrupted")
                 self._follow(log.write)
+            finally:
+                script.kept_s, script.spoilt = clock.kept_s, clock.spoilt
             script.console.finish()
         script.end_s = self._now()
         return script
@@ -168,6 +190,7 @@ class Drive:
                 self._take(event, log)
                 if event["event"] in ("result", "error"):
                     return
+            self._session.clock.look()
             self._forward_input()
             self._forward_requests()
             if self._enough():
@@ -180,13 +203,11 @@ class Drive:
         handler = getattr(self, f"_on_{event['event']}", None)
         if handler is None:
             return
-        if event["event"] != "console":
-            self._alive_at = time.monotonic()
+        self._silence.restart()
+        if event["event"] == "console":
+            self._on_console(base64.b64decode(event["data"]), log)
+        else:
             handler(event)
-            return
-        data = base64.b64decode(event["data"])
-        self._alive_at = time.monotonic()
-        self._on_console(data, log)
 
     def _on_console(self, data: bytes, log: Callable[[bytes], Any]) -> None:
         script = self.transcript
@@ -292,7 +313,7 @@ class Drive:
                 self._session.send(request)
                 continue
             self.transcript.interrupted = "stopped by machine.stop"
-            if self._stopping_at is None:
+            if self._stopping is None:
                 self._stop(self.transcript.interrupted)
             self._sinks.control.answer(request["ask"], {})
 
@@ -309,21 +330,42 @@ class Drive:
         now = time.monotonic()
         if now < self._script_until:
             return True
-        if self._stopping_at is not None:
-            overdue_s = now - self._stopping_at - _RESULT_WAIT_S
-            if overdue_s >= 0 and not self.transcript.overdue:
-                self.transcript.overdue = True
-                self._session.kill()
-            return overdue_s < _END_WAIT_S
+        if self._stopping is not None:
+            return self._sees_it_end(self._stopping)
         if self._paused_at is not None:
             return True
         if self._dying_at is not None and now >= self._dying_at + _GRACE_AFTER_DEATH_S:
             self._stop("the kernel died and did not reset the machine")
-        elif now >= self._end_at:
-            self._expire(Deadline.TOTAL, self._total_s)
-        elif now >= self._alive_at + self._silence_s:
-            self._expire(Deadline.SILENCE, self._silence_s)
+        elif not self._out_of_time(now):
+            self._hear_silence()
         return True
+
+    def _sees_it_end(self, stopping: Span) -> bool:
+        # Nobody who pressed Ctrl-C waits for a machine that is not run.
+        over = stopping.over if not self.transcript.interrupted else stopping.wall_over
+        if over(_RESULT_WAIT_S) and not self.transcript.overdue:
+            self.transcript.overdue = True
+            self._session.kill()
+        return not over(_RESULT_WAIT_S + _END_WAIT_S)
+
+    def _out_of_time(self, now: float) -> bool:
+        limit_s = self._end_at - self._start
+        if now < self._end_at:
+            return False
+        if not self._bounded or self._whole.had(limit_s):
+            self._expire(Deadline.TOTAL, self._total_s)
+        elif self._whole.hopeless(limit_s):
+            self._expire(Deadline.UNRUN, self._whole.wall_s)
+        return self._stopping is not None
+
+    def _hear_silence(self) -> None:
+        limit_s = self._silence_s
+        if self.transcript.started_s is None:
+            limit_s *= _SET_UP_TIMES
+        if self._silence.had(limit_s):
+            self._expire(Deadline.SILENCE, limit_s)
+        elif self._silence.hopeless(limit_s):
+            self._expire(Deadline.UNRUN, self._silence.wall_s)
 
     def _expire(self, deadline: Deadline, seconds: float) -> None:
         self.transcript.deadline = deadline
@@ -331,7 +373,7 @@ class Drive:
         self._stop(f"{deadline.value} deadline of {seconds:.0f} s")
 
     def _stop(self, why: str) -> None:
-        self._stopping_at = time.monotonic()
+        self._stopping = Span(self._session.clock)
         self._session.send({"stop": why})
 
     def _now(self) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from kvm.errors import BuildError
 from kvm.host.base import Host, HostHung, HostLost, Session
 from kvm.report.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
@@ -68,7 +69,7 @@ class Attempt:
 
 
 def observation(
-    attempt: Attempt, options: BootOptions, halves: Halves, expected: Reason | None = None
+    attempt: Attempt, options: BootOptions, halves: Halves, conduct: Conduct
 ) -> Observation:
     """All facts of an attempt."""
     script, session = attempt.script, attempt.session
@@ -98,10 +99,13 @@ def observation(
         told_death=script.events.death,
         deadline=script.deadline,
         deadline_s=script.deadline_s,
+        bounded=conduct.bounded,
+        kept_s=script.kept_s,
+        spoilt=script.spoilt,
         interrupted=script.interrupted,
         allow_warnings=options.allow_warnings,
         known_warnings=signatures(options.known_warnings),
-        expected=expected,
+        expected=conduct.expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
 
@@ -176,6 +180,7 @@ def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> T
         load=script.load_s,
         guest_init=between(script.started_s, script.hello_s),
         command=script.command_s,
+        kept=script.kept_s,
         total=total_s,
     )
 

@@ -111,28 +111,35 @@ def _setup_failed(obs: Observation) -> Outcome | None:
 
 
 def _vmm_crash(obs: Observation) -> Outcome | None:
-    """Killed by a signal, unless that was our own doing after a deadline."""
+    """Killed by a signal, unless that was our own doing after a deadline.
+
+    One that nothing in a VMM raises came from another process, or from a kernel without memory:
+    nobody's fault, unless it is the killing that is tested.
+    """
     if obs.worker_status is None or obs.worker_status >= 0:
         return None
     number = -obs.worker_status
     if obs.deadline is not None and number in (signal.SIGKILL, signal.SIGTERM):
         return None
     name = _signal_name(number)
-    hint = " (sent by another process or the OOM killer)" if number in _SENT_FROM_OUTSIDE else ""
-    return _fail(
-        Reason.VMM_CRASH,
-        f"the VMM was killed by {name}{hint} {obs.phase}",
+    items = (
         *evidence.worker(obs),
         *evidence.machine(obs),
         *_reports(obs, obs.findings),
+        *_reports(obs, obs.host_findings, source="host console"),
         *evidence.tail(obs),
-        signature=f"VMM {name}",
     )
+    if number in _SENT_FROM_OUTSIDE and obs.expected is not Reason.VMM_CRASH:
+        who = "by another process, or by a kernel that had no memory left"
+        text = f"the VMM was killed by {name} {obs.phase}, {who}"
+        return _error(Reason.INFRASTRUCTURE, text, *items)
+    text = f"the VMM was killed by {name} {obs.phase}"
+    return _fail(Reason.VMM_CRASH, text, *items, signature=f"VMM {name}")
 
 
 def _guest_died(obs: Observation) -> Outcome | None:
     """The first panic, oops or lockup the guest reported; what followed is a consequence."""
-    first = _first(obs.findings, (*_DEATH, Reason.HANG))
+    first = _first(obs.findings, _DEATH if obs.spoilt else (*_DEATH, Reason.HANG))
     if first is None:
         return None
     panic = _first(obs.findings, (Reason.KERNEL_PANIC,))
@@ -222,15 +229,35 @@ def _silence(obs: Observation) -> Outcome | None:
 
 
 def _too_long(obs: Observation) -> Outcome | None:
+    """A limit that the user set says how long he waits, a test's own how long it may take."""
     if obs.deadline is not Deadline.TOTAL:
         return None
-    return _fail(
+    blamed = bool(obs.payload) or obs.bounded
+    return Outcome(
+        Verdict.FAIL if blamed else Verdict.ERROR,
         Reason.TIMEOUT,
         f"not done after {obs.deadline_s:g} s, stopped {obs.phase}{evidence.where(obs)}",
-        *evidence.machine(obs),
-        *_reports(obs, obs.findings),
-        *evidence.tail(obs),
+        (*evidence.machine(obs), *_reports(obs, obs.findings), *evidence.tail(obs)),
         signature=f"timeout {obs.phase}",
+    )
+
+
+def _not_run(obs: Observation) -> Outcome | None:
+    """This computer did not run the machine: who is silent then, or stalls, is not to blame."""
+    stalls = obs.findings if _proved(obs) else (*obs.findings, *obs.host_findings)
+    stall = _first(stalls, (Reason.HANG,)) if obs.spoilt else None
+    if obs.deadline is Deadline.UNRUN:
+        what = f"silent or not done for {obs.deadline_s:.0f} s {obs.phase}"
+    elif stall is not None:
+        what = stall.title
+    else:
+        return None
+    return _error(
+        Reason.INFRASTRUCTURE,
+        f"{what}, but for {obs.kept_s:.0f} s this computer did not run the machine",
+        *evidence.machine(obs),
+        *_reports(obs, stalls),
+        *evidence.tail(obs),
     )
 
 
@@ -314,7 +341,7 @@ def host_complaint(
 def _host_stalled(obs: Observation) -> Outcome | None:
     """A stall of the host matters only where the guest did not get through."""
     first = _first(obs.host_findings, (Reason.HANG,))
-    if first is None or _proved(obs):
+    if first is None or obs.spoilt or _proved(obs):
         return None
     return _fail(
         Reason.HANG,
@@ -368,6 +395,7 @@ RULES: tuple[Rule, ...] = (
     _host_stalled,
     _silence,
     _too_long,
+    _not_run,
     _init_failed,
     _worker_gone,
     _command_failed,

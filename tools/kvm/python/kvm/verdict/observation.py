@@ -17,6 +17,7 @@ class Deadline(Enum):
 
     SILENCE = "silence"  # no sign of life from the guest for that long
     TOTAL = "total"
+    UNRUN = "wall clock's"  # it was not run for long enough to be blamed for its silence
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,9 @@ class Observation:
     ``last_events``, ``running_initcall`` and ``told_death`` (oops or panic, its message) are the
     guest kernel's own events, which need no console.
     ``payload`` is the name of a test payload, which has no kernel and no init to speak of.
+    ``bounded``: the total deadline is the test's own, not a limit that the user set.
+    ``kept_s`` is for how long this computer did not run the machine, ``spoilt`` that this was so
+    much at once that what a kernel says of stalls means nothing.
     ``expected`` is a reason the run was meant to end with (a panic test, say).
     """
 
@@ -64,6 +68,9 @@ class Observation:
     told_death: tuple[str, str] = ("", "")
     deadline: Deadline | None = None
     deadline_s: float = 0.0
+    bounded: bool = False
+    kept_s: float = 0.0
+    spoilt: bool = False
     interrupted: str = ""  # by whom, in words
     allow_warnings: bool = False
     known_warnings: frozenset[str] = frozenset()  # their signatures

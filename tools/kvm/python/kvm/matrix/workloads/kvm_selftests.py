@@ -85,6 +85,8 @@ def _cases(bench: Bench, todo: Sequence[Program]) -> tuple[Case, ...]:
             argv, cwd=Path("/"), timeout_s=WORKLOAD.deadline_s, on_output=watch
         )
     except CommandTimeout as late:
+        if late.starved:
+            raise
         output = late.output
     return programs.read(output.splitlines(), todo)
 

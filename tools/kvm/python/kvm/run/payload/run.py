@@ -171,7 +171,7 @@ class _Run:
                 session = host.start(
                     self.halves.vmm.folder, files.spec.to_json(), None, run_dir=self.run_dir
                 )
-                drive = Drive(session, sinks, limit_s, limit_s)
+                drive = Drive(session, sinks, limit_s, limit_s, bounded=True)
                 script = drive.transcript
                 drive.run()
             except HostLost as gone:
@@ -199,6 +199,8 @@ class _Run:
             console_dropped_bytes=script.console_dropped_bytes,
             deadline=script.deadline,
             deadline_s=script.deadline_s,
+            kept_s=script.kept_s,
+            spoilt=script.spoilt,
             interrupted=script.interrupted,
             expected=self.options.expected,
             allow_warnings=True,  # the payload's; its host's count
