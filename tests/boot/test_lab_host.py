@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ from support.fake_vmm import make_artifact
 
 pytestmark = pytest.mark.lab
 
+_STOP_THE_AGENT = ("sh", "-c", "kill -STOP $PPID")
 _PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
 
 
@@ -236,12 +238,28 @@ def test_a_lab_host_that_hangs_under_a_worker_is_noticed(
     monkeypatch.setattr(lab_session, "_CHECK_EVERY_S", 1.0)
     monkeypatch.setattr(lab, "_PING_S", 1.0)
     session = _start(host, artifact, "hang")
-    running = lab.status(project)
-    assert running is not None
-    os.kill(running.pid, signal.SIGSTOP)
+    host.start_command(_STOP_THE_AGENT)
     with pytest.raises(HostHung):
         _all(session)
     assert _all(_start(host, artifact, "end"))[-1]["event"] == "result"
+
+
+def test_a_lab_host_that_is_not_run_for_a_while_is_waited_for(
+    host: LabHost, project: Project, artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lab_session, "_CHECK_EVERY_S", 0.5)
+    monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
+    monkeypatch.setattr(lab, "_PING_S", 1.0)
+    session = _start(host, artifact, "hang")
+    assert next(session.events()) is not None
+    running = lab.status(project)
+    assert running is not None
+    os.kill(running.pid, signal.SIGSTOP)
+    threading.Timer(4.0, os.kill, (running.pid, signal.SIGCONT)).start()
+    session.kill()
+    _all(session)
+    assert session.exit_status == -signal.SIGKILL
+    assert session.clock.kept_s > 3.0
 
 
 def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
@@ -249,10 +267,8 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 ) -> None:
     monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
     session = _start(host, artifact, "hang")
-    running = lab.status(project)
-    assert running is not None
     assert next(session.events()) is not None
-    os.kill(running.pid, signal.SIGSTOP)
+    host.start_command(_STOP_THE_AGENT)
     killed_at = time.monotonic()
     session.kill()
     with pytest.raises(HostHung, match="can't be killed"):

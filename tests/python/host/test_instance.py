@@ -148,6 +148,23 @@ def test_the_keeper_ends_what_nobody_uses(lab: Instance, monkeypatch: pytest.Mon
     assert "nobody used it" in str(lab.loss())
 
 
+def test_a_clock_that_is_set_forward_ends_no_lab_host_that_is_used(lab: Instance) -> None:
+    _keep(lab, "sleep", "60", idle_s=7)
+    for beat in range(5):
+        at = time.time() - 100_000 + beat
+        os.utime(lab.heartbeat, (at, at))
+        time.sleep(2.2)
+        assert lab.running
+    lab.discard()
+
+
+def test_a_clock_that_is_set_back_keeps_no_lab_host_that_nobody_uses(lab: Instance) -> None:
+    os.utime(lab.heartbeat, (time.time() + 100_000,) * 2)
+    _keep(lab, "sleep", "60", idle_s=1)
+    assert _until((lab.folder / keeper.ENDED).exists)
+    assert json.loads((lab.folder / keeper.ENDED).read_text())["idle"] is True
+
+
 def test_discard_ends_both_and_leaves_no_trace(lab: Instance) -> None:
     _keep(lab, "sleep", "60")
     found = lab.processes()
@@ -194,6 +211,15 @@ def test_qemus_death_is_the_surroundings(lab: Instance) -> None:
     assert "signal 6" in loss.message
     assert "assertion failed" in loss.message
     assert exit_code_of(loss) == 125
+
+
+@pytest.mark.parametrize("number", [1, 2, 15])
+def test_a_qemu_that_was_told_to_end_blames_no_kernel(lab: Instance, number: int) -> None:
+    """It ends with 0, as for a kernel that resets without a word."""
+    words = f"qemu-system-x86_64: terminating on signal {number} from pid 71 (bash)\n"
+    loss = _ended(lab, 0, log=words)
+    assert not isinstance(loss, HostPanic)
+    assert f"signal {number} from pid 71" in loss.message
 
 
 def test_an_agent_that_ends_is_no_panic(lab: Instance) -> None:

@@ -124,26 +124,6 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         Reason.VMM_CRASH,
         "the VMM was killed by SIGSEGV while the command ran",
     ),
-    "vmm-killed-from-outside": (
-        {"worker_status": -9, "exit_code": None, "stop": None, "hello": False},
-        Verdict.ERROR,
-        Reason.INFRASTRUCTURE,
-        "the VMM was killed by SIGKILL before init said hello, "
-        "by another process, or by a kernel that had no memory left",
-    ),
-    "vmm-terminated-from-outside": (
-        {"worker_status": -15, "exit_code": None, "stop": None},
-        Verdict.ERROR,
-        Reason.INFRASTRUCTURE,
-        "the VMM was killed by SIGTERM while the command ran, "
-        "by another process, or by a kernel that had no memory left",
-    ),
-    "vmm-killed-on-purpose": (
-        {"worker_status": -9, "exit_code": None, "stop": None, "expected": Reason.VMM_CRASH},
-        Verdict.PASS,
-        Reason.OK,
-        "as expected: the VMM was killed by SIGKILL while the command ran",
-    ),
     "vmm-crash-at-its-end-spoils-a-pass": (
         {"worker_status": -6},
         Verdict.FAIL,
@@ -251,43 +231,6 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         Verdict.FAIL,
         Reason.TIMEOUT,
         "not done after 600 s, stopped while the command ran",
-    ),
-    "silence-of-a-machine-that-was-not-run": (
-        {"deadline": Deadline.UNRUN, "deadline_s": 120.2, "kept_s": 114.9, **RUNNING},
-        Verdict.ERROR,
-        Reason.INFRASTRUCTURE,
-        "silent or not done for 120 s while the command ran, "
-        "but for 115 s this computer did not run the machine",
-    ),
-    "silence-of-a-machine-that-had-its-time-in-spite-of-all": (
-        {"deadline": Deadline.SILENCE, "deadline_s": 6.0, "spoilt": True, **RUNNING},
-        Verdict.FAIL,
-        Reason.HANG,
-        "silent for 6 s while the command ran",
-    ),
-    "stall-of-a-machine-that-was-not-run": (
-        {"findings": LOCKUP, "spoilt": True, "kept_s": 30.0},
-        Verdict.ERROR,
-        Reason.INFRASTRUCTURE,
-        "soft lockup of insmod in busy_wait, but for 30 s this computer did not run the machine",
-    ),
-    "panic-of-a-machine-that-was-not-run": (
-        {"findings": LOCKUP + PANIC, "spoilt": True, "exit_code": None},
-        Verdict.FAIL,
-        Reason.KERNEL_PANIC,
-        "Kernel panic: why",
-    ),
-    "host-stall-of-a-machine-that-was-not-run": (
-        {"host_findings": LOCKUP, "spoilt": True, "kept_s": 30.0, **RUNNING},
-        Verdict.ERROR,
-        Reason.INFRASTRUCTURE,
-        "soft lockup of insmod in busy_wait, but for 30 s this computer did not run the machine",
-    ),
-    "host-stall-of-one-that-was-not-run-and-went-through": (
-        {"host_findings": LOCKUP, "spoilt": True, "kept_s": 30.0},
-        Verdict.PASS,
-        Reason.OK,
-        "`true` exited with 0",
     ),
     "host-stall-explains-the-silence": (
         {

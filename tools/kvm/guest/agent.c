@@ -30,6 +30,7 @@ enum {
 	CONNECT_STEP_US = 500,
 };
 
+static bool greeted;
 static struct frame_writer writer;
 static struct frame_reader reader;
 
@@ -208,6 +209,14 @@ static int run_requested(const struct port *port, const struct frame *frame, int
 	return result;
 }
 
+void agent_beat(void)
+{
+	if (greeted && !frame_queued(&writer))
+		frame_put(&writer, FRAME_HEARTBEAT, "", 0);
+	if (greeted)
+		frame_flush(&writer);
+}
+
 int agent_serve(const struct port *port)
 {
 	int children = watch_children();
@@ -220,6 +229,7 @@ int agent_serve(const struct port *port)
 	put_hello(port->transport);
 	if (flush_all() != STREAM_OK)
 		return 1;
+	greeted = true;
 	while (next_frame(&frame, RUN_WAIT_MS) == STREAM_OK) {
 		if (frame.type == FRAME_POWEROFF)
 			return 0;

@@ -11,4 +11,7 @@
 /* 0 when the command's EXIT was sent or the host said POWEROFF, 1 when the host is gone. */
 int agent_serve(const struct port *port);
 
+/* Tell the host, if there is one, that this machine still works. */
+void agent_beat(void);
+
 #endif

@@ -30,6 +30,7 @@
 #include "root.h"
 #include "say.h"
 #include "shares.h"
+#include "writeback.h"
 
 #define PORT_NAME "org.toolskvm.agent"
 
@@ -50,7 +51,7 @@ static void guard_standard_streams(void)
 
 static void __attribute__((noreturn)) reset_machine(void)
 {
-	sync();
+	write_back(agent_beat);
 	reboot(RB_AUTOBOOT);
 	/* Only a kernel that can't reset gets here; ending would panic it. */
 	for (;;)

@@ -41,7 +41,7 @@ class FrameType(IntEnum):
     STDERR = 3  # bytes
     EXIT = 4  # i32le code, i32le signal
     ERROR = 5  # text: init could not do what was asked
-    HEARTBEAT = 6  # empty, once a second while the command is silent
+    HEARTBEAT = 6  # empty, once a second while the command runs and, after it, pages are written
     RUN = 16  # see encode_run()
     STDIN = 17  # bytes
     STDIN_EOF = 18  # empty

@@ -33,6 +33,8 @@ from kvm.project import Project
 
 _PANIC = "Kernel panic - not syncing"
 _AGENT_ENDED = "agent exited with"  # said by the lab host's init
+# QEMU's words when it gets SIGTERM, SIGINT or SIGHUP, before it ends with 0 (softmmu/runstate.c).
+_QEMU_TOLD_TO_END = "terminating on signal"
 _EXIT_RECORD_S = 5.0
 _REAP_S = 2.0
 _LOG_TAIL_CHARS = 2000
@@ -141,6 +143,10 @@ class Instance:
             return HostLost("the lab host was ended because nobody used it", console=console)
         if ended["status"] != 0:
             return HostLost(self._qemu_death(int(ended["status"])), console=console)
+        if _QEMU_TOLD_TO_END in self._qemu_log():
+            return HostLost(
+                f"somebody ended the lab host's QEMU\n{self._qemu_log()}".strip(), console=console
+            )
         if _AGENT_ENDED in console:
             return HostLost("the lab host's agent ended", console=console)
         return HostPanic("the lab host's kernel reset without a panic message", console=console)
@@ -159,10 +165,14 @@ class Instance:
 
     def _qemu_death(self, status: int) -> str:
         how = f"was ended by signal {-status}" if status < 0 else f"exited with {status}"
-        log = ""
+        return f"the lab host's QEMU {how}\n{self._qemu_log()}".strip()
+
+    def _qemu_log(self) -> str:
+        """The end of what QEMU said."""
         with contextlib.suppress(OSError):
             log = (self.folder / keeper.QEMU_LOG).read_text(errors="replace")
-        return f"the lab host's QEMU {how}\n{log[-_LOG_TAIL_CHARS:].strip()}".strip()
+            return log[-_LOG_TAIL_CHARS:].strip()
+        return ""
 
 
 MAIN_SLOT = "main"

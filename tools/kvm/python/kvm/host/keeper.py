@@ -5,7 +5,8 @@ A small process of its own (``python3 -I -S keeper.py FOLDER IDLE_SECONDS QEMUâ€
 own session, so that a lab host outlives the command that booted it. A healthy lab host
 ends itself when idle; this is for one that hangs. QEMU dies with its keeper.
 
-In FOLDER: ``heartbeat``, touched by clients as long as they are connected; the keeper
+In FOLDER: ``heartbeat``, touched by clients as long as they are connected, which the keeper sees
+by its time being another, whatever the computer's clock says; the keeper
 writes ``state.json`` once QEMU runs (only then does the command above return), at last
 ``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. With QEMU go the
 folders that ``exports.json`` names (``exports.py``). It is on the way of every boot, so it
@@ -60,8 +61,12 @@ def _keep(idle_s: float, command: list[str]) -> None:
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
     idle = False
+    seen, since = _heartbeat(), time.monotonic()
     while not waiting.poll(_CHECK_S * 1000):
-        if _silence_s() > idle_s:
+        beat = _heartbeat()
+        if beat is not None and beat != seen:
+            seen, since = beat, time.monotonic()
+        if beat is None or time.monotonic() - since > idle_s:
             idle = True
             os.kill(pid, _SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -136,12 +141,12 @@ def _die_with_parent(parent: int) -> None:
         os._exit(_CANNOT_RUN)
 
 
-def _silence_s() -> float:
-    """Since a client last showed itself."""
+def _heartbeat() -> int | None:
+    """When a client last showed itself, by its clock; None: the folder is gone, nobody will."""
     try:
-        return time.time() - os.stat(HEARTBEAT).st_mtime  # noqa: PTH116
-    except OSError:  # the folder is gone: nobody will ever come
-        return float("inf")
+        return os.stat(HEARTBEAT).st_mtime_ns  # noqa: PTH116
+    except OSError:
+        return None
 
 
 def _write(name: str, content: dict[str, object]) -> None:

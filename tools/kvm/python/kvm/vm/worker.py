@@ -24,7 +24,7 @@ from binascii import a2b_base64
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from kvm.errors import UserError
 from kvm.guest.events import Batch, EventDecoder
@@ -52,10 +52,10 @@ EXIT_OK = 0
 EXIT_SETUP = 2
 EXIT_STUCK = 3
 
-# How long the guest may take from reporting its command's end to its own reset.
-_GRACE_S = 5.0
-# How long the vCPUs may take to stop; they do in milliseconds unless KVM itself is stuck.
+# How long the vCPUs may take to stop; they do in milliseconds unless KVM itself is stuck. A step
+# that took longer was one in which this computer did not run us, or them.
 _STOP_S = 10.0
+_STOP_STEP_S = 0.5
 # How long a guest that reset in mid-sentence may be silent before we stop listening.
 _LAST_WORDS_MS = 200
 # How long the VMM may take to send what it still holds; it does at once when we have read.
@@ -92,7 +92,7 @@ class Session:
         self._to_guest = bytearray()
         self._stdin_waiting = 0
         self._input_open = True
-        self._deadline: float | None = None
+        self._stop_left_s: float | None = None
         self._stop_detail: str | None = None
         self._poll = select.poll()
 
@@ -128,7 +128,12 @@ class Session:
 
     def _step(self) -> bool:
         """Wait for something and serve it; True when the machine has stopped."""
+        begun = time.monotonic()
         ready = dict(self._poll_once())
+        if self._stop_left_s is not None and self._machine.stopped_fd not in ready:
+            self._stop_left_s -= min(time.monotonic() - begun, _STOP_STEP_S)
+            if self._stop_left_s <= 0:
+                self._end_stuck()
         if ready.pop(self._out.fd, 0):
             self._out.flush()
         if self._lines.fd in ready:
@@ -147,8 +152,6 @@ class Session:
             return True
         if self._out.closed:
             self._stop("the process that started the machine has gone")
-        if self._deadline is not None and time.monotonic() >= self._deadline:
-            self._on_deadline()
         return False
 
     def _serve_viewer(self, fd: int, events: int) -> None:
@@ -163,10 +166,7 @@ class Session:
         machine = self._machine
         return (machine.console_fd, machine.events_fd, *self._ttys.fds, *self._decoders)
 
-    def _on_deadline(self) -> None:
-        if self._stop_detail is None:
-            self._stop("the guest did not reset after its command had ended")
-            return
+    def _end_stuck(self) -> NoReturn:
         # Closing the machine would wait for its threads: only the process's end is left.
         message = f"KVM_RUN: the vCPUs did not stop within {_STOP_S:g} s"
         self._out.send("error", kind="kvm", message=message)
@@ -187,10 +187,7 @@ class Session:
         for fd in self._viewers.fds:
             self._watch(fd, listening, self._viewers.wants_out(fd))
         self._watch(self._out.fd, False, self._out.pending)
-        timeout_ms = None
-        if self._deadline is not None:
-            timeout_ms = max(0.0, self._deadline - time.monotonic()) * 1000 + 1
-        return self._poll.poll(timeout_ms)
+        return self._poll.poll(None if self._stop_left_s is None else _STOP_STEP_S * 1000)
 
     def _watch(self, fd: int, readable: bool, writable: bool = False) -> None:
         events = (select.POLLIN if readable else 0) | (select.POLLOUT if writable else 0)
@@ -251,7 +248,7 @@ class Session:
     def _stop(self, detail: str) -> None:
         if self._stop_detail is None:
             self._stop_detail = detail
-            self._deadline = time.monotonic() + _STOP_S
+            self._stop_left_s = _STOP_S
             self._machine.stop()
 
     def _read_guest(self, fd: int) -> bool:
@@ -310,8 +307,6 @@ class Session:
         # The guest's init waits a moment for this answer, which says that EXIT has arrived.
         self._to_guest[:] = encode(FrameType.POWEROFF)
         self._write_guest()
-        if self._deadline is None:
-            self._deadline = time.monotonic() + _GRACE_S
 
     def _write_guest(self) -> None:
         assert self._agent_fd is not None
