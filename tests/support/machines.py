@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kvm.report.record import RunRecord
 from kvm.run.boot import Streams
-from kvm.verdict.vocabulary import Reason
+from kvm.verdict.vocabulary import Reason, Verdict
 
 # Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the
 # code does, it does again.
@@ -61,6 +61,8 @@ Boot = Callable[..., Run]
 
 def _host_was_lost(found: Run) -> bool:
     outcome = found.record.outcome
+    if outcome.verdict is Verdict.FLAKY:  # or a guest, which its second boot did not show again
+        return True
     stalled = outcome.reason is Reason.HANG and outcome.signature.startswith("host ")
     return stalled or outcome.reason in LOST_HOSTS
 

@@ -41,6 +41,15 @@ def test_what_runs_amount_to(runs: tuple[Run, ...], mark: Mark | None) -> None:
     assert (found[0] if found else None) is mark
 
 
+def test_a_machine_that_was_lost_once_shows_what_comes_and_goes_and_not_what_is_always_there() -> (
+    None
+):
+    lost = replace(BAD, verdict=Verdict.FLAKY)
+    assert not shows(HUNTED, lost)
+    assert verdict_of(HUNTED, STEADY, (lost,)) == (Mark.GOOD, "passes")
+    assert shows(replace(HUNTED, rate=0.3, steady=False), lost)
+
+
 def test_a_failure_without_a_steady_signature_goes_by_its_reason() -> None:
     assert shows(replace(HUNTED, signature=""), OTHER)
     assert not shows(HUNTED, OTHER)

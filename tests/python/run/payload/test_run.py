@@ -40,14 +40,16 @@ Run = Callable[..., RunRecord]
 
 @dataclass
 class PassingSession:
-    """A payload that says at once that it passed."""
+    """A payload that says at once that it passed, unless it ends otherwise."""
 
     exit_status: int | None = 0
     stderr_tail: str = ""
     clock: GivenClock = field(default_factory=lambda: GivenClock(lambda: 0.0))
 
+    stop: str = "debug_exit"
+
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
-        yield {"event": "result", "stop": "debug_exit", "detail": "1"}
+        yield {"event": "result", "stop": self.stop, "detail": "1"}
 
     def send(self, message: Event) -> None: ...
 
@@ -59,6 +61,7 @@ class FakeLab:
 
     boots: Callable[[str, float], HostLost | None]
     taken: list[str]
+    faults = 0  # so many boots end in a triple fault first
 
     name, boot_s, console = "lab", 0.5, ""
 
@@ -70,7 +73,10 @@ class FakeLab:
         self.taken.append(kernel_id)
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Any:
-        return PassingSession()
+        if type(self).faults == 0:
+            return PassingSession()
+        type(self).faults -= 1
+        return PassingSession(stop="shutdown")
 
     def seen(self, path: Path) -> Path:
         return path
@@ -126,3 +132,16 @@ def test_a_kernel_that_is_slow_to_come_up_is_waited_for(run: Run) -> None:
     record = run(lambda kernel, seconds: _HUNG if kernel == "new" and seconds < 60 else None)
     assert FakeLab.taken == ["new"]
     assert (record.outcome.verdict, record.kernel.id) == (Verdict.PASS, "new")
+
+
+@pytest.mark.parametrize(
+    ("faults", "verdict", "boots"),
+    [(0, Verdict.PASS, 1), (1, Verdict.FLAKY, 2), (2, Verdict.FLAKY, 3), (3, Verdict.FAIL, 3)],
+)
+def test_a_payload_that_faults_in_some_of_its_boots_does_not_pass(
+    run: Run, monkeypatch: pytest.MonkeyPatch, faults: int, verdict: Verdict, boots: int
+) -> None:
+    monkeypatch.setattr(FakeLab, "faults", faults)
+    record = run(lambda kernel, seconds: None)
+    assert (record.outcome.verdict, len(FakeLab.taken)) == (verdict, boots)
+    assert record.exit_code == {Verdict.PASS: 0, Verdict.FAIL: 1}.get(verdict, 125)

@@ -32,9 +32,13 @@ class Counts:
 
 
 def shows(failure: Failure, run: Run) -> bool:
-    """Whether a run showed the failure that is hunted."""
+    """Whether a run showed the failure that is hunted; one that comes and goes, in one boot of two.
+
+    A machine that was lost once and passed then does not show what is always there.
+    """
+    flaky = run.verdict is Verdict.FLAKY and not failure.steady
     return (
-        run.verdict is Verdict.FAIL
+        (run.verdict is Verdict.FAIL or flaky)
         and run.reason is failure.reason
         and (not failure.signature or run.signature == failure.signature)
     )
@@ -43,7 +47,8 @@ def shows(failure: Failure, run: Run) -> bool:
 def counted(failure: Failure, runs: Sequence[Run]) -> Counts:
     """What the runs showed."""
     bad = [run for run in runs if shows(failure, run)]
-    good = [run for run in runs if run.verdict in (Verdict.PASS, Verdict.FLAKY)]
+    passed = [run for run in runs if run.verdict in (Verdict.PASS, Verdict.FLAKY)]
+    good = [run for run in passed if run not in bad]
     rest = [run for run in runs if run not in bad and run not in good]
     return Counts(
         len(bad),

@@ -92,7 +92,7 @@ def _known(runs: Sequence[Run], most: int) -> bool:
 
 
 def _failed(runs: Sequence[Run]) -> list[Run]:
-    return [run for run in runs if run.verdict is Verdict.FAIL]
+    return [run for run in runs if run.verdict in (Verdict.FAIL, Verdict.FLAKY)]
 
 
 def _matching(failed: Sequence[Run], wanted: Wanted) -> list[Run]:
@@ -110,7 +110,8 @@ def _failure(failed: Sequence[Run], passed: Sequence[Run], wanted: Wanted) -> Fa
     signatures = {run.signature for run in alike}
     signature = wanted.signature or (signatures.pop() if len(signatures) == 1 else "")
     rate = len(alike) / (len(failed) + len(passed))
-    return Failure(reason, signature, alike[0].summary, round(rate, 3), not passed)
+    steady = not passed and all(run.verdict is Verdict.FAIL for run in failed)
+    return Failure(reason, signature, alike[0].summary, round(rate, 3), steady)
 
 
 def _refuse_swapped(failing: Built, passing: Built, journal: Journal, say: Say) -> None:

@@ -81,10 +81,12 @@ def step(project: Project, progress: Progress, options: StepOptions) -> int:
 
 def _found(options: StepOptions, runs: list[Run]) -> tuple[Mark, str] | None:
     """What the runs so far amount to; None: one more is needed."""
-    failed = next((run for run in runs if run.verdict is Verdict.FAIL), None)
-    reason = Reason(options.reason) if options.reason else failed.reason if failed else Reason.NONE
-    failure = Failure(reason, options.signature, failed.summary if failed else "")
-    error = error_of_each(options.confidence, _ANSWERS)
     always = options.rate == 1
+    bad = (Verdict.FAIL,) if always else (Verdict.FAIL, Verdict.FLAKY)
+    failed = next((run for run in runs if run.verdict in bad), None)
+    reason = Reason(options.reason) if options.reason else failed.reason if failed else Reason.NONE
+    summary = failed.summary if failed else ""
+    failure = Failure(reason, options.signature, summary, options.rate, always)
+    error = error_of_each(options.confidence, _ANSWERS)
     test = Sequential.steady(error) if always else Sequential.measured(options.rate, error)
     return verdict_of(failure, test, runs)

@@ -66,6 +66,7 @@ class CellBench:
     known_seen: set[str] = field(default_factory=set)
     checks: list[Case] = field(default_factory=list)
     outcome: Outcome = _PLAIN
+    flaky: Outcome | None = None
     records: list[RunRecord] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     _hosts: list[Host] = field(default_factory=list)
@@ -276,11 +277,16 @@ class CellBench:
         )
 
     def _judge(self, record: RunRecord) -> None:
-        """Only the cell's first trouble is its verdict; the workload ends with it."""
+        """Only the cell's first trouble is its verdict; the workload ends with it.
+
+        A machine that passed when it was started again does not end it, and passes no cell.
+        """
         if record.outcome.summary == "interrupted":
             raise KeyboardInterrupt
         self.known_seen |= known.of(record.outcome)
-        if not record.outcome.ok:
+        if record.outcome.verdict is Verdict.FLAKY:
+            self.flaky = self.flaky or record.outcome
+        elif not record.outcome.ok:
             self.outcome = record.outcome
             raise CellFailed(record.outcome.summary)
 

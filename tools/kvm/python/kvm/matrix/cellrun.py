@@ -133,6 +133,8 @@ class CellRunner:
             )
         if bench.outcome.ok and not bench.checks:
             return Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, f"{workload.name} checked nothing")
+        if bench.outcome.ok and bench.flaky is not None:
+            return bench.flaky
         if bench.outcome.ok:
             count = sum(1 for case in bench.checks for _ in case.leaves())
             return Outcome(Verdict.PASS, Reason.OK, f"{count} checks held")

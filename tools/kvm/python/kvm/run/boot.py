@@ -19,8 +19,8 @@ from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import RunRecord
+from kvm.run import astray, hosts, observe, proven, rundir, staging
 from kvm.run import halves as build_halves
-from kvm.run import hosts, observe, proven, rundir, staging
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.halves import Halves
@@ -36,9 +36,6 @@ from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Write = Callable[[bytes], None]
-
-# How often a machine that went astray is started again (see ``observe.went_astray``).
-_ASTRAY_RETRIES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,17 +155,15 @@ class _Run:
         )
 
     def _steady_attempt(self, stand: hosts.Stand) -> tuple[Attempt, Outcome]:
-        """An attempt, repeated when it went astray: what the code does, it does again."""
-        attempt, outcome = self._attempt(stand.host)
-        for _ in range(_ASTRAY_RETRIES):
-            if not observe.went_astray(attempt, SystemMap(self.hosting.kernel.system_map)):
-                break
-            self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
-            before = Evidence("earlier attempt", (outcome.summary, *attempt.script.console.tail))
+        """An attempt, repeated when it went astray."""
+
+        def again() -> tuple[Attempt, Outcome]:
             self.streams.restart()
-            attempt, outcome = self._attempt(self._connect(patient=False).host)
-            outcome = replace(outcome, evidence=(*outcome.evidence, before))
-        return attempt, outcome
+            return self._attempt(self._connect(patient=False).host)
+
+        host_kernel = SystemMap(self.hosting.kernel.system_map)
+        first = self._attempt(stand.host)
+        return astray.steadied(first, again, host_kernel, self.progress.note)
 
     def _connect(self, *, patient: bool) -> hosts.Stand:
         with self.progress.phase("host") as say:

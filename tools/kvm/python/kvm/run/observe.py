@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,6 @@ from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
 
 Write = Callable[[bytes], None]
-
-# arch/x86/kvm/svm/vmenter.S; a guest that is not offered SVM never runs it.
-_BEHIND_VMRUN = "__svm_vcpu_run+"
-# arch/x86/include/asm/segment.h: 64-bit code runs in 0x10 and 0x33, 32-bit code in 0x23.
-_NO_SEGMENT = re.compile(r"\bRIP: (?!0010:|0033:|0023:)[0-9a-f]{4}:")
 
 
 class Capture:
@@ -125,26 +119,6 @@ def distrust_if_it_complained(host: Host, findings: Sequence[Finding]) -> None:
     """
     if findings:
         host.distrust(f"the host's kernel complained ({findings[0].title})")
-
-
-def went_astray(attempt: Attempt, host_kernel: SystemMap) -> bool:
-    """QEMU's emulation lost the guest: a fault of the code's comes back, this does not.
-
-    Now and then (once in a hundred boots or so) its SVM lets a guest go on at the lab
-    host's own address behind VMRUN, where no guest has any business. Or the guest ends
-    in a triple fault out of nothing, without a word from its kernel. Or its kernel oopses
-    in a code segment that Linux has not got: an IRET found no frame where one was.
-    """
-    if attempt.host.name != "lab":
-        return False
-    result = attempt.script.result or {}
-    if result.get("stop") == "shutdown" and not attempt.script.console.findings:
-        return True
-    findings = attempt.script.console.findings
-    if findings and any(_NO_SEGMENT.search(line) for line in findings[0].lines):
-        return True
-    places = (host_kernel.symbolize(vcpu["rip"]) for vcpu in result.get("registers", ()))
-    return any(place.startswith(_BEHIND_VMRUN) for place in places)
 
 
 def not_up(lost: HostLost, deadline_s: float) -> Observation:

@@ -18,7 +18,8 @@ _FIRST_SIGNAL_CODE = 128  # from here on `git bisect run` aborts the whole bisec
 class Verdict(Enum):
     """FAIL blames the code under test; ERROR blames nobody; SKIP did not try.
 
-    FLAKY is a matrix cell's that failed and passed by turns.
+    FLAKY failed and passed by turns: a cell of the matrix, or a machine that may have been lost by
+    the emulator.
     """
 
     PASS = "PASS"

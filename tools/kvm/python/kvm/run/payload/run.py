@@ -15,8 +15,8 @@ from kvm.host.native import NativeHost
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
+from kvm.run import astray, hosts, observe, rundir, staging
 from kvm.run import halves as build_halves
-from kvm.run import hosts, observe, rundir, staging
 from kvm.run.boot import Place
 from kvm.run.drive import Drive, Sinks, Transcript
 from kvm.run.halves import Halves
@@ -32,9 +32,6 @@ from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 Write = Callable[[bytes], None]
-
-# How often a machine that the emulator lost is started again (see ``observe.went_astray``).
-_ASTRAY_RETRIES = 2
 
 
 def run_payload(
@@ -119,12 +116,10 @@ class _Run:
         return self.place.run_dir
 
     def to_record(self) -> RunRecord:
-        attempt, outcome = self._attempt()
-        for _ in range(_ASTRAY_RETRIES):
-            if not observe.went_astray(attempt, SystemMap(self.halves.kernel.system_map)):
-                break
-            self.progress.note(f"{outcome.summary}: the emulator does this now and then; again")
-            attempt, outcome = self._attempt()
+        host_kernel = SystemMap(self.halves.kernel.system_map)
+        attempt, outcome = astray.steadied(
+            self._attempt(), self._attempt, host_kernel, self.progress.note
+        )
         return self.record(outcome, attempt)
 
     def _attempt(self) -> tuple[Attempt, Outcome]:
