@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kvm.errors import InfrastructureError
-from kvm.host.given import GivenClock
+from kvm.host.given import GivenClock, Kept
 
 Event = dict[str, Any]
 
@@ -109,6 +109,9 @@ class Host(Protocol):
 
     def start_command(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> Command:
         """Start a command there and go on."""
+
+    def kept(self) -> Kept:
+        """For how long this computer does not run what runs there, from now on."""
 
     def distrust(self, why: str) -> None:
         """Let nobody find it again as it is, where another can be had."""

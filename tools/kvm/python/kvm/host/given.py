@@ -26,7 +26,7 @@ _LOOK_EVERY_S = 0.25
 # A kernel's own detectors of stalls go by its clock, which goes on while it is not run. Theirs are
 # 20 seconds and more; this share of them spoils what they find.
 _WINDOW_S = 20.0
-_SPOILT_S = 5.0
+SPOILT_S = 5.0
 
 # So long one is waited for by the wall's clock, as a multiple of what it should need and at least.
 _MOST_TIMES = 3.0
@@ -122,7 +122,7 @@ class GivenClock:
         self._window.append((at, kept))
         while self._window[0][0] < at - _WINDOW_S:
             self._window.popleft()
-        self.spoilt = self.spoilt or sum(kept for _, kept in self._window) >= _SPOILT_S
+        self.spoilt = self.spoilt or sum(kept for _, kept in self._window) >= SPOILT_S
 
 
 class Span:

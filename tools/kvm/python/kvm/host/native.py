@@ -181,6 +181,10 @@ class NativeHost:
         self._commands.append(command)
         return command
 
+    def kept(self) -> Kept:
+        """Its processes are many, and each has a clock of its own."""
+        return Kept(None)
+
     def distrust(self, why: str) -> None:
         """There is no other."""
 
