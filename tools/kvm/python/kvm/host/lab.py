@@ -43,6 +43,7 @@ from kvm.verdict.console import parse_console
 
 _REUSE_S = 15.0
 _PING_S = 20.0
+_CLOSE_S = 30.0
 _PINGS = 6  # of one that this computer does not run
 _KEEPER_GRACE_S = 60.0
 
@@ -259,11 +260,13 @@ class LabHost:
             self._resources.close()
 
     def _end_sessions(self) -> None:
+        end = time.monotonic() + _CLOSE_S  # by the wall's clock: somebody waits for us
         with contextlib.suppress(HostLost):
             for session in [s for s in self._sinks.values() if isinstance(s, LabSession)]:
                 session.kill()
                 for _ in session.events():
-                    pass
+                    if time.monotonic() >= end:
+                        raise self.give_up("it does not end its workers")
 
     # Getting one
 
