@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from kvm.errors import BuildError, InfrastructureError
 from kvm.verdict.console import parse_console
-from kvm.verdict.judge import Deadline, Observation, WorkerError, judge, judge_error
+from kvm.verdict.judge import Deadline, Observation, WorkerError, judge
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
@@ -95,6 +94,41 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         Verdict.ERROR,
         Reason.INFRASTRUCTURE,
         "lost the lab host: QEMU was killed by SIGABRT",
+    ),
+    "a-worker-stuck-in-a-kvm-that-stalls": (
+        {"host_findings": LOCKUP, "host_lost": "it hangs", "host_hung": True, **RUNNING},
+        Verdict.FAIL,
+        Reason.HANG,
+        "host kernel: soft lockup of insmod in busy_wait",
+    ),
+    "a-vcpu-stuck-in-a-kvm-that-stalls": (
+        {
+            "host_findings": LOCKUP,
+            "worker_error": WorkerError("kvm", "KVM_RUN: the vCPUs did not stop"),
+            "hello": False,
+            **RUNNING,
+        },
+        Verdict.FAIL,
+        Reason.HANG,
+        "host kernel: soft lockup of insmod in busy_wait",
+    ),
+    "a-host-that-stalls-for-want-of-a-cpu-and-hangs": (
+        {
+            "host_findings": LOCKUP,
+            "host_lost": "it hangs",
+            "host_hung": True,
+            "spoilt": True,
+            **RUNNING,
+        },
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "lost the lab host: it hangs",
+    ),
+    "an-emulator-that-died-after-a-stall": (
+        {"host_findings": LOCKUP, "host_lost": "QEMU was killed by SIGKILL", **RUNNING},
+        Verdict.ERROR,
+        Reason.INFRASTRUCTURE,
+        "lost the lab host: QEMU was killed by SIGKILL",
     ),
     "config-refused": (
         {"worker_error": WorkerError("config", "vcpus is 0"), "worker_status": 2, "hello": False},
@@ -449,22 +483,6 @@ def test_setup_error_keeps_its_first_line_as_summary() -> None:
     outcome = _judge(worker_error=error, hello=False)
     assert outcome.summary == "vmlinux is no ELF"
     assert _evidence(outcome)["VMM message"] == ("  → give a vmlinux",)
-
-
-def test_build_error_is_a_failure_that_a_bisection_skips() -> None:
-    error = BuildError("the kernel does not build", ("virt/kvm/a.c:12:3: error: no member",))
-    outcome = judge_error(error)
-    assert (outcome.verdict, outcome.reason) == (Verdict.FAIL, Reason.BUILD_FAILURE)
-    assert outcome.exit_code == 125
-    assert outcome.signature == "build: virt/kvm/a.c: error: no member"
-    assert _evidence(outcome)["compiler"] == error.errors
-
-
-def test_other_errors_before_the_run_blame_nobody() -> None:
-    outcome = judge_error(InfrastructureError("QEMU is missing\nlooked in PATH", "install it"))
-    assert (outcome.verdict, outcome.reason) == (Verdict.ERROR, Reason.INFRASTRUCTURE)
-    assert outcome.summary == "QEMU is missing"
-    assert _evidence(outcome)["message"] == ("looked in PATH", "→ install it")
 
 
 def test_a_flooded_console_is_said_whatever_the_verdict() -> None:

@@ -146,6 +146,8 @@ class LabHost:
 
     @property
     def console(self) -> str:
+        if self._loss is not None:
+            return self._loss.console  # what there was of it is gone, with what else it left
         return self._instance.console_text(self._console_start)
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> LabSession:

@@ -203,7 +203,7 @@ class _Run:
     def _session(self, host: Host, files: staging.Staged) -> Attempt:
         options = self.options
         command = options.command or (("sh", "-l") if options.shell else ("true",))
-        script, session, lost = Transcript(), None, ""
+        script, session, lost = Transcript(), None, None
         watch = Watch(self.conduct.kill_on, self.streams.stdout)
         capture = Capture(watch, self.streams.stderr)
         with (
@@ -240,7 +240,7 @@ class _Run:
                     said = "".join(command.stop() for command in beside)
                     (self.run_dir / "beside.log").write_text(said)
             except HostLost as gone:
-                lost = str(gone)
+                lost = gone
         self.progress.pause()
         if (error := script.worker_error) is not None:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))

@@ -25,7 +25,7 @@ from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
 from kvm.run.machine import check, command_line
 from kvm.run.options import BootOptions, parse_memory, parse_ttys, read_known
-from kvm.verdict.judge import judge_error
+from kvm.verdict.before import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
 
 

@@ -7,6 +7,7 @@ import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kvm.errors import BuildError
 from kvm.host.base import Host, HostHung, HostLost, Session
@@ -59,7 +60,7 @@ class Attempt:
     capture: Capture
     host: Host
     session: Session | None
-    lost: str
+    lost: HostLost | None
 
 
 def observation(
@@ -86,7 +87,7 @@ def observation(
         worker_error=script.worker_error,
         worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
         host_findings=parse_console(attempt.host.console),
-        host_lost=attempt.lost,
+        **loss(attempt.lost),
         console_dropped_bytes=script.console_dropped_bytes,
         last_events=script.events.last(),
         running_initcall=script.events.running_initcall,
@@ -137,7 +138,12 @@ def not_up(lost: HostLost, deadline_s: float) -> Observation:
 
 def host_lost(lost: HostLost) -> Outcome:
     """The verdict where the lab host went away, or did not come up, under what was to run in it."""
-    return judge(Observation(host_findings=parse_console(lost.console), host_lost=str(lost)))
+    return judge(Observation(host_findings=parse_console(lost.console), **loss(lost)))
+
+
+def loss(lost: HostLost | None) -> dict[str, Any]:
+    """What an ``Observation`` has of it."""
+    return {} if lost is None else {"host_lost": str(lost), "host_hung": isinstance(lost, HostHung)}
 
 
 def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> Timings:

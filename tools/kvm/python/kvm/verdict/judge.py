@@ -13,7 +13,6 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 
-from kvm.errors import BuildError, UserError
 from kvm.verdict import evidence, known, payload
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding, normalise
@@ -28,7 +27,6 @@ __all__ = [
     "WorkerError",
     "host_complaint",
     "judge",
-    "judge_error",
 ]
 
 _DEATH = (Reason.KERNEL_PANIC, Reason.KERNEL_OOPS)
@@ -45,20 +43,6 @@ def judge(obs: Observation) -> Outcome:
     outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
     outcome = _with_flood(obs, _against_expected(obs, outcome))
     return known.noted(outcome, known.seen(obs.findings, obs.host_findings, obs.known_warnings))
-
-
-def judge_error(error: UserError) -> Outcome:
-    """The verdict when a run ended before its machine started."""
-    summary, _, rest = error.message.partition("\n")
-    lines = tuple(rest.splitlines())
-    if isinstance(error, BuildError):
-        lines = (*error.errors, *lines)
-        items = (Evidence("compiler", lines),) if lines else ()
-        named = normalise(error.errors[0]) if error.errors else summary
-        return _fail(Reason.BUILD_FAILURE, summary, *items, signature=f"build: {named}")
-    lines = (*lines, f"→ {error.mend}") if error.mend else lines
-    items = (Evidence("message", lines),) if lines else ()
-    return _error(Reason.INFRASTRUCTURE, summary, *items)
 
 
 def _interrupted(obs: Observation) -> Outcome | None:
@@ -79,6 +63,12 @@ def _host_panic(obs: Observation) -> Outcome | None:
         *evidence.machine(obs),
         signature=f"host {first.signature}",
     )
+
+
+def _host_deadlocked(obs: Observation) -> Outcome | None:
+    """Its kernel told of a stall, and its processes cannot be ended: the VMM is stuck in KVM."""
+    stuck = obs.host_hung or obs.worker_error is not None
+    return _host_stalled(obs) if stuck else None
 
 
 def _host_lost(obs: Observation) -> Outcome | None:
@@ -383,6 +373,7 @@ def _passed(obs: Observation) -> Outcome | None:
 RULES: tuple[Rule, ...] = (
     _interrupted,
     _host_panic,
+    _host_deadlocked,
     _host_lost,
     _setup_failed,
     _vmm_crash,

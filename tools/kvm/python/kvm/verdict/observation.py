@@ -33,8 +33,9 @@ class Observation:
     """Facts only; an absent fact keeps its default, so that none is made up.
 
     ``worker_status`` is the VMM process's exit status, negative for a signal.
-    ``host_lost`` says how the lab host went away ("" = it did not). ``log_buf`` is
-    the guest's raw printk buffer, looked at when its console shows nothing.
+    ``host_lost`` says how the lab host went away ("" = it did not), ``host_hung`` that its
+    emulator was there and it did not answer, or could not end a process.
+    ``log_buf`` is the guest's raw printk buffer, looked at when its console shows nothing.
     ``last_events``, ``running_initcall`` and ``told_death`` (oops or panic, its message) are the
     guest kernel's own events, which need no console.
     ``payload`` is the name of a test payload, which has no kernel and no init to speak of.
@@ -62,6 +63,7 @@ class Observation:
     worker_stderr: tuple[str, ...] = ()
     host_findings: tuple[Finding, ...] = ()
     host_lost: str = ""
+    host_hung: bool = False
     console_dropped_bytes: int = 0
     last_events: tuple[str, ...] = ()
     running_initcall: str = ""

@@ -152,7 +152,7 @@ class _Run:
 
     def _session(self, host: Host, files: staging.Staged) -> Attempt:
         limit_s = self.options.timeout_s
-        script, session, lost = Transcript(), None, ""
+        script, session, lost = Transcript(), None, None
         capture = Capture(self.output, self.output)
         with self.progress.phase("payload") as say:
             sinks = Sinks(
@@ -170,7 +170,7 @@ class _Run:
                 script = drive.transcript
                 drive.run()
             except HostLost as gone:
-                lost = str(gone)
+                lost = gone
         self.progress.pause()
         if (error := script.worker_error) is not None:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
@@ -190,7 +190,7 @@ class _Run:
             worker_error=script.worker_error,
             worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
             host_findings=parse_console(attempt.host.console),
-            host_lost=attempt.lost,
+            **observe.loss(attempt.lost),
             console_dropped_bytes=script.console_dropped_bytes,
             deadline=script.deadline,
             deadline_s=script.deadline_s,
