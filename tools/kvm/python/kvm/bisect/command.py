@@ -52,7 +52,7 @@ def main(
     with usage():
         files = reports.files(targets)
     lock = project.build / "bisect" / "lock"
-    with opened(*files) as out, locked(lock, "a bisection", wait_s=1.0, say=lambda text: None):
+    with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None), opened(*files) as out:
         if resume:
             session = Session.unfinished(project)
         else:

@@ -77,8 +77,8 @@ def run(project: Project, progress: Progress, *, only: str = "", json_target: st
     folder = project.build / "bisect-planted"
     begun = time.monotonic()
     with (
-        targets.opened(json_target) as out,
         locked(folder / "lock", "a run of the planted bisections", wait_s=1.0),
+        targets.opened(json_target) as out,
     ):
         with progress.phase("history") as say:
             history = build_history(project, folder / "checkout", say)

@@ -63,7 +63,7 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
     if options.dry_run:
         print(_dry_run(cells, workers))
         return EXIT_GOOD
-    with targets.opened(options.json) as out, _alone(project):
+    with _alone(project), targets.opened(options.json) as out:
         if left:
             order = prepare.resume(project, progress, left, workers=workers)
         else:

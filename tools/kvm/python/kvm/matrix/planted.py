@@ -88,8 +88,8 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
     lock = project.build / "planted" / "lock"
     start = time.monotonic()
     with (
-        targets.opened(options.json) as out,
         locked(lock, "a run of the planted faults", wait_s=1.0, say=lambda text: None),
+        targets.opened(options.json) as out,
     ):
         with progress.phase("copy") as say:
             copy = planted_copy.make(project, say)
