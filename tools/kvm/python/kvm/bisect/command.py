@@ -20,6 +20,7 @@ from kvm.bisect.subjects.cell import CellSubject
 from kvm.bisect.subjects.command import CommandSubject, PytestSubject
 from kvm.bisect.workplace import Workplace
 from kvm.errors import UserError, usage
+from kvm.files import write_or_tell
 from kvm.kernel import tree
 from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode
@@ -156,11 +157,16 @@ def _subject(project: Project, session: Session, workplace: Workplace) -> Subjec
 def _conclude(session: Session, report: Report, targets: Sequence[str], out: Outputs) -> int:
     kept = [str(session.folder / f"report.{form}") for form in ("html", "md")]
     to_stdout = any(target.endswith(":-") for target in targets)
-    reports.write(report, [*kept, *targets, *([] if to_stdout else ["text:-"])], out.put)
-    # Last: with it the session counts as finished.
-    reports.write(report, [str(session.folder / "report.json")])
+    reports.write(report, kept, _keep)
+    reports.write(report, [*targets, *([] if to_stdout else ["text:-"])], out.put)
+    # Last, and whole: with it the session counts as finished.
+    reports.write(report, [str(session.folder / "report.json")], _keep)
     print(f"report: {_short(Path(kept[0]))}", file=sys.stderr)
     return out.exit_code(EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL)
+
+
+def _keep(path: str, text: str) -> None:
+    write_or_tell(Path(path), text)
 
 
 def _short(path: Path) -> Path:
