@@ -267,8 +267,11 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 ) -> None:
     monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
     session = _start(host, artifact, "hang")
-    assert next(session.events()) is not None
-    host.start_command(_STOP_THE_AGENT)
+    worker = next(session.events())
+    assert worker is not None
+    # The zygote, its parent, is who kills it.
+    stop = f"read -r _ _ _ zygote _ </proc/{worker['pid']}/stat; kill -STOP $zygote"
+    assert host.run_command(("sh", "-c", stop))[0] == 0
     killed_at = time.monotonic()
     session.kill()
     with pytest.raises(HostHung, match="can't be killed"):
