@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kvm import process
 from kvm.matrix.planted_copy import Copy
@@ -171,9 +172,7 @@ class Doors:
         code, output, record = self._json(*words, after=after)
         return Seen(record.get("verdict", ""), record.get("reason", ""), code, output)
 
-    def _json(
-        self, *words: str, after: tuple[str, ...] = ()
-    ) -> tuple[int, str, Mapping[str, list[dict[str, str]] | str]]:
+    def _json(self, *words: str, after: tuple[str, ...] = ()) -> tuple[int, str, dict[str, Any]]:
         target = self.copy.project.root / "answer.json"
         target.unlink(missing_ok=True)
         code, output = self._invoke(*words, "--json", str(target), *after)
