@@ -211,6 +211,25 @@ def test_a_step_in_which_nobody_was_run_is_not_held_against_the_vcpus(
     assert worker.event()["event"] == "result"
 
 
+def test_a_guest_that_can_not_reset_before_its_output_is_read_is_waited_for(worker: Any) -> None:
+    machine = worker.start(RUN)
+    last_words = b"x" * (1 << 20)
+
+    def say() -> None:
+        machine.agent.sendall(HELLO + exit_frame(0))
+        machine.console.sendall(last_words)
+        machine.finish("reset")
+
+    guest = threading.Thread(target=say)
+    guest.start()
+    time.sleep(1.2)
+    seen = worker.events_until("result")
+    guest.join()
+    assert seen[-1]["stop"] == "reset"
+    console = b"".join(b64decode(e["data"]) for e in seen if e["event"] == "console")
+    assert console == last_words
+
+
 def test_a_reset_in_mid_stream_still_delivers_what_was_sent(worker: Any) -> None:
     machine = worker.start(RUN)
     machine.agent.sendall(HELLO)

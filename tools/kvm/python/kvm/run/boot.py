@@ -22,7 +22,7 @@ from kvm.report.record import RunRecord
 from kvm.run import astray, hosts, observe, proven, rundir, staging
 from kvm.run import halves as build_halves
 from kvm.run.conduct import BytesInput, Conduct, Watch
-from kvm.run.drive import Drive, Sinks, Transcript
+from kvm.run.drive import Drive, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec, parse_disk
 from kvm.run.observe import Attempt, Capture
@@ -42,13 +42,14 @@ Write = Callable[[bytes], None]
 class Streams:
     """Where the guest command's output goes; ``console`` shows the kernel's words live.
 
-    ``restart`` is called when a machine that went astray is booted again, and with it the output
-    begins anew.
+    ``reader`` is whoever reads all of them, where that takes time. ``restart`` is called when a
+    machine that went astray is booted again, and with it the output begins anew.
     """
 
     stdout: Write
     stderr: Write
     console: Write | None = None
+    reader: Reader | None = None
     restart: Callable[[], None] = lambda: None
 
 
@@ -279,6 +280,7 @@ class _Run:
             input=terminal.poll if given is None else BytesInput(given).poll,
             typing=self.options.shell,
             enough=lambda: watch.seen,
+            reader=self.streams.reader,
         )
 
     def _not_up(self, lost: HostLost) -> RunRecord:

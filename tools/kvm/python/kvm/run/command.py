@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from kvm.errors import UsageError, UserError, usage
 from kvm.project import Project
@@ -25,6 +25,7 @@ from kvm.run.boot import Streams, build_and_boot
 from kvm.run.compare import against_revision
 from kvm.run.machine import check, command_line
 from kvm.run.options import BootOptions, parse_memory, parse_ttys, read_known
+from kvm.run.outlet import Outlet
 from kvm.verdict.before import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
 
@@ -166,18 +167,10 @@ def _page(record: RunRecord, drawn: Timeline) -> str:
 
 def _streams(progress: Progress, stdout_is_json: bool, verbose: bool) -> Streams:
     """The guest's streams to ours, with the progress line out of the way."""
-
-    def writer(out: BinaryIO) -> Callable[[bytes], None]:
-        def write(data: bytes) -> None:
-            progress.pause()
-            out.write(data)
-            out.flush()
-
-        return write
-
-    stderr = writer(sys.stderr.buffer)
-    stdout = stderr if stdout_is_json else writer(sys.stdout.buffer)
-    return Streams(stdout, stderr, stderr if verbose else None)
+    outlet = Outlet(before=progress.pause)
+    stderr = partial(outlet.write, sys.stderr.fileno())
+    stdout = stderr if stdout_is_json else partial(outlet.write, sys.stdout.fileno())
+    return Streams(stdout, stderr, stderr if verbose else None, reader=outlet)
 
 
 def describe(options: BootOptions) -> str:

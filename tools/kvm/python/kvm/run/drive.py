@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from kvm.host.base import Session
+from kvm.host.base import HostLost, Session
 from kvm.host.given import Span
 from kvm.verdict.console import ConsoleParser
 from kvm.verdict.guest_events import EventLog
@@ -35,6 +35,10 @@ _SET_UP_TIMES = 5
 # How often deadlines are looked at, and, while somebody types, the keyboard.
 _TICK_S = 0.1
 _KEY_TICK_S = 0.01
+# What the user's reader has not taken; beyond it no more is taken from the worker.
+READER_LIMIT_BYTES = 256 * 1024
+# How long it is waited for where the run has been ended before its time.
+_LAST_OUTPUT_S = 2.0
 
 
 @dataclass(slots=True)
@@ -64,6 +68,8 @@ class Transcript:
     overdue: bool = False  # told to stop, the worker sent no result and was killed
     interrupted: str = ""  # who ended it before its time, in words
     console_bytes: int = 0
+    reader_s: float = 0.0  # that the guest was kept waiting for whoever reads its output
+    unread_bytes: int = 0  # of the output, which nobody took in time
 
     @property
     def command_s(self) -> float | None:
@@ -110,12 +116,22 @@ class Viewers(Protocol):
         """What is for one of them."""
 
 
+class Reader(Protocol):
+    """Whoever reads the output, and may be slow about it."""
+
+    def wait(self, below: int, timeout_s: float) -> bool:
+        """Whether fewer bytes than that are unread now, or within that time."""
+
+    def give_up(self, patience_s: float) -> int:
+        """How many bytes will never be read."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
 
     ``input`` is polled for what to send to the guest, often when somebody is ``typing``;
-    ``enough`` for whether to kill the VMM now.
+    ``enough`` for whether to kill the VMM now. A ``reader`` that falls behind is waited for.
     """
 
     console_log: Path
@@ -129,6 +145,7 @@ class Sinks:
     control: Control | None = None
     ttys: Ttys | None = None
     viewers: Viewers | None = None
+    reader: Reader | None = None
 
 
 class Drive:
@@ -172,12 +189,18 @@ class Drive:
         with self._sinks.console_log.open("wb") as log:
             try:
                 self._follow(log.write)
+                self._wait_for_reader(1)
             except KeyboardInterrupt:
                 script.interrupted = "interrupted"
                 self._stop("interrupted")
                 self._follow(log.write)
+            except HostLost:
+                self._wait_for_reader(1)
+                raise
             finally:
                 script.kept_s, script.spoilt = clock.kept_s, clock.spoilt
+                if self._sinks.reader is not None:
+                    script.unread_bytes = self._sinks.reader.give_up(_LAST_OUTPUT_S)
             script.console.finish()
         script.end_s = self._now()
         return script
@@ -191,12 +214,31 @@ class Drive:
                 if event["event"] in ("result", "error"):
                     return
             self._session.clock.look()
+            self._wait_for_reader(READER_LIMIT_BYTES)
             self._forward_input()
             self._forward_requests()
             if self._enough():
                 continue
             if not self._in_time():
                 return
+
+    def _wait_for_reader(self, below: int) -> None:
+        """Take nothing from the guest until its output is read: that is no silence of its own.
+
+        A run that is being ended takes what there is, which no running guest adds to.
+        """
+        reader, since = self._sinks.reader, time.monotonic()
+        while reader is not None and self._stopping is None and not reader.wait(below, _TICK_S):
+            now = time.monotonic()
+            self._session.clock.look()
+            self._silence.restart()
+            if self._dying_at is not None:
+                self._dying_at += now - since
+            self.transcript.reader_s += now - since
+            since = now
+            self._forward_input()
+            self._forward_requests()
+            self._in_time()
 
     def _take(self, event: Event, log: Callable[[bytes], Any]) -> None:
         self._script_until = 0.0

@@ -98,6 +98,8 @@ def observation(
         kept_s=script.kept_s,
         spoilt=script.spoilt,
         interrupted=script.interrupted,
+        reader_s=script.reader_s,
+        unread_bytes=script.unread_bytes,
         allow_warnings=options.allow_warnings,
         known_warnings=signatures(options.known_warnings),
         expected=conduct.expected,

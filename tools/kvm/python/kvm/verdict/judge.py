@@ -32,6 +32,8 @@ __all__ = [
 _DEATH = (Reason.KERNEL_PANIC, Reason.KERNEL_OOPS)
 _SENT_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
+_NOTEWORTHY_S = 0.5
+
 Rule = Callable[[Observation], Outcome | None]
 
 
@@ -41,7 +43,7 @@ def judge(obs: Observation) -> Outcome:
         obs = replace(obs, findings=parse_console(printk_text(obs.log_buf)))
     answers = (rule(obs) for rule in RULES)
     outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
-    outcome = _with_flood(obs, _against_expected(obs, outcome))
+    outcome = _with_reader(obs, _with_flood(obs, _against_expected(obs, outcome)))
     return known.noted(outcome, known.seen(obs.findings, obs.host_findings, obs.known_warnings))
 
 
@@ -427,6 +429,20 @@ def _with_flood(obs: Observation, outcome: Outcome) -> Outcome:
             Evidence("flood", (f"{dropped} of console output were read and not kept",)),
         ),
     )
+
+
+def _with_reader(obs: Observation, outcome: Outcome) -> Outcome:
+    """Whoever did not read the output is no fault of the code's, and what is lost is told."""
+    if obs.reader_s >= _NOTEWORTHY_S and outcome.reason is Reason.TIMEOUT:
+        waited = f"{obs.reader_s:.0f} s of that the output waited for its reader"
+        summary = f"{outcome.summary}; {waited}"
+        outcome = replace(outcome, verdict=Verdict.ERROR, summary=summary)
+    if not obs.unread_bytes:
+        return outcome
+    lost = f"the last {obs.unread_bytes} bytes of the output were not read in time and are lost"
+    if outcome.ok:
+        return _error(Reason.INFRASTRUCTURE, lost)
+    return replace(outcome, summary=f"{outcome.summary}; {lost}")
 
 
 def _against_expected(obs: Observation, outcome: Outcome) -> Outcome:

@@ -74,6 +74,8 @@ class Observation:
     kept_s: float = 0.0
     spoilt: bool = False
     interrupted: str = ""  # by whom, in words
+    reader_s: float = 0.0  # that whoever reads the output kept the machine waiting
+    unread_bytes: int = 0  # of the output, which are lost
     allow_warnings: bool = False
     known_warnings: frozenset[str] = frozenset()  # their signatures
     expected: Reason | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from kvm.errors import UserError, usage
@@ -14,6 +15,7 @@ from kvm.report import targets
 from kvm.report.closing import closing, tell_unseen
 from kvm.report.live import Progress, colour_wanted
 from kvm.run.options import parse_memory, read_known
+from kvm.run.outlet import Outlet
 from kvm.run.payload.options import DEFAULT_TIMEOUT_S, UNSET, PayloadOptions
 from kvm.run.payload.run import run_payload
 from kvm.run.payload.suite import command as suite_command
@@ -84,15 +86,11 @@ def run_one(
     project: Project, progress: Progress, options: PayloadOptions, *, json_target: str
 ) -> int:
     """Run and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
-    stream = sys.stderr.buffer if json_target == targets.STDOUT else sys.stdout.buffer
-
-    def show(data: bytes) -> None:
-        progress.pause()
-        stream.write(data)
-        stream.flush()
-
+    outlet = Outlet(before=progress.pause)
+    stream = sys.stderr if json_target == targets.STDOUT else sys.stdout
+    show = partial(outlet.write, stream.fileno())
     with targets.opened(json_target) as out:
-        record = run_payload(project, options, progress, show)
+        record = run_payload(project, options, progress, show, outlet)
         progress.close()
         if json_target:
             out.put(json_target, record.text())

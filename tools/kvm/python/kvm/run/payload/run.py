@@ -18,7 +18,7 @@ from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Ti
 from kvm.run import astray, hosts, observe, rundir, staging
 from kvm.run import halves as build_halves
 from kvm.run.boot import Place
-from kvm.run.drive import Drive, Sinks, Transcript
+from kvm.run.drive import Drive, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.observe import Attempt, Capture
 from kvm.run.payload.machine import environment, payload_spec
@@ -35,10 +35,14 @@ Write = Callable[[bytes], None]
 
 
 def run_payload(
-    project: Project, options: PayloadOptions, progress: Progress, output: Write
+    project: Project,
+    options: PayloadOptions,
+    progress: Progress,
+    output: Write,
+    reader: Reader | None = None,
 ) -> RunRecord:
     """Build both halves, run the payload, judge; what it says on its serial port goes to
-    ``output``."""
+    ``output``, whose ``reader`` is waited for."""
     start = time.monotonic()
     try:
         halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
@@ -46,7 +50,7 @@ def run_payload(
         evidence = (Evidence("compiler", failed.errors),)
         outcome = Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, failed.message, evidence)
         return RunRecord(outcome=outcome, host=options.host, exit_code=exit_code_of(outcome))
-    return run_built(project, halves, options, progress, output, start=start)
+    return run_built(project, halves, options, progress, output, start=start, reader=reader)
 
 
 def run_built(
@@ -58,12 +62,13 @@ def run_built(
     place: Place | None = None,
     *,
     start: float | None = None,
+    reader: Reader | None = None,
 ) -> RunRecord:
     """Run a payload on halves that are built, the kernel being the lab host's; ``start`` is when
     the command began. Without a ``place`` it gets a new run folder."""
     start = time.monotonic() if start is None else start
     place = place or Place(rundir.create(project.runs))
-    run = _Run(project, options, progress, output, halves, place, start)
+    run = _Run(project, options, progress, output, halves, place, start, reader)
     try:
         return run.to_record()
     except HostLost as lost:
@@ -110,6 +115,7 @@ class _Run:
     halves: Halves
     place: Place
     start: float
+    reader: Reader | None
 
     @property
     def run_dir(self) -> Path:
@@ -161,6 +167,7 @@ class _Run:
                 stderr=capture.stderr,
                 phase=say,
                 console=capture.stdout,
+                reader=self.reader,
             )
             try:
                 session = host.start(
@@ -197,6 +204,8 @@ class _Run:
             kept_s=script.kept_s,
             spoilt=script.spoilt,
             interrupted=script.interrupted,
+            reader_s=script.reader_s,
+            unread_bytes=script.unread_bytes,
             expected=self.options.expected,
             allow_warnings=True,  # the payload's; its host's count
             known_warnings=signatures(self.options.known_warnings),
