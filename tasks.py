@@ -60,6 +60,7 @@ def build_and_boot(
     tty: list[str] | None = None,
     vnc: str = "",
     display: str = "1024x768",
+    stdin: bool = True,
 ) -> None:
     """Build the kernel and the VMM, boot the one on the other, and say how it went.
 

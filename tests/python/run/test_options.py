@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,7 @@ def test_bad_memory_names_the_value(text: str) -> None:
         ({"timeout_s": 0.0}, "above 0"),
         ({"kernel": Path("/nowhere/vmlinux")}, "/nowhere/vmlinux"),
         ({"shell": True, "command": ("ls",)}, "--shell"),
+        ({"shell": True, "stdin": False}, "--no-stdin"),
     ],
 )
 def test_a_bad_option_is_named(options: dict[str, object], words: str) -> None:
@@ -52,6 +54,7 @@ def test_a_bad_option_is_named(options: dict[str, object], words: str) -> None:
 def test_the_repeat_command_says_the_same() -> None:
     options = BootOptions(command=("sh", "-c", "exit 7"), cpus=2, append="a=1 b", memory_mib=512)
     words = shlex.split(options.arguments())
+    assert "--no-stdin" in shlex.split(replace(options, stdin=False).arguments())
     assert words == ["--cpus=2", "--memory=512M", "--append=a=1 b", "--", "sh", "-c", "exit 7"]
 
 

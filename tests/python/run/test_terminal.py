@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import os
+import sys
 from collections.abc import Iterator
 from typing import IO
 
@@ -36,6 +37,13 @@ def test_without_an_input_its_end_comes_at_once(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("sys.stdin", None)
     with Terminal(shell=False) as terminal:
         assert terminal.poll() == [{"stdin_eof": True}]
+
+
+def test_an_input_that_is_not_the_guest_s_is_left_to_others(pipe: IO[bytes]) -> None:
+    pipe.write(b"the next line of a loop")
+    with Terminal(shell=False, stdin=False) as terminal:
+        assert terminal.poll() == [{"stdin_eof": True}]
+    assert os.read(sys.stdin.fileno(), 99) == b"the next line of a loop"
 
 
 def test_a_pipe_is_no_terminal_to_a_shell_either(pipe: IO[bytes]) -> None:

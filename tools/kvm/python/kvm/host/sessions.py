@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 
+from kvm.waiting import write_waiting
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,7 +35,7 @@ class Session:
         self.stdin = -1
         self.outputs: dict[int, str] = {}  # descriptor → "stdout" or "stderr"
         self._partial = b""
-        self._input = b""
+        self._input = bytearray()
 
     def make_pipes(self) -> tuple[int, int, int]:
         """Fresh pipes; returns the child's ends, to be closed once it has them."""
@@ -56,12 +58,9 @@ class Session:
 
     def flush(self) -> None:
         try:
-            while self._input:
-                self._input = self._input[os.write(self.stdin, self._input) :]
-        except BlockingIOError:
-            pass
+            write_waiting(self.stdin, self._input)
         except OSError:  # it reads no more
-            self._input = b""
+            self._input.clear()
 
     def read(self, fd: int) -> bytes | None:
         """What has come on an output; b"" at its end, None when nothing has come yet."""

@@ -29,8 +29,10 @@ def words(
             continue
         name, equals, form = spelled.get(field.name, field.name.replace("_", "-")).partition("=")
         for one in value if isinstance(value, tuple) else (value,):
-            said = form.format(one) if equals else _text(one)
-            yield f"--{name}" if one is True else f"--{name}={said}"
+            if isinstance(one, bool):
+                yield f"--{name}" if one else f"--no-{name}"
+            else:
+                yield f"--{name}={form.format(one) if equals else _text(one)}"
 
 
 def _text(value: Any) -> str:

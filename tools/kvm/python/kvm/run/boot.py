@@ -211,7 +211,7 @@ class _Run:
             Ptys(options.ttys) as ttys,
             VncPort(parse_entrance(options.vnc) if options.vnc else None) as viewers,
             self._control(host, ttys, viewers) as control,
-            Terminal(shell=options.shell) as terminal,
+            Terminal(shell=options.shell, stdin=options.stdin) as terminal,
             self.progress.phase("boot") as say,
         ):
             request = {"argv": list(command), **terminal.request()}

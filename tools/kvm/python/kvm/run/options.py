@@ -56,6 +56,7 @@ HELP = {
     "(then its console), 2 or 3, as in ttyS0 (repeatable)",
     "balloon": "give the machine a memory balloon that takes this many MiB at the start",
     "shell": "give a shell in the guest",
+    "stdin": "give the command our input; with --no-stdin it is left to others, such as a loop",
     "timeout": "seconds without a sign of life after which the guest counts as hung",
     "deadline": "seconds the whole run may take",
     "json": "write the result as JSON to this file, or - for stdout",
@@ -177,6 +178,7 @@ class BootOptions:
     ttys: tuple[int, ...] = ()
     vnc: str = ""
     display: str = DEFAULT_DISPLAY
+    stdin: bool = True
 
     def check(self) -> BootOptions:
         """Raise ``UserError`` naming the first bad value; self otherwise."""
@@ -225,6 +227,8 @@ class BootOptions:
         for address in self.vfio_pci:
             if not _PCI_ADDRESS.fullmatch(address):
                 raise UserError(f"--vfio-pci {address}", "write it as lspci -D does: 0000:00:10.0")
+        if self.shell and not self.stdin:
+            raise UserError("--shell with --no-stdin", "a shell reads its commands; leave one out")
         if self.shell and self.command:
             raise UserError("--shell takes no command", "leave out --shell, or what follows --")
         return self

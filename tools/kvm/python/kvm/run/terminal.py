@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Standard input's way to the guest: a raw terminal for a shell, a pipe or file for a command.
 
-The terminal is always given back. Without a shell a terminal is left alone, and the
-command finds its input at its end.
+The terminal is always given back. Without a shell a terminal is left alone, as is any input
+of ours that the guest is not to have, and the command finds its input at its end.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ _READS_A_POLL = 64
 class Terminal:
     """Forwards input and, for a shell on a terminal, window sizes."""
 
-    def __init__(self, *, shell: bool) -> None:
-        self._fd = _standard_input()
+    def __init__(self, *, shell: bool, stdin: bool = True) -> None:
+        self._fd = _standard_input() if stdin else None
         on_terminal = self._fd is not None and os.isatty(self._fd)
         self._is_tty = shell and on_terminal
         if on_terminal and not shell:
