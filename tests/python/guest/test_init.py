@@ -24,6 +24,7 @@ from kvm.guest.protocol import (
     ExitStatus,
     FrameDecoder,
     FrameType,
+    decode_count,
     decode_exit,
     encode,
     encode_run,
@@ -48,6 +49,7 @@ class Session:
     stderr: bytearray = field(default_factory=bytearray)
     errors: list[bytes] = field(default_factory=list)
     heartbeats: int = 0
+    input_read: int | None = None
     exit: ExitStatus | None = None
     outgoing: bytes = b""
 
@@ -72,7 +74,8 @@ class Session:
         self, *argv: str, env: Mapping[str, str] | None = None, stdin: bytes | None = b"", **kw: int
     ) -> ExitStatus:
         """Run to the end; ``stdin=None`` leaves it open."""
-        self.send(encode_run(argv, env, bool(kw.pop("tty", 0)), **kw))
+        count = bool(kw.pop("count", 0))
+        self.send(encode_run(argv, env, bool(kw.pop("tty", 0)), count_input=count, **kw))
         if stdin is not None:
             self.send(encode_stdin(stdin) + encode(FrameType.STDIN_EOF))
         return self.finish()
@@ -94,6 +97,8 @@ class Session:
                     self.stdout += payload
                 case FrameType.STDERR:
                     self.stderr += payload
+                case FrameType.STDIN_READ:
+                    self.input_read = decode_count(payload)
                 case FrameType.EXIT:
                     self.exit = decode_exit(payload)
                 case FrameType.HEARTBEAT:
@@ -139,6 +144,52 @@ def test_hello_describes_the_machine(session: Session) -> None:
     assert int(session.hello["mem_kib"]) > 0
     assert int(session.hello["uptime_ns"]) > 0
     assert session.decoder.skipped == 0
+
+
+LINES = b"".join(b"line %04d\n" % number for number in range(100_000))
+
+
+@pytest.mark.parametrize(
+    ("command", "read"),
+    [
+        ("true", 0),
+        ("read a; read b", 20),
+        ("dd bs=1000 count=7 iflag=fullblock 2>&-", 7000),
+        ("cat", len(LINES)),
+        ("cat > /dev/null; exit 3", len(LINES)),
+        ("dd bs=10 count=1 2>&-; exec <&-; sleep 0.3", 10),
+    ],
+)
+def test_what_the_command_has_read_of_its_input_is_counted(
+    session: Session, command: str, read: int
+) -> None:
+    session.run("sh", "-c", command, stdin=LINES, count=1)
+    assert session.input_read == read
+
+
+def test_who_does_not_ask_is_not_told_what_was_read(session: Session) -> None:
+    assert session.run("cat", stdin=b"words") == (0, 0)
+    assert session.input_read is None
+
+
+def test_hello_tells_of_nothing_that_is_not_there(session: Session) -> None:
+    assert (session.hello["lacking"], session.hello["missing"]) == ("", "")
+
+
+def test_the_command_starts_in_the_folder_that_its_environment_says(
+    session: Session, tmp_path: Path
+) -> None:
+    folder = tmp_path / "a folder"
+    folder.mkdir()
+    assert session.run("pwd", env={"PWD": str(folder)}) == (0, 0)
+    assert session.stdout.decode() == f"{folder}\n"
+    assert session.stderr == b""
+
+
+def test_a_folder_that_is_not_there_is_told(session: Session, tmp_path: Path) -> None:
+    assert session.run("/bin/pwd", env={"PWD": "/no such folder"}) == (0, 0)
+    assert session.stdout.decode() == f"{tmp_path}\n"
+    assert b"/no such folder: No such file or directory; starting in" in session.stderr
 
 
 @pytest.mark.parametrize("code", [0, 1, 7, 125, 255])

@@ -58,6 +58,13 @@ def test_heartbeat_comes_by_itself() -> None:
     assert out.getvalue().count("boot 0 s") >= 2
 
 
+def test_a_reader_that_left_is_no_failure() -> None:
+    out = io.StringIO()
+    with pytest.raises(BrokenPipeError), Progress(out) as progress, progress.phase("boot"):
+        raise BrokenPipeError
+    assert "failed" not in out.getvalue()
+
+
 def test_failed_phase_says_so_and_the_error_goes_on() -> None:
     out = io.StringIO()
     with pytest.raises(RuntimeError), Progress(out) as progress, progress.phase("boot"):

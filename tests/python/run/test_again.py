@@ -91,7 +91,11 @@ def _word(name: str, takes_value: bool, folder: Path) -> str:
 
 def _words(name: str, aside: set[str], folder: Path) -> dict[str, str]:
     arguments = [a for a in _context(name).args.values() if not a.positional]
-    options = {a.name: a.takes_value for a in arguments if a.name not in aside}
+    options = {
+        f"no-{a.name}" if a.default is True else a.name: a.takes_value
+        for a in arguments
+        if a.name not in aside
+    }
     return {name: _word(name, takes, folder) for name, takes in options.items()}
 
 

@@ -38,7 +38,7 @@ def attempt(host: str, stop: str, console: bytes = b"", rip: int = 0) -> Attempt
     script.console.feed(console)
     capture = Capture(lambda data: None, lambda data: None)
     place: Any = Place(host)
-    return Attempt(("true",), script, capture, place, None, "")
+    return Attempt(("true",), script, capture, place, None, None)
 
 
 @pytest.mark.parametrize(

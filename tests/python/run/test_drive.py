@@ -103,8 +103,10 @@ Drives = Callable[..., tuple[Transcript, bytes]]
 def test_a_whole_session_is_recorded(drive: Drives, tmp_path: Path) -> None:
     console = {"event": "console", "data": b64(b"[    0.000000] Linux\n")}
     stdout = {"event": "stdout", "data": b64(b"hello\n")}
+    read = {"event": "stdin_read", "bytes": 12}
     leave = {"event": "exit", "code": 3, "signal": 0}
-    script, out = drive(Script(STARTED, console, HELLO, stdout, leave, RESULT))
+    script, out = drive(Script(STARTED, console, HELLO, stdout, read, leave, RESULT))
+    assert script.stdin_read == 12
     assert (script.exit_code, script.hello, out) == (3, HELLO["info"], b"hello\n")
     assert script.result == RESULT
     assert script.started_s is not None and script.hello_s is not None

@@ -3,9 +3,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
 from kvm.host.base import HostHung, HostPanic
 from kvm.run import observe
-from kvm.run.observe import Capture
+from kvm.run.conduct import Conduct
+from kvm.run.drive import Transcript
+from kvm.run.observe import Attempt, Capture
+from kvm.run.options import BootOptions
 from kvm.verdict.judge import judge
 from kvm.verdict.vocabulary import Reason, Verdict
 
@@ -28,3 +37,32 @@ def test_a_capture_passes_all_on_and_keeps_the_beginning() -> None:
         capture.stdout(b"x" * 1024)
     assert len(out) == 100 << 10
     assert len(capture.text("stdout")) == 64 << 10
+
+
+NO_DRIVER = "0 of 1 disks are there: the guest's kernel has no virtio_blk (CONFIG_VIRTIO_BLK)"
+
+
+@pytest.mark.parametrize(
+    ("config", "options", "reason"),
+    [
+        ("# CONFIG_VIRTIO_BLK is not set\n", {}, Reason.INFRASTRUCTURE),
+        ("CONFIG_VIRTIO_BLK=m\n", {}, Reason.INFRASTRUCTURE),
+        ("CONFIG_VIRTIO_BLK=y\n", {}, Reason.CHECK_FAILED),
+        ("CONFIG_VIRTIO_BLK=y\n", {"append": "initcall_blacklist=a"}, Reason.INFRASTRUCTURE),
+        ("CONFIG_VIRTIO_BLK=y\n", {"kernel": Path("/vmlinuz")}, Reason.INFRASTRUCTURE),
+    ],
+)
+def test_a_driver_that_the_kernel_was_built_with_and_that_is_not_there_has_failed(
+    config: str, options: dict[str, Any], reason: Reason, tmp_path: Path
+) -> None:
+    (tmp_path / "config").write_text(config)
+    kernel = SimpleNamespace(folder=tmp_path, system_map=tmp_path / "System.map")
+    (tmp_path / "System.map").write_text("ffffffff81000000 T _text\n")
+    halves: Any = SimpleNamespace(kernel=kernel)
+    script = Transcript(result={"event": "result", "stop": "reset"})
+    place: Any = SimpleNamespace(name="lab", console="")
+    capture = Capture(lambda data: None, lambda data: None)
+    ended = Attempt(("true",), script, capture, place, None, None)
+    ended.script.hello, ended.script.exit_code = {"lacking": NO_DRIVER, "missing": ""}, 0
+    outcome = judge(observe.observation(ended, BootOptions(**options), halves, Conduct()))
+    assert (outcome.reason, outcome.summary) == (reason, NO_DRIVER)

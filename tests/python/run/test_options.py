@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.run.machine import command_line, parse_disk, parse_share
+from kvm.run.machine import command_line, folder_in_guest, parse_disk, parse_share
 from kvm.run.options import BootOptions, parse_memory
 from kvm.vm.spec import DiskSpec, ShareSpec
 
@@ -124,3 +124,35 @@ def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
 def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
         parse_disk(text)
+
+
+def test_the_guest_s_init_is_told_what_it_is_to_find() -> None:
+    asked = BootOptions(
+        disks=("a.raw", "b.raw,ro"),
+        nets=("user",),
+        vsock="v",
+        balloon=0,
+        vfio_pci=("0000:00:10.0",),
+        vnc="auto",
+        ttys=(2,),
+        transport="pci",
+    )
+    wants = "toolskvm.wants=pci,disk:2,net:1,vsock:1,balloon:1,pci:1,input:2,display:1,tty:2"
+    assert wants in command_line(asked).split()
+    # No machine without these has a word more on its command line.
+    assert "toolskvm" not in command_line(BootOptions())
+
+
+def test_a_command_in_our_own_root_starts_where_we_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = tmp_path / "root" / "folder" / "some one"
+    here.mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "root")
+    monkeypatch.chdir(here)
+    assert folder_in_guest(BootOptions(root="/")) == str(here.resolve())
+    for root in ("root", "link"):
+        assert folder_in_guest(BootOptions(root=str(tmp_path / root))) == "/folder/some one"
+    assert folder_in_guest(BootOptions(root=str(here))) == "/"
+    assert folder_in_guest(BootOptions(root="/usr")) == ""
+    assert folder_in_guest(BootOptions()) == ""

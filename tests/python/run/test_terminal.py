@@ -7,6 +7,7 @@ import base64
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import IO
 
 import pytest
@@ -44,6 +45,27 @@ def test_an_input_that_is_not_the_guest_s_is_left_to_others(pipe: IO[bytes]) -> 
     with Terminal(shell=False, stdin=False) as terminal:
         assert terminal.poll() == [{"stdin_eof": True}]
     assert os.read(sys.stdin.fileno(), 99) == b"the next line of a loop"
+
+
+def test_what_the_guest_has_not_read_of_a_file_is_left_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "list"
+    source.write_bytes(b"first\nsecond\nthird\n")
+    with source.open() as stdin:
+        os.lseek(stdin.fileno(), 6, os.SEEK_SET)  # a loop's shell has read a line
+        monkeypatch.setattr("sys.stdin", stdin)
+        with Terminal(shell=False) as terminal:
+            assert terminal.poll()[-1] == {"stdin_eof": True}
+            terminal.give_back(7)
+        assert os.read(stdin.fileno(), 99) == b"third\n"
+
+
+def test_a_pipe_can_not_be_given_anything_back(pipe: IO[bytes]) -> None:
+    pipe.write(b"words")
+    with Terminal(shell=False) as terminal:
+        assert terminal.poll()
+        terminal.give_back(0)
 
 
 def test_a_pipe_is_no_terminal_to_a_shell_either(pipe: IO[bytes]) -> None:

@@ -485,30 +485,6 @@ def test_setup_error_keeps_its_first_line_as_summary() -> None:
     assert _evidence(outcome)["VMM message"] == ("  → give a vmlinux",)
 
 
-def test_output_that_nobody_read_is_no_pass_and_is_said_of_a_failure() -> None:
-    passed = _judge(unread_bytes=4096)
-    assert (passed.verdict, passed.reason) == (Verdict.ERROR, Reason.INFRASTRUCTURE)
-    assert "4096 bytes of the output" in passed.summary
-    failed = _judge(unread_bytes=1, exit_code=3)
-    assert (failed.verdict, failed.reason) == (Verdict.FAIL, Reason.GUEST_EXIT)
-    assert "1 bytes of the output" in failed.summary
-
-
-def test_a_deadline_that_a_reader_used_up_is_not_the_code_s() -> None:
-    late = {"deadline": Deadline.TOTAL, "deadline_s": 60.0, **RUNNING}
-    outcome = _judge(reader_s=40.0, **late)
-    assert (outcome.verdict, outcome.reason) == (Verdict.ERROR, Reason.TIMEOUT)
-    assert "40 s of that the output waited for its reader" in outcome.summary
-    assert "reader" not in _judge(**late).summary
-    assert _judge(reader_s=40.0).ok
-
-
-def test_a_flooded_console_is_said_whatever_the_verdict() -> None:
-    outcome = _judge(console_dropped_bytes=3 << 20)
-    assert outcome.verdict is Verdict.PASS
-    assert outcome.summary.endswith("the console was flooded, its last 3.0 MiB were not kept")
-
-
 def test_a_vmm_killed_as_planned_passes_unless_its_kernel_had_complained() -> None:
     killed = {"worker_status": -9, "exit_code": None, "stop": None, "expected": Reason.VMM_CRASH}
     assert _judge(**killed).verdict is Verdict.PASS

@@ -59,6 +59,16 @@ def test_a_run_goes_from_hello_to_result(worker: Any) -> None:
     assert machine.closed
 
 
+def test_what_was_read_of_the_input_is_passed_on(worker: Any) -> None:
+    machine = worker.start(RUN)
+    machine.agent.sendall(HELLO)
+    worker.event()
+    assert receive(machine.agent, FrameType.RUN)[0] & 2  # asked for
+    machine.agent.sendall(encode(FrameType.STDIN_READ, struct.pack("<Q", 5 << 32)))
+    told = worker.event()
+    assert (told["event"], told["bytes"]) == ("stdin_read", 5 << 32)
+
+
 def test_the_console_is_passed_on_with_its_last_words(worker: Any) -> None:
     machine = worker.start()
     machine.console.sendall(b"Linux version\n")

@@ -2,6 +2,7 @@
 #include "agent.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,7 @@
 #include "pump.h"
 #include "say.h"
 #include "sysrq.h"
+#include "wants.h"
 
 enum {
 	RUN_WAIT_MS = 60 * 1000,
@@ -47,17 +49,18 @@ static void put_hello(enum transport transport)
 {
 	struct utsname kernel;
 	struct sysinfo memory;
-	char text[400];
+	char text[2600];
 	int length;
 
 	uname(&kernel);
 	sysinfo(&memory);
 	length = snprintf(text, sizeof(text),
 			  "protocol=1\nrelease=%s\ncpus=%ld\nmem_kib=%llu\nuptime_ns=%llu\n"
-			  "transport=%s\n",
+			  "transport=%s\nlacking=%s\nmissing=%s\n",
 			  kernel.release, sysconf(_SC_NPROCESSORS_ONLN),
 			  (unsigned long long)memory.totalram * memory.mem_unit / 1024,
-			  uptime_ns(), transport == TRANSPORT_VIRTIO ? "virtio" : "serial");
+			  uptime_ns(), transport == TRANSPORT_VIRTIO ? "virtio" : "serial",
+			  lacking(), missing());
 	frame_put_magic(&writer);
 	frame_put(&writer, FRAME_HELLO, text, (size_t)length);
 }
@@ -116,6 +119,14 @@ static void put_exit(int code, int number)
 	frame_put(&writer, FRAME_EXIT, payload, sizeof(payload));
 }
 
+static void put_input_read(uint64_t bytes)
+{
+	uint8_t payload[8];
+
+	put_le64(payload, bytes);
+	frame_put(&writer, FRAME_STDIN_READ, payload, sizeof(payload));
+}
+
 static void put_error(const char *message)
 {
 	frame_put(&writer, FRAME_ERROR, message, strlen(message));
@@ -154,30 +165,46 @@ static void refuse(const struct request *request, int error)
 	put_exit(command_refusal_code(error), 0);
 }
 
+/* A lab host has a /tmp and other folders of its own: there it starts where it would have. */
+static void enter(const char *folder)
+{
+	char line[4500], here[PATH_MAX] = "";
+
+	if (!folder || chdir(folder) == 0)
+		return;
+	snprintf(line, sizeof(line), "toolskvm: cannot enter %.4000s: %s; starting in %.200s\n", folder,
+		 strerror(errno), getcwd(here, sizeof(here)) ? here : "another folder");
+	frame_put(&writer, FRAME_STDERR, line, strlen(line));
+}
+
 static int run(const struct port *port, const struct request *request, int children)
 {
 	struct command command;
+	struct pump_result result;
 	enum pump_end end;
-	int error = command_start(&command, request);
-	int status;
+	int error;
 
+	enter(request_folder(request));
+	error = command_start(&command, request);
 	if (error) {
 		refuse(request, error);
 		deliver(port);
 		return 0;
 	}
 	end = pump(&command, &reader, &writer, children,
-		   port->transport == TRANSPORT_SERIAL, &status);
+		   port->transport == TRANSPORT_SERIAL, &result);
 	if (end != PUMP_EXITED) {
 		kill(-command.pid, SIGKILL);
 		return end == PUMP_HOST_GONE;
 	}
 	/* The pump may leave the writer full of frames; EXIT needs room. */
 	flush_all();
-	if (WIFSIGNALED(status))
-		put_exit(128 + WTERMSIG(status), WTERMSIG(status));
+	if (request->count_input && !request->tty)
+		put_input_read(result.input_read);
+	if (WIFSIGNALED(result.status))
+		put_exit(128 + WTERMSIG(result.status), WTERMSIG(result.status));
 	else
-		put_exit(WEXITSTATUS(status), 0);
+		put_exit(WEXITSTATUS(result.status), 0);
 	deliver(port);
 	return 0;
 }
@@ -190,6 +217,14 @@ static int watch_children(void)
 	sigaddset(&ended, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &ended, NULL);
 	return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* HELLO has said why. */
+static int run_nothing(const struct port *port)
+{
+	put_exit(command_refusal_code(EACCES), 0);
+	deliver(port);
+	return 0;
 }
 
 static int run_requested(const struct port *port, const struct frame *frame, int children)
@@ -217,7 +252,7 @@ void agent_beat(void)
 		frame_flush(&writer);
 }
 
-int agent_serve(const struct port *port)
+int agent_serve(const struct port *port, bool rooted)
 {
 	int children = watch_children();
 	struct frame frame;
@@ -233,6 +268,8 @@ int agent_serve(const struct port *port)
 	while (next_frame(&frame, RUN_WAIT_MS) == STREAM_OK) {
 		if (frame.type == FRAME_POWEROFF)
 			return 0;
+		if (frame.type == FRAME_RUN && !rooted)
+			return run_nothing(port);
 		if (frame.type == FRAME_RUN)
 			return run_requested(port, &frame, children);
 		if (frame.type == FRAME_SYSRQ)

@@ -6,10 +6,15 @@
 #ifndef TOOLSKVM_AGENT_H
 #define TOOLSKVM_AGENT_H
 
+#include <stdbool.h>
+
 #include "port.h"
 
-/* 0 when the command's EXIT was sent or the host said POWEROFF, 1 when the host is gone. */
-int agent_serve(const struct port *port);
+/*
+ * `rooted`: whether what is there is the root that was asked for; no command runs in another.
+ * 0 when the command's EXIT was sent or the host said POWEROFF, 1 when the host is gone.
+ */
+int agent_serve(const struct port *port, bool rooted);
 
 /* Tell the host, if there is one, that this machine still works. */
 void agent_beat(void);

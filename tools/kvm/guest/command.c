@@ -15,6 +15,7 @@
 enum {
 	RUN_HEADER = 12,	/* u32 flags, u16 rows, u16 cols, u32 argc */
 	RUN_TTY = 1 << 0,
+	RUN_COUNT_INPUT = 1 << 1,
 	PIPE_BYTES = 256 * 1024,
 };
 
@@ -41,6 +42,7 @@ bool request_parse(struct request *request, const struct frame *frame)
 	if (argc == 0 || argc > words)
 		return false;
 	request->tty = get_le32(head) & RUN_TTY;
+	request->count_input = get_le32(head) & RUN_COUNT_INPUT;
 	request->rows = get_le16(head + 4);
 	request->cols = get_le16(head + 6);
 	request->storage = malloc(size - RUN_HEADER);
@@ -65,6 +67,17 @@ void request_free(struct request *request)
 	free(request->storage);
 	free(request->argv);
 	memset(request, 0, sizeof(*request));
+}
+
+const char *request_folder(const struct request *request)
+{
+	static const char name[] = "PWD=";
+
+	for (char **variable = request->env; *variable; variable++) {
+		if (strncmp(*variable, name, strlen(name)) == 0)
+			return *variable + strlen(name);
+	}
+	return NULL;
 }
 
 /* The three standard streams of the child, and our ends of them. */

@@ -14,7 +14,7 @@
 #include "frames.h"
 
 struct request {
-	bool tty;
+	bool tty, count_input;
 	uint16_t rows, cols;
 	char **argv;	/* NULL-terminated */
 	char **env;	/* "K=V", NULL-terminated */
@@ -37,6 +37,9 @@ void request_free(struct request *request);
  * a pipe, a pty, fork or execve). PATH comes from the request's environment.
  */
 int command_start(struct command *command, const struct request *request);
+
+/* The folder to start in, which is what the environment says of it (PWD); NULL: any. */
+const char *request_folder(const struct request *request);
 
 /* As a shell would: 127 not found, 126 found and not executable. */
 int command_refusal_code(int error);

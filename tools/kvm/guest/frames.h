@@ -19,6 +19,7 @@ enum frame_type {
 	FRAME_EXIT = 4,
 	FRAME_ERROR = 5,
 	FRAME_HEARTBEAT = 6,
+	FRAME_STDIN_READ = 7,
 	FRAME_RUN = 16,
 	FRAME_STDIN = 17,
 	FRAME_STDIN_EOF = 18,
@@ -95,6 +96,12 @@ static inline uint16_t get_le16(const uint8_t *at)
 static inline uint32_t get_le32(const uint8_t *at)
 {
 	return get_le16(at) | (uint32_t)get_le16(at + 2) << 16;
+}
+
+static inline void put_le64(uint8_t *at, uint64_t value)
+{
+	for (int i = 0; i < 8; i++)
+		at[i] = (uint8_t)(value >> (8 * i));
 }
 
 static inline void put_le32(uint8_t *at, uint32_t value)

@@ -14,6 +14,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -30,6 +31,7 @@
 #include "root.h"
 #include "say.h"
 #include "shares.h"
+#include "wants.h"
 #include "writeback.h"
 
 #define PORT_NAME "org.toolskvm.agent"
@@ -61,18 +63,21 @@ static void __attribute__((noreturn)) reset_machine(void)
 static void serve_guest(void)
 {
 	struct port port;
+	bool rooted = true;
 	char root[64];
 
 	if (!boot_option("toolskvm.root", root, sizeof(root)))
 		mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
-	else if (!overlay_root(root) || !switch_root())
-		return;	/* what is there instead is no root to run a command in */
+	else
+		rooted = overlay_root(root) && switch_root();
 	make_folder("/root");
-	mount_shares();
+	if (rooted)
+		mount_shares();
+	check_wanted_devices();
 	if (chdir("/root") < 0)
 		say_errno("cannot enter /root");
 	if (port_open(&port, PORT_NAME))
-		agent_serve(&port);
+		agent_serve(&port, rooted);
 	else
 		say("no way to the host: neither a virtio port named " PORT_NAME
 		    " nor a second serial line (ttyS1)");
@@ -86,7 +91,7 @@ static int serve_descriptor(const char *number)
 		say_errno("--agent-fd %s", number);
 		return 2;
 	}
-	return agent_serve(&port);
+	return agent_serve(&port, true);
 }
 
 int main(int argc, char **argv)

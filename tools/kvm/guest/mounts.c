@@ -75,8 +75,12 @@ bool mount_at(const char *type, const char *source, const char *path, unsigned l
 		make_folder(path);
 	if (mount(source, path, type, flags, options) == 0 || errno == EBUSY)
 		return true;
-	if (!optional)
+	if (!optional) {
+		int error = errno;
+
 		say_errno("cannot mount %s (%s) on %s", source, type, path);
+		errno = error;
+	}
 	return false;
 }
 

@@ -11,7 +11,7 @@
 /* Make the folder and those above it that are missing. */
 void make_folder(const char *path);
 
-/* As mount(2), making the mount point; says what failed unless `optional`. */
+/* As mount(2), errno too, making the mount point; says what failed unless `optional`. */
 bool mount_at(const char *type, const char *source, const char *path, unsigned long flags,
 	      const char *options, bool optional);
 

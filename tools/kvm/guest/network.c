@@ -15,6 +15,17 @@
 
 #include "options.h"
 #include "say.h"
+#include "wants.h"
+
+/* Interfaces that are not there at all are told of by check_wanted_devices(). */
+static void failed(const char *name, const char *what)
+{
+	int error = errno;
+
+	say_errno("%s: %s", name, what);
+	if (error != ENODEV)
+		not_there("%s: %s: %s", name, what, strerror(error));
+}
 
 static bool set_up(int fd, const char *name)
 {
@@ -97,11 +108,11 @@ static void bring_up(int fd, const char *name, char *words)
 	if (bits)
 		*bits++ = '\0';
 	if (!set_address(fd, name, address, bits ? atoi(bits) : 24))
-		say_errno("cannot give %s the address %s", name, address);
+		failed(name, "cannot give it its address");
 	else if (!set_up(fd, name))
-		say_errno("cannot set %s up", name);
+		failed(name, "cannot set it up");
 	else if (gateway && *gateway && !add_gateway(fd, gateway))
-		say_errno("cannot reach the gateway %s by %s", gateway, name);
+		failed(name, "cannot reach its gateway");
 	else if (server && *server && !use_name_server(server))
 		say_errno("cannot write /etc/resolv.conf");
 }
@@ -115,7 +126,7 @@ void bring_up_interfaces(void)
 		return;
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
-		say_errno("no network: this kernel has no INET");
+		kernel_lacks("no network: the guest's kernel has no INET (CONFIG_INET)");
 		return;
 	}
 	while ((words = strsep(&rest, ","))) {

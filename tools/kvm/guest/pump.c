@@ -2,8 +2,10 @@
 #include "pump.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -43,6 +45,9 @@ struct pump {
 	bool poweroff, host_gone, exited, more_to_reap;
 	int status;
 	int64_t beat_at;
+	/* Bytes that went into the command's pipe, and a way to look into it when `in` is closed. */
+	uint64_t written;
+	int input_pipe;
 	/* After the exit: bytes that were in the pipes then, and the times in ms. */
 	size_t owed;
 	int64_t exited_at, last_output_at;
@@ -74,12 +79,30 @@ static size_t backlog_length(const struct backlog *log)
 	return log->tail - log->head;
 }
 
+static size_t unread(int fd)
+{
+	int count = 0;
+
+	return fd >= 0 && ioctl(fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
+}
+
+static void close_input(struct pump *p)
+{
+	char path[64];
+
+	if (p->input_pipe < 0 && p->command->in >= 0) {
+		snprintf(path, sizeof(path), "/proc/self/fd/%d", p->command->in);
+		p->input_pipe = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	}
+	command_close_input(p->command);
+}
+
 /* The command closed its stdin or is gone: what is meant for it goes nowhere. */
 static void drop_input(struct pump *p)
 {
 	p->input.head = p->input.tail = 0;
 	if (!p->command->tty)
-		command_close_input(p->command);
+		close_input(p);
 }
 
 static void write_input(struct pump *p)
@@ -88,15 +111,16 @@ static void write_input(struct pump *p)
 		ssize_t done = write(p->command->in, p->input.bytes + p->input.head,
 				     backlog_length(&p->input));
 
-		if (done > 0)
+		if (done > 0) {
 			p->input.head += (size_t)done;
-		else if (done == 0 || errno == EAGAIN)
+			p->written += (uint64_t)done;
+		} else if (done == 0 || errno == EAGAIN)
 			return;
 		else if (errno != EINTR)
 			drop_input(p);
 	}
 	if (p->input_ended && !p->command->tty)
-		command_close_input(p->command);
+		close_input(p);
 }
 
 /* What a terminal does at the end of input is its line discipline's business. */
@@ -193,13 +217,6 @@ static void carry(struct pump *p, int *source, enum frame_type type)
 		close(*source);
 		*source = -1;
 	}
-}
-
-static size_t unread(int fd)
-{
-	int count = 0;
-
-	return fd >= 0 && ioctl(fd, FIONREAD, &count) == 0 && count > 0 ? (size_t)count : 0;
 }
 
 /* Everything that ends is ours to reap: orphans come to process 1, faster than it can at times. */
@@ -310,7 +327,7 @@ static void step(struct pump *p)
 }
 
 enum pump_end pump(struct command *command, struct frame_reader *in, struct frame_writer *out,
-		   int children, bool roomy, int *status)
+		   int children, bool roomy, struct pump_result *result)
 {
 	struct pump p = {
 		.command = command,
@@ -319,13 +336,17 @@ enum pump_end pump(struct command *command, struct frame_reader *in, struct fram
 		.children = children,
 		.input_max = roomy ? INPUT_MAX_ROOMY : INPUT_MAX,
 		.beat_at = now_ms() + HEARTBEAT_MS,
+		.input_pipe = -1,
 	};
 
 	obey_arrived(&p);
 	while (!p.poweroff && !p.host_gone && !(p.exited && drain_left_ms(&p) == 0))
 		step(&p);
 	free(p.input.bytes);
-	*status = p.status;
+	result->status = p.status;
+	result->input_read = p.written - unread(p.input_pipe);
+	if (p.input_pipe >= 0)
+		close(p.input_pipe);
 	if (p.host_gone)
 		return PUMP_HOST_GONE;
 	return p.poweroff ? PUMP_POWEROFF : PUMP_EXITED;

@@ -10,14 +10,21 @@
 #define TOOLSKVM_PUMP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "command.h"
 #include "frames.h"
 
 enum pump_end {
-	PUMP_EXITED,	/* `status` is the command's wait status */
+	PUMP_EXITED,
 	PUMP_POWEROFF,	/* the host asked for an end */
 	PUMP_HOST_GONE,
+};
+
+/* How the command ended, and how much of its input it had read by then (not on a tty). */
+struct pump_result {
+	int status;
+	uint64_t input_read;
 };
 
 /*
@@ -26,6 +33,6 @@ enum pump_end {
  * the host back and would lose bytes.
  */
 enum pump_end pump(struct command *command, struct frame_reader *in, struct frame_writer *out,
-		   int children, bool roomy, int *status);
+		   int children, bool roomy, struct pump_result *result);
 
 #endif

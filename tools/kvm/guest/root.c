@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "root.h"
 
+#include <errno.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
 #include "mounts.h"
-#include "say.h"
+#include "wants.h"
 
 /*
  * cache=loose assumes that nobody else writes: true enough for a root that only ever grows new
@@ -13,14 +15,21 @@
  */
 bool overlay_root(const char *tag)
 {
-	if (!mount_at("9p", tag, "/lower", MS_RDONLY, NINE_P ",cache=loose", false) ||
-	    !mount_at("tmpfs", "tmpfs", "/overlay", 0, "mode=0755", false))
+	if (!mount_at("9p", tag, "/lower", MS_RDONLY, NINE_P ",cache=loose", false)) {
+		not_mounted("the root", "9p");
 		return false;
+	}
+	if (!mount_at("tmpfs", "tmpfs", "/overlay", 0, "mode=0755", false)) {
+		not_mounted("the root", "tmpfs");
+		return false;
+	}
 	make_folder("/overlay/upper");
 	make_folder("/overlay/work");
 	if (!mount_at("overlay", "overlay", NEW_ROOT, 0,
-		      "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work", false))
+		      "lowerdir=/lower,upperdir=/overlay/upper,workdir=/overlay/work", false)) {
+		not_mounted("the root", "overlay");
 		return false;
+	}
 	mount_system(NEW_ROOT);
 	return true;
 }
@@ -30,6 +39,6 @@ bool switch_root(void)
 	if (chdir(NEW_ROOT) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0 &&
 	    chroot(".") == 0 && chdir("/") == 0)
 		return true;
-	say_errno("cannot make " NEW_ROOT " the root");
+	not_there("cannot make " NEW_ROOT " the root: %s", strerror(errno));
 	return false;
 }

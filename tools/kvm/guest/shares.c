@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "shares.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 
 #include "mounts.h"
 #include "options.h"
 #include "root.h"
+#include "wants.h"
 
 /*
  * Where both sides may write, names and sizes are not cached; pages are, for mmap. What this
@@ -17,6 +21,18 @@
 #define SHARE NINE_P ",access=user"
 
 enum { NAME_BYTES = 64, OPTION_BYTES = 1024 };
+
+/* EBUSY of mount(2) may mean that the share has a user already. */
+static bool is_mounted(const char *path)
+{
+	struct stat folder, above;
+
+	if (stat(path, &folder) == 0 && stat("/mnt", &above) == 0 &&
+	    folder.st_dev != above.st_dev)
+		return true;
+	errno = EBUSY;
+	return false;
+}
 
 void mount_shares(void)
 {
@@ -31,7 +47,9 @@ void mount_shares(void)
 		if (mode)
 			*mode = '\0';
 		snprintf(path, sizeof(path), "/mnt/%.*s", NAME_BYTES, name);
-		mount_at("9p", name, path, MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0),
-			 read_only ? SHARE ",cache=loose" : SHARE ",cache=mmap", false);
+		if (!mount_at("9p", name, path, MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0),
+			      read_only ? SHARE ",cache=loose" : SHARE ",cache=mmap", false) ||
+		    !is_mounted(path))
+			not_mounted(path, "9p");
 	}
 }

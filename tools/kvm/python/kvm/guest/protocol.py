@@ -27,6 +27,8 @@ _RUN = struct.Struct("<IHHI")
 _EXIT = struct.Struct("<ii")
 _WINSIZE = struct.Struct("<HH")
 _RUN_TTY = 1 << 0
+_RUN_COUNT_INPUT = 1 << 1
+_COUNT = struct.Struct("<Q")
 
 
 class FrameType(IntEnum):
@@ -36,12 +38,14 @@ class FrameType(IntEnum):
     the host 3 s to answer EXIT with POWEROFF, which tells it that EXIT has arrived.
     """
 
-    HELLO = 1  # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport
+    # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport, lacking, missing
+    HELLO = 1
     STDOUT = 2  # bytes; on a tty, stderr too
     STDERR = 3  # bytes
     EXIT = 4  # i32le code, i32le signal
     ERROR = 5  # text: init could not do what was asked
     HEARTBEAT = 6  # empty, once a second while the command runs and, after it, pages are written
+    STDIN_READ = 7  # u64le: what the command had read, before EXIT, where RUN asks for it
     RUN = 16  # see encode_run()
     STDIN = 17  # bytes
     STDIN_EOF = 18  # empty
@@ -81,6 +85,8 @@ def encode_run(
     tty: bool = False,
     rows: int = 24,
     cols: int = 80,
+    *,
+    count_input: bool = False,
 ) -> bytes:
     """RUN: flags, rows, cols, argc, then argv and ``K=V`` strings, each NUL-terminated."""
     if not argv or not argv[0]:
@@ -89,7 +95,8 @@ def encode_run(
     for word in words:
         if "\0" in word:
             raise ValueError(f"a command word or variable holds a NUL: {word!r}")
-    head = _RUN.pack(_RUN_TTY if tty else 0, rows, cols, len(argv))
+    flags = (_RUN_TTY if tty else 0) | (_RUN_COUNT_INPUT if count_input else 0)
+    head = _RUN.pack(flags, rows, cols, len(argv))
     strings = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
     return encode(FrameType.RUN, head + strings)
 
@@ -121,6 +128,11 @@ def decode_exit(payload: bytes) -> ExitStatus:
     if len(payload) != _EXIT.size:
         raise ValueError(f"EXIT payload is {len(payload)} bytes, not {_EXIT.size}")
     return ExitStatus(*_EXIT.unpack(payload))
+
+
+def decode_count(payload: bytes) -> int | None:
+    """STDIN_READ's number; None when the payload has another size."""
+    return int(_COUNT.unpack(payload)[0]) if len(payload) == _COUNT.size else None
 
 
 class FrameDecoder:

@@ -80,6 +80,9 @@ class Progress:
 
         try:
             yield update
+        except BrokenPipeError:  # whoever read the output has seen enough
+            self._leave(phase, "ended after")
+            raise
         except BaseException:
             self._leave(phase, "failed after")
             raise

@@ -24,7 +24,7 @@ from kvm.run import halves as build_halves
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
-from kvm.run.machine import machine_spec, parse_disk
+from kvm.run.machine import folder_in_guest, machine_spec, parse_disk
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
@@ -215,6 +215,8 @@ class _Run:
             self.progress.phase("boot") as say,
         ):
             request = {"argv": list(command), **terminal.request()}
+            if folder := folder_in_guest(options):
+                request["env"]["PWD"] = folder
             spec = files.spec.to_json()
             if viewers.password:
                 spec["display_password"] = viewers.password
@@ -242,6 +244,8 @@ class _Run:
                     (self.run_dir / "beside.log").write_text(said)
             except HostLost as gone:
                 lost = gone
+            if script.stdin_read is not None or script.exit_code is None:
+                terminal.give_back(script.stdin_read or 0)
         self.progress.pause()
         if (error := script.worker_error) is not None:
             script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))

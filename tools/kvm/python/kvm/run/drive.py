@@ -58,6 +58,7 @@ class Transcript:
     end_s: float = 0.0
     exit_code: int | None = None
     exit_signal: int = 0
+    stdin_read: int | None = None  # bytes that the command had read when it ended
     guest_error: str = ""
     result: dict[str, Any] | None = None
     worker_error: WorkerError | None = None
@@ -293,6 +294,9 @@ class Drive:
 
     def _on_stdin_taken(self, event: Event) -> None:
         self._stdin_on_the_way -= int(event["bytes"])
+
+    def _on_stdin_read(self, event: Event) -> None:
+        self.transcript.stdin_read = event["bytes"]
 
     def _on_stdout(self, event: Event) -> None:
         self._sinks.stdout(base64.b64decode(event["data"]))

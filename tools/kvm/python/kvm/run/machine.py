@@ -51,10 +51,38 @@ def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
         bus,
         nets,
         _share_words(options),
+        _wanted_words(options),
         root,
         options.append,
     )
     return " ".join(part for part in parts if part)
+
+
+def _wanted_words(options: BootOptions) -> str:
+    """What our init is to find in the guest, or tell of: see ``tools/kvm/guest/wants.c``.
+
+    Shares and the root are proved by mounting them.
+    """
+    counts = {
+        "disk": len(options.disks),
+        "net": len(options.nets),
+        "vsock": int(bool(options.vsock)),
+        "balloon": int(options.balloon >= 0),
+        "pci": len(options.vfio_pci),
+        "input": 2 * bool(options.vnc),  # a keyboard and a pointer
+        "display": int(bool(options.vnc)),
+    }
+    kinds = [f"{kind}:{count}" for kind, count in counts.items() if count]
+    kinds += [f"tty:{number}" for number in options.ttys]
+    return f"toolskvm.wants={','.join([options.transport, *kinds])}" if kinds else ""
+
+
+def folder_in_guest(options: BootOptions) -> str:
+    """Where the caller's folder is in a guest that has ours for its root; "": nowhere."""
+    if not options.root:
+        return ""
+    root, here = Path(options.root).resolve(), Path.cwd()
+    return str(Path("/") / here.relative_to(root)) if here.is_relative_to(root) else ""
 
 
 def _share_words(options: BootOptions) -> str:

@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from kvm.verdict.known import signatures
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
+
+_SYMBOL = re.compile(r"\bCONFIG_\w+")
+_BLACKLIST = "initcall_blacklist="
 
 Write = Callable[[bytes], None]
 
@@ -69,6 +73,7 @@ def observation(
     """All facts of an attempt."""
     script, session = attempt.script, attempt.session
     result = script.result or {}
+    lacking, missing = _not_there(script.hello or {}, options, halves)
     log_buf = result.get("log_buf")
     return Observation(
         command=attempt.command,
@@ -79,6 +84,8 @@ def observation(
         exit_code=script.exit_code,
         exit_signal=script.exit_signal,
         guest_error=script.guest_error,
+        lacking=lacking,
+        missing=missing,
         stop=result.get("stop"),
         stop_detail=result.get("detail", ""),
         registers=tuple(result.get("registers", ())),
@@ -105,6 +112,23 @@ def observation(
         expected=conduct.expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
+
+
+def _not_there(hello: Mapping[str, str], options: BootOptions, halves: Halves) -> tuple[str, str]:
+    """What the guest's init did not find of what was asked for: what its kernel was built
+    without, and what should have been there.
+
+    A driver that our own kernel was built with, and that is not there all the same, has failed;
+    unless the user keeps it from starting.
+    """
+    lacking, missing = hello.get("lacking", ""), hello.get("missing", "")
+    symbols = _SYMBOL.findall(lacking)
+    if not symbols or options.kernel is not None or _BLACKLIST in options.append:
+        return lacking, missing
+    config = (halves.kernel.folder / "config").read_text().splitlines()
+    if all(f"{symbol}=y" in config for symbol in symbols):
+        return "", "; ".join(filter(None, (lacking, missing)))
+    return lacking, missing
 
 
 def worker_status(attempt: Attempt) -> int | None:

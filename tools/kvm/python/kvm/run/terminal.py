@@ -12,6 +12,7 @@ import os
 import select
 import shutil
 import signal
+import stat
 import sys
 import termios
 import tty
@@ -31,6 +32,8 @@ class Terminal:
         self._is_tty = shell and on_terminal
         if on_terminal and not shell:
             self._fd = None
+        # Where a file stood: what the guest has not read is left to who reads it next.
+        self._start = _place_in_file(self._fd)
         self._saved: list[Any] | None = None
         self._old_handler: Any = None
         self._resized = False
@@ -77,11 +80,22 @@ class Terminal:
                 messages.append({"stdin": base64.b64encode(data).decode()})
         return messages
 
+    def give_back(self, read: int) -> None:
+        """A file is read on behind those first bytes, by whoever has it too."""
+        if self._fd is not None and self._start is not None:
+            os.lseek(self._fd, self._start + read, os.SEEK_SET)
+
     def _readable(self) -> bool:
         return self._fd is None or bool(select.select([self._fd], [], [], 0)[0])
 
     def _on_resize(self, number: int, frame: FrameType | None) -> None:
         self._resized = True
+
+
+def _place_in_file(fd: int | None) -> int | None:
+    if fd is None or not stat.S_ISREG(os.fstat(fd).st_mode):
+        return None
+    return os.lseek(fd, 0, os.SEEK_CUR)
 
 
 def _standard_input() -> int | None:

@@ -17,6 +17,7 @@ from kvm.verdict import evidence, known, payload
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding, normalise
 from kvm.verdict.logbuf import printk_text
+from kvm.verdict.losses import with_losses
 from kvm.verdict.observation import Deadline, Observation, WorkerError
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
@@ -32,8 +33,6 @@ __all__ = [
 _DEATH = (Reason.KERNEL_PANIC, Reason.KERNEL_OOPS)
 _SENT_FROM_OUTSIDE = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-_NOTEWORTHY_S = 0.5
-
 Rule = Callable[[Observation], Outcome | None]
 
 
@@ -43,7 +42,7 @@ def judge(obs: Observation) -> Outcome:
         obs = replace(obs, findings=parse_console(printk_text(obs.log_buf)))
     answers = (rule(obs) for rule in RULES)
     outcome = next((answer for answer in answers if answer is not None), _no_proof(obs))
-    outcome = _with_reader(obs, _with_flood(obs, _against_expected(obs, outcome)))
+    outcome = with_losses(obs, _against_expected(obs, outcome))
     return known.noted(outcome, known.seen(obs.findings, obs.host_findings, obs.known_warnings))
 
 
@@ -220,6 +219,25 @@ def _silence(obs: Observation) -> Outcome | None:
     )
 
 
+def _not_there(obs: Observation) -> Outcome | None:
+    """What was asked for is not there: whatever ran, it ran without.
+
+    A kernel that was built without the driver has not failed. One that has it has, or the VMM.
+    """
+    if obs.missing:
+        return _fail(
+            Reason.CHECK_FAILED,
+            obs.missing,
+            *_reports(obs, obs.findings),
+            *evidence.tail(obs),
+            signature=f"not there: {normalise(obs.missing)}",
+        )
+    if obs.lacking:
+        found = _warned(obs)
+        return found or _error(Reason.INFRASTRUCTURE, obs.lacking, *evidence.tail(obs))
+    return None
+
+
 def _too_long(obs: Observation) -> Outcome | None:
     """A limit that the user set says how long he waits, a test's own how long it may take."""
     if obs.deadline is not Deadline.TOTAL:
@@ -387,6 +405,7 @@ RULES: tuple[Rule, ...] = (
     _payload_ended,
     _host_stalled,
     _silence,
+    _not_there,
     _too_long,
     _not_run,
     _init_failed,
@@ -414,35 +433,6 @@ def _no_proof(obs: Observation) -> Outcome:
         *evidence.worker(obs),
         *evidence.tail(obs),
     )
-
-
-def _with_flood(obs: Observation, outcome: Outcome) -> Outcome:
-    """All of it was read, but not all of it can be looked at again: say so."""
-    if not obs.console_dropped_bytes:
-        return outcome
-    dropped = f"{obs.console_dropped_bytes / (1 << 20):.1f} MiB"
-    return replace(
-        outcome,
-        summary=f"{outcome.summary}; the console was flooded, its last {dropped} were not kept",
-        evidence=(
-            *outcome.evidence,
-            Evidence("flood", (f"{dropped} of console output were read and not kept",)),
-        ),
-    )
-
-
-def _with_reader(obs: Observation, outcome: Outcome) -> Outcome:
-    """Whoever did not read the output is no fault of the code's, and what is lost is told."""
-    if obs.reader_s >= _NOTEWORTHY_S and outcome.reason is Reason.TIMEOUT:
-        waited = f"{obs.reader_s:.0f} s of that the output waited for its reader"
-        summary = f"{outcome.summary}; {waited}"
-        outcome = replace(outcome, verdict=Verdict.ERROR, summary=summary)
-    if not obs.unread_bytes:
-        return outcome
-    lost = f"the last {obs.unread_bytes} bytes of the output were not read in time and are lost"
-    if outcome.ok:
-        return _error(Reason.INFRASTRUCTURE, lost)
-    return replace(outcome, summary=f"{outcome.summary}; {lost}")
 
 
 def _against_expected(obs: Observation, outcome: Outcome) -> Outcome:

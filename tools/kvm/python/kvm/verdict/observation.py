@@ -54,6 +54,8 @@ class Observation:
     exit_code: int | None = None
     exit_signal: int = 0
     guest_error: str = ""
+    lacking: str = ""  # what was asked for, and the guest's kernel was built without
+    missing: str = ""  # what was asked for and is not there, though the kernel has a driver for it
     stop: str | None = None
     stop_detail: str = ""
     registers: tuple[Mapping[str, int], ...] = ()

@@ -5,10 +5,10 @@ The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; lat
 are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), viewer (of
 the display), and what ``kvm.vm.control`` answers. Out come events: started, console, tty, viewer,
 hello, stdout, stderr, stdin_taken (so many bytes of stdin have gone to the guest: ``started`` says
-how many may be on the way), heartbeat, events (the guest kernel's own), exit, guest_error, answer,
-paused and, last, result; or one error when the machine could not be set up. Before a program of the
-user's, there is a script event with the seconds that it may take. The end of the input is the end
-of the machine.
+how many may be on the way), heartbeat, events (the guest kernel's own), stdin_read (so many bytes
+of stdin the command had read), exit, guest_error, answer, paused and, last, result; or one error
+when the machine could not be set up. Before a program of the user's, there is a script event with
+the seconds that it may take. The end of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -31,6 +31,7 @@ from kvm.guest.events import Batch, EventDecoder
 from kvm.guest.protocol import (
     FrameDecoder,
     FrameType,
+    decode_count,
     decode_exit,
     encode,
     encode_run,
@@ -281,6 +282,8 @@ class Session:
                 self._out.send("stderr", data=frame.payload)
             elif frame.type is FrameType.EXIT:
                 self._finish(frame.payload)
+            elif frame.type is FrameType.STDIN_READ:
+                self._out.send("stdin_read", bytes=decode_count(frame.payload))
             elif frame.type is FrameType.HEARTBEAT:
                 self._out.send("heartbeat")
             elif frame.type is FrameType.ERROR:
@@ -359,6 +362,7 @@ def _encode_run(run: Mapping[str, Any]) -> bytes:
         bool(run.get("tty", False)),
         int(run.get("rows", 24)),
         int(run.get("cols", 80)),
+        count_input=not run.get("tty", False),
     )
 
 

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a verdict says of bytes and time that were lost to others than the code under test."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kvm.verdict.observation import Observation
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+
+_NOTEWORTHY_S = 0.5
+
+
+def with_losses(obs: Observation, outcome: Outcome) -> Outcome:
+    """The outcome, with word of what is lost; output that nobody read is no pass."""
+    for remark in (_flood, _late_reader, _unread):
+        outcome = remark(obs, outcome)
+    return outcome
+
+
+def _flood(obs: Observation, outcome: Outcome) -> Outcome:
+    """All of it was read, but not all of it can be looked at again: say so."""
+    if not obs.console_dropped_bytes:
+        return outcome
+    dropped = f"{obs.console_dropped_bytes / (1 << 20):.1f} MiB"
+    return replace(
+        outcome,
+        summary=f"{outcome.summary}; the console was flooded, its last {dropped} were not kept",
+        evidence=(
+            *outcome.evidence,
+            Evidence("flood", (f"{dropped} of console output were read and not kept",)),
+        ),
+    )
+
+
+def _late_reader(obs: Observation, outcome: Outcome) -> Outcome:
+    """Time that the reader of the output took is not the code's."""
+    if obs.reader_s < _NOTEWORTHY_S or outcome.reason is not Reason.TIMEOUT:
+        return outcome
+    waited = f"{obs.reader_s:.0f} s of that the output waited for its reader"
+    return replace(outcome, verdict=Verdict.ERROR, summary=f"{outcome.summary}; {waited}")
+
+
+def _unread(obs: Observation, outcome: Outcome) -> Outcome:
+    if not obs.unread_bytes:
+        return outcome
+    lost = f"the last {obs.unread_bytes} bytes of the output were not read in time and are lost"
+    if outcome.ok:
+        return Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, lost)
+    return replace(outcome, summary=f"{outcome.summary}; {lost}")
