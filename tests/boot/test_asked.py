@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kvm import process
 from kvm.project import Project
 from support.machines import Boot
 
@@ -100,7 +103,21 @@ def test_a_command_in_our_root_starts_where_its_caller_is(
 ) -> None:
     folder = project.root / "docs" / "decisions"
     monkeypatch.chdir(folder)
-    run = boot("sh", "-c", "pwd; ls 0004-verdicts.md; git log -1 --format=%H", root="/")
+    run = boot("sh", "-c", "pwd; ls 0004-verdicts.md; git rev-parse --show-toplevel", root="/")
     assert run.verdict == ("PASS", "ok"), run
-    assert run.stdout.decode().split()[:2] == [str(folder), "0004-verdicts.md"]
-    assert len(run.stdout.split()) == 3, run
+    assert run.stdout.decode().split() == [str(folder), "0004-verdicts.md", str(project.root)]
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="gives files to another user")
+def test_git_takes_its_caller_s_files_for_its_own(
+    boot: Boot, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="git-", dir=project.build) as folder:
+        process.run(("git", "init", "-q", folder))
+        for path in (Path(folder), Path(folder, ".git")):
+            os.chown(path, 1000, 1000)
+        monkeypatch.chdir(folder)
+        known = {"SUDO_UID": "1000", "PWD": folder}
+        monkeypatch.setattr("kvm.run.boot.environment_in_guest", lambda options: known)
+        run = boot("git", "rev-parse", "--show-toplevel", root="/")
+    assert (run.verdict, run.stdout.decode()) == (("PASS", "ok"), f"{folder}\n"), run

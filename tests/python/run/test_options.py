@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.run.machine import command_line, folder_in_guest, parse_disk, parse_share
+from kvm.run.machine import command_line, environment_in_guest, parse_disk, parse_share
 from kvm.run.options import BootOptions, parse_memory
 from kvm.vm.spec import DiskSpec, ShareSpec
 
@@ -150,9 +150,15 @@ def test_a_command_in_our_own_root_starts_where_we_are(
     here.mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "root")
     monkeypatch.chdir(here)
-    assert folder_in_guest(BootOptions(root="/")) == str(here.resolve())
+    monkeypatch.setattr("os.getuid", lambda: 0)
+
+    def known(root: str | Path) -> dict[str, str]:
+        return environment_in_guest(BootOptions(root=str(root)))
+
+    assert known("/") == {"PWD": str(here.resolve())}
     for root in ("root", "link"):
-        assert folder_in_guest(BootOptions(root=str(tmp_path / root))) == "/folder/some one"
-    assert folder_in_guest(BootOptions(root=str(here))) == "/"
-    assert folder_in_guest(BootOptions(root="/usr")) == ""
-    assert folder_in_guest(BootOptions()) == ""
+        assert known(tmp_path / root) == {"PWD": "/folder/some one"}
+    assert known(here) == {"PWD": "/"}
+    assert known("/usr") == known("") == {}
+    monkeypatch.setattr("os.getuid", lambda: 1000)
+    assert known("/usr") == {"SUDO_UID": "1000"}

@@ -24,7 +24,7 @@ from kvm.run import halves as build_halves
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
-from kvm.run.machine import folder_in_guest, machine_spec, parse_disk
+from kvm.run.machine import environment_in_guest, machine_spec, parse_disk
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
@@ -215,8 +215,7 @@ class _Run:
             self.progress.phase("boot") as say,
         ):
             request = {"argv": list(command), **terminal.request()}
-            if folder := folder_in_guest(options):
-                request["env"]["PWD"] = folder
+            request["env"] |= environment_in_guest(options)
             spec = files.spec.to_json()
             if viewers.password:
                 spec["display_password"] = viewers.password

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from kvm.errors import UserError
@@ -77,12 +78,18 @@ def _wanted_words(options: BootOptions) -> str:
     return f"toolskvm.wants={','.join([options.transport, *kinds])}" if kinds else ""
 
 
-def folder_in_guest(options: BootOptions) -> str:
-    """Where the caller's folder is in a guest that has ours for its root; "": nowhere."""
+def environment_in_guest(options: BootOptions) -> dict[str, str]:
+    """What a command learns of its caller in a guest that has our root: the folder to start in.
+
+    The guest's root acts for a user there, as under sudo: git takes that user's files for its own.
+    """
     if not options.root:
-        return ""
-    root, here = Path(options.root).resolve(), Path.cwd()
-    return str(Path("/") / here.relative_to(root)) if here.is_relative_to(root) else ""
+        return {}
+    root, here, user = Path(options.root).resolve(), Path.cwd(), os.getuid()
+    known = {"SUDO_UID": str(user)} if user else {}
+    if here.is_relative_to(root):
+        known["PWD"] = str(Path("/") / here.relative_to(root))
+    return known
 
 
 def _share_words(options: BootOptions) -> str:
