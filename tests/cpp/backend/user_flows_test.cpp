@@ -76,6 +76,35 @@ TEST_CASE("only frames that open a socket wait for one") {
   CHECK_FALSE(pass(flows, fragment));
 }
 
+TEST_CASE("flows by IPv6 are counted with the others, and told apart from them") {
+  const auto frame6 = [](unsigned protocol, unsigned port, unsigned flags = 0) {
+    Frame bytes(80);
+    const auto put = [&](size_t at, unsigned value) { bytes[at] = static_cast<std::byte>(value); };
+    put(12, 0x86);
+    put(13, 0xdd);
+    put(20, protocol);
+    put(37, 0x15);  // the guest's address
+    put(54, port >> 8);
+    put(55, port & 0xff);
+    put(67, flags);
+    return bytes;
+  };
+  UserFlows flows({.outgoing = 2});
+  CHECK(pass(flows, udp(9), 1001));
+  CHECK(pass(flows, frame6(IPPROTO_UDP, 9), 1002));
+  CHECK(flows.outgoing() == 2);
+  CHECK(pass(flows, frame6(IPPROTO_UDP, 9)));
+  CHECK(pass(flows, udp(9)));
+  CHECK_FALSE(pass(flows, frame6(IPPROTO_UDP, 10)));
+  CHECK_FALSE(pass(flows, frame6(IPPROTO_TCP, 9, kSyn)));
+  CHECK(pass(flows, frame6(IPPROTO_TCP, 9, kSynAck)));
+  CHECK(pass(flows, frame6(IPPROTO_ICMPV6, 0x8000)));
+  flows.closed(1001);
+  CHECK(pass(flows, frame6(IPPROTO_TCP, 9, kSyn), 1003));
+  CHECK(pass(flows, frame6(IPPROTO_TCP, 9, kSyn)));
+  CHECK_FALSE(pass(flows, udp(9)));
+}
+
 TEST_CASE("frames that end too soon are read no further") {
   UserFlows flows({.outgoing = 0});
   for (size_t size = 0; size < 60; ++size) {

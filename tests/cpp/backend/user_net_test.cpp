@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstring>
@@ -377,6 +378,106 @@ TEST_CASE("the host's loopback is its own unless it was asked for") {
   CHECK(refusal[23] == IPPROTO_ICMP);
   CHECK(refusal[34] == 3);  // unreachable
   CHECK(receive_from(host, MSG_DONTWAIT).text.empty());
+}
+
+TEST_CASE("an address of the loopback, or another port of the name server, leads nowhere") {
+  Fixture fixture(0, {});
+  if (!fixture.net) return;
+  fixture.settle();
+  const HostSocket host(SOCK_DGRAM);
+  const auto send_to = [&](std::initializer_list<uint8_t> address) {
+    Bytes frame = datagram(host.port, "hello");
+    std::copy(address.begin(), address.end(), frame.begin() + 30);
+    put16(frame, 24, 0);
+    put16(frame, 24, static_cast<uint16_t>(~sum_of(&frame[14], 20)));
+    const unsigned pseudo = sum_of(&frame[26], 8) + 17U + static_cast<unsigned>(frame.size() - 34);
+    put16(frame, 40, (pseudo & 0xffff) + (pseudo >> 16));
+    NetHeader header{};
+    header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    header.csum_start = 34;
+    header.csum_offset = 6;
+    fixture.send(frame, header);
+  };
+  send_to({127, 0, 0, 1});
+  send_to({0, 0, 0, 0});
+  send_to({10, 0, 2, 3});
+  fixture.settle();
+  CHECK(receive_from(host, MSG_DONTWAIT).text.empty());
+}
+
+// "Is there a router?" (RFC 4861, 4.1), from fe80::1.
+Bytes router_solicitation() {
+  Bytes frame = {0x33, 0x33, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,  //
+                 0x60, 0, 0, 0, 0, 8, 58, 255,                          //
+                 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,  //
+                 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,     //
+                 133, 0, 0, 0, 0, 0, 0, 0};
+  unsigned sum = sum_of(&frame[22], 32) + 8U + 58U;
+  sum = (sum & 0xffff) + (sum >> 16) + 133 * 256;
+  sum = (sum & 0xffff) + (sum >> 16);
+  put16(frame, 56, static_cast<uint16_t>(~sum));
+  return frame;
+}
+
+TEST_CASE_FIXTURE(Fixture, "there is a router of IPv6, which tells the guest its network") {
+  if (!net) return;
+  send(router_solicitation());
+  Bytes answer;
+  do {
+    answer = receive();
+    REQUIRE(!answer.empty());
+  } while (answer[12] != 0x86 || answer.size() < 60 || answer[54] != 134);
+  const uint8_t prefix[] = {0xfe, 0xc0, 0, 0, 0, 0, 0, 0};
+  CHECK(std::search(answer.begin() + 54, answer.end(), std::begin(prefix), std::end(prefix)) !=
+        answer.end());
+}
+
+// From fec0::15 to an address and port, with its checksum.
+Bytes datagram6(const char* to, uint16_t port, const std::string& text) {
+  Bytes frame = {0x52, 0x56, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 17, 64};
+  frame.resize(62);
+  REQUIRE(inet_pton(AF_INET6, "fec0::15", &frame[22]) == 1);
+  REQUIRE(inet_pton(AF_INET6, to, &frame[38]) == 1);
+  frame.insert(frame.end(), text.begin(), text.end());
+  const unsigned udp_bytes = static_cast<unsigned>(8 + text.size());
+  put16(frame, 18, udp_bytes);
+  put16(frame, 54, 1000);
+  put16(frame, 56, port);
+  put16(frame, 58, udp_bytes);
+  unsigned sum = sum_of(&frame[22], 32) + 17U + udp_bytes;
+  sum = (sum & 0xffff) + (sum >> 16) + sum_of(&frame[54], udp_bytes);
+  sum = (sum & 0xffff) + (sum >> 16);
+  put16(frame, 60, static_cast<uint16_t>(~sum));
+  return frame;
+}
+
+TEST_CASE("the host's IPv6 loopback is its own unless it was asked for, too") {
+  for (const bool asked : {false, true}) {
+    CAPTURE(asked);
+    Fixture fixture(0, {.host_loopback = asked});
+    if (!fixture.net) return;
+    const base::UniqueFd host(socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_loopback;
+    if (bind(host.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) return;
+    socklen_t length = sizeof address;
+    getsockname(host.get(), reinterpret_cast<sockaddr*>(&address), &length);
+    const timeval patience{5, 0};
+    setsockopt(host.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    for (const char* to : {"::1", "::ffff:127.0.0.1", "fec0::3", "fec0::9", "fec0::2"}) {
+      fixture.send(datagram6(to, ntohs(address.sin6_port), to));
+    }
+    fixture.settle();
+    char got[40]{};
+    std::set<std::string> arrived;
+    while (recv(host.get(), got, sizeof got - 1, asked && arrived.empty() ? 0 : MSG_DONTWAIT) > 0) {
+      arrived.insert(got);
+      std::memset(got, 0, sizeof got);
+    }
+    CHECK(arrived.empty() == !asked);
+    CHECK(arrived.count("fec0::3") == 0);
+  }
 }
 
 }  // namespace vmm::test

@@ -32,11 +32,13 @@ def spec(tmp_path: Path) -> MachineSpec:
             DiskSpec(tmp_path / "disk", format="qcow2", backing_folder=tmp_path),
             DiskSpec(tmp_path / "disk", direct=True, format_said=True),
             DiskSpec(tmp_path / "disk", format="qcow2", backing=(tmp_path, tmp_path / "disk")),
+            DiskSpec(tmp_path / "disk", format="qcow2", backing_files=(tmp_path / "disk",)),
         ),
         transport="pci",
         ring="packed",
         nets=(
             NetSpec(NetKind.USER, "02:00:00:00:00:09", (Forward(True, "127.0.0.1", 53, 54),), 1500),
+            NetSpec(NetKind.USER, closed=("198.51.100.0/24",)),
             NetSpec(NetKind.TAP, tap="tap0", queues=2, host_address="192.168.7.1/24", vhost=True),
         ),
         vsock=VsockSpec(tmp_path / "v.sock", cid=7),

@@ -99,6 +99,19 @@ TEST_CASE_FIXTURE(Folders, "the image's folder is where it was before it was sta
   CHECK(contains(opened(beside, {.folder = path("images")}), "outside of the folder"));
 }
 
+TEST_CASE_FIXTURE(Folders, "a host that has the files elsewhere is told where") {
+  // As a lab host has what its user calls /srv/base.raw.
+  const std::string top = overlay("images/top", "/srv/middle", "qcow2");
+  const std::string middle = overlay("images/middle", "/srv/base.raw");
+  const std::string other = path("other/base.raw");
+  CHECK(opened(top, {.files = {middle, path("images/sub/base.raw")}}) == "b");
+  // What it is not told of it looks for by name, and it goes nowhere else than by names.
+  CHECK(contains(opened(top, {.files = {middle}}), "has the backing file /srv/base.raw"));
+  CHECK(contains(opened(top, {.files = {middle, other}}), "outside of the folder"));
+  CHECK(opened(top, {.allowed = {path("other")}, .files = {middle, other}}) == "r");
+  CHECK(contains(opened(overlay("images/top", "nbd:x"), {.files = {other}}), "no local file"));
+}
+
 TEST_CASE_FIXTURE(Folders, "no other protocol, and nothing to wait for") {
   CHECK(contains(opened(overlay("images/a", "json:{\"file.filename\": \"/x\"}")), "no local file"));
   CHECK(contains(opened(overlay("images/a", "file:base.raw")), "no local file"));

@@ -20,10 +20,11 @@ void bind_config(py::module_& module) {
 
   py::class_<DiskConfig>(module, "DiskConfig")
       .def(py::init<std::string, bool, bool, std::string, bool, std::string, bool,
-                    std::vector<std::string>>(),
+                    std::vector<std::string>, std::vector<std::string>>(),
            py::arg("path"), py::arg("read_only"), py::arg("volatile_cache"),
            py::arg("format") = "raw", py::arg("direct") = false, py::arg("backing_folder") = "",
-           py::arg("format_said") = false, py::arg("backing") = std::vector<std::string>{})
+           py::arg("format_said") = false, py::arg("backing") = std::vector<std::string>{},
+           py::arg("backing_files") = std::vector<std::string>{})
       .def_readwrite("path", &DiskConfig::path)
       .def_readwrite("read_only", &DiskConfig::read_only)
       .def_readwrite("volatile_cache", &DiskConfig::volatile_cache)
@@ -31,7 +32,8 @@ void bind_config(py::module_& module) {
       .def_readwrite("direct", &DiskConfig::direct)
       .def_readwrite("backing_folder", &DiskConfig::backing_folder)
       .def_readwrite("format_said", &DiskConfig::format_said)
-      .def_readwrite("backing", &DiskConfig::backing);
+      .def_readwrite("backing", &DiskConfig::backing)
+      .def_readwrite("backing_files", &DiskConfig::backing_files);
 
   py::class_<ShareConfig>(module, "ShareConfig")
       .def(py::init<std::string, std::string, bool>(), py::arg("path"), py::arg("tag"),
@@ -51,6 +53,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("mtu", &NetConfig::mtu)
       .def_readwrite("forwards", &NetConfig::forwards)
       .def_readwrite("host_loopback", &NetConfig::host_loopback)
+      .def_readwrite("closed", &NetConfig::closed)
       .def_readwrite("tap", &NetConfig::tap)
       .def_readwrite("tap_fd", &NetConfig::tap_fd)
       .def_readwrite("queue_pairs", &NetConfig::queue_pairs)

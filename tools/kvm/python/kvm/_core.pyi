@@ -29,6 +29,8 @@ class DiskConfig:
     """By the user. Unless it is, a raw disk that holds an image of another format is refused."""
     backing: list[str]
     """Files and folders where backing files may lie, besides that folder."""
+    backing_files: list[str]
+    """Where they are, the uppermost first, if not by the names in the images."""
     def __init__(
         self,
         path: str,
@@ -39,6 +41,7 @@ class DiskConfig:
         backing_folder: str = "",
         format_said: bool = False,
         backing: list[str] = ...,
+        backing_files: list[str] = ...,
     ) -> None: ...
 
 class ShareConfig:
@@ -61,6 +64,8 @@ class NetConfig:
     forwards: list[ForwardConfig]
     host_loopback: bool
     """Of user: 10.0.2.2 leads to this machine's 127.0.0.1."""
+    closed: list[str]
+    """Of user: networks that the guest must not reach, like 198.51.100.0/24."""
     tap: str
     tap_fd: int
     """A tap that this process has open, instead of a name; -1 for none."""

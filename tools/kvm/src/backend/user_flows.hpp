@@ -15,6 +15,8 @@
 #include <span>
 #include <unordered_map>
 
+#include "backend/user_frame.hpp"
+
 namespace vmm::backend {
 
 struct FlowLimits {
@@ -30,8 +32,8 @@ struct FlowLimits {
 // guest talks to; each echo request has a socket of its own, and no flow.
 struct Flow {
   uint8_t protocol = 0;
-  uint32_t guest = 0;
-  uint32_t host = 0;
+  IpAddress guest{};
+  IpAddress host{};
   uint16_t guest_port = 0;
   uint16_t host_port = 0;
 

@@ -34,6 +34,14 @@ in_addr address(const char* text) {
   return parsed;
 }
 
+in6_addr address6(const char* text) {
+  in6_addr parsed{};
+  const int known = inet_pton(AF_INET6, text, &parsed);
+  assert(known == 1);
+  static_cast<void>(known);
+  return parsed;
+}
+
 slirp::Config make_config(const UserNetTraits& traits) {
   slirp::Config config{};
   config.version = slirp::kConfigVersion;
@@ -43,6 +51,11 @@ slirp::Config make_config(const UserNetTraits& traits) {
   config.vhost = address(UserNet::kHost);
   config.vdhcp_start = address(UserNet::kGuest);
   config.vnameserver = address(UserNet::kNameServer);
+  config.in6_enabled = true;
+  config.vprefix_addr6 = address6(UserNet::kPrefix6);
+  config.vprefix_len = UserNet::kPrefix6Bits;
+  config.vhost6 = address6(UserNet::kHost6);
+  config.vnameserver6 = address6(UserNet::kNameServer6);
   config.vhostname = "guest";
   config.if_mtu = traits.mtu;
   config.if_mru = traits.mtu;
@@ -129,6 +142,7 @@ UserNet::UserNet(const std::vector<PortForward>& forwards, const UserNetTraits& 
       library_(slirp::library()),
       callbacks_(callbacks()),
       wakeup_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
+      reach_(traits.host_loopback, traits.closed),
       flows_(traits.limits) {
   const uint16_t mtu = traits.mtu;
   if (mtu < kMinMtu || mtu > kMaxMtu) {
@@ -162,7 +176,7 @@ void UserNet::forward(const PortForward& wanted) {
   if (library_.add_hostfwd(stack_, wanted.udp ? 1 : 0, host, wanted.host_port, address(kGuest),
                            wanted.guest_port) == 0) {
     if (wanted.udp) {
-      flows_.expect({IPPROTO_UDP, ntohl(address(kGuest).s_addr), 0, wanted.guest_port, 0});
+      flows_.expect({IPPROTO_UDP, mapped(ntohl(address(kGuest).s_addr)), {}, wanted.guest_port, 0});
     }
     return;
   }
@@ -238,6 +252,7 @@ void UserNet::consume(uint16_t) {
 }
 
 void UserNet::take_packet(std::span<const std::byte> frame) {
+  reach_.called(frame);
   NetHeader header{};
   header.flags = VIRTIO_NET_HDR_F_DATA_VALID;  // it has seen no wire
   const auto head = std::as_bytes(std::span(&header, 1));
@@ -277,6 +292,7 @@ void UserNet::feed() {
       if (from_guest_.frames.empty()) return;
       frame = from_guest_.pop();
     }
+    if (!reach_.leads(frame)) continue;
     if (!flows_.admit(frame)) {
       slirp::Clock::end_idle(traits_.limits.idle);
       continue;

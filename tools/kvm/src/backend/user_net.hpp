@@ -27,6 +27,7 @@
 #include "backend/net_backend.hpp"
 #include "backend/slirp_library.hpp"
 #include "backend/user_flows.hpp"
+#include "backend/user_reach.hpp"
 #include "base/unique_fd.hpp"
 
 namespace vmm::backend {
@@ -43,6 +44,7 @@ struct UserNetTraits {
   uint16_t mtu = 1500;
   bool host_loopback = false;  // the guest reaches this machine's 127.0.0.1 as the router's address
   FlowLimits limits = {};
+  std::vector<std::string> closed = {};  // networks that the guest must not reach
 };
 
 class UserNet final : public NetBackend {
@@ -53,6 +55,11 @@ class UserNet final : public NetBackend {
   static constexpr const char* kHost = "10.0.2.2";
   static constexpr const char* kNameServer = "10.0.2.3";
   static constexpr const char* kGuest = "10.0.2.15";
+  // IPv6, where a guest gets its own address from the router.
+  static constexpr const char* kPrefix6 = "fec0::";
+  static constexpr uint8_t kPrefix6Bits = 64;
+  static constexpr const char* kHost6 = "fec0::2";
+  static constexpr const char* kNameServer6 = "fec0::3";
   static constexpr uint16_t kMinMtu = 576;
   static constexpr uint16_t kMaxMtu = 65521;
 
@@ -106,6 +113,7 @@ class UserNet final : public NetBackend {
   Ready ready_;
 
   // Of the thread alone, once it runs.
+  UserReach reach_;
   UserFlows flows_;
   std::vector<std::unique_ptr<Timer>> timers_;
   std::vector<pollfd> polled_;

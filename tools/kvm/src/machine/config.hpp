@@ -22,6 +22,7 @@ struct DiskConfig {
   std::string backing_folder = "";  // of relative backing file names; empty: the image's own
   bool format_said = false;         // by the user: raw then, even if another image lies there
   std::vector<std::string> backing{};  // files and folders where backing files may lie besides
+  std::vector<std::string> backing_files{};  // where they are, if not by the names in the images
 };
 
 // A folder of the host that the guest mounts by its tag (9p, trans=virtio).
@@ -47,6 +48,7 @@ struct NetConfig {
   uint16_t mtu = 0;          // of user; 0: the usual
   std::vector<ForwardConfig> forwards;  // of user
   bool host_loopback = false;  // of user: 10.0.2.2 leads to the host's 127.0.0.1
+  std::vector<std::string> closed{};  // of user: networks that the guest must not reach
   std::string tap;           // name of the interface
   int tap_fd = -1;           // or a tap that the caller has opened, which stays the caller's
   uint16_t queue_pairs = 1;  // of tap, by name

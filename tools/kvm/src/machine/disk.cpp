@@ -33,7 +33,7 @@ std::unique_ptr<backend::BlockBackend> open_image(base::EventLoop& loop, const D
   if (disk.format == "qcow2") {
     return std::make_unique<backend::qcow2::Image>(
         disk.path, disk.read_only,
-        backend::qcow2::BackingPlaces{disk.backing_folder, disk.backing});
+        backend::qcow2::BackingPlaces{disk.backing_folder, disk.backing, disk.backing_files});
   }
   auto raw = std::make_unique<backend::RawFile>(disk.path, disk.read_only, disk.direct,
                                                 backend::IoRing::create(loop));

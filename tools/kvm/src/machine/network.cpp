@@ -66,6 +66,7 @@ std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
   backend::UserNetTraits traits;
   if (config.mtu != 0) traits.mtu = config.mtu;
   traits.host_loopback = config.host_loopback;
+  traits.closed = config.closed;
   return std::make_unique<backend::UserNet>(forwards, traits);
 }
 

@@ -237,6 +237,7 @@ def _config(spec: MachineSpec) -> _core.MachineConfig:
             "" if disk.backing_folder is None else str(disk.backing_folder),
             disk.format_said,
             [str(place) for place in disk.backing],
+            [str(file) for file in disk.backing_files],
         )
         for disk in spec.disks
     ]
@@ -272,6 +273,7 @@ def _net(spec: NetSpec) -> _core.NetConfig:
     config.mac = spec.mac
     config.mtu = spec.mtu
     config.host_loopback = spec.host_loopback
+    config.closed = list(spec.closed)
     config.forwards = [
         _core.ForwardConfig(one.udp, one.host_address, one.host_port, one.guest_port)
         for one in spec.forwards

@@ -28,11 +28,17 @@ class Forward:
     host_port: int
     guest_port: int
 
+    @property
+    def host(self) -> str:
+        """Its end on the host, as in ``tcp:127.0.0.1:8080``."""
+        return f"{'udp' if self.udp else 'tcp'}:{self.host_address}:{self.host_port}"
+
 
 @dataclass(frozen=True, slots=True)
 class NetSpec:
     """One interface. ``forwards``, ``mtu`` (0: the usual) and ``host_loopback`` (10.0.2.2 leads to
-    the host's 127.0.0.1) are for user networks; ``tap`` is the interface's name, ``host_address``
+    the host's 127.0.0.1) are for user networks, as are ``closed``, networks like 198.51.100.0/24
+    that the guest must not reach; ``tap`` is the interface's name, ``host_address``
     what to give it ("192.168.7.1/24"; empty: nothing). ``script`` and ``downscript`` are programs
     that get its name, before the guest starts and after it has stopped. ``vhost``: the host's
     kernel moves the tap's frames.
@@ -46,6 +52,7 @@ class NetSpec:
     forwards: tuple[Forward, ...] = ()
     mtu: int = 0
     host_loopback: bool = False
+    closed: tuple[str, ...] = ()
     tap: str = ""
     queues: int = 1
     host_address: str = ""
@@ -62,6 +69,7 @@ class NetSpec:
             ],
             "mtu": self.mtu,
             "host_loopback": self.host_loopback,
+            "closed": list(self.closed),
             "tap": self.tap,
             "queues": self.queues,
             "host_address": self.host_address,
@@ -82,6 +90,7 @@ class NetSpec:
             ),
             mtu=int(record.get("mtu", 0)),
             host_loopback=bool(record.get("host_loopback", False)),
+            closed=tuple(map(str, record.get("closed", ()))),
             tap=str(record.get("tap", "")),
             queues=int(record.get("queues", 1)),
             host_address=str(record.get("host_address", "")),

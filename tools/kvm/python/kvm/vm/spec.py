@@ -35,7 +35,8 @@ class DiskSpec:
     ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
     did not flush is lost. ``direct``: past the host's page cache. ``backing_folder`` is where
     relative names of a qcow2 image's backing file count from, if not its own folder. A backing
-    file lies below that folder, or is one of ``backing`` or below it. Unless the user has said
+    file lies below that folder, or is one of ``backing`` or below it; ``backing_files`` are where
+    the host has them, the uppermost first, if not by their names. Unless the user has said
     the format (``format_said``), a raw disk must not look like an image of another format.
     """
 
@@ -47,6 +48,7 @@ class DiskSpec:
     backing_folder: Path | None = None
     format_said: bool = False
     backing: tuple[Path, ...] = ()
+    backing_files: tuple[Path, ...] = ()
 
     def validate(self) -> None:
         _require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
@@ -83,6 +85,7 @@ class DiskSpec:
             "backing_folder": None if self.backing_folder is None else str(self.backing_folder),
             "format_said": self.format_said,
             "backing": [str(place) for place in self.backing],
+            "backing_files": [str(file) for file in self.backing_files],
         }
 
     @classmethod
@@ -97,6 +100,7 @@ class DiskSpec:
             backing_folder=None if backing is None else Path(backing),
             format_said=bool(record.get("format_said", False)),
             backing=tuple(map(Path, record.get("backing", ()))),
+            backing_files=tuple(map(Path, record.get("backing_files", ()))),
         )
 
 

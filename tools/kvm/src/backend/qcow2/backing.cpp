@@ -46,12 +46,13 @@ std::vector<std::string> resolve_places(const std::string& image, const BackingP
 }
 
 std::string find_backing(const std::string& image, const std::string& name,
-                         const std::string& folder, const std::vector<std::string>& places) {
+                         const std::string& folder, const std::vector<std::string>& places,
+                         const std::string& known) {
   if (names_protocol(name)) {
     refuse(image, "has the backing file " + name + ", which is no local file",
            "copy that here: qemu-img rebase -F FORMAT -b LOCAL FILE");
   }
-  const fs::path path = folder_of(image, folder) / name;
+  const fs::path path = known.empty() ? folder_of(image, folder) / name : fs::path(known);
   const fs::path found = without_links(image, path);
   if (std::ranges::any_of(places, [&](const auto& place) { return is_below(found, place); })) {
     return path.string();

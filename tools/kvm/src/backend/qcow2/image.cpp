@@ -25,7 +25,7 @@ std::error_code failed(const std::variant<Cluster, std::error_code>& found) {
 }  // namespace
 
 Image::Image(const std::string& path, bool read_only, const BackingPlaces& backing)
-    : Image(path, read_only, backing.folder, {{}, resolve_places(path, backing)}) {}
+    : Image(path, read_only, backing.folder, {{}, resolve_places(path, backing), backing.files}) {}
 
 Image::Image(const std::string& path, bool read_only, const std::string& folder,
              const Chain& above)
@@ -55,7 +55,9 @@ Header Image::read_header() const {
 
 void Image::open_backing(const std::string& folder, const Chain& above) {
   const std::string& name = header_.backing_path;
-  const std::string path = find_backing(file_.path(), name, folder, above.places);
+  const size_t depth = above.images.size();
+  const std::string known = depth < above.files.size() ? above.files[depth] : "";
+  const std::string path = find_backing(file_.path(), name, folder, above.places, known);
   Chain chain = above;
   chain.images.push_back(&file_);
   if (std::ranges::any_of(chain.images, [&](const ImageFile* seen) { return seen->is(path); })) {

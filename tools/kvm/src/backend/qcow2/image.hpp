@@ -41,6 +41,7 @@ class Image final : public BlockBackend {
   struct Chain {
     std::vector<const ImageFile*> images;  // above this one, to find a loop
     std::vector<std::string> places;       // where what they stand on may lie
+    std::vector<std::string> files;        // and where it does, if not by its name
   };
   Image(const std::string& path, bool read_only, const std::string& folder, const Chain& above);
 
