@@ -3,87 +3,25 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
 
 import pytest
 
 from kvm.control import client
 from kvm.errors import UserError
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
-from kvm.run.boot import build_and_boot
-from kvm.run.options import BootOptions
-from support.machines import LOST_HOSTS, Output, Run, on_a_host_that_lasts
+from support import guests
+from support.guests import Act, Guest
+from support.machines import Run
 
 pytestmark = pytest.mark.lab
 
 NAME = "control-test"
 COUNT = "i=0; while [ $i -lt {} ]; do echo count $i; i=$((i+1)); sleep 0.1; done"
-_DEADLINE_S = 120.0
-
-
-class Guest:
-    """A machine called NAME in a thread."""
-
-    def __init__(self, project: Project, script: str, **options: object) -> None:
-        self._output = Output()
-        self._records: list[RunRecord] = []
-        chosen = BootOptions(
-            ("sh", "-c", script),
-            host="lab",
-            timeout_s=20.0,
-            deadline_s=240.0,
-            name=NAME,
-            **options,  # type: ignore[arg-type]
-        )
-
-        def run() -> None:
-            with Progress(live=False) as progress:
-                self._records.append(
-                    build_and_boot(project, chosen.check(), progress, self._output.streams)
-                )
-
-        self._thread = threading.Thread(target=run)
-        self._thread.start()
-
-    @property
-    def said(self) -> str:
-        return self._output.out.decode()
-
-    def wait_for(self, text: str) -> None:
-        end = time.monotonic() + _DEADLINE_S
-        while text not in self.said:
-            assert self._thread.is_alive(), f"it ended without {text!r}: {self.said}"
-            assert time.monotonic() < end, f"no {text!r}: {self.said}"
-            time.sleep(0.02)
-
-    def end(self) -> Run:
-        self._thread.join(_DEADLINE_S)
-        assert self._records, "the boot neither ended nor failed"
-        return self._output.run(self._records[0])
-
-
-Act = Callable[[Guest], None]
 
 
 def play(project: Project, script: str, act: Act, **options: object) -> Run:
-    """Boot, act while the guest runs, and what became of it."""
-
-    def once() -> Run:
-        guest = Guest(project, script, **options)
-        try:
-            act(guest)
-        except (AssertionError, UserError):
-            run = guest.end()
-            if run.record.outcome.reason not in LOST_HOSTS:
-                raise
-            return run
-        return guest.end()
-
-    return on_a_host_that_lasts(once)
+    return guests.play(project, script, act, name=NAME, **options)
 
 
 def test_a_paused_guest_stands_still_and_notices_nothing(project: Project) -> None:

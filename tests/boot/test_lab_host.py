@@ -22,7 +22,8 @@ import kvm
 from kvm.errors import UserError
 from kvm.host import lab, lab_session
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
-from kvm.host.lab import LabHost, LabSettings
+from kvm.host.lab import LabHost
+from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves
@@ -163,7 +164,8 @@ def test_it_is_kept_for_the_next_command(host: LabHost, project: Project, kernel
 _CLIENT = """
 import sys
 from pathlib import Path
-from kvm.host.lab import LabHost, LabSettings
+from kvm.host.lab import LabHost
+from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.run import halves

@@ -242,8 +242,26 @@ def test_the_key_changes_with_all_that_matters(tmp_path: Path) -> None:
     keys.add(machine_key(Project(tmp_path / "x"), "main", machine, "kernel"))
     initrd.write_bytes(b"two")
     keys.add(machine_key(project, "main", machine, "kernel"))
-    assert len(keys) == 6
+    keys.add(machine_key(project, "main", replace(machine, uplink=True), "kernel"))
+    assert len(keys) == 7
     assert machine_key(project, "main", machine, "kernel") in keys
+
+
+def test_programs_that_were_replaced_want_a_new_lab_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It reads this machine's programs through a cache that does not notice."""
+    (tmp_path / "initrd").write_bytes(b"one")
+    machine = LabMachine(tmp_path / "vmlinux", tmp_path / "initrd", tmp_path)
+    program = tmp_path / "python3"
+    monkeypatch.setattr(lab_instance, "PROGRAMS", (str(program), str(tmp_path / "none")))
+    keys = []
+    for content in ("old", "old", "new"):
+        if not program.exists() or program.read_text() != content:
+            (tmp_path / "fresh").write_text(content)
+            (tmp_path / "fresh").rename(program)
+        keys.append(machine_key(Project(tmp_path), "main", machine, "kernel"))
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_sockets_live_in_a_folder_of_ones_own(

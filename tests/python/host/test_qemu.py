@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.host.qemu import Accelerator, LabMachine, config_hz, kernel_cmdline, qemu_argv
+from kvm.host.qemu import (
+    Accelerator,
+    LabMachine,
+    config_hz,
+    has_user_network,
+    kernel_cmdline,
+    qemu_argv,
+)
 
 _MACHINE = LabMachine(
     kernel=Path("/cache/vmlinux"), initrd=Path("/cache/lab.cpio"), share=Path("/checkout/build")
@@ -60,6 +67,34 @@ def test_folders_for_disks_are_exported_too_each_with_its_mount_point() -> None:
     ]
     points = ",".join(f"{tag}:/proc/fs/{tag}" for tag in ("files", "disks0", "disks1"))
     assert f"toolskvm.mounts={points}" in kernel_cmdline(machine).split()
+
+
+def test_an_uplink_is_a_network_of_nobody_s_whose_ports_the_keeper_lends() -> None:
+    argv = _argv(replace(_MACHINE, uplink=True))
+    (uplink,) = _option(argv, "-netdev")
+    assert uplink.startswith("user,id=uplink,net=198.51.100.0/24,")
+    assert "virtio-net-device,netdev=uplink" in _option(argv, "-device")
+    assert "socket,id=monitor,path=monitor.sock,server=on,wait=off" in _option(argv, "-chardev")
+    words = kernel_cmdline(replace(_MACHINE, uplink=True)).split()
+    assert "toolskvm.net=198.51.100.15/24:198.51.100.2:198.51.100.3" in words
+    assert not _option(_argv(_MACHINE), "-netdev")
+    assert "toolskvm.net" not in kernel_cmdline(_MACHINE)
+    card = _option(_argv(replace(_MACHINE, uplink=True, devices=("edu",))), "-device")
+    assert "virtio-net-pci,netdev=uplink,romfile=" in card
+
+
+@pytest.mark.parametrize(
+    ("script", "there"),
+    [("echo socket; echo user", True), ("echo socket; echo vhost-user", False), ("exit 1", False)],
+)
+def test_a_qemu_without_a_user_network_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, there: bool
+) -> None:
+    qemu = tmp_path / "qemu-system-x86_64"
+    qemu.write_text(f"#!/bin/sh\n{script}\n")
+    qemu.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert has_user_network() is there
 
 
 def test_every_file_of_ours_has_a_place_in_the_lab_host_where_it_is_fresh() -> None:

@@ -188,3 +188,16 @@ def test_the_name_below_is_read_from_both_versions() -> None:
 )
 def test_a_header_that_names_nothing_of_use_has_nothing_below(start: bytes) -> None:
     assert backing_of(start) is None
+
+
+def test_what_an_image_stands_on_is_told_from_the_top(tmp_path: Path) -> None:
+    """By absolute names too, which lead elsewhere in a lab host."""
+    base, middle, top = (tmp_path / name for name in ("base.raw", "m.qcow2", "t.qcow2"))
+    base.write_bytes(bytes(1 << 20))
+    qcow2.create(middle, 1 << 20, base)
+    qcow2.create(top, 1 << 20, Path("m.qcow2"))
+    _set_backing_format(top)
+    with contextlib.ExitStack() as held:
+        assert claim(DiskSpec(top, format="qcow2"), held) == (middle, base)
+    with contextlib.ExitStack() as held:
+        assert claim(DiskSpec(base), held) == ()

@@ -31,6 +31,18 @@ def test_a_user_network_forwards_ports() -> None:
     assert (net.spec.mtu, net.spec.mac) == (1500, "02:0:0:0:0:1")
 
 
+@pytest.mark.parametrize(
+    ("text", "forward"),
+    [
+        ("tcp::8080-:80", Forward(False, "0.0.0.0", 8080, 80)),
+        (":127.0.0.1:8080-:80", Forward(False, "127.0.0.1", 8080, 80)),
+        ("udp:192.168.0.1:53-10.0.2.15:5353", Forward(True, "192.168.0.1", 53, 5353)),
+    ],
+)
+def test_ports_may_be_forwarded_in_qemu_s_words(text: str, forward: Forward) -> None:
+    assert parse_net(f"user,hostfwd={text}").spec.forwards == (forward,)
+
+
 def test_a_user_network_keeps_the_host_s_loopback_to_the_host_unless_asked() -> None:
     assert not parse_net("user").spec.host_loopback
     net = parse_net("user,mtu=1500,loopback")
@@ -71,6 +83,11 @@ def test_the_guest_is_told_on_the_command_line() -> None:
         ("user,hostfwd=tcp:0:80", "use 1 to 65535"),
         ("user,hostfwd=tcp:80:65536", "use 1 to 65535"),
         ("user,hostfwd=tcp:localhost:80:80", "no IPv4 address"),
+        ("user,hostfwd=tcp::80-10.0.2.9:80", "the guest is not 10.0.2.9"),
+        ("user,hostfwd=tcp::80-80", "tcp:ADDRESS:HOST-:GUEST"),
+        ("user,hostfwd=sctp::80-:80", "tcp:ADDRESS:HOST-:GUEST"),
+        ("user,hostfwd=tcp::0-:80", "use 1 to 65535"),
+        ("user,hostfwd=tcp:localhost:80-:80", "no IPv4 address"),
         ("user,mtu=100", "use 576 to 65521"),
         ("tap=t,queues=9", "use 1 to 8"),
         ("tap=t,script=/nowhere/up", "script=/nowhere/up is no program"),

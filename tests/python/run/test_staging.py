@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -16,8 +16,10 @@ from kvm.errors import UserError
 from kvm.host.base import Host
 from kvm.host.native import NativeHost
 from kvm.host.qemu import LabMachine
+from kvm.matrix import qcow2
 from kvm.project import Project
 from kvm.run.staging import _exposed_processes, staged
+from kvm.vm.network import Forward, NetKind, NetSpec
 from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 FILES = Path("/proc/fs/files")
@@ -29,6 +31,15 @@ class FakeLab:
 
     machine: LabMachine
     name: str = "lab"
+    uplink: str = "198.51.100.0/24"
+    lent: list[tuple[str, str]] = field(default_factory=list)
+
+    def lend_ports(self, pairs: Sequence[tuple[Forward, Forward]]) -> FakeLab:
+        self.lent += [(ours.host, theirs.host) for ours, theirs in pairs]
+        return self
+
+    def close(self) -> None:
+        self.lent.clear()
 
     @property
     def disk_folders(self) -> tuple[Path, ...]:
@@ -226,6 +237,7 @@ def test_a_lab_host_finds_backing_files_where_the_image_was(
         ("/srv/a b/proc/1", "/srv/a b/proc"),
         ("/srv/other", None),
         ("/home", None),
+        ("/run/x", "/run/x/proc"),
     ],
 )
 def test_a_proc_that_a_lab_host_could_not_tell_from_files_is_not_shared(
@@ -250,7 +262,7 @@ def test_a_lab_host_writes_shares_only_where_it_can(
 
     def stage(share: ShareSpec, host: Host) -> None:
         with staged(replace(spec, shares=(share,)), host, project, run_dir) as files:
-            assert files.spec.shares == (share,)
+            assert files.spec.shares == (replace(share, path=host.seen(share.path)),)
 
     stage(ShareSpec(tmp_path, "t", read_only=True), lab)
     stage(ShareSpec(project.build, "t"), lab)
@@ -260,3 +272,84 @@ def test_a_lab_host_writes_shares_only_where_it_can(
     for folder in (tmp_path, project.cache):
         with pytest.raises(UserError, match="can't write to"):
             stage(ShareSpec(folder, "t"), lab)
+
+
+def test_what_a_user_names_is_read_where_a_lab_host_sees_it_change(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host, tmp_path: Path
+) -> None:
+    """Folders, a root, scripts; by whatever link they were named."""
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder")
+    (tmp_path / "up").write_text("#!/bin/sh\n")
+    shares = (
+        ShareSpec(tmp_path / "link", "s", read_only=True),
+        ShareSpec(Path("/"), "root", read_only=True),
+        ShareSpec(project.build, "b"),
+    )
+    net = NetSpec(NetKind.TAP, tap="t", script=str(tmp_path / "up"))
+    named = replace(spec, shares=shares, nets=(net,))
+    with staged(named, lab, project, run_dir) as files:
+        seen = FILES / tmp_path.relative_to("/")
+        assert [share.path for share in files.spec.shares] == [
+            seen / "folder",
+            FILES,
+            project.build,
+        ]
+        assert files.spec.nets == (replace(net, script=str(seen / "up")),)
+        for path in (seen / "folder" / "x", FILES / "etc" / "passwd"):
+            told = files.in_user_s_words(f"{path}: no")
+            assert told in (f"{tmp_path}/link/x: no", "/etc/passwd: no")
+
+
+def test_a_backing_file_is_read_there_whatever_its_name_says(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host, tmp_path: Path
+) -> None:
+    (tmp_path / "bases").mkdir()
+    (tmp_path / "bases" / "base.raw").write_bytes(bytes(1 << 20))
+    (tmp_path / "link").symlink_to(tmp_path / "bases")
+    named = tmp_path / "link" / "base.raw"
+    qcow2.create(tmp_path / "o.qcow2", 1 << 20, named)
+    disk = DiskSpec(tmp_path / "o.qcow2", format="qcow2", backing=(tmp_path / "link",))
+    with staged(replace(spec, disks=(disk,)), lab, project, run_dir) as files:
+        seen = FILES / tmp_path.relative_to("/")
+        (there,) = files.spec.disks
+        assert there.backing_files == (seen / "bases" / "base.raw",)
+        # The checkout's own folder is below that of the image, and the host has it elsewhere.
+        assert there.backing == (seen / "bases", project.build)
+        assert files.in_user_s_words(str(there.backing_files[0])) == str(named)
+
+
+def test_ports_of_this_machine_lead_to_where_the_machine_in_a_lab_host_listens(
+    project: Project, spec: MachineSpec, run_dir: Path, lab: Host
+) -> None:
+    def forward(port: int, guest: int, *, udp: bool = False, at: str = "127.0.0.1") -> Forward:
+        return Forward(udp, at, port, guest)
+
+    nets = (
+        NetSpec(NetKind.USER, forwards=(forward(45017, 80), forward(45017, 81, at="127.0.0.2"))),
+        NetSpec(NetKind.TAP, tap="t"),
+        NetSpec(NetKind.USER, forwards=(forward(45017, 53, udp=True),)),
+    )
+    fake = cast(FakeLab, lab)
+    with staged(replace(spec, nets=nets), lab, project, run_dir) as files:
+        assert [net.forwards for net in files.spec.nets] == [
+            (forward(45017, 80, at="0.0.0.0"), forward(45018, 81, at="0.0.0.0")),
+            (),
+            (forward(45017, 53, udp=True, at="0.0.0.0"),),
+        ]
+        closed = ("198.51.100.0/24",)
+        assert [net.closed for net in files.spec.nets] == [closed, (), closed]
+        assert fake.lent == [
+            ("tcp:127.0.0.1:45017", "tcp:0.0.0.0:45017"),
+            ("tcp:127.0.0.2:45017", "tcp:0.0.0.0:45018"),
+            ("udp:127.0.0.1:45017", "udp:0.0.0.0:45017"),
+        ]
+    assert fake.lent == []
+    fake.uplink = ""
+    with (
+        pytest.raises(UserError, match=r"hostfwd tcp:127\.0\.0\.1:45017: .* no user network"),
+        staged(replace(spec, nets=nets), lab, project, run_dir),
+    ):
+        pass
+    with staged(replace(spec, nets=(NetSpec(NetKind.USER),)), lab, project, run_dir) as files:
+        assert files.spec.nets == (NetSpec(NetKind.USER),)

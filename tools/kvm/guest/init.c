@@ -35,6 +35,8 @@
 #include "writeback.h"
 
 #define PORT_NAME "org.toolskvm.agent"
+/* Names are looked up anew each time: the files are the user's, who may change them meanwhile. */
+#define ROOT NINE_P ",cache=mmap"
 
 /*
  * The kernel opens none of these when there is no console, or not yet: a virtio
@@ -69,7 +71,8 @@ static void serve_guest(void)
 	if (!boot_option("toolskvm.root", root, sizeof(root)))
 		mount_at("tmpfs", "tmpfs", "/tmp", MS_NOSUID | MS_NODEV, "mode=1777", true);
 	else
-		rooted = overlay_root(root) && switch_root();
+		rooted = overlay_root(root, ROOT) && switch_root();
+	bring_up_interfaces();
 	make_folder("/root");
 	if (rooted)
 		mount_shares();
@@ -108,7 +111,6 @@ int main(int argc, char **argv)
 	umask(022);
 	mount_system("");
 	bring_up_loopback();
-	bring_up_interfaces();
 	boot_option("toolskvm.role", role, sizeof(role));
 	sethostname(role, strlen(role));
 	if (strcmp(role, "guest") == 0)

@@ -15,6 +15,7 @@
 
 #include "assign.h"
 #include "mounts.h"
+#include "network.h"
 #include "options.h"
 #include "port.h"
 #include "root.h"
@@ -25,10 +26,13 @@
 
 /* Not cached: where both sides write, and what is read there as it is at the time. */
 #define SHARE NINE_P ",cache=none"
+/* Cached for good: programs and what was built, which have other names when they change. */
+#define ROOT NINE_P ",cache=loose"
 /* A folder that every procfs has for others to mount on: there it has no folders of its own. */
 #define MOUNTS "/proc/fs"
 
 enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC };
+enum { MAY_RUN = MS_NOSUID | MS_NODEV };	/* the user's scripts */
 enum { CONSOLE_WAIT_MS = 500, CONSOLE_STEP_MS = 2 };
 enum { ARGV_BYTES = 16 * 1024, ARGV_WORDS = 256 };
 
@@ -52,6 +56,26 @@ static bool read_argv(void)
 	return words > 0;
 }
 
+/*
+ * An export of the developer's root has that machine's kernel in it, which 9p does not tell from
+ * files: this machine's own hides it, and the VMM lets no guest into that.
+ */
+static bool hide_kernel(const char *export)
+{
+	static const struct { const char *type, *name; } hidden[] = {
+		{ "proc", "proc" }, { "sysfs", "sys" }, { "devpts", "dev/pts" },
+	};
+	char path[PATH_MAX + sizeof(NEW_ROOT) + 16];
+
+	for (size_t i = 0; i < sizeof(hidden) / sizeof(hidden[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", export, hidden[i].name);
+		if (access(path, F_OK) == 0 &&
+		    !mount_at(hidden[i].type, hidden[i].type, path, SAFE, NULL, false))
+			return false;
+	}
+	return true;
+}
+
 /* A list of TAG:PATH, for each a 9p export and its mount point, which may lie in MOUNTS. */
 static bool mount_exports(void)
 {
@@ -70,7 +94,7 @@ static bool mount_exports(void)
 		}
 		*path++ = '\0';
 		snprintf(target, sizeof(target), NEW_ROOT "%s", path);
-		if (!mount_at("9p", tag, target, SAFE, SHARE, false))
+		if (!mount_at("9p", tag, target, MAY_RUN, SHARE, false) || !hide_kernel(target))
 			return false;
 	}
 	return true;
@@ -84,7 +108,7 @@ static bool assemble_root(void)
 {
 	char share[PATH_MAX], target[PATH_MAX + sizeof(NEW_ROOT)];
 
-	if (!overlay_root("root") || !mount_exports())
+	if (!overlay_root("root", ROOT) || !mount_exports())
 		return false;
 	if (!boot_option("toolskvm.share", share, sizeof(share)))
 		return true;
@@ -169,6 +193,7 @@ void labhost_serve(void)
 	if (!read_argv() || !assemble_root() || !switch_root())
 		return;
 	take_console();
+	bring_up_interfaces();
 	set_environment();
 	agent = start_agent();
 	if (agent < 0)

@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <net/route.h>
 #include <stdbool.h>
@@ -87,14 +88,39 @@ static bool add_gateway(int fd, const char *address)
 	return ioctl(fd, SIOCADDRT, &route) == 0;
 }
 
+/* In a root of the user's the file is theirs, or a link to one that is not there. */
 static bool use_name_server(const char *address)
 {
-	FILE *file = fopen("/etc/resolv.conf", "we");
+	FILE *file;
 
+	unlink("/etc/resolv.conf");
+	file = fopen("/etc/resolv.conf", "we");
 	if (!file)
 		return false;
 	fprintf(file, "nameserver %s\n", address);
 	return fclose(file) == 0;
+}
+
+/*
+ * Nobody else is on this network: no address need be tried before it is used, and the router may
+ * be asked for one at once instead of after a second or two. A kernel without IPv6 has no such file.
+ */
+static void hurry_ipv6(const char *name)
+{
+	static const char *const settings[] = { "accept_dad", "router_solicitation_delay" };
+	char path[128];
+
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		int fd;
+
+		snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/%s", name, settings[i]);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		if (write(fd, "0", 1) < 0)
+			say_errno("%s", path);
+		close(fd);
+	}
 }
 
 /* `words` is what toolskvm.net= says about this interface. */
@@ -107,6 +133,7 @@ static void bring_up(int fd, const char *name, char *words)
 		return;
 	if (bits)
 		*bits++ = '\0';
+	hurry_ipv6(name);
 	if (!set_address(fd, name, address, bits ? atoi(bits) : 24))
 		failed(name, "cannot give it its address");
 	else if (!set_up(fd, name))

@@ -10,7 +10,8 @@ void bring_up_loopback(void);
 
 /*
  * toolskvm.net=ADDRESS/BITS[:GATEWAY[:NAMESERVER]],...  for eth0, eth1, ... in turn; an empty
- * one stays down. What can't be done is said on the console.
+ * one stays down. An IPv6 address the kernel gets from the network's router. What can't be done is
+ * said on the console. Called in the root that will be used, as the name server is told there.
  */
 void bring_up_interfaces(void);
 

@@ -9,13 +9,9 @@
 #include "mounts.h"
 #include "wants.h"
 
-/*
- * cache=loose assumes that nobody else writes: true enough for a root that only ever grows new
- * files while the machine runs, and several times as fast as no cache.
- */
-bool overlay_root(const char *tag)
+bool overlay_root(const char *tag, const char *options)
 {
-	if (!mount_at("9p", tag, "/lower", MS_RDONLY, NINE_P ",cache=loose", false)) {
+	if (!mount_at("9p", tag, "/lower", MS_RDONLY, options, false)) {
 		not_mounted("the root", "9p");
 		return false;
 	}

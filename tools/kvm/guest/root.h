@@ -11,8 +11,11 @@
 #define NEW_ROOT "/newroot"
 #define NINE_P "trans=virtio,version=9p2000.L,msize=512000"
 
-/* Assembles it at NEW_ROOT from the 9p share `tag`, with the kernel's own file systems in it. */
-bool overlay_root(const char *tag);
+/*
+ * Assembles it at NEW_ROOT from the 9p share `tag`, mounted with these options, with the kernel's
+ * own file systems in it.
+ */
+bool overlay_root(const char *tag, const char *options);
 
 /* Makes NEW_ROOT the root. */
 bool switch_root(void);

@@ -14,9 +14,9 @@
 #include "wants.h"
 
 /*
- * Where both sides may write, names and sizes are not cached; pages are, for mmap. What this
- * side can't write is cached whole: a tree is listed six times as fast the second time. Each
- * user attaches, so that what one makes belongs to that user.
+ * The user may change what is shared, so names, sizes and what was read are not cached; pages are
+ * where this side can write, for mmap of files that are. Each user attaches, so that what one
+ * makes belongs to that user.
  */
 #define SHARE NINE_P ",access=user"
 
@@ -48,7 +48,7 @@ void mount_shares(void)
 			*mode = '\0';
 		snprintf(path, sizeof(path), "/mnt/%.*s", NAME_BYTES, name);
 		if (!mount_at("9p", name, path, MS_NOSUID | MS_NODEV | (read_only ? MS_RDONLY : 0),
-			      read_only ? SHARE ",cache=loose" : SHARE ",cache=mmap", false) ||
+			      read_only ? SHARE ",cache=none" : SHARE ",cache=mmap", false) ||
 		    !is_mounted(path))
 			not_mounted(path, "9p");
 	}

@@ -16,7 +16,7 @@ import pytest
 from kvm.host.base import Event, HostHung, HostLost, HostPanic
 from kvm.host.choose import ProbeResult
 from kvm.host.given import GivenClock
-from kvm.host.lab import LabSettings
+from kvm.host.lab_machine import LabSettings
 from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.report.live import Progress

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from kvm.errors import InfrastructureError
 from kvm.host.given import GivenClock, Kept
+from kvm.vm.network import Forward
 
 Event = dict[str, Any]
 
@@ -31,6 +32,13 @@ class HostPanic(HostLost):
 
 class HostHung(HostLost):
     """The host is there but no longer answers."""
+
+
+class Lease(Protocol):
+    """Something that is held for a while."""
+
+    def close(self) -> None:
+        """Give it back. What is gone already needs no giving back."""
 
 
 class Session(Protocol):
@@ -86,6 +94,16 @@ class Host(Protocol):
     @property
     def disk_folders(self) -> tuple[Path, ...]:
         """Folders, besides the checkout's ``build``, that machines there can write links in."""
+
+    @property
+    def uplink(self) -> str:
+        """The network by which a lab host reaches this machine, and no guest may; empty: none."""
+
+    def lend_ports(self, ports: Sequence[tuple[Forward, Forward]]) -> Lease:
+        """Have ports of this machine's lead to others of a lab host's, until that is closed.
+
+        Raises ``InfrastructureError``.
+        """
 
     def seen(self, path: Path) -> Path:
         """Where the host has this file or folder of ours, fresh; ``path`` is a real one."""

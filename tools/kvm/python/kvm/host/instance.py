@@ -18,7 +18,7 @@ import stat
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -207,7 +207,22 @@ def machine_key(project: Project, slot: str, machine: LabMachine, kernel_id: str
     argv = qemu_argv(machine, socket=nowhere, console=nowhere)
     digest = hashlib.sha256("\0".join((str(project.root), slot, kernel_id, *argv)).encode())
     digest.update(machine.initrd.read_bytes())
+    digest.update(programs_stamp(PROGRAMS))
     return digest.hexdigest()[:16]
+
+
+# Python, and a file that is written anew whenever a library is installed (ldconfig(8)).
+PROGRAMS = (os.path.realpath(sys.executable), "/etc/ld.so.cache")
+
+
+def programs_stamp(files: Sequence[str]) -> bytes:
+    """Changes with this machine's programs: a lab host goes on with those that it has read."""
+    found: list[tuple[int, int, int]] = []
+    for file in files:
+        with contextlib.suppress(OSError):
+            info = os.stat(file)  # noqa: PTH116
+            found.append((info.st_ino, info.st_size, info.st_mtime_ns))
+    return repr(found).encode()
 
 
 def runtime_folder() -> Path:

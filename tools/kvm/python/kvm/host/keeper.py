@@ -9,8 +9,8 @@ In FOLDER: ``heartbeat``, touched by clients as long as they are connected, whic
 by its time being another, whatever the computer's clock says; the keeper
 writes ``state.json`` once QEMU runs (only then does the command above return), at last
 ``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. With QEMU go the
-folders that ``exports.json`` names (``exports.py``). It is on the way of every boot, so it
-imports little before QEMU runs.
+folders that ``exports.json`` names (``exports.py``), and the ports that it forwards are lent by
+``forwards.py``. It is on the way of every boot, so it imports little before QEMU runs.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
+
+    from kvm.host.forwards import Lender
 
 STATE = "state.json"
 ENDED = "exit.json"
@@ -57,12 +59,19 @@ def _keep(idle_s: float, command: list[str]) -> None:
     pidfd = os.pidfd_open(pid)
     exports = recorded_exports(".")
     _record(pid)
-    _leave_terminal()
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
+    lender = _lender(waiting, command)
+    _leave_terminal()  # the command that is told of QEMU may want ports at once
     idle = False
     seen, since = _heartbeat(), time.monotonic()
-    while not waiting.poll(_CHECK_S * 1000):
+    while True:
+        ready = [fd for fd, _ in waiting.poll(_CHECK_S * 1000)]
+        if pidfd in ready:
+            break
+        for fd in ready:
+            assert lender is not None
+            lender.serve(fd)
         beat = _heartbeat()
         if beat is not None and beat != seen:
             seen, since = beat, time.monotonic()
@@ -72,6 +81,15 @@ def _keep(idle_s: float, command: list[str]) -> None:
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     remove_folders(exports)
     _write(ENDED, {"status": status, "idle": idle})
+
+
+def _lender(waiting: select.poll, command: list[str]) -> Lender | None:
+    """None for a lab host without an uplink."""
+    if not any("id=monitor" in word for word in command):
+        return None
+    from kvm.host.forwards import Lender
+
+    return Lender(waiting)
 
 
 def recorded_exports(folder: str) -> list[str]:

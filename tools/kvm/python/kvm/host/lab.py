@@ -12,52 +12,45 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import os
 import secrets
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kvm.guest.initramfs import build_initramfs
-from kvm.host import bundle, exports
+from kvm.host import bundle, exports, forwards
 from kvm.host.base import Event, HostHung, HostLost
 from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
 from kvm.host.given import GivenClock, Kept, Span
 from kvm.host.instance import (
     MAIN_SLOT,
+    Instance,
     instance,
     instances,
     machine_key,
     slot_folder,
     slots,
 )
+from kvm.host.lab_machine import LabSettings, lab_machine
 from kvm.host.lab_session import LabCommand, LabSession, Sink
-from kvm.host.qemu import Accelerator, LabMachine, config_hz, spared_cpus
-from kvm.host.tsc import tsc_khz
+from kvm.host.qemu import (
+    BINARY,
+    UPLINK,
+    UPLINK_SELF,
+    LabMachine,
+    has_user_network,
+)
 from kvm.lock import holder, locked
 from kvm.process import CommandError
 from kvm.project import Project
 from kvm.verdict.console import parse_console
+from kvm.vm.network import Forward
 
 _REUSE_S = 15.0
 _PING_S = 20.0
 _CLOSE_S = 30.0
 _PINGS = 6  # of one that this computer does not run
 _KEEPER_GRACE_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class LabSettings:
-    """What a user may choose about lab hosts. ``cpus`` are those that things run on."""
-
-    memory_mib: int = 2048
-    cpus: int = 2
-    accelerator: Accelerator = Accelerator.TCG
-    idle_s: float = 600.0
-    boot_deadline_s: float = 120.0
-    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +81,15 @@ class LabHost:
         artifact: Path | None = None,
         prefetch: Sequence[Path] = (),
         images: Sequence[Path] = (),
+        uplink: bool = False,
         settings: LabSettings | None = None,
         slot: str = MAIN_SLOT,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Boot or reuse it. ``artifact`` is the VMM that will be wanted first; the kernel and
         the files in ``prefetch`` are read by a lab host that boots, while Python starts in it.
-        ``images`` are the disks that its machines must be able to write.
+        ``images`` are the disks that its machines must be able to write. ``uplink`` asks for a way
+        out, which it goes without where QEMU has none to give.
 
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
@@ -113,11 +108,10 @@ class LabHost:
         lock = self._folder / "lock"
         self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
-            self._machine = _machine(
+            plain = lab_machine(
                 project, kernel, self._settings, self._plan_file, self._exports(images)
             )
-            key = machine_key(project, slot, self._machine, kernel_id)
-            self._instance = instance(project, slot, key)
+            self._machine, self._instance = self._choose(plain, kernel_id, uplink=uplink)
             self._bundles: dict[Path, Path | None] = {}
             self._prefetch = (kernel, *prefetch)
             self._artifact = artifact
@@ -140,6 +134,15 @@ class LabHost:
     @property
     def disk_folders(self) -> tuple[Path, ...]:
         return self._machine.exports
+
+    @property
+    def uplink(self) -> str:
+        return UPLINK if self._machine.uplink else ""
+
+    def lend_ports(self, ports: Sequence[tuple[Forward, Forward]]) -> forwards.Lease:
+        self._ensure(None)
+        rules = [f"{ours.host}-{UPLINK_SELF}:{theirs.host_port}" for ours, theirs in ports]
+        return forwards.Lease(self._instance.folder, rules)
 
     def seen(self, path: Path) -> Path:
         return self._machine.seen(path)
@@ -287,6 +290,22 @@ class LabHost:
         exports.tidy(have)
         return exports.choose(images, self._project.build, have)
 
+    def _choose(
+        self, plain: LabMachine, kernel_id: str, *, uplink: bool
+    ) -> tuple[LabMachine, Instance]:
+        """One that runs with an uplink is good enough for who needs none."""
+
+        def found(machine: LabMachine) -> tuple[LabMachine, Instance]:
+            key = machine_key(self._project, self._slot, machine, kernel_id)
+            return machine, instance(self._project, self._slot, key)
+
+        linked = found(replace(plain, uplink=True))
+        if linked[1].running or (uplink and has_user_network()):
+            return linked
+        if uplink:
+            self._say(f"{BINARY} has no user network: the lab host gets no uplink")
+        return found(plain)
+
     def _reuse(self) -> Channel | None:
         """The one that runs, if it is the wanted one and healthy; others are ended."""
         for other in instances(self._project, self._slot):
@@ -431,31 +450,6 @@ def statuses(project: Project) -> tuple[LabStatus, ...]:
     return tuple(s for slot in slots(project) if (s := status(project, slot)) is not None)
 
 
-def _machine(
-    project: Project,
-    kernel: Path,
-    settings: LabSettings,
-    plan: Path,
-    folders: tuple[Path, ...],
-) -> LabMachine:
-    spared = spared_cpus(settings.accelerator, settings.cpus)
-    argv = _agent_argv(project, settings.idle_s, plan, spared)
-    machine = LabMachine(
-        kernel=kernel,
-        initrd=build_initramfs(project, agent_argv=argv),
-        share=project.build,
-        exports=folders,
-        accelerator=settings.accelerator,
-        cpus=settings.cpus,
-        memory_mib=settings.memory_mib,
-        tsc_khz=tsc_khz(project.cache) if settings.accelerator is Accelerator.TCG else None,
-        hz=config_hz(kernel),
-        devices=settings.devices,
-    )
-    machine.validate()
-    return machine
-
-
 def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
     """Whether it had that much time, or was waited for long enough; to be asked often."""
     span = Span(clock)
@@ -465,14 +459,3 @@ def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
         return span.over(limit_s)
 
     return late
-
-
-def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
-    """The real interpreter rather than a virtual environment's link: fewer files to find."""
-    here = Path(__file__).resolve().parent
-    # The second is read as a script, not from the bundle, and is in it for the bundle's name.
-    modules = ("kvm.host.agent", "kvm.host.launch")
-    agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
-    python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan, spared)
-    return tuple(str(word) for word in words)

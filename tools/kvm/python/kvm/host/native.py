@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import IO
 
 from kvm import process
-from kvm.host.base import CommandTimeout, Event
+from kvm.host.base import CommandTimeout, Event, Lease
 from kvm.host.given import GivenClock, Kept
 from kvm.host.inbox import Inbox
+from kvm.vm.network import Forward
 
 # -S: the site's hooks would put an editable install of this package before the artifact.
 WORKER = ("-s", "-S", "-P", "-m", "kvm.vm.worker")
@@ -130,6 +131,7 @@ class NativeHost:
     boot_s = 0.0
     console = ""
     disk_folders: tuple[Path, ...] = ()
+    uplink = ""
 
     def __init__(self) -> None:
         self._sessions: list[NativeSession] = []
@@ -137,6 +139,9 @@ class NativeHost:
 
     def seen(self, path: Path) -> Path:
         return path
+
+    def lend_ports(self, ports: Sequence[tuple[Forward, Forward]]) -> Lease:
+        raise AssertionError("machines listen at this machine's ports themselves")
 
     def start(
         self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path

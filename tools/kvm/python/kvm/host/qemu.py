@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The QEMU command of a lab host, and the command line of the kernel in it. Pure.
+"""The QEMU command of a lab host, and the command line of the kernel in it.
 
 microvm without ACPI: QEMU then names the virtio devices on the kernel's command line,
 and the kernel has little else to look for. It boots the ELF image by PVH. Only a lab host
@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from kvm import process
 from kvm.errors import UserError
+from kvm.host import forwards
 
 BINARY = "qemu-system-x86_64"
 PORT_NAME = "org.toolskvm.lab"
@@ -22,6 +24,9 @@ PORT_NAME = "org.toolskvm.lab"
 # ``ninep/file_system.hpp``): among these files are QEMU's own /proc/self.
 _MOUNTS = Path("/proc/fs")
 _FILES_TAG = "files"
+# The uplink's network: TEST-NET-2 (RFC 5737) is nobody's, so no network is hidden by it.
+UPLINK = "198.51.100.0/24"
+UPLINK_SELF, _UPLINK_GATEWAY, _UPLINK_NAMES = "198.51.100.15", "198.51.100.2", "198.51.100.3"
 SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
 # Slots of the PC's bus 0 for devices to give away; those below are QEMU's, the last the PC's own.
 _FIRST_ASSIGNED = 0x10
@@ -42,6 +47,7 @@ class LabMachine:
     ``cpus`` are those that run what is started in it (see ``spared_cpus``).
     ``share`` is the folder that both sides write, at the same path in the lab host;
     ``exports`` are others that both write (``exports.py``).
+    ``uplink`` is a way out by QEMU's user network, and ports of this machine's that lead back in.
     ``devices`` are PCI devices for machines to be given, in the words of QEMU's -device.
     ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
     """
@@ -50,6 +56,7 @@ class LabMachine:
     initrd: Path
     share: Path
     exports: tuple[Path, ...] = ()
+    uplink: bool = False
     accelerator: Accelerator = Accelerator.TCG
     cpus: int = 2
     memory_mib: int = 2048
@@ -120,6 +127,8 @@ def kernel_cmdline(machine: LabMachine) -> str:
         words += _timer_words(machine)
     if machine.devices:
         words += ["intel_iommu=on", f"toolskvm.assign={','.join(machine.assigned)}"]
+    if machine.uplink:
+        words.append(f"toolskvm.net={UPLINK_SELF}/24:{_UPLINK_GATEWAY}:{_UPLINK_NAMES}")
     tags = (_FILES_TAG, *(tag for tag, _ in machine.tagged_exports()))
     mounts = ",".join(f"{tag}:{_MOUNTS / tag}" for tag in tags)
     words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}"]
@@ -164,6 +173,7 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
             for tag, export in machine.tagged_exports()
             for word in _folder(machine, tag, export, "")
         ),
+        *_uplink(machine),
         *("-kernel", str(machine.kernel), "-initrd", str(machine.initrd)),
         *("-append", kernel_cmdline(machine)),
     )
@@ -207,9 +217,33 @@ def _folder(machine: LabMachine, tag: str, path: Path, flags: str) -> tuple[str,
     return ("-fsdev", options, "-device", device)
 
 
+def _uplink(machine: LabMachine) -> tuple[str, ...]:
+    """Its ports are the keeper's to lend, by a monitor in the folder that QEMU is started in."""
+    if not machine.uplink:
+        return ()
+    addresses = f"net={UPLINK},host={_UPLINK_GATEWAY},dns={_UPLINK_NAMES},dhcpstart={UPLINK_SELF}"
+    return (
+        *("-netdev", f"user,id={forwards.NETDEV},{addresses},ipv6=off"),
+        # A PCI card has a program for the firmware, which not every QEMU is installed with.
+        "-device",
+        f"virtio-net-{_bus(machine)},netdev={forwards.NETDEV}{',romfile=' * bool(machine.devices)}",
+        *("-chardev", f"socket,id=monitor,path={forwards.MONITOR},server=on,wait=off"),
+        *("-mon", "chardev=monitor,mode=control"),
+    )
+
+
 def _value(path: Path) -> str:
     """QEMU doubles a comma inside an option's value."""
     return str(path).replace(",", ",,")
+
+
+def has_user_network() -> bool:
+    """Whether this machine's QEMU was built with libslirp. One that is missing is told later."""
+    try:
+        done = process.run((BINARY, "-M", "none", "-netdev", "help"), timeout_s=30, check=False)
+    except process.CommandError:
+        return False
+    return "user" in done.output.split()
 
 
 def config_hz(kernel: Path) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.host.lab import LabSettings
+from kvm.host.lab_machine import LabSettings
 from kvm.lock import locked
 from kvm.project import Project
 

@@ -19,12 +19,13 @@ from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.report.live import Progress
 from kvm.report.record import RunRecord
-from kvm.run import astray, hosts, observe, proven, rundir, staging
+from kvm.run import astray, hosts, observe, ports, proven, rundir, staging
 from kvm.run import halves as build_halves
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Drive, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.machine import environment_in_guest, machine_spec, parse_disk
+from kvm.run.network import parse_nets
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
@@ -34,6 +35,7 @@ from kvm.verdict.judge import judge
 from kvm.verdict.observation import WorkerError
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+from kvm.vm.network import NetKind
 
 Write = Callable[[bytes], None]
 
@@ -60,6 +62,7 @@ def build_and_boot(
     start = time.monotonic()
     if options.name:
         names.ensure_free(options.name)
+    ports.require_free([net.spec for net in parse_nets(options.nets)])
     try:
         halves = build_halves.build(
             project,
@@ -180,6 +183,7 @@ class _Run:
                 memory=self.place.memory,
                 cpus=self.place.host_cpus,
                 devices=self.options.lab_devices,
+                uplink=any(net.spec.kind is NetKind.USER for net in parse_nets(self.options.nets)),
             )
 
     def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
 from kvm.host.instance import MAIN_SLOT
-from kvm.host.lab import LabHost, LabSettings
+from kvm.host.lab import LabHost
+from kvm.host.lab_machine import LabSettings
 from kvm.host.native import NativeHost
 from kvm.project import Project
 from kvm.run import proven
@@ -74,13 +75,14 @@ def connect(
     memory: Memory | None = None,
     cpus: int | None = None,
     devices: tuple[str, ...] = (),
+    uplink: bool = False,
 ) -> Stand:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
     The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
     will want first, ``images`` the disks that they write. ``patient`` waits as long as it
     takes, and does not let another kernel stand in. ``cpus`` are a lab host's, as are
-    ``devices`` to give its machines. Raises ``KernelNotUp``.
+    ``devices`` to give its machines, and an ``uplink``. Raises ``KernelNotUp``.
     """
     memory = memory or Memory()
 
@@ -99,7 +101,7 @@ def connect(
     settings = LabSettings(
         accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus, devices=devices
     )
-    opener = _Opener(project, halves.vmm.folder, settings, prefetch, images, slot, say)
+    opener = _Opener(project, halves.vmm.folder, settings, prefetch, images, uplink, slot, say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:
         if kernel.id in memory.down:
@@ -127,6 +129,7 @@ class _Opener:
     settings: LabSettings
     prefetch: tuple[Path, ...]
     images: tuple[Path, ...]
+    uplink: bool
     slot: str
     say: Say
 
@@ -142,6 +145,7 @@ class _Opener:
                 artifact=self.artifact,
                 prefetch=self.prefetch,
                 images=self.images,
+                uplink=self.uplink,
                 settings=settings,
                 slot=self.slot,
                 say=self.say,

@@ -37,30 +37,35 @@ class Backing:
     format: str
 
 
-def claim(disk: DiskSpec, held: contextlib.ExitStack) -> None:
+def claim(disk: DiskSpec, held: contextlib.ExitStack) -> tuple[Path, ...]:
     """Claim an image and what it stands on, until ``held`` is closed.
 
-    What is wrong with an image the VMM says when it opens it; the chain ends there.
+    The backing files are returned, the uppermost first. What is wrong with an image the VMM says
+    when it opens it; the chain ends there.
     Raises ``UserError`` where somebody else has a claim that excludes ours.
     """
     path, image_format, read_only = disk.path, disk.format, disk.read_only
     folder = disk.backing_folder or path.parent
     seen: set[tuple[int, int]] = set()
+    below: list[Path] = []
     for _ in range(1 + _MOST_BACKING_FILES):
         fd = _open(disk, path, read_only=read_only)
         if fd is None:
-            return
+            break
         held.callback(os.close, fd)
         found = os.fstat(fd)
         if (found.st_dev, found.st_ino) in seen:
-            return
+            break
         seen.add((found.st_dev, found.st_ino))
+        if path != disk.path:
+            below.append(path)
         _lock(fd, disk, path, read_only=read_only)
         backing = backing_of(os.pread(fd, _HEADER_BYTES, 0)) if image_format == "qcow2" else None
         if backing is None:
-            return
+            break
         path, image_format, read_only = folder / backing.name, backing.format, True
         folder = path.parent
+    return tuple(below)
 
 
 def backing_of(start: bytes) -> Backing | None:

@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What ``--net`` and ``--vsock`` say, and the words that tell the guest's init its addresses.
 
-    --net user[,hostfwd=tcp:HOST:GUEST][,loopback][,mtu=N][,mac=ADDRESS]
+    --net user[,hostfwd=tcp:HOST:GUEST][,hostfwd=tcp:ADDRESS:HOST-:GUEST][,loopback][,mtu=N]
+        [,mac=ADDRESS]
     --net tap=NAME[,host=ADDRESS/N][,guest=ADDRESS/N][,gateway=ADDRESS][,queues=N][,mac=ADDRESS]
         [,script=FILE][,downscript=FILE][,vhost]
     --vsock PATH[,cid=N]
     --vsock vhost[,cid=N]
 
-HOST is a port or ADDRESS:PORT of the machine that the VMM runs on: a lab host has a network of its
-own. ``loopback`` lets the guest reach that machine's 127.0.0.1 as 10.0.2.2: what listens there
-often asks nobody for a password. An interface without an address stays down, for the guest's
-command to set up.
+HOST is a port or ADDRESS:PORT of the user's machine, wherever the VMM runs, and of its 127.0.0.1
+where no ADDRESS is given. The second form is QEMU's; there no ADDRESS stands for all of them.
+``loopback`` lets the guest reach, as 10.0.2.2, the 127.0.0.1 of the machine that the VMM runs on (a
+lab host has one of its own): what listens there often asks nobody for a password. An interface
+without an address stays down, for the guest's command to set up.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +31,9 @@ from kvm.vm.network import FIRST_CID, LAST_CID, Forward, NetKind, NetSpec, Vsock
 
 # What libslirp's users know; backend/user_net.hpp has them too.
 _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
+# QEMU's hostfwd: [tcp|udp]:[HOSTADDRESS]:HOSTPORT-[GUESTADDRESS]:GUESTPORT
+_QEMU_FORWARD = re.compile(r"(tcp|udp|):([^:-]*):(\d+)-([^:-]*):(\d+)")
+_QEMU_ANY = "0.0.0.0"
 _USER_KEYS = ("hostfwd", "mtu", "mac")
 _TAP_KEYS = ("tap", "host", "guest", "gateway", "queues", "mac", "script", "downscript")
 _MAX_QUEUES = 8
@@ -126,7 +132,9 @@ def _pairs(text: str, given: Sequence[str], known: Sequence[str]) -> list[tuple[
 
 
 def _parse_forward(text: str, value: str) -> Forward:
-    """``tcp:8080:80`` or ``udp:127.0.0.1:53:53``."""
+    """``tcp:8080:80`` or ``udp:127.0.0.1:53:53``, or as QEMU has it: ``tcp::8080-:80``."""
+    if "-" in value:
+        value = _of_qemu_s(text, value)
     protocol, *where = value.split(":")
     if protocol not in ("tcp", "udp") or len(where) not in (2, 3):
         _refuse(text, f"hostfwd={value}", "write tcp:HOST:GUEST or tcp:ADDRESS:HOST:GUEST")
@@ -134,6 +142,18 @@ def _parse_forward(text: str, value: str) -> Forward:
     _interface(text, "hostfwd", address)
     host, guest = (_number(text, "hostfwd", port, 1, 65535) for port in where[-2:])
     return Forward(protocol == "udp", address, host, guest)
+
+
+def _of_qemu_s(text: str, value: str) -> str:
+    found = _QEMU_FORWARD.fullmatch(value)
+    if found is None:
+        _refuse(
+            text, f"hostfwd={value}", "write tcp:HOST:GUEST, or as QEMU: tcp:ADDRESS:HOST-:GUEST"
+        )
+    protocol, address, host, guest, guest_port = found.groups()
+    if guest not in ("", _USER_GUEST.partition("/")[0]):
+        _refuse(text, f"hostfwd={value}: the guest is not {guest}", "leave that address out")
+    return f"{protocol or 'tcp'}:{address or _QEMU_ANY}:{host}:{guest_port}"
 
 
 def _program(text: str, key: str, value: str) -> str:

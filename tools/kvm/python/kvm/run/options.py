@@ -37,7 +37,9 @@ HELP = {
     "qcow2 image's backing file may lie besides its folder: ,backing=PATH (repeatable); a comma "
     "in a path is written \\, here and in --share, --net and --vsock",
     "net": "give the guest a network: user[,hostfwd=tcp:HOST:GUEST][,loopback], which needs no "
-    "permission, and with loopback reaches the host's 127.0.0.1 as 10.0.2.2, or "
+    "permission; port HOST of this machine then leads to the guest's port GUEST (QEMU's "
+    "hostfwd=tcp::HOST-:GUEST is understood), and with loopback the guest reaches 127.0.0.1 of the "
+    "machine that the VMM runs on as 10.0.2.2; or "
     "tap=NAME[,script=FILE][,downscript=FILE][,vhost] (repeatable)",
     "vsock": "PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
     "the guest finds at port N of the host. vhost[,cid=N]: the host's own AF_VSOCK sockets",

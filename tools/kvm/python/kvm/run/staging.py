@@ -3,14 +3,15 @@
 
 Nothing is copied: what a guest has synced is in the user's own file, whatever is killed then.
 A lab host reads this machine's files through a cache, which does not notice what changes, and
-once more without one; there it reads what a user names (a kernel being rebuilt at the same
-path). A disk that it writes is linked into the run's folder, which both sides write, or into a
-folder on the disk's own file system that it was booted with (``host/exports.py``).
+once more without one; there it reads whatever a user names (a kernel being rebuilt at the same
+path, a folder, a script). A disk that it writes is linked into the run's folder, which both sides
+write, or into a folder on the disk's own file system that it was booted with (``host/exports.py``).
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -19,13 +20,14 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.host.base import Host
 from kvm.project import Project
-from kvm.run import images
+from kvm.run import images, ports
+from kvm.vm.network import Forward, NetKind, NetSpec
 from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
 
 _NAME_BYTES = 255  # NAME_MAX
 _MOUNTINFO = Path("/proc/self/mountinfo")
 # Folders of which a lab host has its own, which hide ours.
-_HIDDEN = tuple(map(Path, ("/dev", "/proc", "/run", "/sys")))
+_HIDDEN = tuple(map(Path, ("/proc", "/sys")))
 
 
 class Staged:
@@ -44,7 +46,8 @@ class Staged:
     def in_user_s_words(self, text: str) -> str:
         """``text`` with the user's paths instead of the host's."""
         for seen in sorted(self._originals, key=lambda path: len(str(path)), reverse=True):
-            text = text.replace(str(seen), str(self._originals[seen]))
+            original = str(self._originals[seen])
+            text = text.replace(f"{seen}/", f"{original.rstrip('/')}/").replace(str(seen), original)
         return text
 
 
@@ -54,6 +57,7 @@ def staged(spec: MachineSpec, host: Host, project: Project, run_dir: Path) -> It
 
     Links and claims must outlast the machine: leave it when the host has been closed.
     """
+    ports.require_free(spec.nets)
     files = Staged(spec)
     with contextlib.ExitStack() as undo:
         if host.name == "lab":
@@ -83,18 +87,59 @@ class _Stager:
         spec = self._files.spec
         for share in spec.shares:
             self._check_share(share)
-        for disk in spec.disks:
-            images.claim(disk, self._undo)
-        disks = tuple(self._disk(disk, number) for number, disk in enumerate(spec.disks))
+        below = [images.claim(disk, self._undo) for disk in spec.disks]
+        disks = tuple(
+            self._disk(disk, number, files)
+            for number, (disk, files) in enumerate(zip(spec.disks, below, strict=True))
+        )
         self._files.spec = replace(
             spec,
             kernel=self._read(spec.kernel),
             initrd=None if spec.initrd is None else self._read(spec.initrd),
             disks=disks,
+            shares=tuple(replace(one, path=self._fresh(one.path)) for one in spec.shares),
+            nets=tuple(self._nets(spec.nets)),
         )
 
+    def _fresh(self, path: Path) -> Path:
+        """Where the host has it as it is at the time."""
+        return self._files.add(self._host.seen(path.resolve()), path)
+
+    def _nets(self, nets: Sequence[NetSpec]) -> Iterator[NetSpec]:
+        """With ports of this machine that lead to where the VMM listens in the lab host."""
+        ours = [forward for net in nets for forward in net.forwards]
+        theirs = list(ports.in_lab_host(ours))
+        if ours:
+            self._lend(list(zip(ours, theirs, strict=True)))
+        there = iter(theirs)
+        closed = tuple(filter(None, (self._host.uplink,)))
+        for net in nets:
+            script, downscript = (
+                str(self._fresh(Path(program))) if program else ""
+                for program in (net.script, net.downscript)
+            )
+            yield replace(
+                net,
+                script=script,
+                downscript=downscript,
+                forwards=tuple(itertools.islice(there, len(net.forwards))),
+                closed=closed if net.kind is NetKind.USER else (),
+            )
+
+    def _lend(self, pairs: Sequence[tuple[Forward, Forward]]) -> None:
+        if not self._host.uplink:
+            raise UserError(
+                f"hostfwd {pairs[0][0].host}: this machine's QEMU has no user network, so none of "
+                "its ports leads into a lab host",
+                "install a QEMU with libslirp, or use --host native",
+            )
+        self._undo.callback(self._host.lend_ports(pairs).close)
+
     def _check_share(self, share: ShareSpec) -> None:
-        """A folder can't be linked; a lab host reads all folders, and writes only ours."""
+        """A folder can't be linked; a lab host reads all folders, and writes only ours.
+
+        Its own proc and sysfs hide those of this machine (``guest/labhost.c``).
+        """
         if below := _exposed_processes(
             share.path.resolve(), _MOUNTINFO.read_text(errors="surrogateescape")
         ):
@@ -109,26 +154,38 @@ class _Stager:
                 f"use {share.path},ro, or a folder in {self._build}, or --host native",
             )
 
-    def _disk(self, disk: DiskSpec, number: int) -> DiskSpec:
+    def _disk(self, disk: DiskSpec, number: int, below: Sequence[Path]) -> DiskSpec:
         read = disk.read_only
-        path = self._read(disk.path) if read else self._write(disk.path, f"disk{number}")
+        path = self._fresh(disk.path) if read else self._write(disk.path, f"disk{number}")
+        if disk.format != "qcow2":
+            return replace(disk, path=path)
         # A linked image has left the folder that its backing file's name counts from.
-        folder = disk.backing_folder or (disk.path.parent if disk.format == "qcow2" else None)
-        if folder is not None:
-            folder = self._files.add(self._host.seen(folder.resolve()), folder)
-        return replace(disk, path=path, backing_folder=folder)
+        folder = disk.backing_folder or disk.path.parent
+        return replace(
+            disk,
+            path=path,
+            backing_folder=self._fresh(folder),
+            backing=tuple(self._places(folder, *disk.backing)),
+            backing_files=tuple(map(self._fresh, below)),
+        )
+
+    def _places(self, folder: Path, *allowed: Path) -> Iterator[Path]:
+        """All that is allowed besides ``folder``: what lies in ``build`` the host has there."""
+        yield from map(self._fresh, allowed)
+        if any(self._build.is_relative_to(place.resolve()) for place in (folder, *allowed)):
+            yield self._fresh(self._build)
 
     def _read(self, path: Path) -> Path:
         """What is in the cache never changes, so a lab host may read it through its own."""
         real = path.resolve()
         if real.is_relative_to(self._cache):
             return path
-        return self._files.add(self._host.seen(real), path)
+        return self._fresh(path)
 
     def _write(self, path: Path, name: str) -> Path:
         real = path.resolve()
         if real.is_relative_to(self._build):
-            return self._files.add(self._host.seen(real), path)
+            return self._fresh(path)
         link = self._link(path, real, f"{name}-{path.name}")
         return self._files.add(self._host.seen(link), path)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.host.lab import LabSettings
+from kvm.host.lab_machine import LabSettings
 from kvm.run.payload.options import DEFAULT_TIMEOUT_S, PayloadOptions
 from kvm.run.payload.suite import cfg, qemu_words
 from kvm.run.payload.suite.arithmetic import value_of

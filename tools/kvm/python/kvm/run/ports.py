@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Ports of this machine that lead to a guest (``hostfwd=``): free before anything is started.
+
+With a native host the VMM listens there itself. A lab host has a network of its own: its QEMU
+listens here and leads to the VMM, which listens there at a port of the same number if it can.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from kvm.errors import UserError
+from kvm.vm.network import Forward, NetSpec
+
+_PATIENCE_S = 1.0  # a killed command's ports are taken back a moment after its end
+_RETRY_S = 0.05
+_ANY = "0.0.0.0"
+
+
+def require_free(nets: Sequence[NetSpec]) -> None:
+    """Raises ``UserError`` that names the port which can't be listened at."""
+    deadline = time.monotonic() + _PATIENCE_S
+    for forward in (forward for net in nets for forward in net.forwards):
+        while (refusal := _refusal(forward)) is not None:
+            if time.monotonic() >= deadline:
+                raise UserError(
+                    f"hostfwd {forward.host}: port {forward.host_port} can't be listened at: "
+                    f"{refusal.strerror}",
+                    "choose another port, or stop who uses it (ss -lntup shows that)",
+                ) from refusal
+            time.sleep(_RETRY_S)
+
+
+def _refusal(forward: Forward) -> OSError | None:
+    with contextlib.closing(
+        socket.socket(type=socket.SOCK_DGRAM if forward.udp else socket.SOCK_STREAM)
+    ) as probe:
+        if not forward.udp:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as libslirp does
+        try:
+            probe.bind((forward.host_address, forward.host_port))
+            if not forward.udp:
+                probe.listen()
+        except OSError as refused:
+            return refused
+    return None
+
+
+def in_lab_host(forwards: Sequence[Forward]) -> Iterator[Forward]:
+    """Where the VMM listens instead: there all of them have one address."""
+    taken: set[tuple[bool, int]] = set()
+    for forward in forwards:
+        port = forward.host_port
+        while (forward.udp, port) in taken:
+            port = port % 65535 + 1
+        taken.add((forward.udp, port))
+        yield replace(forward, host_address=_ANY, host_port=port)
