@@ -63,7 +63,7 @@ class FakeLab:
     taken: list[str]
     faults = 0  # so many boots end in a triple fault first
 
-    name, boot_s, console = "lab", 0.5, ""
+    name, boot_s, console, uplink = "lab", 0.5, "", ""
 
     def __init__(self, project: Project, vmlinux: Path, kernel_id: str, **given: Any) -> None:
         settings: LabSettings = given["settings"]
