@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -110,6 +111,25 @@ def test_a_process_that_is_stopped_in_earnest() -> None:
     finally:
         child.kill()
         child.wait()
+
+
+def test_a_process_that_waits_for_its_cpu_in_earnest() -> None:
+    one = min(os.sched_getaffinity(0))
+    busy = f"import os\nos.sched_setaffinity(0, [{one}])\nprint(flush=True)\nwhile True: pass"
+    children = [
+        subprocess.Popen((sys.executable, "-c", busy), stdout=subprocess.PIPE) for _ in range(3)
+    ]
+    try:
+        for child in children:
+            assert child.stdout is not None
+            child.stdout.readline()
+        kept, begun = Kept(children[0].pid), time.monotonic()
+        time.sleep(1)
+        assert kept() > 0.3 * (time.monotonic() - begun)
+    finally:
+        for child in children:
+            child.kill()
+            child.communicate()
 
 
 Pass = Callable[..., None]

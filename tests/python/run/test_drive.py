@@ -142,6 +142,27 @@ def test_a_machine_that_is_never_run_is_given_up_and_not_blamed(
     assert script.deadline_s >= 0.5
 
 
+@pytest.mark.parametrize("interrupted", [True, False])
+def test_a_machine_that_is_not_run_is_not_waited_for_once_it_was_given_up(
+    drive: Drives, monkeypatch: pytest.MonkeyPatch, interrupted: bool
+) -> None:
+    class Stopped(Script):
+        """Its worker takes no message, not even that it is to be killed."""
+
+        def kill(self) -> None: ...
+
+    def interrupt() -> None:
+        if interrupted:
+            raise KeyboardInterrupt
+
+    for name in ("_RESULT_WAIT_S", "_END_WAIT_S"):
+        monkeypatch.setattr(f"kvm.run.drive.{name}", 0.2)
+    monkeypatch.setattr("kvm.host.given._MOST_S", 1.5)
+    script, _ = drive(Stopped(STARTED, interrupt, 30, kept=_never_run), silence_s=0.1)
+    assert script.overdue
+    assert script.end_s < (1.0 if interrupted else 2.5)
+
+
 def test_a_machine_that_was_run_again_has_its_time_from_then_on(drive: Drives) -> None:
     begun = time.monotonic()
     session = Script(

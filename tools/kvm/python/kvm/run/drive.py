@@ -387,8 +387,9 @@ class Drive:
         return True
 
     def _sees_it_end(self, stopping: Span) -> bool:
-        # Nobody who pressed Ctrl-C waits for a machine that is not run.
-        over = stopping.over if not self.transcript.interrupted else stopping.wall_over
+        # One that is not run was waited for already, and nobody who pressed Ctrl-C does that.
+        given_up = self.transcript.interrupted or self.transcript.deadline is Deadline.UNRUN
+        over = stopping.wall_over if given_up else stopping.over
         if over(_RESULT_WAIT_S) and not self.transcript.overdue:
             self.transcript.overdue = True
             self._session.kill()
