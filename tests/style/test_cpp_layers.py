@@ -19,6 +19,7 @@ _ALLOWED: dict[str, frozenset[str]] = {
     "pci": frozenset(("base", "bus")),
     "vfio": frozenset(("base", "bus", "pci")),
     "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
+    "kvm/uapi/linux": frozenset(),  # in front of the kernel's own headers
     "backend": frozenset(("base", "memory")),
     "backend/qcow2": frozenset(("base", "backend")),
     "display": frozenset(("base",)),

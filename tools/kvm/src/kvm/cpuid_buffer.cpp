@@ -6,6 +6,9 @@
 namespace vmm::kvm {
 namespace {
 
+// Its size is part of the ioctls' numbers (see uapi/linux/stddef.h).
+static_assert(sizeof(kvm_cpuid2) == 8);
+
 size_t words_for(size_t entries) {
   const size_t bytes = sizeof(kvm_cpuid2) + entries * sizeof(kvm_cpuid_entry2);
   return (bytes + sizeof(uint64_t) - 1) / sizeof(uint64_t);

@@ -52,26 +52,43 @@ def main(
     targets = [*(output or ()), *((f"json:{json}",) if json else ())]
     with usage():
         files = reports.files(targets)
+    wanted = None if resume else _wanted(project, skip, path, deadline, not no_blame, plain)
     lock = project.build / "bisect" / "lock"
     with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None), opened(*files) as out:
-        if resume:
+        if wanted is None:
             session = Session.unfinished(project)
         else:
-            wanted = Request(
-                skip=tuple(skip or ()),
-                paths=tuple(path or ()),
-                deadline_s=deadline,
-                blame=not no_blame,
-                **plain,
-            )
-            with usage():
-                wanted.check()
             session = _begin(project, progress, wanted)
         if session.request.configs or session.request.devices:
             return _minimise(project, session, progress, json, out)
         report = _hunt(project, session, progress)
         progress.close()
         return _conclude(session, report, targets, out)
+
+
+def _wanted(
+    project: Project,
+    skip: Sequence[str] | None,
+    path: Sequence[str] | None,
+    deadline: float,
+    blame: bool,
+    plain: dict[str, Any],
+) -> Request:
+    """What is asked for, once nothing in its words is wrong; nobody is waited for to say so."""
+    wanted = Request(
+        skip=tuple(skip or ()),
+        paths=tuple(path or ()),
+        deadline_s=deadline,
+        blame=blame,
+        **plain,
+    )
+    with usage():
+        wanted.check()
+        if wanted.cell:
+            find_cell(project, wanted.cell)
+        if not (wanted.configs or wanted.devices):
+            resolve_ends(_searched(project), wanted)
+    return wanted
 
 
 def find_cell(project: Project, name: str) -> Cell:
@@ -89,15 +106,11 @@ def find_cell(project: Project, name: str) -> Cell:
 
 
 def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
-    if wanted.cell:
-        with usage():
-            find_cell(project, wanted.cell)
     command = cli.typed()
     if wanted.configs or wanted.devices:
         return Session.begin(project, wanted, ("", ""), command)
     searched = _searched(project)
-    with usage():
-        ends = resolve_ends(searched, wanted)
+    ends = resolve_ends(searched, wanted)
     if searched.is_dirty():
         progress.note(f"{searched.path} has uncommitted changes: commits alone are searched")
     return Session.begin(project, wanted, (ends.good, ends.bad), command)
