@@ -35,7 +35,7 @@
 #include "writeback.h"
 
 #define PORT_NAME "org.toolskvm.agent"
-/* Names are looked up anew each time: the files are the user's, who may change them meanwhile. */
+/* The files are the user's, who may change them: nothing is kept that is not in use. */
 #define ROOT NINE_P ",cache=mmap"
 
 /*
