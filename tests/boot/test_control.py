@@ -85,7 +85,7 @@ def test_a_balloon_is_set_while_the_machine_runs(project: Project) -> None:
 
 
 def test_a_machine_is_stopped_by_name(project: Project) -> None:
-    guest = Guest(project, COUNT.format(1000))
+    guest = Guest(project, COUNT.format(1000), name=NAME)
     guest.wait_for("count 3")
     client.ask(NAME, "stop")
     run = guest.end()
