@@ -83,7 +83,8 @@ def act(project: Project) -> Iterator[Callable[..., Run]]:
                 outsider.begin()
 
         console = outsider.begin if on == "console" else None
-        streams = Streams(stdout, output.streams.stderr, console, output.streams.restart)
+        quiet = output.streams
+        streams = Streams(stdout, quiet.stderr, console, restart=quiet.restart)
         chosen = {"host": "lab", **options}
         words = BootOptions(command=command, **chosen).check()
         with Progress(live=False) as progress:

@@ -101,7 +101,8 @@ def test_an_expression_leaves_what_it_leaves_in_pytest(
     )
     argv = (sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider")
     words = (*argv, "-k", expression, str(tmp_path))
-    output = process.run(words, cwd=tmp_path, check=False, timeout_s=60).output
+    unset = {"PYTEST_ADDOPTS": ""}
+    output = process.run(words, cwd=tmp_path, check=False, timeout_s=60, env=unset).output
     chosen = [line.partition("::test_cell[")[2][:-1] for line in output.splitlines()]
     ours = [cell.id for cell in select(plan, Selection("ci", expression=expression))]
     assert ours == [cell for cell in chosen if cell in ids]
