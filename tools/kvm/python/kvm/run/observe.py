@@ -6,7 +6,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,15 +70,14 @@ class Attempt:
 def observation(
     attempt: Attempt, options: BootOptions, halves: Halves, conduct: Conduct
 ) -> Observation:
-    """All facts of an attempt."""
-    script, session = attempt.script, attempt.session
-    result = script.result or {}
+    """All facts of an attempt to boot."""
+    script = attempt.script
     lacking, missing = _not_there(script.hello or {}, options, halves)
-    log_buf = result.get("log_buf")
-    return Observation(
+    log_buf = (script.result or {}).get("log_buf")
+    return replace(
+        session_facts(attempt),
         command=attempt.command,
         findings=script.console.findings,
-        console_tail=tuple(script.console.tail),
         log_buf=base64.b64decode(log_buf) if log_buf else None,
         hello=script.hello is not None,
         exit_code=script.exit_code,
@@ -86,6 +85,23 @@ def observation(
         guest_error=script.guest_error,
         lacking=lacking,
         missing=missing,
+        last_events=script.events.last(),
+        running_initcall=script.events.running_initcall,
+        told_death=script.events.death,
+        bounded=conduct.bounded,
+        allow_warnings=options.allow_warnings,
+        known_warnings=signatures(options.known_warnings),
+        expected=conduct.expected,
+        symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
+    )
+
+
+def session_facts(attempt: Attempt) -> Observation:
+    """What is known of every session's machine, VMM and host, whatever ran in the machine."""
+    script, session = attempt.script, attempt.session
+    result = script.result or {}
+    return Observation(
+        console_tail=tuple(script.console.tail),
         stop=result.get("stop"),
         stop_detail=result.get("detail", ""),
         registers=tuple(result.get("registers", ())),
@@ -94,23 +110,15 @@ def observation(
         worker_error=script.worker_error,
         worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
         host_findings=parse_console(attempt.host.console),
-        **loss(attempt.lost),
+        **_loss(attempt.lost),
         console_dropped_bytes=script.console_dropped_bytes,
-        last_events=script.events.last(),
-        running_initcall=script.events.running_initcall,
-        told_death=script.events.death,
         deadline=script.deadline,
         deadline_s=script.deadline_s,
-        bounded=conduct.bounded,
         kept_s=script.kept_s,
         spoilt=script.spoilt,
         interrupted=script.interrupted,
         reader_s=script.reader_s,
         unread_bytes=script.unread_bytes,
-        allow_warnings=options.allow_warnings,
-        known_warnings=signatures(options.known_warnings),
-        expected=conduct.expected,
-        symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
 
 
@@ -164,10 +172,10 @@ def not_up(lost: HostLost, deadline_s: float) -> Observation:
 
 def host_lost(lost: HostLost) -> Outcome:
     """The verdict where the lab host went away, or did not come up, under what was to run in it."""
-    return judge(Observation(host_findings=parse_console(lost.console), **loss(lost)))
+    return judge(Observation(host_findings=parse_console(lost.console), **_loss(lost)))
 
 
-def loss(lost: HostLost | None) -> dict[str, Any]:
+def _loss(lost: HostLost | None) -> dict[str, Any]:
     """What an ``Observation`` has of it."""
     return {} if lost is None else {"host_lost": str(lost), "host_hung": isinstance(lost, HostHung)}
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm.errors import BuildError, InfrastructureError
@@ -23,7 +23,6 @@ from kvm.run.halves import Halves
 from kvm.run.observe import Attempt, Capture
 from kvm.run.payload.machine import environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
-from kvm.verdict.console import parse_console
 from kvm.verdict.judge import judge
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Observation, WorkerError
@@ -184,28 +183,9 @@ class _Run:
         return Attempt((str(self.options.file),), script, capture, host, session, lost)
 
     def _observation(self, attempt: Attempt) -> Observation:
-        script, session = attempt.script, attempt.session
-        result = script.result or {}
-        return Observation(
+        return replace(
+            observe.session_facts(attempt),
             payload=self.options.file.name,
-            console_tail=tuple(script.console.tail),
-            stop=result.get("stop"),
-            stop_detail=result.get("detail", ""),
-            registers=tuple(result.get("registers", ())),
-            last_exits=tuple(result.get("last_exits", ())),
-            worker_status=observe.worker_status(attempt),
-            worker_error=script.worker_error,
-            worker_stderr=tuple(session.stderr_tail.splitlines()) if session is not None else (),
-            host_findings=parse_console(attempt.host.console),
-            **observe.loss(attempt.lost),
-            console_dropped_bytes=script.console_dropped_bytes,
-            deadline=script.deadline,
-            deadline_s=script.deadline_s,
-            kept_s=script.kept_s,
-            spoilt=script.spoilt,
-            interrupted=script.interrupted,
-            reader_s=script.reader_s,
-            unread_bytes=script.unread_bytes,
             expected=self.options.expected,
             allow_warnings=True,  # the payload's; its host's count
             known_warnings=signatures(self.options.known_warnings),
