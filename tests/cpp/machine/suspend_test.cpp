@@ -57,6 +57,16 @@ struct Fixture {
     for (std::thread& thread : threads) thread.join();
     threads.clear();
   }
+  // All vCPUs sleep, and are paused in that.
+  void pause_asleep() {
+    suspend.begin();
+    start(kVcpus);
+    wait_for_cut();
+    gate.begin_pause();
+    suspend.stir();
+    CHECK(gate.wait_for_paused(kVcpus, 10s));
+  }
+
   void wait_for_cut() const {
     while (hardware.cuts == 0) std::this_thread::yield();
   }
@@ -98,12 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "a wake-up before the sleep has begun is not lost") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a sleeping machine can be paused, woken meanwhile, and resumed") {
-  suspend.begin();
-  start(kVcpus);
-  wait_for_cut();
-  gate.begin_pause();
-  suspend.stir();
-  CHECK(gate.wait_for_paused(kVcpus, 10s));
+  pause_asleep();
   suspend.wake();
   CHECK(hardware.restores == 1);
   CHECK(back == 0);
@@ -113,12 +118,7 @@ TEST_CASE_FIXTURE(Fixture, "a sleeping machine can be paused, woken meanwhile, a
 }
 
 TEST_CASE_FIXTURE(Fixture, "after a pause a machine sleeps on, without a second cut") {
-  suspend.begin();
-  start(kVcpus);
-  wait_for_cut();
-  gate.begin_pause();
-  suspend.stir();
-  CHECK(gate.wait_for_paused(kVcpus, 10s));
+  pause_asleep();
   gate.end_pause();
   CHECK(back == 0);
   suspend.wake();
