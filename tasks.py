@@ -13,8 +13,8 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import Task, task
 
-from kvm import cli
-from kvm.commands import bisect, kernel, lab, machine, payload
+from kvm import command_line
+from kvm.cli import bisect, call, kernel, lab, machine, payload
 from kvm.run.options import BENCH_HELP, HELP, REPEATABLE, REPORT_HELP, TEST_HELP
 
 
@@ -67,12 +67,12 @@ def build_and_boot(
     What follows -- runs in the guest, and its exit code is this command's:
     ./invoke build-and-boot --cpus 4 -- sh -c 'nproc; uname -r'
     """
-    given = cli.given(locals())
-    from kvm.run import command
+    given = call.given(locals())
+    from kvm.commands import boot as command
 
-    with cli.command() as (project, progress):
-        code = command.main(project, progress, command=cli.after_dashes(), **given)
-    cli.finish(code)
+    with call.command() as (project, progress):
+        code = command.main(project, progress, command=command_line.after_dashes(), **given)
+    call.finish(code)
 
 
 boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=REPEATABLE)
@@ -81,11 +81,11 @@ boot: Task[Any] = Task(build_and_boot.body, name="boot", help=HELP, iterable=REP
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})
 def doctor(c: Context, json: str = "") -> None:
     """Say what this machine can do, which host `auto` would choose, and how to mend the rest."""
-    from kvm.run import checkup
+    from kvm.commands import doctor as checkup
 
-    with cli.command() as (project, _):
+    with call.command() as (project, _):
         code = checkup.report(project, json_target=json)
-    cli.finish(code)
+    call.finish(code)
 
 
 @task(help={"config": HELP["config"], "bzimage": "also build a bzImage"})
@@ -93,7 +93,7 @@ def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
     """Build both halves, the kernel and the VMM, and boot nothing."""
     from kvm.run import halves
 
-    with cli.command() as (project, progress):
+    with call.command() as (project, progress):
         built = halves.build(project, progress, config=config, bzimage=bzimage)
     print(f"kernel {built.kernel.label} {built.kernel.folder}\nvmm    {built.vmm.folder}")
 
@@ -120,20 +120,20 @@ def test(
 
     --matrix runs kernels x hosts x machines x workloads instead: ./invoke test --matrix
     """
-    given = cli.given(locals())
-    from kvm.run import suite
+    given = call.given(locals())
+    from kvm.commands import test as suite
 
-    with cli.command() as (project, progress):
-        code = suite.main(project, progress, extra=cli.after_dashes(), **given)
-    cli.finish(code)
+    with call.command() as (project, progress):
+        code = suite.main(project, progress, extra=command_line.after_dashes(), **given)
+    call.finish(code)
 
 
 @task(help=REPORT_HELP, iterable=["output"])
 def report(c: Context, run: int = 0, output: list[str] | None = None) -> None:
     """Render a run of the matrix: by default as a page, build/report.html."""
-    from kvm.report.matrix import command
+    from kvm.commands import report as command
 
-    with cli.command() as (project, _):
+    with call.command() as (project, _):
         command.main(project, run, output or [])
 
 
@@ -142,12 +142,12 @@ def bench(
     c: Context, what: str, runs: int = 7, suite: str = "", k: str = "", json: str = ""
 ) -> None:
     """Measure speed as a ratio to a peer, side by side: ./invoke bench boot."""
-    from kvm.bench.command import run
+    from kvm.commands.bench import run
 
-    with cli.command() as (project, progress):
+    with call.command() as (project, progress):
         words = {"suite": suite, "names": k, "json_target": json}
         code = run(what, project, progress, runs=runs, **words)
-    cli.finish(code)
+    call.finish(code)
 
 
 namespace = Collection(

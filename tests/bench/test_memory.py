@@ -6,8 +6,8 @@ from __future__ import annotations
 import pytest
 
 from kvm.bench import memory
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 
 
 @pytest.mark.lab

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kvm.bench import payloads as bench
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.suite import plan as planning
 from kvm.run.payload.suite.plan import Given, Selection

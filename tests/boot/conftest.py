@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run.boot import build_and_boot
 from kvm.run.options import BootOptions
 from support.machines import Boot, Output, Run, on_a_host_that_lasts

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves
 from support.machines import Boot, Run
 

@@ -24,8 +24,8 @@ from kvm.host import lab, lab_session
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
 from kvm.host.lab import LabHost
 from kvm.host.lab_machine import LabSettings
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves
 from support.fake_vmm import make_artifact
 
@@ -167,7 +167,7 @@ from pathlib import Path
 from kvm.host.lab import LabHost
 from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
-from kvm.report.live import Progress
+from kvm.output.progress import Progress
 from kvm.run import halves
 root, kernel, artifact = map(Path, sys.argv[1:])
 host = LabHost(Project(root), kernel, "the kernel under test")

@@ -13,8 +13,8 @@ import pytest
 
 from kvm.errors import UserError
 from kvm.host import lab
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves, rundir
 from kvm.run.boot import Place, boot_built
 from kvm.run.conduct import Conduct

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from kvm.host import lab
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves, rundir
 from kvm.run.boot import Place, Streams, boot_built
 from kvm.run.conduct import Conduct

@@ -15,8 +15,8 @@ import pytest
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile, build_initramfs
 from kvm.host.base import HostLost
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves, hosts
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves

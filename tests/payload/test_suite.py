@@ -15,11 +15,11 @@ from pathlib import Path
 
 import pytest
 
+from kvm.commands import payload_suite as command
+from kvm.commands.payload_suite import SuiteOptions
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run.payload.options import PayloadOptions
-from kvm.run.payload.suite import command
-from kvm.run.payload.suite.command import SuiteOptions
 from kvm.run.payload.suite.plan import Given, Selection
 from kvm.verdict import ktap
 from kvm.verdict.ktap import Status

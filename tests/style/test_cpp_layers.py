@@ -8,31 +8,11 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from support import layers
+from support.layers import Layers
+
 _SRC = PurePosixPath("tools/kvm/src")
 
-# What each folder may include, besides itself. Only machine/ sees everything; the
-# Python bindings sit on top of it. A new folder must be given its place here.
-_ALLOWED: dict[str, frozenset[str]] = {
-    "base": frozenset(),
-    "memory": frozenset(("base",)),
-    "bus": frozenset(("base",)),
-    "pci": frozenset(("base", "bus")),
-    "vfio": frozenset(("base", "bus", "pci")),
-    "kvm": frozenset(("base", "memory")),  # maps guest memory into the VM
-    "kvm/uapi/linux": frozenset(),  # in front of the kernel's own headers
-    "backend": frozenset(("base", "memory")),
-    "backend/qcow2": frozenset(("base", "backend")),
-    "display": frozenset(("base",)),
-    "ninep": frozenset(("base",)),
-    "virtio/queue": frozenset(("base", "memory")),
-    "virtio": frozenset(("base", "memory", "virtio/queue")),
-    "virtio/device": frozenset(("base", "memory", "backend", "ninep", "virtio", "virtio/queue")),
-    "virtio/transport": frozenset(("base", "memory", "bus", "pci", "virtio", "virtio/queue")),
-    "devices": frozenset(("base", "memory", "bus")),  # guest events lie in guest memory
-    "arch/x86_64": frozenset(("base", "memory", "kvm")),
-    "loader": frozenset(("base", "memory", "arch/x86_64")),
-}
-_SEES_EVERYTHING = frozenset(("machine",))
 _KVM_HEADER_USERS = frozenset(("kvm",))
 _INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)', re.M)
 
@@ -48,43 +28,41 @@ def sources(texts: dict[str, str]) -> dict[PurePosixPath, str]:
     }
 
 
-def violations(sources: dict[PurePosixPath, str]) -> list[str]:
+@pytest.fixture(scope="module")
+def allowed(texts: dict[str, str]) -> Layers:
+    return layers.read(texts["ARCHITECTURE.md"], "The core")
+
+
+def violations(sources: dict[PurePosixPath, str], allowed: Layers) -> list[str]:
     """Each quoted #include that points to a folder which its file may not see."""
-    found = []
-    for path, text in sources.items():
-        folder = path.parent.as_posix()
-        if folder in _SEES_EVERYTHING:
-            continue
-        for quoted, _ in _INCLUDE.findall(text):
-            target = PurePosixPath(quoted).parent.as_posix()
-            if not quoted or target in (".", folder):
-                continue
-            if target not in _ALLOWED.get(folder, frozenset()):
-                found.append(f"{_SRC / path} includes {quoted}: {folder} may not see {target}")
-    return found
+    return [
+        f"{_SRC / path} includes {quoted}: {folder} may not use {target}"
+        for path, text in sources.items()
+        for quoted, _ in _INCLUDE.findall(text)
+        if quoted and (target := PurePosixPath(quoted).parent.as_posix()) != "."
+        if not layers.may_use(allowed, folder := path.parent.as_posix(), target)
+    ]
 
 
-def test_every_folder_has_a_place_in_the_layering(sources: dict[PurePosixPath, str]) -> None:
-    folders = {path.parent.as_posix() for path in sources}
-    assert folders <= _ALLOWED.keys() | _SEES_EVERYTHING
+def test_every_folder_has_a_place_in_the_layering(
+    sources: dict[PurePosixPath, str], allowed: Layers
+) -> None:
+    assert {path.parent.as_posix() for path in sources} == allowed.keys()
 
 
-def test_includes_follow_the_layering(sources: dict[PurePosixPath, str]) -> None:
-    found = violations(sources)
+def test_includes_follow_the_layering(sources: dict[PurePosixPath, str], allowed: Layers) -> None:
+    found = violations(sources, allowed)
     assert not found, "\n".join(found)
 
 
-def test_a_device_that_knows_its_transport_is_caught() -> None:
+def test_a_device_that_knows_its_transport_is_caught(allowed: Layers) -> None:
     device = PurePosixPath("virtio/device/rng.hpp")
-    assert violations({device: '#include "virtio/transport/mmio.hpp"\n'})
-    assert not violations({device: '#include "virtio/queue/queue.hpp"\n'})
+    assert violations({device: '#include "virtio/transport/mmio.hpp"\n'}, allowed)
+    assert not violations({device: '#include "virtio/queue/queue.hpp"\n'}, allowed)
 
 
-def test_layering_has_no_cycle() -> None:
-    placed: set[str] = set()
-    while ready := {f for f, sees in _ALLOWED.items() if f not in placed and sees <= placed}:
-        placed |= ready
-    assert placed == _ALLOWED.keys()
+def test_layering_has_no_circle(allowed: Layers) -> None:
+    assert not layers.unplaced(allowed)
 
 
 def test_only_the_kvm_folder_includes_the_kvm_header(sources: dict[PurePosixPath, str]) -> None:

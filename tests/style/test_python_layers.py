@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who may start processes and who may touch the extension module, read off the syntax tree."""
+"""The harness' layering, who may start processes and who may touch the extension module.
+
+All of it is read off the syntax tree; imports inside functions count too.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,20 @@ from pathlib import Path
 import pytest
 
 from kvm import process
+from support import layers
+from support.layers import Layers
 
 _PACKAGE = "tools/kvm/python/kvm/"
 # Files that may start processes, each with its reason.
 _MAY_START_PROCESSES = {
     "process.py": "the one place that does",
-    "host/zygote.py": "forks workers from a pre-imported image, which exec would throw away",
+    "host/inside/zygote.py": "forks workers from a pre-imported image, which exec would throw away",
     "host/keeper.py": "outlives its caller and imports little: it is on the way of every boot",
-    "host/launch.py": "reads ahead in a child before anything is imported",
+    "host/inside/launch.py": "reads ahead in a child before anything is imported",
     "bench/inside/vmms.py": "runs in the lab host, and forks workers as its agent does",
-    "host/sessions.py": "the lab host's agent, where importing subprocess costs half a second",
+    "host/inside/sessions.py": "the agent's, where importing subprocess costs half a second",
 }
+_GROUND = "ground"  # the modules that lie in no folder
 _STARTERS = ("subprocess", "multiprocessing", "pty", "concurrent.futures.process")
 _OS_STARTERS = ("system", "popen", "fork", "forkpty", "exec", "spawn", "posix_spawn")
 
@@ -78,6 +84,73 @@ def _uses_subprocess_call(tree: ast.AST) -> Iterator[str]:
             called = ast.unparse(node.func)
             if called == "Popen" or called.startswith("subprocess."):
                 yield called
+
+
+@pytest.fixture(scope="module")
+def allowed(texts: dict[str, str]) -> Layers:
+    return layers.read(texts["ARCHITECTURE.md"], "The harness")
+
+
+def folder_of(name: str) -> str:
+    """``run/payload/run.py`` → "run", ``lock.py`` → "ground"."""
+    first, slash, _ = name.partition("/")
+    return first if slash else _GROUND
+
+
+def uses(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
+    """For each module, the modules of the package that it imports."""
+    names = {
+        "kvm." + name.removesuffix(".py").removesuffix("/__init__").replace("/", "."): name
+        for name in modules
+    }
+    return {
+        name: {
+            names[one]
+            for one in imported(tree)
+            if one in names and not _is_own_package(names[one], name)
+        }
+        for name, tree in modules.items()
+    }
+
+
+def _is_own_package(used: str, user: str) -> bool:
+    """``from kvm.run import x`` within run/ is about x."""
+    return user.startswith(used.removesuffix("__init__.py"))
+
+
+def violations(used: dict[str, set[str]], allowed: Layers) -> list[str]:
+    return [
+        f"{name} imports {other}: {folder_of(name)} may not use {folder_of(other)}"
+        for name, others in used.items()
+        if name not in ("tasks.py", "__main__.py")
+        for other in others
+        if not layers.may_use(allowed, folder_of(name), folder_of(other))
+    ]
+
+
+def test_every_folder_has_a_place_in_the_layering(
+    modules: dict[str, ast.Module], allowed: Layers
+) -> None:
+    assert {folder_of(name) for name in modules} == allowed.keys()
+
+
+def test_imports_follow_the_layering(modules: dict[str, ast.Module], allowed: Layers) -> None:
+    found = violations(uses(modules), allowed)
+    assert not found, "\n".join(found)
+
+
+def test_a_verdict_that_knows_how_it_is_reported_is_caught(allowed: Layers) -> None:
+    assert violations({"verdict/judge.py": {"report/closing.py"}}, allowed)
+    assert not violations({"report/closing.py": {"verdict/judge.py"}}, allowed)
+
+
+def test_layering_has_no_circle(allowed: Layers) -> None:
+    assert not layers.unplaced(allowed)
+
+
+def test_no_two_files_import_each_other(modules: dict[str, ast.Module]) -> None:
+    used = {name: frozenset(others) for name, others in uses(modules).items()}
+    assert not layers.unplaced(used)
 
 
 def test_only_the_process_module_starts_processes(modules: dict[str, ast.Module]) -> None:

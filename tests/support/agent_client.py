@@ -17,7 +17,12 @@ import kvm
 from kvm.host.channel import Channel, Message
 
 PACKAGE_ROOT = str(Path(kvm.__file__).parents[1])
-_AGENT = "import sys; from kvm.host.agent import Agent; Agent(int(sys.argv[1]), 60).run()"
+_AGENT = """
+import sys
+from kvm.host.inside.agent import Agent
+from kvm.host.inside.launch import Bundle
+Agent(int(sys.argv[1]), 60, lambda bundle: bundle and Bundle(bundle).install()).run()
+"""
 
 
 def start_agent(end: socket.socket) -> subprocess.Popen[bytes]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves, rundir
 from kvm.run.boot import Place, boot_built
 from kvm.run.conduct import Conduct

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 
 from kvm.errors import UserError
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
 from kvm.run.boot import build_and_boot
 from kvm.run.options import BootOptions
+from kvm.run.record import RunRecord
 from support.machines import LOST_HOSTS, Output, Run, on_a_host_that_lasts
 
 _DEADLINE_S = 120.0

@@ -7,8 +7,8 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kvm.report.record import RunRecord
 from kvm.run.boot import Streams
+from kvm.run.record import RunRecord
 from kvm.verdict.vocabulary import Reason, Verdict
 
 # Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the

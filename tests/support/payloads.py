@@ -11,11 +11,11 @@ from typing import Any
 
 from kvm import process
 from kvm.lock import locked
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import run_payload
+from kvm.run.record import RunRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from kvm.bench import command, payloads
+from kvm.bench import payloads
 from kvm.bench.payloads import Pair
+from kvm.commands import bench as command
 from kvm.errors import UserError
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.suite.plan import Plan, SuiteTest
 from kvm.verdict.ktap import Case, Status

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from kvm.bisect import command
-from kvm.report.live import Progress
+from kvm.commands import bisect as command
+from kvm.output.progress import Progress
 from support.history import Bisect, History
 
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from kvm.bisect.command import find_cell
 from kvm.bisect.model import Axis, Label
 from kvm.bisect.planted_history import KERNEL_FILES, VMM_FILES
+from kvm.commands.bisect import find_cell
 from kvm.project import Project
 
 PROJECT = Project.find()

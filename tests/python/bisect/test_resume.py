@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 from kvm.bisect import command
 from kvm.project import Project
-from kvm.report.live import Progress
+from kvm.output.progress import Progress
 words = eval(sys.argv[2])
 argv = words.pop("argv")
 sys.exit(command.main(Project(Path(sys.argv[1])), Progress(live=False), argv=argv, **words))

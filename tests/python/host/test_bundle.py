@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from kvm.host import launch
 from kvm.host.bundle import make_bundle
+from kvm.host.inside import launch
 from kvm.process import CommandError
 
 _USE = """

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from kvm.cli import exit_code_of
+from kvm.cli.call import exit_code_of
 from kvm.errors import UserError
 from kvm.host import exports, keeper
 from kvm.host import instance as lab_instance

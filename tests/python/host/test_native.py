@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kvm.cli import exit_code_of
+from kvm.cli.call import exit_code_of
 from kvm.host.base import CommandTimeout, Event, Session
 from kvm.host.identity import ProcessId
 from kvm.host.native import NativeHost

@@ -17,8 +17,8 @@ from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.order import Order
 from kvm.matrix.workload import Bench, Workload
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.results.model import CellResult
 from kvm.run import hosts
 from kvm.verdict.known import KnownWarnings

@@ -11,17 +11,18 @@ from typing import Any
 
 import pytest
 
+from kvm.commands import matrix as command
+from kvm.commands.matrix import MatrixOptions
 from kvm.errors import UsageError
 from kvm.kernel.build import Kernel
-from kvm.matrix import command, plugin, prepare
+from kvm.matrix import plugin, prepare
 from kvm.matrix.attempts import Try, keep, new_folder
 from kvm.matrix.cell import Cell
-from kvm.matrix.command import MatrixOptions
 from kvm.matrix.order import FILE, Order
 from kvm.matrix.plugin import Results
 from kvm.matrix.select import Selection
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.results.model import Attempt
 from kvm.results.store import Store
 from kvm.run import pytest_run

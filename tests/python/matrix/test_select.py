@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from kvm import process
+from kvm.commands import matrix as command
+from kvm.commands.matrix import MatrixOptions
 from kvm.errors import UsageError, UserError
-from kvm.matrix import command
 from kvm.matrix import plan as plans
-from kvm.matrix.command import MatrixOptions
 from kvm.matrix.plan import Plan
 from kvm.matrix.select import Selection, select
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 
 
 @pytest.fixture(scope="module")

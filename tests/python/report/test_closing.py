@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 
 from kvm.report.closing import closing, closing_line
-from kvm.report.record import GuestFacts, KernelFacts, RunRecord, Timings
+from kvm.run.record import GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 PASSED = RunRecord(

@@ -15,15 +15,15 @@ from typing import Any, cast
 import pytest
 from invoke.exceptions import Exit
 
-from kvm import cli
+from kvm.cli import call as cli
 from kvm.control import report as control_report
 from kvm.errors import BuildError, UserError
 from kvm.matrix.display import LiveDisplay, PlainDisplay, failure_text, result_line
+from kvm.output.progress import Progress
+from kvm.report import payload_suite as suite_report
 from kvm.report.closing import closing
-from kvm.report.live import Progress
-from kvm.report.record import GuestFacts, KernelFacts, RunRecord
 from kvm.results.model import CellResult
-from kvm.run.payload.suite import report as suite_report
+from kvm.run.record import GuestFacts, KernelFacts, RunRecord
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
@@ -128,7 +128,7 @@ def test_what_a_script_reads_is_whole() -> None:
 def test_machines_of_other_checkouts_are_listed_without_harm(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    from kvm.commands import machine
+    from kvm.cli import machine
 
     row = {"name": HOSTILE, "state": HOSTILE, "kernel": HOSTILE}
     machine._show(control_report.table([row]), {}, "")

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from invoke.parser.parser import Parser
 
+from kvm.commands import boot as command
+from kvm.commands import payload as payload_command
+from kvm.commands import payload_suite as suite_command
+from kvm.commands.payload_suite import SuiteOptions
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.run import command
 from kvm.run.options import BootOptions
-from kvm.run.payload import command as payload_command
 from kvm.run.payload.options import PayloadOptions
-from kvm.run.payload.suite import command as suite_command
-from kvm.run.payload.suite.command import SuiteOptions
 
 # They say what is done beside the run, or with its result.
 _BOOT_ASIDE = {"json", "verbose", "dry_run", "timeline", "compare"}

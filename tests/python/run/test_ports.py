@@ -11,8 +11,8 @@ import pytest
 
 from kvm.errors import UserError
 from kvm.host.native import NativeHost
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import ports
 from kvm.run.boot import Streams, build_and_boot
 from kvm.run.options import BootOptions

@@ -17,8 +17,8 @@ from kvm.matrix.select import USER_WORKLOAD
 from kvm.matrix.workload import Bench, CellSkipped
 from kvm.matrix.workloads.payloads import payloads_workload
 from kvm.project import Project
-from kvm.report.record import RunRecord
 from kvm.run.payload.options import PayloadOptions
+from kvm.run.record import RunRecord
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.payload import exit_code_of, outcome_of
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict

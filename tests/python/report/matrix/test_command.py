@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from kvm.commands.report import render
 from kvm.errors import UserError
 from kvm.project import Project
-from kvm.report.matrix.command import render
 from kvm.results.store import Store
 from support.matrix_run import STARTED
 

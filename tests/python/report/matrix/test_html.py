@@ -9,9 +9,9 @@ from collections import Counter
 
 import pytest
 
-from kvm.report.matrix.html.marks import anchors
+from kvm.report.kit.marks import anchors
+from kvm.report.kit.tag import Markup, join, tag
 from kvm.report.matrix.html.page import page
-from kvm.report.matrix.html.tag import Markup, join, tag
 from kvm.report.matrix.view import View
 from kvm.results.model import MatrixRun
 from support.markup import Reader

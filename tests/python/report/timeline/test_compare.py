@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kvm.report.timeline.compare import Comparison, compare, render
+from kvm.report.timeline.compare import Comparison, compare
+from kvm.report.timeline.compare_text import table
 
 Record = dict[str, Any]
 Maker = Callable[..., Record]
@@ -139,14 +140,14 @@ def test_a_side_without_events_makes_nothing_new_or_gone(boots: Boots, make: Mak
 def test_odd_records_can_be_compared(odd_records: list[Record]) -> None:
     for sides in ((odd_records, []), ([], odd_records), (odd_records, odd_records), ([], [])):
         found = compare(*sides)
-        assert render(found, before_name="a", after_name="b").endswith("\n")
+        assert table(found, before_name="a", after_name="b").endswith("\n")
         json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_the_table_has_both_sides_the_difference_and_its_share(boots: Boots) -> None:
     before = boots(f=(0.010, 0.010), h=(0.05, 0.05))
     after = boots(f=(0.020, 0.020), h=(0.05, 0.05), fresh=(0.005, 0.005))
-    text = render(compare(before, after), before_name="v6.11", after_name="v6.12")
+    text = table(compare(before, after), before_name="v6.11", after_name="v6.12")
     lines = text.splitlines()
     assert lines[0] == "v6.11: 2 boots, v6.12: 2 boots; medians"
     assert "Slower initcalls    v6.11    v6.12         difference" in lines
@@ -158,13 +159,13 @@ def test_the_table_has_both_sides_the_difference_and_its_share(boots: Boots) -> 
 def test_long_lists_are_cut_in_the_text_and_whole_in_json(boots: Boots) -> None:
     after = boots(f=(0.01,), **{f"new_{at}": (0.01,) for at in range(50)})
     found = compare(boots(f=(0.01,)), after)
-    assert "… 30 more" in render(found, before_name="a", after_name="b")
+    assert "… 30 more" in table(found, before_name="a", after_name="b")
     assert len(found.to_json()["new"]) == 50
 
 
 def test_names_are_kept_short_and_printable(hostile: Record) -> None:
     side = [hostile]
-    text = render(compare(side, side), before_name="\x1b[31m" + "a" * 900, after_name="b\nc")
+    text = table(compare(side, side), before_name="\x1b[31m" + "a" * 900, after_name="b\nc")
     assert all(c == "\n" or c.isprintable() for c in text)
     assert max(map(len, text.splitlines())) < 140
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kvm.report.record import GuestTold, RunRecord, Timings
 from kvm.report.timeline.model import LONG_S, SLOWEST, Timeline
+from kvm.run.record import GuestTold, RunRecord, Timings
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 Record = dict[str, Any]

@@ -18,14 +18,14 @@ from kvm.host.choose import ProbeResult
 from kvm.host.given import GivenClock
 from kvm.host.lab_machine import LabSettings
 from kvm.kernel.build import Kernel
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
 from kvm.run import hosts, proven
 from kvm.run.boot import Place
 from kvm.run.halves import Halves
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import run_built
+from kvm.run.record import RunRecord
 from kvm.verdict.vocabulary import Reason, Verdict
 from kvm.vm.build import Vmm
 

@@ -11,7 +11,7 @@ import sys
 import traceback
 
 try:
-    from kvm.program import main
+    from kvm.cli.program import main
 except Exception:
     traceback.print_exc()
     print("error: tools-kvm's own Python does not load\n  → mend the line above", file=sys.stderr)

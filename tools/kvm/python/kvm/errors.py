@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How a command ends before its end, each way with the words its user needs.
 
-The exit code that each stands for is in ``cli.py``.
+The exit code that each stands for is in ``cli/call.py``.
 """
 
 from __future__ import annotations

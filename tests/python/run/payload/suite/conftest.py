@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from kvm.report.record import GuestFacts, RunRecord
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.suite import run as running
 from kvm.run.payload.suite.plan import Plan, SuiteTest
+from kvm.run.record import GuestFacts, RunRecord
 from kvm.verdict.payload import exit_code_of, outcome_of
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 

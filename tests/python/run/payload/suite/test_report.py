@@ -13,13 +13,13 @@ from typing import Any, cast
 import pytest
 
 from kvm.errors import UserError
+from kvm.output import targets
 from kvm.project import Project
-from kvm.report import targets
+from kvm.report import payload_suite as report
+from kvm.report.payload_suite import Story
 from kvm.run.halves import Halves
-from kvm.run.payload.suite import report
 from kvm.run.payload.suite import run as running
 from kvm.run.payload.suite.plan import Plan
-from kvm.run.payload.suite.report import Story
 from kvm.verdict import ktap
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from kvm.errors import UserError
 from kvm.host.base import HostPanic
-from kvm.matrix import expected
-from kvm.matrix.expected import Expected
 from kvm.project import Project
-from kvm.report.record import RunRecord
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.suite import run as running
 from kvm.run.payload.suite.plan import Plan
 from kvm.run.payload.suite.run import Done
+from kvm.run.record import RunRecord
+from kvm.verdict import expected
+from kvm.verdict.expected import Expected
 from kvm.verdict.ktap import Status
 from kvm.verdict.vocabulary import Outcome
 

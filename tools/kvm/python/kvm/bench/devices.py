@@ -20,8 +20,8 @@ from kvm.bench.result import Figures
 from kvm.errors import InfrastructureError
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile, build_initramfs
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves
 from kvm.run.network import guest_words, parse_nets
 

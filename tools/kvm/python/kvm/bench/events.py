@@ -13,8 +13,8 @@ from typing import Any
 
 from kvm.bench.boot import in_turn
 from kvm.bench.result import Figures
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from kvm.errors import InfrastructureError
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import hosts
 from kvm.run.halves import Halves
 

@@ -13,8 +13,8 @@ from typing import Any
 from kvm.bench import lab
 from kvm.bench.result import Figures
 from kvm.guest.initramfs import build_initramfs
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import halves
 from kvm.run.network import guest_words, parse_nets
 

@@ -20,9 +20,9 @@ from typing import Any
 from kvm.bench.result import Figures
 from kvm.errors import InfrastructureError
 from kvm.host.base import CommandTimeout
+from kvm.output.progress import Progress
+from kvm.output.words import one_line
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.matrix.words import one_line
 from kvm.run import halves as build_halves
 from kvm.run import rundir, staging
 from kvm.run.boot import Place
@@ -30,7 +30,7 @@ from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host
 from kvm.run.payload.suite import plan as planning
 from kvm.run.payload.suite import run as running
-from kvm.run.payload.suite.command import HereBench
+from kvm.run.payload.suite.here import HereBench
 from kvm.run.payload.suite.plan import Given, Plan, Selection, SuiteTest
 from kvm.run.payload.suite.run import Result
 from kvm.verdict.ktap import Case, Status

@@ -31,7 +31,7 @@ from kvm.bisect.session import Session
 from kvm.bisect.subject import Built, NoSuchTest, Say, Subject, Unbuildable
 from kvm.bisect.workplace import Workplace
 from kvm.errors import UserError
-from kvm.report.live import Progress
+from kvm.output.progress import Progress
 
 # The table of blame has at most that many answers of its own, and there are two ends.
 _OTHER_ANSWERS = 8

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Command groups of ``tasks.py``: like it, each parses, makes one call, and prints."""
+"""What each command does once its words are read."""

@@ -1,98 +1,188 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke bisect`` and ``bisect-step``."""
+"""The ``bisect`` and ``bisect-step`` commands: from words to a report and an exit code."""
 
 from __future__ import annotations
 
-from invoke.context import Context
-from invoke.tasks import task
+import difflib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
-from kvm import cli
-
-_HELP = {
-    "good": "an older revision that does not fail",
-    "bad": "a newer one that does",
-    "cell": "what is run at each step: a cell of the matrix, such as lab-vcpus2-mmio-smp",
-    "test": "or a pytest test, by its node id",
-    "fix": "the older revision fails: find the commit that mended it",
-    "first_parent": "follow the first parent of merges alone",
-    "skip": "do not test this revision or range (repeatable)",
-    "path": "only commits that touch this path (repeatable)",
-    "term_old": "the word for the older state, in git's log",
-    "term_new": "the word for the newer state",
-    "confidence": "how sure the answer must be; a flaky test is run as often as that takes",
-    "reason": "hunt failures with this reason (default: what the failing end shows)",
-    "signature": "hunt failures with this signature alone",
-    "rate": "the share of runs that fail",
-    "deadline": "seconds that one run of a command or test may take",
-    "no_blame": "do not look for the half that is to blame",
-    "configs": "GOOD,BAD: find the kconfig symbols that make the cell fail instead of a commit",
-    "devices": "find the optional devices that make the cell fail",
-    "resume": "go on with the bisection that was interrupted",
-    "json": "write the report as JSON to this file, or - for stdout",
-    "output": "FILE.html, .md, .txt, .json, or FORMAT:- for stdout (repeatable)",
-}
-
-
-def _help(*names: str) -> dict[str, str]:
-    return {name: _HELP[name] for name in names}
-
-
-@task(
-    help=_help(*(name for name in _HELP if name != "rate")),
-    iterable=["skip", "path", "output"],
-)
-def bisect(
-    c: Context,
-    good: str = "",
-    bad: str = "HEAD",
-    cell: str = "",
-    test: str = "",
-    fix: bool = False,
-    first_parent: bool = False,
-    skip: list[str] | None = None,
-    path: list[str] | None = None,
-    term_old: str = "",
-    term_new: str = "",
-    confidence: float = 0.99,
-    reason: str = "",
-    signature: str = "",
-    deadline: float = 3600.0,
-    no_blame: bool = False,
-    configs: str = "",
-    devices: bool = False,
-    resume: bool = False,
-    json: str = "",
-    output: list[str] | None = None,
-) -> None:
-    """Find the commit that broke a cell, a test or a command, and the half that is to blame.
-
-    ./invoke bisect --good v1 --cell lab-vcpus2-mmio-blk_integrity
-    ./invoke bisect --good v1 -- sh -c './invoke boot -- true'
-    """
-    given = cli.given(locals())
-    from kvm.bisect import command
-
-    with cli.command() as (project, progress):
-        code = command.main(project, progress, argv=cli.after_dashes(), **given)
-    cli.finish(code)
+from kvm import command_line
+from kvm.bisect import variants
+from kvm.bisect.hunt import Hunt
+from kvm.bisect.model import Report
+from kvm.bisect.request import Request, resolve_ends
+from kvm.bisect.session import Session
+from kvm.bisect.subject import Subject
+from kvm.bisect.subjects.cell import CellSubject
+from kvm.bisect.subjects.command import CommandSubject, PytestSubject
+from kvm.bisect.workplace import Workplace
+from kvm.commands import minimise
+from kvm.errors import UserError, usage
+from kvm.files import write_or_tell
+from kvm.kernel import tree
+from kvm.kernel.git import Repository
+from kvm.kernel.tree import Mode
+from kvm.lock import locked
+from kvm.matrix import plan, workloads
+from kvm.matrix.cell import Cell
+from kvm.matrix.select import USER_WORKLOAD
+from kvm.output.progress import Progress
+from kvm.output.targets import Outputs, opened
+from kvm.project import Project
+from kvm.report.bisect import write as reports
+from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
 
-@task(help=_help("cell", "reason", "signature", "rate", "confidence"))
-def bisect_step(
-    c: Context,
-    cell: str = "",
-    reason: str = "",
-    signature: str = "",
-    rate: float = 1.0,
-    confidence: float = 0.99,
-) -> None:
-    """Judge the checkout as it is, for git bisect run: 0 good, 1 the failure, 125 can't tell."""
-    given = cli.given(locals())
-    from kvm.bisect.step import StepOptions, step
-    from kvm.errors import usage
+def main(
+    project: Project,
+    progress: Progress,
+    *,
+    resume: bool,
+    json: str,
+    output: Sequence[str] | None,
+    skip: Sequence[str] | None,
+    path: Sequence[str] | None,
+    deadline: float,
+    no_blame: bool,
+    **plain: Any,
+) -> int:
+    """Search history, or the difference of two configs or device sets; 0 when it was found."""
+    targets = [*(output or ()), *((f"json:{json}",) if json else ())]
+    with usage():
+        files = reports.files(targets)
+    wanted = None if resume else _wanted(project, skip, path, deadline, not no_blame, plain)
+    lock = project.build / "bisect" / "lock"
+    with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None), opened(*files) as out:
+        if wanted is None:
+            session = Session.unfinished(project)
+        else:
+            session = _begin(project, progress, wanted)
+        if session.request.configs or session.request.devices:
+            return _minimise(project, session, progress, json, out)
+        report = _hunt(project, session, progress)
+        progress.close()
+        return _conclude(session, report, targets, out)
 
-    with cli.command() as (project, progress):
-        with usage():
-            options = StepOptions(**given).check()
-        code = step(project, progress, options)
-    cli.finish(code)
+
+def _wanted(
+    project: Project,
+    skip: Sequence[str] | None,
+    path: Sequence[str] | None,
+    deadline: float,
+    blame: bool,
+    plain: dict[str, Any],
+) -> Request:
+    """What is asked for, once nothing in its words is wrong; nobody is waited for to say so."""
+    wanted = Request(
+        skip=tuple(skip or ()),
+        paths=tuple(path or ()),
+        deadline_s=deadline,
+        blame=blame,
+        **plain,
+    )
+    with usage():
+        wanted.check()
+        if wanted.cell:
+            find_cell(project, wanted.cell)
+        if not (wanted.configs or wanted.devices):
+            resolve_ends(_searched(project), wanted)
+    return wanted
+
+
+def find_cell(project: Project, name: str) -> Cell:
+    """A cell of the plan, by its id; raises ``UserError`` naming the nearest one."""
+    known = plan.load(project.root / "tests" / "matrix.toml", (*workloads.known(), USER_WORKLOAD))
+    cells = {cell.id: cell for subset in known.subsets for cell in known.cells(subset)}
+    if name in cells:
+        return cells[name]
+    close = difflib.get_close_matches(name, cells, 1)
+    raise UserError(
+        f"--cell {name}: the plan has no such cell",
+        (f"did you mean {close[0]}? " if close else "")
+        + "see ./invoke test --matrix --subset full --list",
+    )
+
+
+def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
+    command = command_line.typed()
+    if wanted.configs or wanted.devices:
+        return Session.begin(project, wanted, ("", ""), command)
+    searched = _searched(project)
+    ends = resolve_ends(searched, wanted)
+    if searched.is_dirty():
+        progress.note(f"{searched.path} has uncommitted changes: commits alone are searched")
+    return Session.begin(project, wanted, (ends.good, ends.bad), command)
+
+
+def _searched(project: Project) -> Repository:
+    """The repository whose history is searched: the user's own, which is only read."""
+    source = tree.locate(project)
+    return Repository(source.path if source.mode is Mode.EXTERNAL else project.root)
+
+
+def _hunt(project: Project, session: Session, progress: Progress) -> Report:
+    with progress.phase("work tree") as say:
+        workplace = Workplace.make(project, session.journal(), say)
+    subject = _subject(project, session, workplace)
+    try:
+        return Hunt(session, workplace, subject, progress).run()
+    except KeyboardInterrupt:
+        progress.note("nothing is lost: ./invoke bisect --resume goes on")
+        raise
+    finally:
+        subject.close()
+
+
+def _minimise(
+    project: Project, session: Session, progress: Progress, json_target: str, out: Outputs
+) -> int:
+    """The same at one commit, the checkout's."""
+    with progress.phase("work tree") as say:
+        workplace = Workplace.make(project, session.journal(), say)
+    subject = CellSubject(workplace, find_cell(project, session.request.cell), session.runs)
+    try:
+        if session.request.configs:
+            good, bad = session.request.config_names
+            varied = variants.configs(
+                subject, workplace.head, (good, bad), project.linux / "configs", session.folder
+            )
+        else:
+            varied = variants.devices(subject, workplace.head)
+        found = minimise.minimise(varied, session, workplace, progress)
+    finally:
+        subject.close()
+    progress.close()
+    minimise.conclude(found, session, json_target, out)
+    return out.exit_code(EXIT_GOOD)
+
+
+def _subject(project: Project, session: Session, workplace: Workplace) -> Subject:
+    wanted = session.request
+    if wanted.cell:
+        return CellSubject(workplace, find_cell(project, wanted.cell), session.runs)
+    if wanted.test:
+        return PytestSubject(workplace, (wanted.test,), session.runs, wanted.deadline_s)
+    return CommandSubject(workplace, wanted.argv, session.runs, wanted.deadline_s)
+
+
+def _conclude(session: Session, report: Report, targets: Sequence[str], out: Outputs) -> int:
+    kept = [str(session.folder / f"report.{form}") for form in ("html", "md")]
+    to_stdout = any(target.endswith(":-") for target in targets)
+    reports.write(report, kept, _keep)
+    reports.write(report, [*targets, *([] if to_stdout else ["text:-"])], out.put)
+    # Last, and whole: with it the session counts as finished.
+    reports.write(report, [str(session.folder / "report.json")], _keep)
+    print(f"report: {_short(Path(kept[0]))}", file=sys.stderr)
+    return out.exit_code(EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL)
+
+
+def _keep(path: str, text: str) -> None:
+    write_or_tell(Path(path), text)
+
+
+def _short(path: Path) -> Path:
+    here = Path.cwd()
+    return path.relative_to(here) if path.is_relative_to(here) else path

@@ -1,62 +1,67 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke kernel.*``: the kernel tree, its config and its build."""
+"""The ``kernel.*`` commands: one stage each, for those who want just that; they return words."""
 
 from __future__ import annotations
 
-from invoke.collection import Collection
-from invoke.context import Context
-from invoke.tasks import task
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
-from kvm import cli
-from kvm.run.options import HELP
+from kvm.kernel import build, config, fetch, identity, pin, tree
+from kvm.kernel.toolchain import Toolchain
+from kvm.lock import locked
+from kvm.project import Project
 
-
-@task(help={"locked": HELP["locked"]})
-def fetch(c: Context, locked: bool = False) -> None:
-    """Bring the pinned kernel source into the cache and verify it."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel source") as say:
-        print(commands.fetch_source(project, say, pinned_only=locked))
+Say = Callable[[str], None]
 
 
-@task(help={"locked": HELP["locked"]})
-def tree(c: Context, locked: bool = False) -> None:
-    """Make linux/tree: the pinned source plus one commit for each of our patches."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel tree") as say:
-        print(commands.tree_state(project, say, pinned_only=locked))
-
-
-@task(help={"message": "subject of the commit that uncommitted edits become"})
-def save(c: Context, message: str = "") -> None:
-    """Turn the commits and edits in linux/tree into linux/patches."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress):
-        print(commands.save(project, progress.note, message))
+def fetch_source(project: Project, say: Say, *, pinned_only: bool = False) -> str:
+    """Fetch and verify the pinned source; where it is."""
+    wanted = pin.load(project.linux / "pin.toml")
+    fetched = fetch.fetch(wanted, project.cache, say=say, pinned_only=pinned_only)
+    place = fetched.tarball or f"{fetched.repository} {fetched.commit[:12]}"
+    return f"{fetched.version} from {fetched.source.describe()}: {place}"
 
 
-@task(
-    help={"config": HELP["config"], "configitem": HELP["configitem"]},
-    iterable=["configitem"],
-)
-def config(c: Context, config: str = "default", configitem: list[str] | None = None) -> None:
-    """Resolve a config and check that every requested symbol survived; prints its path."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel config") as say:
-        print(commands.resolve_config(project, say, config, tuple(configitem or ())))
-
-
-@task(help={"config": HELP["config"], "bzimage": "also build a bzImage"})
-def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
-    """Build the kernel alone; prints its id and the folder of the image."""
-    from kvm.kernel import commands
-
-    with cli.command() as (project, progress), progress.phase("kernel") as say:
-        print(commands.build_kernel(project, say, config, bzimage=bzimage))
+def tree_state(project: Project, say: Say, *, pinned_only: bool = False) -> str:
+    """Make the tree ready; what it is and what it holds unsaved."""
+    with _exclusive(project, "kernel.tree", say):
+        ready = tree.prepare(project, say, pinned_only=pinned_only)
+    text = f"{ready.mode.value} tree {ready.path}"
+    if ready.mode is tree.Mode.PINNED:
+        tree.install_hook(project)
+        unsaved = tree.unsaved(ready)
+        text += f", unsaved {unsaved} (./invoke kernel.save)" if unsaved else ", nothing unsaved"
+    return text
 
 
-COMMANDS = Collection("kernel", fetch, tree, save, config, build)
+def save(project: Project, say: Say, message: str = "") -> str:
+    """Save the tree's changes as patches; the series."""
+    with _exclusive(project, "kernel.save", say):
+        names = tree.save(project, say, message=message)
+    return "\n".join(f"linux/patches/{name}" for name in names) or "no patches"
+
+
+def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]) -> str:
+    """Resolve and check a config; the path of the ``.config``."""
+    spec = config.ConfigSpec.named(name, project.linux / "configs", items)
+    out = build.output_folder(project, spec.name)
+    with _exclusive(project, "kernel.config", say):
+        ready = tree.prepare(project, say)
+        out.mkdir(parents=True, exist_ok=True)
+        toolchain = Toolchain.from_environment()
+        config.resolve(ready, spec, identity.source_id(ready), toolchain, out, say)
+    return str(out / ".config")
+
+
+def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False) -> str:
+    """Build one config; the kernel's label, id and folder."""
+    spec = config.ConfigSpec.named(name, project.linux / "configs")
+    build.output_folder(project, spec.name)  # refused before anything else is done
+    with _exclusive(project, "kernel.build", say):
+        ready = tree.prepare(project, say)
+        kernel = build.build(project, ready, spec, say, bzimage=bzimage)
+    return f"{kernel.label} id={kernel.id} {kernel.folder}"
+
+
+def _exclusive(project: Project, purpose: str, say: Say) -> AbstractContextManager[None]:
+    return locked(project.build / "build.lock", purpose, say=say, children=True)

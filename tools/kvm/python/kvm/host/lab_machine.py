@@ -62,8 +62,8 @@ def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tup
     """The real interpreter rather than a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
     # The second is read as a script, not from the bundle, and is in it for the bundle's name.
-    modules = ("kvm.host.agent", "kvm.host.launch")
+    modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
     agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
     python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "launch.py", agent_bundle, idle_s, plan, spared)
+    words = (python, "-I", "-S", here / "inside" / "launch.py", agent_bundle, idle_s, plan, spared)
     return tuple(str(word) for word in words)

@@ -16,9 +16,8 @@ from kvm.host.base import Host
 from kvm.host.given import SPOILT_S, Look
 from kvm.matrix.cell import Cell
 from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
 from kvm.run import hosts, observe
 from kvm.run.boot import Place, Streams, boot_built
 from kvm.run.conduct import Conduct
@@ -28,6 +27,7 @@ from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
+from kvm.run.record import RunRecord
 from kvm.verdict import known
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import host_complaint

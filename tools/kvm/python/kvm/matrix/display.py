@@ -14,8 +14,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from kvm.report.live import is_live
-from kvm.report.matrix.words import clean, one_line
+from kvm.output.progress import is_live
+from kvm.output.words import clean, one_line
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Verdict
 

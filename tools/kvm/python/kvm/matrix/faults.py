@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from kvm.errors import UserError
-from kvm.matrix.toml_lines import TomlLines
+from kvm.toml_lines import TomlLines
 from kvm.verdict.vocabulary import Reason
 
 _STRINGS = ("name", "half", "patch", "what")

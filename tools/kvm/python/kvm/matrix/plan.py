@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from kvm.errors import UserError
 from kvm.matrix.cell import AXES, Cell
-from kvm.matrix.toml_lines import TomlLines
+from kvm.toml_lines import TomlLines
 from kvm.vm.spec import RINGS, TRANSPORTS
 
 _NUMBERS = ("vcpus", "memory")

@@ -29,9 +29,9 @@ from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import host_cpus, own_slot
 from kvm.matrix.order import FILE, Order
 from kvm.matrix.workload import Workload
+from kvm.output.progress import Progress
+from kvm.output.words import one_line
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.matrix.words import one_line
 from kvm.results.model import Attempt, CellResult
 from kvm.results.store import Store
 from kvm.run import hosts

@@ -14,8 +14,8 @@ from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import configs_of
 from kvm.matrix.order import FILE, BuildFailure, Order
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 from kvm.run import halves, revision

@@ -18,8 +18,8 @@ from kvm.guest.initramfs import ExtraFile
 from kvm.host.base import Host
 from kvm.matrix.cell import Cell
 from kvm.project import Project
-from kvm.report.record import RunRecord
 from kvm.run.payload.options import PayloadOptions
+from kvm.run.record import RunRecord
 from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Reason
 

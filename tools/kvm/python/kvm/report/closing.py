@@ -8,9 +8,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from kvm.report.matrix.words import clean, one_line
-from kvm.report.record import RunRecord
+from kvm.output.words import clean, one_line
 from kvm.results.model import CellResult
+from kvm.run.record import RunRecord
 from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 

@@ -16,9 +16,8 @@ from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
 from kvm.host.instance import MAIN_SLOT
 from kvm.kernel.build import Kernel
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import RunRecord
 from kvm.run import astray, hosts, observe, ports, proven, rundir, staging
 from kvm.run import halves as build_halves
 from kvm.run.conduct import BytesInput, Conduct, Watch
@@ -29,6 +28,7 @@ from kvm.run.network import parse_nets
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
+from kvm.run.record import RunRecord
 from kvm.run.terminal import Terminal
 from kvm.run.vnc import VncPort, parse_entrance
 from kvm.verdict.judge import judge

@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from kvm.guest.event_log import EventLog
 from kvm.host.base import HostLost, Session
 from kvm.host.given import Span
 from kvm.verdict.console import ConsoleParser
-from kvm.verdict.guest_events import EventLog
 from kvm.verdict.observation import Deadline, WorkerError
 
 Event = Mapping[str, Any]

@@ -10,8 +10,8 @@ from kvm.kernel import identity, tree
 from kvm.kernel.build import Kernel
 from kvm.kernel.config import ConfigSpec
 from kvm.lock import locked
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.vm import build as vmm_build
 from kvm.vm.build import Vmm
 

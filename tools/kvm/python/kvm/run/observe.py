@@ -12,11 +12,11 @@ from typing import Any
 
 from kvm.errors import BuildError
 from kvm.host.base import Host, HostHung, HostLost, Session
-from kvm.report.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
 from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
+from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding
 from kvm.verdict.judge import judge

@@ -12,6 +12,9 @@ from collections.abc import Sequence
 from kvm import process
 from kvm.project import Project
 
+# Said on stderr, with pytest's exit code behind it.
+NO_VERDICT = "no verdict: pytest ended with exit code "
+
 _INTERRUPT_GRACE_S = 20.0
 _INTERRUPTED = 2  # pytest.ExitCode.INTERRUPTED, without importing pytest
 

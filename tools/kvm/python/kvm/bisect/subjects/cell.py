@@ -25,8 +25,8 @@ from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import LAB_CONFIGS, host_cpus
 from kvm.matrix.order import Order
 from kvm.matrix.repeat import repeat_command
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
 from kvm.run import hosts
 from kvm.run.halves import Halves
 from kvm.vm.build import Vmm

@@ -19,7 +19,7 @@ from kvm import process
 from kvm.bisect.model import Axis, Mix, Run
 from kvm.bisect.subject import Built, NoSuchTest, Say
 from kvm.bisect.workplace import Workplace
-from kvm.run.suite import NO_VERDICT
+from kvm.run.pytest_run import NO_VERDICT
 from kvm.verdict.finding import normalise
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, Reason, Verdict
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.guest.initramfs import ExtraFile
 from kvm.kernel import headers, selftests, tree
-from kvm.matrix import expected, programs
+from kvm.matrix import programs
 from kvm.matrix.programs import Program
 from kvm.matrix.workload import Bench, Workload
+from kvm.verdict import expected
 
 _FOLDER = "/selftests"
 _LIMIT_S = 20

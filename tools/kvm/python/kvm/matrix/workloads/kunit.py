@@ -9,9 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kvm.matrix import expected
 from kvm.matrix.workload import Bench, Workload
-from kvm.verdict import ktap
+from kvm.verdict import expected, ktap
 
 # Without their enabling they stay out of the lab host, which may have the same kernel. What
 # the kernel calls slow takes minutes here; it is reported as skipped.

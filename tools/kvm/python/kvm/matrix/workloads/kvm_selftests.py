@@ -16,9 +16,10 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.host.base import CommandTimeout
 from kvm.kernel import headers, selftests, tree
-from kvm.matrix import expected, programs
+from kvm.matrix import programs
 from kvm.matrix.programs import Program
 from kvm.matrix.workload import Bench, Workload
+from kvm.verdict import expected
 from kvm.verdict.ktap import Case
 
 _HOST_CPUS = 2  # several tests are about vCPUs that run at the same time

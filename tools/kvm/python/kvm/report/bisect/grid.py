@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from kvm.bisect.model import Axis, Decision, Report
-from kvm.report.matrix.words import duration
+from kvm.output.words import duration
 
 Side = frozenset[Axis]
 

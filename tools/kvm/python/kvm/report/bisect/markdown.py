@@ -12,10 +12,10 @@ import textwrap
 from collections.abc import Iterable, Iterator
 
 from kvm.bisect.model import Report
+from kvm.output.words import clean, one_line
 from kvm.report.bisect import grid as blame_grid
 from kvm.report.bisect import path, sentences
 from kvm.report.bisect.text import aligned, steps
-from kvm.report.matrix.words import clean, one_line
 
 _WIDTH = 76
 _MAX_WORDS = 2000

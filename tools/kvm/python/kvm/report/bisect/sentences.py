@@ -10,7 +10,7 @@ import statistics
 from collections.abc import Iterator
 
 from kvm.bisect.model import Axis, Blame, Commit, Decision, Failure, Label, Report
-from kvm.report.matrix.words import duration, one_line, plural
+from kvm.output.words import duration, one_line, plural
 
 _MAX_WORDS = 2000
 _SIDES = {Axis.HOST: "KVM (host side)", Axis.GUEST: "guest"}

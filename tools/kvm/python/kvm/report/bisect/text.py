@@ -7,10 +7,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from kvm.bisect.model import Commit, Report, Step
+from kvm.output.words import clean, one_line
 from kvm.report.bisect import grid as blame_grid
 from kvm.report.bisect import sentences
 from kvm.report.bisect.grid import Grid
-from kvm.report.matrix.words import clean, one_line
 
 _WIDTH = 100
 _MAX_SUBJECT = 60

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from kvm.bisect.model import Report
-from kvm.report import targets as places
+from kvm.output import targets as places
 from kvm.report.bisect.html.page import page
 from kvm.report.bisect.markdown import markdown
 from kvm.report.bisect.record import json_text

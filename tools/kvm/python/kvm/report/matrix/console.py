@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kvm.report.matrix.words import clean
+from kvm.output.words import clean
 from kvm.verdict.console import parse_console
 from kvm.verdict.lines import LineSplitter
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 
+from kvm.output.words import clean, one_line, verdict_words
 from kvm.report.matrix.view import View
 from kvm.report.matrix.why import why
-from kvm.report.matrix.words import clean, one_line, verdict_words
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Verdict
 

@@ -11,9 +11,9 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
+from kvm.output.words import one_line
 from kvm.report.matrix.view import View
 from kvm.report.matrix.why import why
-from kvm.report.matrix.words import one_line
 from kvm.results.model import CellResult
 from kvm.verdict.ktap import Case, Report, Status, write
 from kvm.verdict.vocabulary import Reason, Verdict

@@ -11,9 +11,7 @@ from __future__ import annotations
 import html
 import re
 
-from kvm.report.matrix.view import View
-from kvm.report.matrix.why import why
-from kvm.report.matrix.words import (
+from kvm.output.words import (
     SYMBOLS,
     clean,
     duration,
@@ -22,6 +20,8 @@ from kvm.report.matrix.words import (
     plural,
     verdict_words,
 )
+from kvm.report.matrix.view import View
+from kvm.report.matrix.why import why
 from kvm.results.history import ChangeKind
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Verdict

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kvm.output.words import WORST_FIRST
 from kvm.report.matrix.console import Console
-from kvm.report.matrix.words import WORST_FIRST
 from kvm.results.history import Change, Earlier, Past
 from kvm.results.model import CellResult, MatrixRun
 from kvm.verdict.vocabulary import Verdict

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kvm.report.matrix.words import clean
+from kvm.output.words import clean
 from kvm.results.model import CellResult
 from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Verdict

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kvm.report.matrix.html.tag import Markup, tag
+from kvm.report.kit.tag import Markup, tag
 from kvm.report.timeline.scale import Scale, tick_words, words
 from kvm.report.timeline.spans import Mark, Span
 

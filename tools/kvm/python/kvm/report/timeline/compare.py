@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from kvm.report.timeline.compare_text import table
 from kvm.report.timeline.initcalls import calls
 from kvm.report.timeline.reading import Reading, read
 from kvm.report.timeline.stages import (
@@ -151,11 +150,6 @@ def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, An
         stages=tuple(stage_changes),
         notes=notes,
     )
-
-
-def render(comparison: Comparison, *, before_name: str, after_name: str) -> str:
-    """As a text table."""
-    return table(comparison, before_name, after_name)
 
 
 def _calls(reading: Reading) -> dict[str, float]:

@@ -4,14 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
-from kvm.report.matrix.words import one_line, plural
+from kvm.output.words import one_line, plural
 from kvm.report.timeline.chart import cut
+from kvm.report.timeline.compare import Change, Comparison, Sample
 from kvm.report.timeline.scale import words
-
-if TYPE_CHECKING:
-    from kvm.report.timeline.compare import Change, Comparison, Sample
 
 _MAX_ROWS = 20
 _MAX_NAME = 40
@@ -21,7 +18,7 @@ _NONE = "-"
 Row = tuple[str, str, str, str, str]
 
 
-def table(comparison: Comparison, before_name: str, after_name: str) -> str:
+def table(comparison: Comparison, *, before_name: str, after_name: str) -> str:
     """Newline-terminated."""
     sides = (one_line(before_name, _MAX_SIDE), one_line(after_name, _MAX_SIDE))
     blocks = [

@@ -9,8 +9,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from kvm.guest.event_log import Event
 from kvm.report.timeline.reading import Reading
-from kvm.verdict.guest_events import Event
 
 KINDS = frozenset(("level", "initcall_start", "initcall_finish"))
 

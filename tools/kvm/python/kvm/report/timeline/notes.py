@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvm.report.matrix.words import plural
+from kvm.output.words import plural
 from kvm.report.timeline.reading import Reading
 
 _KINDS = frozenset(

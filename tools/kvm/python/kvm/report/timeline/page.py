@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from kvm.report.matrix.html.marks import code, folded
-from kvm.report.matrix.html.marks import facts as fact_list
-from kvm.report.matrix.html.style import STYLE as SHARED_STYLE
-from kvm.report.matrix.html.tag import Markup, tag
-from kvm.report.matrix.words import one_line, plural
+from kvm.output.words import one_line, plural
+from kvm.report.kit.marks import code, folded
+from kvm.report.kit.marks import facts as fact_list
+from kvm.report.kit.style import STYLE as SHARED_STYLE
+from kvm.report.kit.tag import Markup, tag
 from kvm.report.timeline.chart import Bar, Track, chart
 from kvm.report.timeline.model import LONG_S, Timeline
 from kvm.report.timeline.notes import source_words

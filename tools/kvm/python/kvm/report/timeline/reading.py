@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kvm.report.matrix.words import one_line
-from kvm.verdict.guest_events import Event
+from kvm.guest.event_log import Event
+from kvm.output.words import one_line
 
 MAX_NAME = 80
 MAX_SECONDS = 86_400.0

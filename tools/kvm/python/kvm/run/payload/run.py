@@ -12,9 +12,8 @@ from pathlib import Path
 from kvm.errors import BuildError, InfrastructureError
 from kvm.host.base import Host, HostLost
 from kvm.host.native import NativeHost
+from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.report.live import Progress
-from kvm.report.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.run import astray, hosts, observe, rundir, staging
 from kvm.run import halves as build_halves
 from kvm.run.boot import Place
@@ -23,6 +22,7 @@ from kvm.run.halves import Halves
 from kvm.run.observe import Attempt, Capture
 from kvm.run.payload.machine import environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
+from kvm.run.record import ExitCounts, GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.verdict.judge import judge
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Observation, WorkerError

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from kvm.bisect.model import Commit, Mark
-from kvm.report.matrix.html.marks import badge, code
-from kvm.report.matrix.html.tag import Markup, join, tag
-from kvm.report.matrix.words import one_line
+from kvm.output.words import one_line
+from kvm.report.kit.marks import badge, code
+from kvm.report.kit.tag import Markup, join, tag
 from kvm.verdict.vocabulary import Verdict
 
 LETTERS = {Mark.GOOD: "G", Mark.BAD: "B", Mark.SKIP: "S"}

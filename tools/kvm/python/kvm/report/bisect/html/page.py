@@ -7,16 +7,16 @@ Subjects and consoles are others' words: they become text, and a policy lets no 
 from __future__ import annotations
 
 from kvm.bisect.model import Decision, Label, Mark, Report
+from kvm.output.words import clean, moment, one_line
 from kvm.report.bisect import grid as blame_grid
 from kvm.report.bisect import sentences
 from kvm.report.bisect.grid import Grid, Row
 from kvm.report.bisect.html import steps
 from kvm.report.bisect.html.marks import LETTERS, VERDICTS, mark_badge, named
 from kvm.report.bisect.html.style import STYLE
-from kvm.report.matrix.html.marks import badge, code, colour, facts, scrolling
-from kvm.report.matrix.html.style import STYLE as SHARED_STYLE
-from kvm.report.matrix.html.tag import Markup, join, tag
-from kvm.report.matrix.words import clean, moment, one_line
+from kvm.report.kit.marks import badge, code, colour, facts, scrolling
+from kvm.report.kit.style import STYLE as SHARED_STYLE
+from kvm.report.kit.tag import Markup, join, tag
 from kvm.verdict.vocabulary import Verdict
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"

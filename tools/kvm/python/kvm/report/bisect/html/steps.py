@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from kvm.bisect.model import Report, Step
+from kvm.output.words import duration, one_line, plural
 from kvm.report.bisect import path, sentences
 from kvm.report.bisect.html.marks import LETTERS, VERDICTS, mark_badge, named
 from kvm.report.bisect.path import Span, Stop
-from kvm.report.matrix.html.marks import code, colour, facts
-from kvm.report.matrix.html.tag import Markup, join, tag
-from kvm.report.matrix.words import duration, one_line, plural
+from kvm.report.kit.marks import code, colour, facts
+from kvm.report.kit.tag import Markup, join, tag
 
 _MAX_WHY = 2000
 

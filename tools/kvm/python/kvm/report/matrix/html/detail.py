@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 from kvm.matrix.cell import AXES
+from kvm.output.words import duration, moment, verdict_words
+from kvm.report.kit.marks import badge, code, colour, facts, scrolling
+from kvm.report.kit.tag import Markup, tag
 from kvm.report.matrix.console import Console
 from kvm.report.matrix.html import parts
-from kvm.report.matrix.html.marks import badge, code, colour, facts, scrolling
-from kvm.report.matrix.html.tag import Markup, tag
 from kvm.report.matrix.view import View
-from kvm.report.matrix.words import duration, moment, verdict_words
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Verdict
 

@@ -8,10 +8,10 @@ the roles are spelled out: CSS that changes ``display`` takes a table's meaning 
 from __future__ import annotations
 
 from kvm.matrix.cell import ALWAYS_NAMED, AXES, Cell
-from kvm.report.matrix.html.marks import colour
-from kvm.report.matrix.html.tag import Markup, tag
+from kvm.output.words import SYMBOLS, duration, plural
+from kvm.report.kit.marks import colour
+from kvm.report.kit.tag import Markup, tag
 from kvm.report.matrix.view import View
-from kvm.report.matrix.words import SYMBOLS, duration, plural
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Reason
 

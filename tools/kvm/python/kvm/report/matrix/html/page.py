@@ -7,13 +7,13 @@ run, whatever a guest may have put on its console.
 
 from __future__ import annotations
 
+from kvm.output.words import SYMBOLS, duration, moment, plural
+from kvm.report.kit.marks import anchors, badge, code, colour, facts
+from kvm.report.kit.style import STYLE
+from kvm.report.kit.tag import Markup, join, tag
 from kvm.report.matrix.html.detail import detail
 from kvm.report.matrix.html.grid import grid
-from kvm.report.matrix.html.marks import anchors, badge, code, colour, facts
-from kvm.report.matrix.html.style import STYLE
-from kvm.report.matrix.html.tag import Markup, join, tag
 from kvm.report.matrix.view import View
-from kvm.report.matrix.words import SYMBOLS, duration, moment, plural
 from kvm.results.history import Change, ChangeKind
 from kvm.verdict.vocabulary import Verdict
 

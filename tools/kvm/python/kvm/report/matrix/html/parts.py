@@ -8,10 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from kvm.report.matrix.console import Console, Row
-from kvm.report.matrix.html.marks import badge, code, colour, folded, scrolling
-from kvm.report.matrix.html.tag import Markup, join, tag
-from kvm.report.matrix.words import (
+from kvm.output.words import (
     SYMBOLS,
     WORST_FIRST,
     duration,
@@ -20,6 +17,9 @@ from kvm.report.matrix.words import (
     plural,
     verdict_words,
 )
+from kvm.report.kit.marks import badge, code, colour, folded, scrolling
+from kvm.report.kit.tag import Markup, join, tag
+from kvm.report.matrix.console import Console, Row
 from kvm.results.history import Earlier, Past
 from kvm.results.model import Attempt, CellResult
 from kvm.verdict.ktap import Case

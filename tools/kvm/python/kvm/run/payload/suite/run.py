@@ -15,12 +15,12 @@ from typing import Protocol
 
 from kvm.errors import UserError
 from kvm.host.base import Host, HostLost
-from kvm.matrix import expected
-from kvm.matrix.expected import Expected
 from kvm.project import Project
-from kvm.report.record import RunRecord
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.suite.plan import Plan, SuiteTest
+from kvm.run.record import RunRecord
+from kvm.verdict import expected
+from kvm.verdict.expected import Expected
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.payload import checks, status_of
 from kvm.verdict.vocabulary import Reason, Verdict

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The words of ``./invoke test`` become pytest's."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from kvm import process
+from kvm.commands.test import arguments, main
+from kvm.errors import UsageError
+from kvm.output.progress import Progress
+from kvm.project import Project
+
+
+def test_everything_runs_by_default_on_all_workers() -> None:
+    assert arguments(Project.find(), "", 2, ()) == ("tests", "-n", "2", "--dist", "loadgroup")
+
+
+def test_a_path_after_the_dashes_replaces_everything() -> None:
+    words = arguments(Project.find(), "", 1, ("tests/style/test_files.py::test_x", "-x"))
+    assert words == ("tests/style/test_files.py::test_x", "-x")
+
+
+def test_one_worker_needs_no_xdist() -> None:
+    assert arguments(Project.find(), "lock", 1, ("--lf",)) == ("tests", "-k", "lock", "--lf")
+
+
+def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
+    """Tests that share a lab host rely on it; a pytest that xdist does not know breaks it."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
+    (tmp_path / "test_group.py").write_text(
+        "import os, time, pytest\n"
+        "@pytest.mark.xdist_group('lab')\n"
+        "@pytest.mark.parametrize('number', range(4))\n"
+        "def test_worker(number, request):\n"
+        "    time.sleep(0.1)\n"
+        "    name = os.environ['PYTEST_XDIST_WORKER']\n"
+        "    (request.path.parent / f'ran-{name}').touch()\n"
+    )
+    words = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", tmp_path)
+    done = process.run(words, cwd=tmp_path, timeout_s=60, check=False)
+    assert done.ok, done.output
+    assert len(list(tmp_path.glob("ran-*"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [("axis", ["vcpus=2"]), ("resume", True), ("known_warnings", "file"), ("json", "-")],
+)
+def test_a_word_for_the_matrix_is_not_dropped_without_it(word: str, value: object) -> None:
+    words = dict.fromkeys(("axis", "workload", "list", "dry_run", "resume", "known_warnings"))
+    words |= {"k": "", "n": 0, "json": "", "extra": (), word: value}
+    words |= dict.fromkeys(("matrix", "planted", "bisect_planted"), False)
+    option = word.replace("_", "-")
+    with Progress(live=False) as progress, pytest.raises(UsageError, match=f"--{option} without"):
+        main(Project.find(), progress, **words)  # type: ignore[arg-type]

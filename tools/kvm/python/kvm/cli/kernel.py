@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``./invoke kernel.*``: the kernel tree, its config and its build."""
+
+from __future__ import annotations
+
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
+
+from kvm.cli import call
+from kvm.run.options import HELP
+
+
+@task(help={"locked": HELP["locked"]})
+def fetch(c: Context, locked: bool = False) -> None:
+    """Bring the pinned kernel source into the cache and verify it."""
+    from kvm.commands import kernel as commands
+
+    with call.command() as (project, progress), progress.phase("kernel source") as say:
+        print(commands.fetch_source(project, say, pinned_only=locked))
+
+
+@task(help={"locked": HELP["locked"]})
+def tree(c: Context, locked: bool = False) -> None:
+    """Make linux/tree: the pinned source plus one commit for each of our patches."""
+    from kvm.commands import kernel as commands
+
+    with call.command() as (project, progress), progress.phase("kernel tree") as say:
+        print(commands.tree_state(project, say, pinned_only=locked))
+
+
+@task(help={"message": "subject of the commit that uncommitted edits become"})
+def save(c: Context, message: str = "") -> None:
+    """Turn the commits and edits in linux/tree into linux/patches."""
+    from kvm.commands import kernel as commands
+
+    with call.command() as (project, progress):
+        print(commands.save(project, progress.note, message))
+
+
+@task(
+    help={"config": HELP["config"], "configitem": HELP["configitem"]},
+    iterable=["configitem"],
+)
+def config(c: Context, config: str = "default", configitem: list[str] | None = None) -> None:
+    """Resolve a config and check that every requested symbol survived; prints its path."""
+    from kvm.commands import kernel as commands
+
+    with call.command() as (project, progress), progress.phase("kernel config") as say:
+        print(commands.resolve_config(project, say, config, tuple(configitem or ())))
+
+
+@task(help={"config": HELP["config"], "bzimage": "also build a bzImage"})
+def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
+    """Build the kernel alone; prints its id and the folder of the image."""
+    from kvm.commands import kernel as commands
+
+    with call.command() as (project, progress), progress.phase("kernel") as say:
+        print(commands.build_kernel(project, say, config, bzimage=bzimage))
+
+
+COMMANDS = Collection("kernel", fetch, tree, save, config, build)

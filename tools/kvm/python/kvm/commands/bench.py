@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``invoke bench WHAT``: which comparisons there are."""
+
+from __future__ import annotations
+
+from kvm.bench import boot, devices, events, memory, payloads
+from kvm.errors import UserError, usage
+from kvm.output import targets
+from kvm.output.progress import Progress
+from kvm.project import Project
+from kvm.verdict.vocabulary import EXIT_GOOD
+
+_BENCHES = {
+    "boot": boot.report,
+    "events": events.report,
+    "devices": devices.report,
+    "memory": memory.report,
+}
+
+
+_PAYLOADS = "payloads"  # is not about speed: it has no runs, but a suite
+
+
+def run(
+    what: str,
+    project: Project,
+    progress: Progress,
+    *,
+    runs: int,
+    json_target: str,
+    suite: str = "",
+    names: str = "",
+) -> int:
+    """Run the named comparison and show it, as JSON alone for ``-``; the exit code."""
+    with usage():
+        _check(what, runs, suite, names)
+    with targets.opened(json_target) as out:
+        if what == _PAYLOADS:
+            found = payloads.report(project, progress, suite=suite, names=names)
+        else:
+            found = _BENCHES[what](project, progress, runs=runs)
+        progress.close()
+        if json_target != targets.STDOUT:
+            print(found.table, end="")
+        if json_target:
+            out.put(json_target, found.text)
+        return out.exit_code(EXIT_GOOD)
+
+
+def _check(what: str, runs: int, suite: str, names: str) -> None:
+    if what not in (*_BENCHES, _PAYLOADS):
+        raise UserError(
+            f"there is no bench {what!r}", f"known: {', '.join((*_BENCHES, _PAYLOADS))}"
+        )
+    if (what == _PAYLOADS) != bool(suite) or (names and not suite):
+        raise UserError(
+            "bench payloads needs --suite" if not suite else f"--suite with bench {what}",
+            "write ./invoke bench payloads --suite FOLDER [-k NAME,...]",
+        )
+    if runs < 1:
+        raise UserError(f"--runs {runs}", "give at least 1, better 7 or more")

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``./invoke test --matrix``: select, build, hand the cells to pytest, and report."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import command_line
+from kvm.commands.report import render
+from kvm.errors import UserError, usage
+from kvm.lock import holder, locked
+from kvm.matrix import hosting, plan, prepare, workloads
+from kvm.matrix.cell import Cell
+from kvm.matrix.order import FILE, Order
+from kvm.matrix.select import USER_WORKLOAD, Selection, select
+from kvm.output import targets
+from kvm.output.progress import Progress
+from kvm.output.targets import STDOUT, Outputs
+from kvm.project import Project
+from kvm.report.closing import tell_unseen
+from kvm.results.model import CellResult
+from kvm.results.store import Store
+from kvm.run import pytest_run
+from kvm.verdict.known import KnownWarnings
+from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
+
+# pytest.ExitCode, which would take a while to import.
+_INTERRUPTED = 2
+_PYTEST_FAILED = (3, 4, 5)
+_TESTS = "tests/matrix/test_matrix.py"
+
+
+@dataclass(frozen=True, slots=True)
+class MatrixOptions:
+    """What a person asked for. ``workers`` of 0 is as many as fit; targets are files or ``-``."""
+
+    selection: Selection
+    list_only: bool = False
+    dry_run: bool = False
+    resume: bool = False
+    reruns: int = 3
+    workers: int = 0
+    json: str = ""
+    extra: tuple[str, ...] = ()
+    known_warnings: KnownWarnings | None = None
+
+
+def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
+    """Run the matrix; 0 all good, 1 something failed, 125 something could not be told."""
+    with usage():
+        _check(options)
+    left = prepare.left(project) if options.resume else None
+    cells = left.cells if left else chosen_cells(project, options.selection)
+    if options.list_only:
+        workload = left.before.user_workload if left else options.selection.workload
+        print(listing(cells, workload))
+        return EXIT_GOOD
+    workers = hosting.workers_that_fit(options.workers)
+    if options.dry_run:
+        print(_dry_run(cells, workers))
+        return EXIT_GOOD
+    with _alone(project), targets.opened(options.json) as out:
+        if left:
+            order = prepare.resume(project, progress, left, workers=workers)
+        else:
+            order = _new_order(project, progress, options, cells, workers)
+        progress.close()
+        if not order.cells:
+            prepare.close(project, order)
+            return out.exit_code(_conclude(project, order, options, EXIT_GOOD, out))
+        code = pytest_run.run(project, _pytest_words(order, options))
+        return out.exit_code(_conclude(project, order, options, code, out))
+
+
+def _check(options: MatrixOptions) -> None:
+    if options.reruns < 0:
+        raise UserError(f"--reruns {options.reruns}", "give 0 or more")
+    wanted = options.selection
+    chosen = {
+        "-k": wanted.expression,
+        "--axis": wanted.axes,
+        "--workload": wanted.workload,
+        "--known-warnings": options.known_warnings,
+    }
+    for name, given in chosen.items():
+        if options.resume and given:
+            raise UserError(
+                f"--resume with {name}: the run goes on as it was begun",
+                f"leave out {name}, or start a new run without --resume",
+            )
+
+
+def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
+    """The plan's cells that were asked for; a workload of the user's is checked."""
+    if selection.workload:
+        with usage():
+            workloads.find(USER_WORKLOAD, selection.workload)
+    names = (*workloads.known(), USER_WORKLOAD)
+    known = plan.load(project.root / "tests" / "matrix.toml", names)
+    with usage():
+        chosen = select(known, selection)
+    if not chosen:
+        # No wrong words: other revisions may have such cells.
+        raise UserError(
+            f"no cell has -k {selection.expression!r}",
+            "see ./invoke test --matrix --list, or take a larger --subset",
+        )
+    return chosen
+
+
+def listing(cells: Sequence[Cell], workload: str) -> str:
+    """One cell a line, with what its workload proves."""
+    width = max((len(cell.id) for cell in cells), default=0)
+    lines = [f"{c.id:{width}}  {workloads.find(c.workload, workload).proves}" for c in cells]
+    return "\n".join([*lines, f"{len(cells)} cells"])
+
+
+def _dry_run(cells: Sequence[Cell], workers: int) -> str:
+    configs = dict.fromkeys(c for cell in cells for c in hosting.configs_of(cell.host, cell.config))
+    return (
+        f"builds: the VMM, and the kernel with config {', '.join(configs)}\n"
+        f"runs:   {len(cells)} cells on {workers} workers, each with a lab host"
+    )
+
+
+@contextlib.contextmanager
+def _alone(project: Project) -> Iterator[None]:
+    """Two runs at once would share cores and memory, and neither's timings mean anything."""
+    lock = project.build / "matrix" / "lock"
+    if (who := holder(lock)) is not None:
+        raise UserError(f"the matrix is being run by {who}", "wait for it, or stop it")
+    with locked(lock, "a matrix run", wait_s=1.0, say=lambda text: None):
+        yield
+
+
+def _new_order(
+    project: Project,
+    progress: Progress,
+    options: MatrixOptions,
+    cells: tuple[Cell, ...],
+    workers: int,
+) -> Order:
+    vmm, kernels = prepare.build(project, progress, cells)
+    return prepare.open_run(
+        project,
+        cells,
+        vmm,
+        kernels,
+        subset=options.selection.subset if not options.selection.workload else "",
+        command=command_line.typed(),
+        reruns=options.reruns,
+        user_workload=options.selection.workload,
+        workers=workers,
+        known_warnings=options.known_warnings,
+    )
+
+
+def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
+    file = order.folder / (prepare.RESUMED if options.resume else FILE)
+    words = ["-p", "kvm.matrix.plugin", f"--matrix-order={file}", "-q", "--no-header", "-rN"]
+    if order.slots > 1 and "--pdb" not in options.extra:
+        # One cell after the other to whoever is free: they differ much in length.
+        words += ["-n", str(order.slots), "--dist", "load", "--maxschedchunk", "1"]
+    return (_TESTS, *words, *options.extra)
+
+
+def _conclude(
+    project: Project, order: Order, options: MatrixOptions, code: int, out: Outputs
+) -> int:
+    with Store.open(project.build / "results.sqlite3") as store:
+        found = store.cells(order.number)
+    if not code:
+        tell_unseen(order.known_warnings, found.values())
+    page = str(project.build / "report.html")
+    for path in render(project, run=order.number, html=page, json=options.json, put=out.put):
+        if path != STDOUT:
+            print(f"report: {_short(project, Path(path))}", file=sys.stderr)
+    if code in _PYTEST_FAILED or (code and not found):
+        return EXIT_CANNOT_TELL
+    return exit_code(found.values(), interrupted=code == _INTERRUPTED or code < 0)
+
+
+def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
+    """FAIL is bad; ERROR, and cells that nobody got to, can't be told."""
+    verdicts = {result.verdict for result in results}
+    if Verdict.FAIL in verdicts:
+        return EXIT_BAD
+    if Verdict.ERROR in verdicts or interrupted:
+        return EXIT_CANNOT_TELL
+    return EXIT_GOOD
+
+
+def _short(project: Project, path: Path) -> Path:
+    return path.relative_to(project.root) if path.is_relative_to(project.root) else path

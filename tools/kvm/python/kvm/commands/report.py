@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``./invoke report``: a finished or running matrix run in the forms asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kvm.errors import UsageError, UserError, usage
+from kvm.output import targets
+from kvm.output.targets import STDOUT
+from kvm.project import Project
+from kvm.report.matrix.gather import gather
+from kvm.report.matrix.html.page import page
+from kvm.report.matrix.junit import junit as as_junit
+from kvm.report.matrix.ktap import ktap as as_ktap
+from kvm.report.matrix.markdown import markdown as as_markdown
+from kvm.report.matrix.summary_json import summary_text
+from kvm.report.matrix.view import View
+from kvm.results.model import MatrixRun
+from kvm.results.store import Store
+
+# By the suffix of the file, or by name for stdout.
+_FORMATS = {
+    "html": "html",
+    "xml": "junit",
+    "junit": "junit",
+    "ktap": "ktap",
+    "tap": "ktap",
+    "json": "json",
+    "md": "markdown",
+    "markdown": "markdown",
+}
+
+
+def main(project: Project, number: int, outputs: Sequence[str]) -> None:
+    """The command from its words: the newest run for 0, and files as ``parse_outputs`` takes."""
+    with usage():
+        wanted = parse_outputs(outputs)
+    written = render(project, run=number or None, put=targets.put, **wanted)
+    for path in written:
+        if path != STDOUT:
+            print(path, file=sys.stderr)
+
+
+def parse_outputs(words: Sequence[str]) -> dict[str, str]:
+    """``["a.html", "junit:-"]`` → {"html": "a.html", "junit": "-"}."""
+    parsed: dict[str, str] = {}
+    for word in words:
+        form, target = targets.parse(word, _FORMATS)
+        if form in parsed:
+            raise UserError(f"--output {word}: a second {form} report", "ask for one")
+        parsed[form] = target
+    return parsed
+
+
+def database(project: Project) -> Path:
+    """Where the results of matrix runs are kept."""
+    return project.build / "results.sqlite3"
+
+
+def render(
+    project: Project,
+    *,
+    run: int | None = None,
+    html: str = "",
+    junit: str = "",
+    ktap: str = "",
+    json: str = "",
+    markdown: str = "",
+    put: Callable[[str, str], None] = targets.put,
+) -> list[Path | str]:
+    """Write the report of a run (default: the newest) to the files named; returns those.
+
+    ``-`` is stdout. When nothing is asked for it is the page, ``build/report.html``.
+    """
+    asked: list[tuple[str, Callable[[View], str]]] = [
+        (html, page),
+        (junit, as_junit),
+        (ktap, as_ktap),
+        (json, lambda view: summary_text(view.run, view.cells, view.changes)),
+        (markdown, as_markdown),
+    ]
+    if not any(target for target, _ in asked):
+        asked[0] = (str(project.build / "report.html"), page)
+    wanted = [(target, renderer) for target, renderer in asked if target]
+    targets.refuse_twice([target for target, _ in wanted])
+    view = _view(project, run)
+    for target, renderer in wanted:
+        put(target, renderer(view))
+    return [target if target == STDOUT else Path(target) for target, _ in wanted]
+
+
+def _view(project: Project, number: int | None) -> View:
+    path = database(project)
+    if not path.exists():
+        raise UserError(
+            f"there are no results: {path} does not exist", "run ./invoke test --matrix first"
+        )
+    with Store.open(path) as store:
+        return gather(store, _chosen(store, number, path), project.root)
+
+
+def _chosen(store: Store, number: int | None, path: Path) -> MatrixRun:
+    if number is not None:
+        run = store.run(number)
+        if run is not None:
+            return run
+    newest = store.runs(1)
+    if not newest:
+        raise UserError(f"{path} holds no run yet", "run ./invoke test --matrix first")
+    if number is None:
+        return newest[0]
+    raise UsageError(f"there is no run {number} in {path}", f"the newest is {newest[0].number}")

@@ -1,0 +1,421 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The resident agent of a lab host: starts VMM workers and commands for one client.
+
+Runs in the lab host as the only child of its init, on one thread; ``launch.py``
+starts it. The client (``channel.py``, on the developer's machine) sends one JSON
+object a line; requests carry an ``id`` and are answered with it:
+
+    {"op": "hello", "nonce": text}  a new client: whatever its predecessor ran is killed
+    {"op": "ping"}  {"op": "info"}  {"op": "poweroff"}
+    {"op": "start", "session": n, "artifact": folder, "bundle": file or null, "cwd": …,
+     "input": line}
+    {"op": "exec", "session": n, "argv": […], "env": {…}, "cwd": …}
+    {"op": "input", "session": n, "data": text}      {"op": "kill", "session": n}
+
+Sessions report unasked: ``{"session": n, "event": {…}}`` is a line of a worker,
+``{"session": n, "output": base64}`` a command's bytes, ``"stderr": text`` a worker's
+diagnostics, ``"exit": status`` the last word (negative: the signal that ended it), also of one that
+could not be started.
+When nobody has been connected for ``idle_s`` the agent ends, and the lab host with it.
+
+Python's start is most of the time a lab host takes to boot, hence the frugal imports.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import select
+import sys
+import time
+
+from kvm.host.inside.port import EVENTS, Port
+from kvm.host.inside.sessions import Session, spawn
+from kvm.host.inside.zygote import Zygote
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from kvm.host.inside.zygote import Switch
+
+    Message = dict[str, Any]
+
+PROTOCOL = 1
+
+_SIGKILL = 9
+_CANNOT_START = 126
+_GONE_S = 0.2
+_BACKLOG_HIGH = 4 * 1024 * 1024
+_BACKLOG_LOW = 512 * 1024
+_CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
+
+
+class BadRequest(Exception):
+    """The client asked for something that can't be; answered, never fatal."""
+
+
+class Agent:
+    """Owns the port, the zygote and all sessions."""
+
+    def __init__(self, fd: int, idle_s: float, switch: Switch) -> None:
+        self._port = Port(fd)
+        self._idle_s = idle_s
+        self._switch = switch
+        self._epoll = select.epoll()
+        self._epoll.register(fd, EVENTS)
+        self._watched: dict[int, Callable[[], object]] = {}
+        self._sessions: dict[int, Session] = {}
+        self._zygote: Zygote | None = None
+        self._connected = False
+        self._gone_since: float | None = None
+        self._last_seen = time.monotonic()
+        self._throttled = False
+        self._ended = False
+
+    def run(self) -> None:
+        """Serve until told to power off, or until nobody has come for ``idle_s``."""
+        while not self._ended:
+            for fd, _ in self._epoll.poll(self._patience_s()):
+                if fd == self._port.fd:
+                    self._serve_port()
+                elif fd in self._watched:  # not closed by a handler before it
+                    self._watched[fd]()
+            if self._gone_since is not None:
+                self._serve_port()
+            self._throttle()
+            idle = time.monotonic() - self._last_seen
+            self._ended = self._ended or (not self._connected and idle >= self._idle_s)
+        self._kill_sessions()
+        self._drop_zygote()
+
+    def _patience_s(self) -> float:
+        if self._connected:
+            return -1 if self._gone_since is None else _GONE_S
+        return max(self._last_seen + self._idle_s - time.monotonic(), 0.0)
+
+    # The client
+
+    def _serve_port(self) -> None:
+        """A client that comes right after another may be heard before it is announced.
+
+        The driver learns of connections by a work queue and of data by an interrupt, so
+        the port can read as empty and unconnected behind a new client's hello. Only when
+        it stays so is the client gone.
+        """
+        messages, gone = self._port.receive()
+        for message in messages:
+            self._serve(message)
+        if not gone or not self._connected:
+            self._gone_since = None
+        elif self._gone_since is None:
+            self._gone_since = time.monotonic()
+        elif time.monotonic() - self._gone_since >= _GONE_S:
+            self._disconnect()
+        self._port.flush()
+
+    def _disconnect(self) -> None:
+        self._connected = False
+        self._gone_since = None
+        self._last_seen = time.monotonic()
+        self._kill_sessions()
+        self._port.drop()
+
+    def _serve(self, message: Message) -> None:
+        handler = getattr(self, f"_op_{message.get('op')}", None)
+        if handler is None or (not self._connected and message["op"] != "hello"):
+            return  # left over from a client that is gone
+        try:
+            answer: Message = {"ok": True, **(handler(message) or {})}
+        except (BadRequest, KeyError, TypeError, ValueError, OSError) as failed:
+            answer = {"ok": False, "error": f"{type(failed).__name__}: {failed}"}
+        if "id" in message:
+            self._port.send({"id": message["id"], **answer})
+        elif not answer["ok"] and message["op"] in ("start", "exec"):
+            number = message.get("session")
+            self._port.send({"session": number, "stderr": f"lab host: {answer['error']}\n"})
+            self._port.send({"session": number, "exit": _CANNOT_START})
+
+    def _op_hello(self, message: Message) -> Message:
+        self._kill_sessions()
+        self._port.drop_unsent()
+        self._port.break_line()
+        self._connected = True
+        self._gone_since = None
+        return {"nonce": message["nonce"], "protocol": PROTOCOL}
+
+    def _op_ping(self, message: Message) -> None:
+        """The answer is all."""
+
+    def _op_info(self, message: Message) -> Message:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        with open(_CLOCKSOURCE) as stream:  # noqa: PTH123
+            clocksource = stream.read().strip()
+        return {
+            "kvm": os.access("/dev/kvm", os.R_OK | os.W_OK),
+            "cpus": len(os.sched_getaffinity(0)),
+            "memory_mib": memory >> 20,
+            "release": os.uname().release,
+            "clocksource": clocksource,
+        }
+
+    def _op_poweroff(self, message: Message) -> None:
+        self._ended = True
+
+    def preload(self, artifact: str, bundle: str | None) -> None:
+        """Have a zygote import this VMM while the client is still on its way."""
+        self._zygote_of(artifact, bundle)
+
+    def _op_start(self, message: Message) -> None:
+        _require(message, "session", "artifact", "cwd", "input")
+        session = self._new_session(message, lines=True)
+        self._start_worker(session)
+        session.write(message["input"].encode() + b"\n")
+        self._watch_input(session)
+
+    def _op_exec(self, message: Message) -> None:
+        _require(message, "session", "argv", "env", "cwd")
+        session = self._new_session(message, lines=False)
+        ends = session.make_pipes()
+        environment = {**os.environ, **message["env"]}
+        argv = [str(word) for word in message["argv"]]
+        session.pid = spawn(argv, environment, message["cwd"], (ends[0], ends[1], ends[1]))
+        self._watch_child(session, ends)
+        os.close(session.stdin)
+        session.stdin = -1
+
+    def _op_input(self, message: Message) -> None:
+        session = self._sessions.get(message["session"])
+        if session is not None and session.stdin >= 0:  # else it has just ended
+            session.write(message["data"].encode() + b"\n")
+            self._watch_input(session)
+
+    def _op_kill(self, message: Message) -> None:
+        session = self._sessions.get(message["session"])
+        if session is not None:
+            self._kill(session)
+
+    # Starting
+
+    def _new_session(self, message: Message, *, lines: bool) -> Session:
+        if message["session"] in self._sessions:
+            raise BadRequest(f"session {message['session']} is running already")
+        session = Session(message, lines=lines)
+        self._sessions[session.number] = session
+        return session
+
+    def _zygote_of(self, artifact: str, bundle: str | None) -> Zygote:
+        if self._zygote is not None and self._zygote.artifact != artifact:
+            if any(session.in_zygote for session in self._sessions.values()):
+                raise BadRequest("workers of another VMM are still running")
+            self._drop_zygote()
+        if self._zygote is None:
+            self._zygote = Zygote(artifact, bundle, self._switch)
+            self._watch(self._zygote.fileno(), self._hear_zygote)
+        return self._zygote
+
+    def _start_worker(self, session: Session) -> None:
+        request = session.request
+        ends = session.make_pipes()
+        try:
+            zygote = self._zygote_of(request["artifact"], request.get("bundle"))
+            zygote.fork(session.number, request["cwd"], ends)
+        except (BadRequest, OSError):
+            self._spawn_worker(session, ends)
+            return
+        session.in_zygote = True
+        self._watch_outputs(session, ends)
+
+    def _spawn_worker(self, session: Session, ends: tuple[int, int, int]) -> None:
+        """Without a zygote: slow, but with the words of whatever keeps it from starting."""
+        argv = [sys.executable, "-s", "-S", "-P", "-m", "kvm.vm.worker"]
+        environment = {**os.environ, "PYTHONPATH": session.request["artifact"]}
+        session.in_zygote = False
+        session.pid = spawn(argv, environment, session.request["cwd"], ends)
+        self._watch_child(session, ends)
+
+    def _watch(self, fd: int, handler: Callable[[], object], events: int = select.EPOLLIN) -> None:
+        self._watched[fd] = handler
+        self._epoll.register(fd, events)
+
+    def _forget(self, fd: int) -> None:
+        if self._watched.pop(fd, None) is not None:
+            self._unregister(fd)
+
+    def _unregister(self, fd: int) -> None:
+        try:
+            self._epoll.unregister(fd)
+        except FileNotFoundError:
+            pass  # throttled
+
+    def _watch_outputs(self, session: Session, ends: tuple[int, int, int]) -> None:
+        for fd in ends:
+            os.close(fd)
+        for fd in session.outputs:
+            self._watch(fd, lambda fd=fd: self._hear_output(session, fd))  # type: ignore[misc]
+
+    def _watch_child(self, session: Session, ends: tuple[int, int, int]) -> None:
+        assert session.pid is not None
+        self._watch_outputs(session, ends)
+        pidfd = os.pidfd_open(session.pid)
+        self._watch(pidfd, lambda: self._reap(session, pidfd))
+
+    def _watch_input(self, session: Session) -> None:
+        """Only while the child is slow to read: a writable pipe would wake the agent always."""
+        if not session.wants_input:
+            self._forget(session.stdin)
+        elif session.stdin not in self._watched:
+            self._watch(session.stdin, lambda: self._feed(session), select.EPOLLOUT)
+
+    # What sessions say
+
+    def _feed(self, session: Session) -> None:
+        session.flush()
+        self._watch_input(session)
+
+    def _hear_output(self, session: Session, fd: int) -> bool:
+        """Pass on what has come; False when there is nothing, or nothing more ever."""
+        data = session.read(fd)
+        if data:
+            self._say(session, session.outputs[fd], data)
+        elif data is not None:
+            self._forget(fd)
+            session.close_output(fd)
+        return bool(data)
+
+    def _say(self, session: Session, name: str, data: bytes) -> None:
+        if not session.lines:
+            text = binascii.b2a_base64(data, newline=False).decode()
+            self._port.send({"session": session.number, "output": text})
+        elif name == "stderr":
+            self._say_text(session, data)
+        else:
+            for line in session.take_lines(data):
+                if line.startswith(b"{") and line.endswith(b"}"):
+                    self._port.send_raw(b'{"session": %d, "event": %b}' % (session.number, line))
+                else:
+                    self._say_text(session, line + b"\n")
+
+    def _say_text(self, session: Session, data: bytes) -> None:
+        if data:
+            text = data.decode(errors="replace")
+            self._port.send({"session": session.number, "stderr": text})
+
+    def _hear_zygote(self) -> None:
+        assert self._zygote is not None
+        try:
+            message = self._zygote.receive()
+        except BlockingIOError:
+            return
+        if message is None:
+            self._lose_zygote()
+            return
+        session = self._sessions.get(message.get("session", -1))
+        if "broken" in message:
+            self._port.send({"zygote": message["broken"]})
+        elif session is not None and "pid" in message:
+            session.pid = message["pid"]
+        elif session is not None and "status" in message:
+            self._end(session, message["status"])
+
+    def _lose_zygote(self) -> None:
+        """Its workers are lost; those it never forked are started without it."""
+        self._drop_zygote()
+        for session in [session for session in self._sessions.values() if session.in_zygote]:
+            if session.pid is not None:
+                _kill_group(session.pid)
+                self._end(session, -_SIGKILL)
+                continue
+            self._close(session)
+            fresh = self._new_session(session.request, lines=True)
+            self._spawn_worker(fresh, fresh.make_pipes())
+            fresh.write(fresh.request["input"].encode() + b"\n")
+            self._watch_input(fresh)
+
+    def _reap(self, session: Session, pidfd: int) -> None:
+        assert session.pid is not None
+        self._forget(pidfd)
+        os.close(pidfd)
+        status = os.waitstatus_to_exitcode(os.waitpid(session.pid, 0)[1])
+        _kill_group(session.pid)  # what a command left running
+        self._end(session, status)
+
+    def _end(self, session: Session, status: int) -> None:
+        """Its process has ended: what it wrote is in the pipes, so take that first."""
+        if self._sessions.get(session.number) is not session:
+            return  # killed with its client
+        for fd in list(session.outputs):
+            while self._hear_output(session, fd):
+                pass
+        self._say_text(session, session.take_partial())
+        self._close(session)
+        self._port.send({"session": session.number, "exit": status})
+
+    # Ending
+
+    def _close(self, session: Session) -> None:
+        del self._sessions[session.number]
+        for fd in (session.stdin, *session.outputs):
+            self._forget(fd)
+        session.close()
+
+    def _kill(self, session: Session) -> None:
+        if not session.in_zygote and session.pid is not None:
+            _kill_group(session.pid)
+        elif session.in_zygote and self._zygote is not None:
+            self._zygote.kill(session.number)
+
+    def _kill_sessions(self) -> None:
+        """Nobody is left to hear of them; the zygote and the loop reap what dies."""
+        for session in list(self._sessions.values()):
+            self._kill(session)
+            self._close(session)
+
+    def _drop_zygote(self) -> None:
+        if self._zygote is not None:
+            self._forget(self._zygote.fileno())
+            self._zygote.close()
+            self._zygote = None
+
+    def _throttle(self) -> None:
+        """A client that does not read must not fill this machine's memory with output."""
+        high = self._port.backlog > (_BACKLOG_LOW if self._throttled else _BACKLOG_HIGH)
+        if high == self._throttled:
+            return
+        self._throttled = high
+        for fd in [fd for session in self._sessions.values() for fd in session.outputs]:
+            if high:
+                self._unregister(fd)
+            else:
+                self._epoll.register(fd, select.EPOLLIN)
+
+
+def _require(message: Message, *names: str) -> None:
+    """Before anything is begun that a missing field would leave half done."""
+    missing = [name for name in names if name not in message]
+    if missing:
+        raise BadRequest(f"{message['op']} needs {', '.join(missing)}")
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, _SIGKILL)
+    except ProcessLookupError:
+        pass
+
+
+def serve_port(idle_s: float, preload: list[str], switch: Switch) -> int:
+    """Serve the virtio port that init found; the exit code for init.
+
+    ``preload`` is a VMM's folder and bundle ("": none), or nothing.
+    """
+    path = os.environ.get("TOOLSKVM_PORT")
+    if path is None:
+        print("TOOLSKVM_PORT is not set: this runs in a lab host", file=sys.stderr)
+        return 2
+    agent = Agent(os.open(path, os.O_RDWR | os.O_NONBLOCK), idle_s, switch)
+    if preload:
+        agent.preload(preload[0], preload[1] or None)
+    agent.run()
+    return 0

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Starts a lab host's agent from a bundle: one file that holds all its modules, compiled.
+
+Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS PLAN SPARED``.
+There every file looked for, found or read is a round trip to the developer's machine and
+costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
+extension modules are and which optional modules don't exist. Imports next to nothing.
+
+PLAN is a file that says what will be wanted first, a line each: the VMM's folder, its
+bundle (or nothing), then files to have read by then; those a child reads meanwhile,
+because the lab host's other CPU is idle.
+
+SPARED is how many of the lab host's CPUs, from 0 on, neither the agent nor anything it
+starts may run on (``spared_cpus`` in ``qemu.py``).
+"""
+
+from __future__ import annotations
+
+import marshal
+import posix
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ExtensionFileLoader, ModuleSpec
+    from types import ModuleType
+else:
+    from _frozen_importlib import ModuleSpec
+    from _frozen_importlib_external import ExtensionFileLoader
+
+    ModuleType = type(sys)
+
+
+_READ_BYTES = 1 << 20
+
+
+class Bundle:
+    """A finder and loader of the modules in one bundle file."""
+
+    def __init__(self, path: str) -> None:
+        with open(path, "rb") as stream:  # noqa: PTH123 (pathlib is slow to import)
+            self._entries = marshal.loads(stream.read())
+
+    def install(self) -> None:
+        """Look here before anywhere else."""
+        sys.meta_path.insert(0, self)
+
+    def uninstall(self) -> None:
+        sys.meta_path.remove(self)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name not in self._entries:
+            return None
+        kind, origin, _ = self._entries[name]
+        if kind == "missing":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        if kind == "extension":
+            return ModuleSpec(name, ExtensionFileLoader(name, origin), origin=origin)
+        spec = ModuleSpec(name, self, origin=origin, is_package=kind == "package")  # type: ignore[arg-type]
+        if spec.submodule_search_locations is not None:
+            spec.submodule_search_locations.append(origin.rpartition("/")[0])
+        spec.has_location = True
+        return spec
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """None: an ordinary module."""
+        return _LazyModule(spec.name) if spec.name in _LAZY else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        code = self._entries[module.__name__][2]
+        if isinstance(module, _LazyModule):
+            object.__setattr__(module, "__code", code)
+        else:
+            exec(marshal.loads(code), module.__dict__)
+
+
+# Imported for cases that don't come up: dataclasses only documents with inspect, whose
+# import is a fifth of a worker's.
+_LAZY = ("inspect",)
+
+
+class _LazyModule(ModuleType):
+    """Runs the module's code when something in it is wanted."""
+
+    def __getattr__(self, name: str) -> object:
+        code = self.__dict__.pop("__code", None)
+        if code is None or name.startswith("__"):
+            if code is not None:
+                self.__dict__["__code"] = code
+            raise AttributeError(name)
+        exec(marshal.loads(code), self.__dict__)
+        return getattr(self, name)
+
+
+def main(bundle: str, idle_s: str, plan: str, spared: str) -> int:
+    posix.sched_setaffinity(0, posix.sched_getaffinity(0) - set(range(int(spared))))
+    wanted = _read_plan(plan)
+    if len(wanted) > 2:
+        _read_ahead(wanted[2:])
+    agent_bundle = Bundle(bundle)
+    agent_bundle.install()
+
+    def switch(vmm_bundle: str | None) -> None:
+        agent_bundle.uninstall()
+        if vmm_bundle is not None:
+            Bundle(vmm_bundle).install()
+
+    from kvm.host.inside.agent import serve_port
+
+    return serve_port(float(idle_s), wanted[:2], switch)
+
+
+def _read_plan(path: str) -> list[str]:
+    """Empty when no VMM has been built yet."""
+    try:
+        with open(path) as stream:  # noqa: PTH123
+            return stream.read().splitlines()
+    except FileNotFoundError:
+        return []
+
+
+def _read_ahead(paths: Sequence[str]) -> None:
+    """Into this kernel's page cache; a file that can't be read is its user's trouble."""
+    if posix.fork() != 0:
+        return
+    for path in paths:
+        try:
+            fd = posix.open(path, posix.O_RDONLY)
+            while posix.read(fd, _READ_BYTES):
+                pass
+        except OSError:
+            pass
+    posix._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:5]))
