@@ -16,9 +16,10 @@ from kvm.host import lab
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
-from kvm.run.boot import Place, boot_built
+from kvm.run.boot import boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
+from kvm.run.spine import RunSite
 from kvm.verdict.vocabulary import Reason
 from support.machines import LOST_HOSTS, Boot, Output
 
@@ -44,11 +45,11 @@ def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project)
     say = ("sh", "-c", f"echo '{report}' > /dev/kmsg")
     options = BootOptions(command=("sleep", "1"), host="lab", timeout_s=20.0).check()
     with Progress(live=False) as progress:
-        both, place = halves.build(project, progress), Place(rundir.create(project.runs))
+        both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))
         streams, conduct = Output().streams, Conduct(beside=(say,))
-        record = boot_built(project, both, options, progress, streams, place, conduct)
+        record = boot_built(project, both, options, progress, streams, site, conduct)
     assert record.outcome.reason in (Reason.OK, *LOST_HOSTS), record
-    assert "soft lockup" in (place.run_dir / "host-console.log").read_text()
+    assert "soft lockup" in (site.run_dir / "host-console.log").read_text()
     assert lab.status(project) is None
 
 

@@ -116,7 +116,7 @@ def test_a_failure_of_before_a_kill_is_there_after_a_resume(checkout: Scratch) -
 # A VMM lives in its lab host, where only its session reaches it: this workload has it killed
 # in its first attempt, and does not say that this was meant to be; or it fails there.
 _BAD_ONCE = """
-import kvm.matrix.bench as benches
+import kvm.matrix.workbench as benches
 from kvm.matrix.workload import Workload
 from kvm.run.conduct import Conduct
 

@@ -18,9 +18,10 @@ from kvm.host import lab
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
-from kvm.run.boot import Place, Streams, boot_built
+from kvm.run.boot import Streams, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
+from kvm.run.spine import RunSite
 from support.machines import Boot, Output, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -91,8 +92,8 @@ def act(project: Project) -> Iterator[Callable[..., Run]]:
             both = halves.build(project, progress)
             if on == "start":
                 outsider.begin()
-            place = Place(rundir.create(project.runs))
-            record = boot_built(project, both, words, progress, streams, place)
+            site = RunSite(rundir.create(project.runs))
+            record = boot_built(project, both, words, progress, streams, site)
         return output.run(record)
 
     yield run
@@ -158,9 +159,9 @@ def test_a_vmm_that_somebody_kills_is_told_from_one_that_crashes(
     options = BootOptions(command=("sleep", "30"), host="lab").check()
     output = Output()
     with Progress(live=False) as progress:
-        both, place = halves.build(project, progress), Place(rundir.create(project.runs))
+        both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))
         conduct = Conduct(beside=(beside,))
-        record = boot_built(project, both, options, progress, output.streams, place, conduct)
+        record = boot_built(project, both, options, progress, output.streams, site, conduct)
     run = output.run(record)
     assert run.verdict == verdict, run
 

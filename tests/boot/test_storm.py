@@ -78,7 +78,7 @@ def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
 
 def run_there(project: Project, built: Halves, words: tuple[str | Path, ...]) -> tuple[int, str]:
     """A command of the lab host's, to its end."""
-    host = hosts.connect(project, "lab", built, lambda said: None, patient=True).host
+    host = hosts.connect(project, hosts.Wanted("lab"), built, lambda said: None, patient=True).host
     try:
         return host.run_command(words, timeout_s=1500)
     finally:

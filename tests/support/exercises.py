@@ -8,9 +8,10 @@ from kvm.guest.initramfs import ExtraFile
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
-from kvm.run.boot import Place, boot_built
+from kvm.run.boot import boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.options import BootOptions
+from kvm.run.spine import RunSite
 from support.machines import Output, Run, on_a_host_that_lasts
 
 PATIENCE = "EXERCISE_PATIENCE_S=500"
@@ -33,7 +34,7 @@ def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -
                 options,
                 progress,
                 output.streams,
-                Place(rundir.create(project.runs)),
+                RunSite(rundir.create(project.runs)),
                 conduct,
             )
         return output.run(record)

@@ -19,7 +19,7 @@ from support.history import KERNEL, Bisect, History
 _SCRIPT = """
 import sys
 from pathlib import Path
-from kvm.bisect import command
+from kvm.commands import bisect as command
 from kvm.project import Project
 from kvm.output.progress import Progress
 words = eval(sys.argv[2])

@@ -12,10 +12,10 @@ import pytest
 
 from kvm.errors import InfrastructureError, UserError
 from kvm.kernel.build import Kernel
-from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.order import Order
+from kvm.matrix.workbench import Surroundings
 from kvm.matrix.workload import Bench, Workload
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -44,7 +44,7 @@ def take(order: Order, *steps: Step) -> CellResult:
     """Run the cell in a worker of its own; each attempt is the next of ``steps``."""
     project = Project(order.folder.parents[2])
     quiet = Progress(io.StringIO(), live=False)
-    around = Surroundings(project, "slot", hosts.Memory(), quiet, 1)
+    around = Surroundings(project, "slot", hosts.HostNotes(), quiet, 1)
     left = iter(steps)
     workload = Workload("scripted", lambda bench: next(left)(bench), "nothing", 10.0)
     return CellRunner(order, around, "gw0").run(CELL, workload)

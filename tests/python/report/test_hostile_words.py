@@ -18,7 +18,7 @@ from invoke.exceptions import Exit
 from kvm.cli import call as cli
 from kvm.control import report as control_report
 from kvm.errors import BuildError, UserError
-from kvm.matrix.display import LiveDisplay, PlainDisplay, failure_text, result_line
+from kvm.matrix.live import LiveDisplay, PlainDisplay, failure_text, result_line
 from kvm.output.progress import Progress
 from kvm.report import payload_suite as suite_report
 from kvm.report.closing import closing

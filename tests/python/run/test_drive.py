@@ -14,7 +14,7 @@ import pytest
 
 from kvm.host.base import HostHung
 from kvm.host.given import GivenClock
-from kvm.run.drive import Control, Drive, Reader, Sinks, Transcript
+from kvm.run.drive import Control, Drive, Limits, Reader, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
 Event = dict[str, Any]
@@ -92,7 +92,7 @@ def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
             control=control,
             reader=reader,
         )
-        return Drive(session, sinks, silence_s, total_s, bounded=bounded).run(), bytes(out)
+        return Drive(session, sinks, Limits(silence_s, total_s, bounded)).run(), bytes(out)
 
     return run
 
@@ -178,7 +178,7 @@ def test_a_reader_who_is_slow_is_no_silence(tmp_path: Path) -> None:
     stdout = {"event": "stdout", "data": b64(b"a line\n")}
     session = Script(STARTED, HELLO, stdout, 0.3, RESULT)
     sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), str, str)
-    script = Drive(session, sinks, 1.0, 20.0).run()
+    script = Drive(session, sinks, Limits(1.0, 20.0)).run()
     assert (script.deadline, script.result) == (None, RESULT)
 
 
@@ -215,7 +215,7 @@ def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> No
     def play(*steps: Any, window: dict[str, Any]) -> int:
         session = Script({**STARTED, **window}, HELLO, *steps, RESULT)
         sinks = Sinks(tmp_path / "log", str, str, str, input=source)
-        Drive(session, sinks, 5.0, 20.0).run()
+        Drive(session, sinks, Limits(5.0, 20.0)).run()
         return session.sent.count(chunk)
 
     taken = {"event": "stdin_taken", "bytes": 60}

@@ -110,7 +110,7 @@ def test_what_the_guest_writes_is_in_the_user_s_disk_at_once(
         assert link == run_dir / "disk0-disk"
         link.write_bytes(b"written")
         assert spec.disks[0].path.read_bytes() == b"written"
-        assert files.in_user_s_words(f"disk {link}: too small") == (
+        assert files.with_user_paths(f"disk {link}: too small") == (
             f"disk {spec.disks[0].path}: too small"
         )
     assert not list(run_dir.iterdir())
@@ -125,7 +125,7 @@ def test_a_disk_on_another_file_system_is_linked_there_not_copied(
         assert seen == Path("/proc/fs/disks0/run-disk0-disk")
         assert (export / seen.name).samefile(spec.disks[0].path)
         assert not list(run_dir.iterdir())
-        assert files.in_user_s_words(f"disk {seen}: x") == f"disk {spec.disks[0].path}: x"
+        assert files.with_user_paths(f"disk {seen}: x") == f"disk {spec.disks[0].path}: x"
     assert not list(export.iterdir())
 
 
@@ -138,7 +138,7 @@ def test_what_is_only_read_is_read_where_it_is(
         assert files.spec.disks[0].path == FILES / disk.path.relative_to("/")
         assert not list(run_dir.iterdir())
         message = f"kernel {files.spec.kernel}: no ELF file"
-        assert files.in_user_s_words(message) == f"kernel {spec.kernel}: no ELF file"
+        assert files.with_user_paths(message) == f"kernel {spec.kernel}: no ELF file"
 
 
 def test_a_disk_that_can_have_no_second_name_is_refused_with_the_reason(
@@ -224,7 +224,7 @@ def test_a_lab_host_finds_backing_files_where_the_image_was(
         assert files.spec.disks[0].path != image
         folder = files.spec.disks[0].backing_folder
         assert folder == FILES / tmp_path.relative_to("/")
-        assert files.in_user_s_words(f"{folder}/base: no such file") == (
+        assert files.with_user_paths(f"{folder}/base: no such file") == (
             f"{tmp_path}/base: no such file"
         )
 
@@ -297,7 +297,7 @@ def test_what_a_user_names_is_read_where_a_lab_host_sees_it_change(
         ]
         assert files.spec.nets == (replace(net, script=str(seen / "up")),)
         for path in (seen / "folder" / "x", FILES / "etc" / "passwd"):
-            told = files.in_user_s_words(f"{path}: no")
+            told = files.with_user_paths(f"{path}: no")
             assert told in (f"{tmp_path}/link/x: no", "/etc/passwd: no")
 
 
@@ -316,7 +316,7 @@ def test_a_backing_file_is_read_there_whatever_its_name_says(
         assert there.backing_files == (seen / "bases" / "base.raw",)
         # The checkout's own folder is below that of the image, and the host has it elsewhere.
         assert there.backing == (seen / "bases", project.build)
-        assert files.in_user_s_words(str(there.backing_files[0])) == str(named)
+        assert files.with_user_paths(str(there.backing_files[0])) == str(named)
 
 
 def test_ports_of_this_machine_lead_to_where_the_machine_in_a_lab_host_listens(

@@ -54,7 +54,7 @@ CASES: dict[str, tuple[dict[str, Any], Verdict, Reason, str]] = {
         "silent for 6 s in initcall virtio_blk_init, before init said hello",
     ),
     "panic-that-only-the-guest-told-of": (
-        {"hello": False, "exit_code": None, "told_death": ("panic", "no init found")},
+        {"hello": False, "exit_code": None, "reported_death": ("panic", "no init found")},
         Verdict.FAIL,
         Reason.KERNEL_PANIC,
         "the guest told of its panic: no init found (before init said hello)",

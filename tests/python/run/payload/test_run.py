@@ -21,11 +21,11 @@ from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts, proven
-from kvm.run.boot import Place
 from kvm.run.halves import Halves
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import run_built
 from kvm.run.record import RunRecord
+from kvm.run.spine import RunSite
 from kvm.verdict.vocabulary import Reason, Verdict
 from kvm.vm.build import Vmm
 
@@ -106,10 +106,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         FakeLab.boots, FakeLab.taken = staticmethod(boots), []
         run_dir = tmp_path / "run"
         run_dir.mkdir()
-        place = Place(run_dir, memory=hosts.Memory(probed=ProbeResult("absent", "no /dev/kvm")))
+        site = RunSite(run_dir, notes=hosts.HostNotes(probed=ProbeResult("absent", "no /dev/kvm")))
         options = PayloadOptions(tmp_path / "code.flat", host="lab").check()
         with Progress(live=False) as progress:
-            return run_built(project, halves, options, progress, lambda _: None, place)
+            return run_built(project, halves, options, progress, lambda _: None, site)
 
     return go
 

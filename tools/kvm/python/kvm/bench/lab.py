@@ -15,6 +15,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts
 from kvm.run.halves import Halves
+from kvm.run.hosts import Wanted
 
 # The compiled VMM's Python first, then ours for ``kvm.bench``, which is not in it.
 _START = (
@@ -36,7 +37,7 @@ def ask(
 ) -> Any:
     """Run ``main(job)`` of a module of ``kvm.bench.inside``; what it printed last, as JSON."""
     with progress.phase("lab host") as say:
-        host = hosts.connect(project, "lab", built, say, patient=True).host
+        host = hosts.connect(project, Wanted("lab"), built, say, patient=True).host
     try:
         with progress.phase(title) as say:
             source = Path(__file__).parents[1]

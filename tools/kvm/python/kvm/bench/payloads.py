@@ -25,7 +25,6 @@ from kvm.output.words import one_line
 from kvm.project import Project
 from kvm.run import halves as build_halves
 from kvm.run import rundir, staging
-from kvm.run.boot import Place
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host
 from kvm.run.payload.suite import plan as planning
@@ -33,6 +32,7 @@ from kvm.run.payload.suite import run as running
 from kvm.run.payload.suite.here import HereBench
 from kvm.run.payload.suite.plan import Given, Plan, Selection, SuiteTest
 from kvm.run.payload.suite.run import Result
+from kvm.run.spine import RunSite
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.payload import outcome_of, status_of
 from kvm.vm.spec import MachineSpec
@@ -179,7 +179,7 @@ def _once_under_qemu(bench: HereBench, test: SuiteTest, number: int) -> Case:
     folder.mkdir()
     spec = MachineSpec(options.file.absolute(), options.environment, "")
     with Progress(io.StringIO(), live=False) as quiet:
-        host = open_host(bench.project, "lab", bench.halves, quiet, Place(folder))
+        host = open_host(bench.project, "lab", bench.halves, quiet, RunSite(folder))
     try:
         with staging.staged(spec, host, bench.project, folder) as files:
             argv = qemu_argv(test, files.spec.kernel, files.spec.initrd)

@@ -59,13 +59,13 @@ def step(project: Project, progress: Progress, options: StepOptions) -> int:
     if not isinstance(guest, Kernel) or not isinstance(host, Kernel):
         print("skip: a kernel does not build")
         return EXIT_CANNOT_TELL
-    parts, memory = Parts(host, guest, vmm), hosts.Memory()
+    parts, notes = Parts(host, guest, vmm), hosts.HostNotes()
     folder = project.build / "bisect" / "step"
     runs: list[Run] = []
     try:
         while (found := _found(options, runs)) is None:
             with progress.phase(f"run {len(runs) + 1}"):
-                runs.append(run_cell(project, cell, parts, folder, memory))
+                runs.append(run_cell(project, cell, parts, folder, notes))
     finally:
         lab.stop(project, SLOT)
     progress.close()

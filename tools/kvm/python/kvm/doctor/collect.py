@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
+from kvm.doctor.checks import judge
 from kvm.doctor.facts import LabWords, gather
-from kvm.doctor.judge import judge
 from kvm.doctor.kvm_device import Probe
 from kvm.doctor.model import Report
 from kvm.project import Project

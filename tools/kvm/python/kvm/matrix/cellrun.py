@@ -21,11 +21,11 @@ from kvm.host.base import CommandTimeout, HostLost
 from kvm.kernel.build import Kernel
 from kvm.matrix import attempts
 from kvm.matrix.attempts import Try
-from kvm.matrix.bench import CellBench, Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import LAB_CONFIGS
 from kvm.matrix.order import BuildFailure, Order
 from kvm.matrix.steadiness import wants_another
+from kvm.matrix.workbench import CellBench, Surroundings
 from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
 from kvm.run import observe

@@ -21,13 +21,14 @@ import pytest
 
 from kvm.errors import UserError
 from kvm.host import lab
-from kvm.matrix import display, workloads
+from kvm.matrix import live as display
+from kvm.matrix import workloads
 from kvm.matrix.attempts import Try, earlier, result
-from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import host_cpus, own_slot
 from kvm.matrix.order import FILE, Order
+from kvm.matrix.workbench import Surroundings
 from kvm.matrix.workload import Workload
 from kvm.output.progress import Progress
 from kvm.output.words import one_line
@@ -88,7 +89,7 @@ class Cells:
             self._stack.callback(lab.stop, project, slot)
             progress = self._stack.enter_context(Progress(io.StringIO(), live=False))
             self._around = Surroundings(
-                project, slot, hosts.Memory(), progress, host_cpus(self._order.slots)
+                project, slot, hosts.HostNotes(), progress, host_cpus(self._order.slots)
             )
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         yield CellRunner(self._order, self._around, worker)

@@ -1,41 +1,42 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boot one machine and judge it: the stages between the options and the record."""
+"""Boot a kernel and run a command in it: what that asks of ``run/spine.py``."""
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kvm.control import names
 from kvm.control.server import ControlServer
-from kvm.errors import BuildError, InfrastructureError
+from kvm.errors import BuildError
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
-from kvm.host.instance import MAIN_SLOT
-from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import astray, hosts, observe, ports, proven, rundir, staging
 from kvm.run import halves as build_halves
+from kvm.run import observe, ports, rundir, staging
 from kvm.run.conduct import BytesInput, Conduct, Watch
-from kvm.run.drive import Drive, Reader, Sinks, Transcript
+from kvm.run.drive import Limits, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
+from kvm.run.hosts import Wanted
 from kvm.run.machine import environment_in_guest, machine_spec, parse_disk
 from kvm.run.network import parse_nets
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
-from kvm.run.record import RunRecord
+from kvm.run.record import GuestFacts, KernelFacts, RunRecord
+from kvm.run.spine import Attached, Run, RunSite, build_failure
 from kvm.run.terminal import Terminal
 from kvm.run.vnc import VncPort, parse_entrance
 from kvm.verdict.judge import judge
-from kvm.verdict.observation import WorkerError
-from kvm.verdict.symbols import SystemMap
-from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+from kvm.verdict.observation import Observation
+from kvm.verdict.vocabulary import Outcome, Reason, passed_on
 from kvm.vm.network import NetKind
+from kvm.vm.spec import MachineSpec
 
 Write = Callable[[bytes], None]
 
@@ -45,7 +46,7 @@ class Streams:
     """Where the guest command's output goes; ``console`` shows the kernel's words live.
 
     ``reader`` is whoever reads all of them, where that takes time. ``restart`` is called when a
-    machine that went astray is booted again, and with it the output begins anew.
+    machine that the emulator may have lost is booted again, and with it the output begins anew.
     """
 
     stdout: Write
@@ -72,24 +73,11 @@ def build_and_boot(
             pinned_only=options.pinned_only,
         )
     except BuildError as failed:
-        return observe.build_failure(failed, options, time.monotonic() - start)
-    place = Place(rundir.create(project.runs))
-    return boot_built(project, halves, options, progress, streams, place, start=start)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a machine runs: the folder it leaves behind, and the lab host of which slot.
-
-    ``host_kernel`` is the lab host's when that is not the guest's own; ``memory`` belongs to
-    a command that boots many machines, and ``host_cpus`` are a lab host's, if not the usual.
-    """
-
-    run_dir: Path
-    slot: str = MAIN_SLOT
-    host_kernel: Kernel | None = None
-    memory: hosts.Memory | None = None
-    host_cpus: int | None = None
+        job = BootJob(project, options, progress, streams, None, Conduct())
+        return build_failure(failed, job, time.monotonic() - start)
+    job = BootJob(project, options, progress, streams, halves, Conduct())
+    site = RunSite(rundir.create(project.runs))
+    return Run(project, halves, progress, site, start, job).to_record()
 
 
 def boot_built(
@@ -98,163 +86,149 @@ def boot_built(
     options: BootOptions,
     progress: Progress,
     streams: Streams,
-    place: Place,
+    site: RunSite,
     conduct: Conduct | None = None,
-    *,
-    start: float | None = None,
 ) -> RunRecord:
-    """Boot halves that are built; ``start`` (``time.monotonic``) is when the command began."""
-    start = time.monotonic() if start is None else start
-    run = _Run(project, options, progress, streams, halves, place, conduct or Conduct(), start)
-    try:
-        return run.to_record()
-    except InfrastructureError as trouble:
-        outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))
-        return observe.record(options, halves, outcome, place.run_dir)
+    """Boot halves that are built."""
+    job = BootJob(project, options, progress, streams, halves, conduct or Conduct())
+    return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
-    """One run's surroundings; its methods are the stages after the build."""
+class BootJob:
+    """A ``spine.Job``. ``built`` is None where nothing could be built, and nothing is booted."""
 
     project: Project
     options: BootOptions
     progress: Progress
     streams: Streams
-    halves: Halves
-    place: Place
+    built: Halves | None
     conduct: Conduct
-    start: float
+
+    name = "boot"
 
     @property
-    def run_dir(self) -> Path:
-        return self.place.run_dir
+    def halves(self) -> Halves:
+        assert self.built is not None
+        return self.built
 
     @property
-    def hosting(self) -> Halves:
-        """The halves with the lab host's kernel."""
-        return replace(self.halves, kernel=self.place.host_kernel or self.halves.kernel)
+    def command(self) -> tuple[str, ...]:
+        return self.options.command
 
-    def to_record(self) -> RunRecord:
-        """Boot on a host; a kernel that did not come up as the host gets a second look."""
-        try:
-            stand = self._connect(patient=False)
-            attempt, outcome = self._steady_attempt(stand)
-            if stand.suspected is not None and outcome.ok:
-                # As a guest it is fine. Was it only slow to come up, or is it no lab host?
-                attempt, outcome = self._attempt(self._connect(patient=True).host)
-            elif stand.suspected is not None:
-                outcome = _both(outcome, stand.suspected)
-        except hosts.KernelNotUp as failed:
-            return self._not_up(failed.lost)
-        kernel = self.hosting.kernel
-        usual = attempt.host.name == "lab" and not self.options.lab_devices
-        if outcome.ok and usual and stand.suspected is None:
-            proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
-        spent = observe.timings(
-            self.halves, attempt.host, attempt.script, time.monotonic() - self.start
-        )
-        return observe.record(
-            self.options, self.halves, outcome, self.run_dir, attempt=attempt, spent=spent
-        )
+    @property
+    def argv(self) -> tuple[str, ...]:
+        return self.options.command or (("sh", "-l") if self.options.shell else ("true",))
 
-    def _steady_attempt(self, stand: hosts.Stand) -> tuple[Attempt, Outcome]:
-        """An attempt, repeated when it went astray."""
+    @property
+    def repeat(self) -> str:
+        return f"boot {self.options.arguments()}"
 
-        def again() -> tuple[Attempt, Outcome]:
-            self.streams.restart()
-            return self._attempt(self._connect(patient=False).host)
-
-        host_kernel = SystemMap(self.hosting.kernel.system_map)
-        first = self._attempt(stand.host)
-        return astray.steadied(first, again, host_kernel, self.progress.note)
-
-    def _connect(self, *, patient: bool) -> hosts.Stand:
-        with self.progress.phase("host") as say:
-            return hosts.connect(
-                self.project,
-                self.options.host,
-                self.hosting,
-                say,
-                prefetch=(build_initramfs(self.project),),
-                images=staging.written(tuple(map(parse_disk, self.options.disks))),
-                patient=patient,
-                slot=self.place.slot,
-                memory=self.place.memory,
-                cpus=self.place.host_cpus,
-                devices=self.options.lab_devices,
-                uplink=any(net.spec.kind is NetKind.USER for net in parse_nets(self.options.nets)),
-            )
-
-    def _attempt(self, host: Host) -> tuple[Attempt, Outcome]:
-        """Run the machine on this host, and judge it."""
-        # What is staged must be there for as long as the host may run a machine.
-        with contextlib.ExitStack() as beyond_the_host:
-            try:
-                initrd = build_initramfs(self.project, files=self.conduct.files)
-                spec = machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
-                repeat = f"{self.project.root}/invoke boot {self.options.arguments()}"
-                rundir.write_spec(self.run_dir, spec.to_json(), repeat)
-                stage = staging.staged(spec, host, self.project, self.run_dir)
-                attempt = self._session(host, beyond_the_host.enter_context(stage))
-                if host.console:
-                    (self.run_dir / "host-console.log").write_text(host.console)
-                facts = observe.observation(attempt, self.options, self.halves, self.conduct)
-                observe.distrust_if_it_complained(host, facts.host_findings)
-                return attempt, judge(facts)
-            finally:
-                host.close()
-
-    def _session(self, host: Host, files: staging.Staged) -> Attempt:
+    @property
+    def wanted(self) -> Wanted:
         options = self.options
-        command = options.command or (("sh", "-l") if options.shell else ("true",))
-        script, session, lost = Transcript(), None, None
-        watch = Watch(self.conduct.kill_on, self.streams.stdout)
-        capture = Capture(watch, self.streams.stderr)
+        return Wanted(
+            options.host,
+            prefetch=(build_initramfs(self.project),),
+            images=staging.written(tuple(map(parse_disk, options.disks))),
+            devices=options.lab_devices,
+            uplink=any(net.spec.kind is NetKind.USER for net in parse_nets(options.nets)),
+        )
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(self.options.timeout_s, self.options.deadline_s, self.conduct.bounded)
+
+    def restart(self) -> None:
+        self.streams.restart()
+
+    def capture(self) -> Capture:
+        return Capture(self.streams.stdout, self.streams.stderr)
+
+    def spec(self, run_dir: Path) -> MachineSpec:
+        initrd = build_initramfs(self.project, files=self.conduct.files)
+        return machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
+
+    @contextlib.contextmanager
+    def attached(
+        self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
+    ) -> Iterator[Attached]:
+        """The user's terminal, ptys and viewers, and the door for ``machine.*``."""
+        options = self.options
         with (
             Ptys(options.ttys) as ttys,
             VncPort(parse_entrance(options.vnc) if options.vnc else None) as viewers,
-            self._control(host, ttys, viewers) as control,
+            self._control(host, run_dir, ttys, viewers) as control,
             Terminal(shell=options.shell, stdin=options.stdin) as terminal,
-            self.progress.phase("boot") as say,
         ):
-            request = {"argv": list(command), **terminal.request()}
+            if options.shell:
+                self.progress.close()  # the terminal is the guest's now
+            request: dict[str, Any] = {"argv": list(self.argv), **terminal.request()}
             request["env"] |= environment_in_guest(options)
-            spec = files.spec.to_json()
-            if viewers.password:
-                spec["display_password"] = viewers.password
-            try:
-                beside = [
-                    host.start_command(argv, cwd=self.run_dir) for argv in self.conduct.beside
-                ]
-                session = host.start(self.halves.vmm.folder, spec, request, run_dir=self.run_dir)
-                drive = Drive(
-                    session,
-                    replace(
-                        self._sinks(capture, watch, terminal, say),
-                        control=control,
-                        ttys=ttys if options.ttys else None,
-                        viewers=viewers if options.vnc else None,
-                    ),
-                    options.timeout_s,
-                    options.deadline_s,
-                    bounded=self.conduct.bounded,
-                )
-                script = drive.transcript
-                drive.run()
-                if beside:
-                    said = "".join(command.stop() for command in beside)
-                    (self.run_dir / "beside.log").write_text(said)
-            except HostLost as gone:
-                lost = gone
-            if script.stdin_read is not None or script.exit_code is None:
-                terminal.give_back(script.stdin_read or 0)
-        self.progress.pause()
-        if (error := script.worker_error) is not None:
-            script.worker_error = WorkerError(error.kind, files.in_user_s_words(error.message))
-        return Attempt(command, script, capture, host, session, lost)
+            watch = Watch(self.conduct.kill_on, capture.stdout)
+            sinks = Sinks(
+                console_log=run_dir / "console.log",
+                stdout=watch,
+                stderr=capture.stderr,
+                phase=say,
+                console=self.streams.console,
+                input=self._input(terminal),
+                typing=options.shell,
+                enough=lambda: watch.seen,
+                reader=self.streams.reader,
+                control=control,
+                ttys=ttys if options.ttys else None,
+                viewers=viewers if options.vnc else None,
+            )
 
-    def _control(self, host: Host, ttys: Ptys, viewers: VncPort) -> ControlServer:
+            def ended(script: Transcript) -> None:
+                if script.stdin_read is not None or script.exit_code is None:
+                    terminal.give_back(script.stdin_read or 0)
+
+            secrets = {"display_password": viewers.password} if viewers.password else {}
+            yield Attached(sinks, request, secrets, self.conduct.beside, ended)
+
+    def observation(self, attempt: Attempt) -> Observation:
+        return observe.observation(attempt, self.options, self.halves, self.conduct)
+
+    def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
+        outcome = judge(observe.not_up(lost, waited_s))
+        return replace(outcome, summary=f"as lab host: {outcome.summary}")
+
+    def kernel(self, script: Transcript) -> KernelFacts:
+        stock = self.options.kernel
+        if stock is not None:
+            return KernelFacts((script.hello or {}).get("release", stock.name), "", str(stock))
+        kernel = self.halves.kernel
+        return KernelFacts(kernel.label, kernel.id, str(kernel.vmlinux))
+
+    def guest(self, attempt: Attempt | None) -> GuestFacts:
+        options = self.options
+        if attempt is None:
+            return GuestFacts(cpus=options.cpus, memory_mib=options.memory_mib)
+        script = attempt.script
+        hello = script.hello or {}
+        return GuestFacts(
+            cpus=int(hello.get("cpus", options.cpus)),
+            memory_mib=options.memory_mib,
+            transport=hello.get("transport", ""),
+            hello_uptime_s=int(hello.get("uptime_ns", 0)) / 1e9,
+            exit_code=script.exit_code,
+            signal=script.exit_signal if script.exit_code is not None else None,
+            stdout=attempt.capture.text("stdout"),
+            stderr=attempt.capture.text("stderr"),
+        )
+
+    def exit_code(self, outcome: Outcome, script: Transcript) -> int:
+        """A guest command's own code is passed on."""
+        own = script.exit_code
+        return passed_on(own) if outcome.reason is Reason.GUEST_EXIT and own else outcome.exit_code
+
+    def _input(self, terminal: Terminal) -> Callable[[], list[dict[str, Any]]]:
+        given = self.conduct.stdin
+        return terminal.poll if given is None else BytesInput(given).poll
+
+    def _control(self, host: Host, run_dir: Path, ttys: Ptys, viewers: VncPort) -> ControlServer:
         options = self.options
         for number, path in ttys.paths.items():
             self.progress.note(f"ttyS{number} is {path}")
@@ -265,43 +239,9 @@ class _Run:
             "cpus": options.cpus,
             "memory_mib": options.memory_mib,
             "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
-            "run": str(self.run_dir),
+            "run": str(run_dir),
             "vnc": viewers.place,
             "ttys": {f"ttyS{number}": path for number, path in ttys.paths.items()},
         }
-        name = options.name or names.made_of(self.run_dir.name)
+        name = options.name or names.made_of(run_dir.name)
         return ControlServer(name, facts, exact=bool(options.name))
-
-    def _sinks(
-        self, capture: Capture, watch: Watch, terminal: Terminal, say: Callable[[str], None]
-    ) -> Sinks:
-        if self.options.shell:
-            self.progress.close()  # the terminal is the guest's now
-        given = self.conduct.stdin
-        return Sinks(
-            console_log=self.run_dir / "console.log",
-            stdout=capture.stdout,
-            stderr=capture.stderr,
-            phase=say,
-            console=self.streams.console,
-            input=terminal.poll if given is None else BytesInput(given).poll,
-            typing=self.options.shell,
-            enough=lambda: watch.seen,
-            reader=self.streams.reader,
-        )
-
-    def _not_up(self, lost: HostLost) -> RunRecord:
-        (self.run_dir / "console.log").write_text(lost.console)
-        waited_s = time.monotonic() - self.start
-        outcome = judge(observe.not_up(lost, waited_s))
-        outcome = replace(outcome, summary=f"as lab host: {outcome.summary}")
-        return observe.record(self.options, self.halves, outcome, self.run_dir)
-
-
-def _both(outcome: Outcome, suspected: HostLost) -> Outcome:
-    """A guest's failure, with word that the same kernel failed as lab host too."""
-    lines = (
-        f"the same kernel did not come up as lab host: {suspected.message}",
-        *suspected.console.splitlines()[-8:],
-    )
-    return replace(outcome, evidence=(*outcome.evidence, Evidence("lab host", lines)))

@@ -149,29 +149,33 @@ class Sinks:
     reader: Reader | None = None
 
 
-class Drive:
-    """One run of one session. Call ``run`` once.
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds without a sign of life, and for the whole run.
 
     Silence is measured by what the machine was given of this computer's time. So is the whole run
     where that is a test's own (``bounded``); a limit that the user set is one of the wall's clock.
     """
 
+    silence_s: float
+    total_s: float
+    bounded: bool = False
+
+
+class Drive:
+    """One run of one session. Call ``run`` once."""
+
     def __init__(
         self,
         session: Session,
         sinks: Sinks,
-        silence_s: float,
-        total_s: float,
-        *,
-        bounded: bool = False,
+        limits: Limits,
     ) -> None:
         self._session = session
         self._sinks = sinks
-        self._silence_s = silence_s
+        self._limits = limits
         self._start = time.monotonic()
-        self._end_at = self._start + total_s
-        self._total_s = total_s
-        self._bounded = bounded
+        self._end_at = self._start + limits.total_s
         self._whole = Span(session.clock)
         self._silence = Span(session.clock)
         self._script_until = 0.0
@@ -399,14 +403,14 @@ class Drive:
         limit_s = self._end_at - self._start
         if now < self._end_at:
             return False
-        if not self._bounded or self._whole.had(limit_s):
-            self._expire(Deadline.TOTAL, self._total_s)
+        if not self._limits.bounded or self._whole.had(limit_s):
+            self._expire(Deadline.TOTAL, self._limits.total_s)
         elif self._whole.hopeless(limit_s):
             self._expire(Deadline.UNRUN, self._whole.wall_s)
         return self._stopping is not None
 
     def _hear_silence(self) -> None:
-        limit_s = self._silence_s
+        limit_s = self._limits.silence_s
         if self.transcript.started_s is None:
             limit_s *= _SET_UP_TIMES
         if self._silence.had(limit_s):

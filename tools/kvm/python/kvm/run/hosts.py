@@ -2,13 +2,13 @@
 """The host a run asked for, or the one this machine is good for.
 
 A lab host runs the kernel under test. One that does not come up is first suspected,
-not blamed: ``Stand`` tells whose kernel the lab host runs, and what became of ours.
+not blamed: ``Connected`` tells whose kernel the lab host runs, and what became of ours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
@@ -17,6 +17,7 @@ from kvm.host.instance import MAIN_SLOT
 from kvm.host.lab import LabHost
 from kvm.host.lab_machine import LabSettings
 from kvm.host.native import NativeHost
+from kvm.host.qemu import Accelerator
 from kvm.project import Project
 from kvm.run import proven
 from kvm.run.halves import Halves
@@ -34,7 +35,7 @@ _WORKER_IDLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Stand:
+class Connected:
     """A host, and how the kernel under test failed to be the host itself (None: it is)."""
 
     host: Host
@@ -42,7 +43,7 @@ class Stand:
 
 
 @dataclass(slots=True)
-class Memory:
+class HostNotes:
     """What a command that boots many machines has learned about hosts, by kernel id.
 
     A kernel that did not come up as lab host is not waited for again: ``suspects`` failed
@@ -62,92 +63,109 @@ class KernelNotUp(Exception):
         self.lost = lost
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a run asks of its host.
+
+    ``kind`` is auto, native or lab. ``prefetch`` names files that its machines will want first,
+    ``images`` the disks that they write. ``cpus`` are a lab host's (None: the usual), as are
+    ``devices`` to give its machines, and an ``uplink``.
+
+    ``runs_linux``: the machines boot Linux, so a KVM that cannot is refused, and the last good
+    kernel may stand in as lab host while the one under test is examined as a guest. What runs
+    something else tests the lab host's kernel itself, for which no other one may stand in.
+    """
+
+    kind: str
+    prefetch: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
+    slot: str = MAIN_SLOT
+    cpus: int | None = None
+    devices: tuple[str, ...] = ()
+    uplink: bool = False
+    runs_linux: bool = True
+
+
 def connect(
     project: Project,
-    requested: str,
+    wanted: Wanted,
     halves: Halves,
     say: Say,
     *,
-    prefetch: tuple[Path, ...] = (),
-    images: tuple[Path, ...] = (),
     patient: bool = False,
-    slot: str = MAIN_SLOT,
-    memory: Memory | None = None,
-    cpus: int | None = None,
-    devices: tuple[str, ...] = (),
-    uplink: bool = False,
-) -> Stand:
+    notes: HostNotes | None = None,
+) -> Connected:
     """Choose and open a host; boots the lab host when none of this kernel is running.
 
-    The kernel of ``halves`` is the lab host's. ``prefetch`` names files that its machines
-    will want first, ``images`` the disks that they write. ``patient`` waits as long as it
-    takes, and does not let another kernel stand in. ``cpus`` are a lab host's, as are
-    ``devices`` to give its machines, and an ``uplink``. Raises ``KernelNotUp``.
+    The kernel of ``halves`` is the lab host's. ``patient`` waits as long as it takes, and does not
+    let another kernel stand in. Raises ``KernelNotUp``.
     """
-    memory = memory or Memory()
+    notes = notes or HostNotes()
 
     def probe() -> ProbeResult:
-        if memory.probed is None:
+        if notes.probed is None:
             say("probing /dev/kvm")
-            memory.probed = kvm_probe(halves.vmm.folder, project.cache)
-        return memory.probed
+            notes.probed = kvm_probe(halves.vmm.folder, project.cache)
+        return notes.probed
 
-    choice = choose(requested, probe)
+    if wanted.kind == HostKind.NATIVE.value and not wanted.runs_linux:
+        return Connected(NativeHost())
+    choice = choose(wanted.kind, probe)
     say(f"{choice.kind.value}: {choice.why}")
     if choice.kind is HostKind.NATIVE:
-        return Stand(NativeHost())
+        return Connected(NativeHost())
     # A whole PC takes longer, and what it is for the proven kernel may not have.
-    good = None if patient or devices else proven.load(project)
-    settings = LabSettings(
-        accelerator=lab_accelerator(probe), cpus=cpus or LabSettings().cpus, devices=devices
-    )
-    opener = _Opener(project, halves.vmm.folder, settings, prefetch, images, uplink, slot, say)
+    alone = patient or wanted.devices or not wanted.runs_linux
+    good = None if alone else proven.load(project)
+    opener = _Opener(project, halves.vmm.folder, wanted, lab_accelerator(probe), say)
     kernel = halves.kernel
     if good is None or good.kernel_id == kernel.id:
-        if kernel.id in memory.down:
-            raise KernelNotUp(memory.down[kernel.id])
+        if kernel.id in notes.down:
+            raise KernelNotUp(notes.down[kernel.id])
         try:
-            return Stand(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
+            return Connected(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
         except KernelNotUp as failed:
-            memory.down[kernel.id] = failed.lost
+            notes.down[kernel.id] = failed.lost
             raise
-    if kernel.id not in memory.suspects:
+    if kernel.id not in notes.suspects:
         quick_s = min(max(_QUICK_MIN_S, _SUSPICIOUS * good.boot_s), _QUICK_MAX_S)
         try:
-            return Stand(opener.open(kernel.vmlinux, kernel.id, quick_s))
+            return Connected(opener.open(kernel.vmlinux, kernel.id, quick_s))
         except KernelNotUp as failed:
-            memory.suspects[kernel.id] = failed.lost
+            notes.suspects[kernel.id] = failed.lost
     say("the kernel does not come up as lab host; trying it as a guest of the last good one")
     stand_in = opener.open(good.vmlinux, good.kernel_id, _PATIENT_S)
-    return Stand(stand_in, suspected=memory.suspects[kernel.id])
+    return Connected(stand_in, suspected=notes.suspects[kernel.id])
 
 
 @dataclass(frozen=True, slots=True)
 class _Opener:
     project: Project
     artifact: Path
-    settings: LabSettings
-    prefetch: tuple[Path, ...]
-    images: tuple[Path, ...]
-    uplink: bool
-    slot: str
+    wanted: Wanted
+    accelerator: Accelerator
     say: Say
 
     def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
-        settings = replace(self.settings, boot_deadline_s=deadline_s)
-        if self.slot != MAIN_SLOT:
-            settings = replace(settings, idle_s=_WORKER_IDLE_S)
+        wanted, usual = self.wanted, LabSettings()
+        settings = LabSettings(
+            accelerator=self.accelerator,
+            cpus=wanted.cpus or usual.cpus,
+            devices=wanted.devices,
+            boot_deadline_s=deadline_s,
+            idle_s=usual.idle_s if wanted.slot == MAIN_SLOT else _WORKER_IDLE_S,
+        )
         try:
             return LabHost(
                 self.project,
                 vmlinux,
                 kernel_id,
                 artifact=self.artifact,
-                prefetch=self.prefetch,
-                images=self.images,
-                uplink=self.uplink,
+                prefetch=wanted.prefetch,
+                images=wanted.images,
+                uplink=wanted.uplink,
                 settings=settings,
-                slot=self.slot,
+                slot=wanted.slot,
                 say=self.say,
             )
         except (HostPanic, HostHung) as lost:

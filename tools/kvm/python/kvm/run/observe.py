@@ -7,23 +7,21 @@ import base64
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from kvm.errors import BuildError
 from kvm.host.base import Host, HostHung, HostLost, Session
 from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
-from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.run.record import Timings
 from kvm.verdict.console import parse_console
 from kvm.verdict.finding import Finding
 from kvm.verdict.judge import judge
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
-from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict, passed_on
+from kvm.verdict.vocabulary import Outcome
 
 _SYMBOL = re.compile(r"\bCONFIG_\w+")
 _BLACKLIST = "initcall_blacklist="
@@ -87,7 +85,7 @@ def observation(
         missing=missing,
         last_events=script.events.last(),
         running_initcall=script.events.running_initcall,
-        told_death=script.events.death,
+        reported_death=script.events.death,
         bounded=conduct.bounded,
         allow_warnings=options.allow_warnings,
         known_warnings=signatures(options.known_warnings),
@@ -197,63 +195,3 @@ def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> T
         kept=script.kept_s,
         total=total_s,
     )
-
-
-def record(
-    options: BootOptions,
-    halves: Halves,
-    outcome: Outcome,
-    run_dir: Path,
-    *,
-    attempt: Attempt | None = None,
-    spent: Timings | None = None,
-) -> RunRecord:
-    """The record of a run, also written to its folder."""
-    script = attempt.script if attempt is not None else Transcript()
-    hello = script.hello or {}
-    kernel = KernelFacts(halves.kernel.label, halves.kernel.id, str(halves.kernel.vmlinux))
-    if options.kernel is not None:
-        kernel = KernelFacts(hello.get("release", options.kernel.name), "", str(options.kernel))
-    made = RunRecord(
-        outcome=outcome,
-        host=attempt.host.name if attempt is not None else options.host,
-        exit_code=_exit_code(outcome, script.exit_code),
-        kernel=kernel,
-        vmm_id=halves.vmm.id,
-        guest=GuestFacts(
-            cpus=int(hello.get("cpus", options.cpus)),
-            memory_mib=options.memory_mib,
-            transport=hello.get("transport", ""),
-            hello_uptime_s=int(hello.get("uptime_ns", 0)) / 1e9,
-            exit_code=script.exit_code,
-            signal=script.exit_signal if script.exit_code is not None else None,
-            stdout=attempt.capture.text("stdout") if attempt is not None else "",
-            stderr=attempt.capture.text("stderr") if attempt is not None else "",
-        ),
-        timings=spent or Timings(),
-        exits=ExitCounts.from_result((script.result or {}).get("exits")),
-        told=GuestTold.from_log(script.events, script.started_ns),
-        run_dir=run_dir,
-        command=options.command,
-        repeat=f"./invoke boot {options.arguments()}".strip(),
-    )
-    made.keep(run_dir)
-    return made
-
-
-def build_failure(failed: BuildError, options: BootOptions, total_s: float) -> RunRecord:
-    """The record of a tree that does not compile."""
-    evidence = (Evidence("compiler", failed.errors),)
-    outcome = Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, failed.message, evidence)
-    return RunRecord(
-        outcome=outcome,
-        host=options.host,
-        exit_code=outcome.exit_code,
-        timings=Timings(total=total_s),
-        command=options.command,
-    )
-
-
-def _exit_code(outcome: Outcome, own: int | None) -> int:
-    """A guest command's own code is passed on."""
-    return passed_on(own) if outcome.reason is Reason.GUEST_EXIT and own else outcome.exit_code

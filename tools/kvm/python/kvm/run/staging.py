@@ -43,7 +43,7 @@ class Staged:
             self._originals[seen] = original
         return seen
 
-    def in_user_s_words(self, text: str) -> str:
+    def with_user_paths(self, text: str) -> str:
         """``text`` with the user's paths instead of the host's."""
         for seen in sorted(self._originals, key=lambda path: len(str(path)), reverse=True):
             original = str(self._originals[seen])

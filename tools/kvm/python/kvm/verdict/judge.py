@@ -145,9 +145,9 @@ def _guest_died(obs: Observation) -> Outcome | None:
     )
 
 
-def _told_death(obs: Observation) -> Outcome | None:
+def _reported_death(obs: Observation) -> Outcome | None:
     """Its console and its log say nothing, but the guest told the VMM that it dies."""
-    kind, message = obs.told_death
+    kind, message = obs.reported_death
     if not kind:
         return None
     reason = Reason.KERNEL_OOPS if kind == "oops" else Reason.KERNEL_PANIC
@@ -398,7 +398,7 @@ RULES: tuple[Rule, ...] = (
     _setup_failed,
     _vmm_crash,
     _guest_died,
-    _told_death,
+    _reported_death,
     _vmm_stop,
     _pvpanic,
     _triple_fault,

@@ -36,8 +36,8 @@ class Observation:
     ``host_lost`` says how the lab host went away ("" = it did not), ``host_hung`` that its
     emulator was there and it did not answer, or could not end a process.
     ``log_buf`` is the guest's raw printk buffer, looked at when its console shows nothing.
-    ``last_events``, ``running_initcall`` and ``told_death`` (oops or panic, its message) are the
-    guest kernel's own events, which need no console.
+    ``last_events``, ``running_initcall`` and ``reported_death`` (oops or panic, its message) are
+    the guest kernel's own events, which need no console.
     ``payload`` is the name of a test payload, which has no kernel and no init to speak of.
     ``bounded``: the total deadline is the test's own, not a limit that the user set.
     ``kept_s`` is for how long this computer did not run the machine, ``spoilt`` that this was so
@@ -69,7 +69,7 @@ class Observation:
     console_dropped_bytes: int = 0
     last_events: tuple[str, ...] = ()
     running_initcall: str = ""
-    told_death: tuple[str, str] = ("", "")
+    reported_death: tuple[str, str] = ("", "")
     deadline: Deadline | None = None
     deadline_s: float = 0.0
     bounded: bool = False

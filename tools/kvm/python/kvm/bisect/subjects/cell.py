@@ -19,16 +19,16 @@ from kvm.bisect.workplace import Workplace
 from kvm.host import lab
 from kvm.kernel.build import Kernel
 from kvm.matrix import workloads
-from kvm.matrix.bench import Surroundings
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import LAB_CONFIGS, host_cpus
 from kvm.matrix.order import Order
 from kvm.matrix.repeat import repeat_command
+from kvm.matrix.workbench import Surroundings
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import hosts
 from kvm.run.halves import Halves
+from kvm.run.hosts import HostNotes
 from kvm.vm.build import Vmm
 
 SLOT = "bisect"
@@ -54,7 +54,7 @@ class CellSubject:
     workplace: Workplace
     cell: Cell
     folder: Path
-    _memory: hosts.Memory = field(default_factory=hosts.Memory)
+    _notes: HostNotes = field(default_factory=HostNotes)
 
     @property
     def words(self) -> str:
@@ -100,10 +100,10 @@ class CellSubject:
         lab.stop(self.workplace.project, SLOT)
 
     def _run(self, cell: Cell, parts: Parts) -> Run:
-        return run_cell(self.workplace.project, cell, parts, self.folder, self._memory)
+        return run_cell(self.workplace.project, cell, parts, self.folder, self._notes)
 
 
-def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, memory: hosts.Memory) -> Run:
+def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, notes: HostNotes) -> Run:
     """One attempt at a cell, in a new folder below ``folder``, in a lab host of bisections."""
     order = Order(
         number=0,
@@ -115,7 +115,7 @@ def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, memory: h
         lab_kernels={LAB_CONFIGS.get(cell.host, "default"): parts.host},
     )
     silent = Progress(io.StringIO(), live=False)
-    around = Surroundings(project, SLOT, memory, silent, host_cpus(1))
+    around = Surroundings(project, SLOT, notes, silent, host_cpus(1))
     result = CellRunner(order, around, "bisect").run(cell, workloads.find(cell.workload))
     return Run(
         result.verdict,

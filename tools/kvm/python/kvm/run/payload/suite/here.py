@@ -11,12 +11,12 @@ from pathlib import Path
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts
-from kvm.run.boot import Place
 from kvm.run.halves import Halves
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
 from kvm.run.record import RunRecord
+from kvm.run.spine import RunSite
 
 
 @dataclass(slots=True)
@@ -31,18 +31,18 @@ class HereBench:
     host: str
     folder: Path
     progress: Progress
-    memory: hosts.Memory = field(default_factory=hosts.Memory)
+    notes: hosts.HostNotes = field(default_factory=hosts.HostNotes)
 
     def payload(self, options: PayloadOptions, name: str) -> RunRecord:
-        place = Place(self.folder / name, memory=self.memory)
-        place.run_dir.mkdir()
+        site = RunSite(self.folder / name, notes=self.notes)
+        site.run_dir.mkdir()
         with Progress(io.StringIO(), live=False) as quiet:
-            record = run_built(self.project, self.halves, options, quiet, lambda _: None, place)
+            record = run_built(self.project, self.halves, options, quiet, lambda _: None, site)
         return check_interrupted(record)
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
-        place = Place(self.folder, memory=self.memory)
-        host = open_host(self.project, self.host, self.halves, self.progress, place)
+        site = RunSite(self.folder, notes=self.notes)
+        host = open_host(self.project, self.host, self.halves, self.progress, site)
         try:
             return read_files(host, paths)
         finally:

@@ -19,7 +19,7 @@ from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts, observe
-from kvm.run.boot import Place, Streams, boot_built
+from kvm.run.boot import Streams, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
 from kvm.run.machine import disk_words, share_words
@@ -28,6 +28,7 @@ from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
 from kvm.run.record import RunRecord
+from kvm.run.spine import RunSite
 from kvm.verdict import known
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import host_complaint
@@ -46,7 +47,7 @@ class Surroundings:
 
     project: Project
     slot: str
-    memory: hosts.Memory
+    notes: hosts.HostNotes
     progress: Progress
     host_cpus: int
 
@@ -131,14 +132,14 @@ class CellBench:
 
         run_dir = self._new_folder()
         around = self.around
-        place = self._place(run_dir)
+        site = self._site(run_dir)
         record = boot_built(
             self.project,
             self.guest,
             options,
             around.progress,
             Streams(out.extend, err.extend, restart=restart),
-            place,
+            site,
             conduct,
         )
         self.records.append(record)
@@ -154,11 +155,11 @@ class CellBench:
                 Verdict.FAIL, Reason.TIMEOUT, f"no time was left for {name}", signature="timeout"
             )
             raise CellFailed(self.outcome.summary)
-        place = self._place(self.folder / name)
-        place.run_dir.mkdir()
+        site = self._site(self.folder / name)
+        site.run_dir.mkdir()
         options = replace(options, known_warnings=self.known_warnings)
         record = run_built(
-            self.project, self.hosting, options, self.around.progress, lambda _: None, place
+            self.project, self.hosting, options, self.around.progress, lambda _: None, site
         )
         self.records.append(record)
         self.known_seen |= known.of(record.outcome)
@@ -167,8 +168,8 @@ class CellBench:
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
         self.close_host()
-        place = self._place(self.folder)
-        host = open_host(self.project, self._host_word, self.hosting, self.around.progress, place)
+        site = self._site(self.folder)
+        host = open_host(self.project, self._host_word, self.hosting, self.around.progress, site)
         try:
             return read_files(host, paths)
         finally:
@@ -215,24 +216,11 @@ class CellBench:
         if not self._hosts:
             if self.cell.host == "native":
                 raise CellSkipped("its suite needs a lab host")
-            with self.around.progress.phase("host") as say:
-                try:
-                    stand = hosts.connect(
-                        self.project,
-                        "lab",
-                        self.hosting,
-                        say,
-                        slot=self.around.slot,
-                        memory=self.around.memory,
-                        cpus=max(cpus, self.around.host_cpus),
-                    )
-                except hosts.KernelNotUp as failed:
-                    raise failed.lost from failed
-            if stand.suspected is not None:
-                stand.host.close()
-                raise stand.suspected
-            self._hosts.append(stand.host)
-            self._host_kept = stand.host.kept()
+            around = self.around
+            site = replace(self._site(self.folder), host_cpus=max(cpus, around.host_cpus))
+            host = open_host(self.project, "lab", self.hosting, around.progress, site)
+            self._hosts.append(host)
+            self._host_kept = host.kept()
         return self._hosts[0]
 
     def say(self, text: str) -> None:
@@ -284,10 +272,10 @@ class CellBench:
     def _host_word(self) -> str:
         return "native" if self.cell.host == "native" else "lab"
 
-    def _place(self, run_dir: Path) -> Place:
+    def _site(self, run_dir: Path) -> RunSite:
         around = self.around
-        return Place(
-            run_dir, around.slot, self.hosting.kernel, around.memory, host_cpus=around.host_cpus
+        return RunSite(
+            run_dir, around.slot, self.hosting.kernel, around.notes, host_cpus=around.host_cpus
         )
 
     def _judge(self, record: RunRecord) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kvm.matrix.bench import CellBench
+from kvm.matrix.workbench import CellBench
 from kvm.run.record import RunRecord, Timings
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict

@@ -25,20 +25,20 @@ _BEHIND_VMRUN = "__svm_vcpu_run+"
 _NO_SEGMENT = re.compile(r"\bRIP: (?!0010:|0033:|0023:)[0-9a-f]{4}:")
 
 
-def steadied(
+def started_again(
     first: Judged, again: Callable[[], Judged], host_kernel: SystemMap, note: Callable[[str], None]
 ) -> Judged:
     """The last of a machine's attempts, judged by all: ``again`` makes another one."""
     earlier: list[Judged] = []
     attempt, outcome = first
-    while len(earlier) < _RETRIES and went_astray(attempt, host_kernel):
+    while len(earlier) < _RETRIES and lost_by_emulator(attempt, host_kernel):
         note(f"{outcome.summary}: the emulator does this now and then; again")
         earlier.append((attempt, outcome))
         attempt, outcome = again()
     return attempt, _summed_up(earlier, outcome)
 
 
-def went_astray(attempt: Attempt, host_kernel: SystemMap) -> bool:
+def lost_by_emulator(attempt: Attempt, host_kernel: SystemMap) -> bool:
     """Whether it may have been QEMU's emulation that lost the guest.
 
     Now and then its SVM lets a guest go on at the lab host's own address behind VMRUN, where no

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.doctor.judge: what each fact means for building and booting."""
+"""kvm.doctor.checks: what each fact means for building and booting."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from kvm.doctor.checks import judge
 from kvm.doctor.facts import Disk, Facts, KernelTree
-from kvm.doctor.judge import judge
 from kvm.doctor.kvm_device import KvmDevice, KvmState
 from kvm.doctor.model import Check, Report, State
 from kvm.doctor.packages import Family, Package

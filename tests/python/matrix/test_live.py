@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 
-from kvm.matrix.display import LiveDisplay, PlainDisplay, failure_text
+from kvm.matrix.live import LiveDisplay, PlainDisplay, failure_text
 from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import Evidence, Reason, Verdict
 

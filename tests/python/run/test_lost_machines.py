@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from kvm.run.astray import Judged, steadied, went_astray
 from kvm.run.drive import Transcript
+from kvm.run.lost_machines import Judged, lost_by_emulator, started_again
 from kvm.run.observe import Attempt, Capture
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
@@ -53,7 +53,7 @@ def attempt(host: str, stop: str, console: bytes = b"", rip: int = 0) -> Attempt
 def test_only_a_silent_triple_fault_in_a_lab_host_is_tried_again(
     host: str, stop: str, console: bytes, astray: bool, host_kernel: SystemMap
 ) -> None:
-    assert went_astray(attempt(host, stop, console), host_kernel) is astray
+    assert lost_by_emulator(attempt(host, stop, console), host_kernel) is astray
 
 
 @pytest.mark.parametrize(("rip", "astray"), [(0x10ABC, True), (0x20010, False)])
@@ -62,7 +62,7 @@ def test_a_guest_behind_the_host_s_own_vmrun_is_tried_again(
 ) -> None:
     rip += 0xFFFFFFFF81000000
     warned = b"[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 f+0x1/0x2\n"
-    assert went_astray(attempt("lab", "stopped", warned, rip), host_kernel) is astray
+    assert lost_by_emulator(attempt("lab", "stopped", warned, rip), host_kernel) is astray
 
 
 @pytest.mark.parametrize(
@@ -78,14 +78,14 @@ def test_an_oops_in_a_code_segment_that_linux_has_not_is_tried_again(
         "Kernel panic - not syncing: Fatal exception",
     )
     console = "".join(f"[    1.000000] {line}\n" for line in words).encode()
-    assert went_astray(attempt("lab", "reset", console), host_kernel) is astray
-    assert not went_astray(attempt("native", "reset", console), host_kernel)
+    assert lost_by_emulator(attempt("lab", "reset", console), host_kernel) is astray
+    assert not lost_by_emulator(attempt("native", "reset", console), host_kernel)
 
 
 def test_nobody_starts_a_machine_again_that_the_user_ended(host_kernel: SystemMap) -> None:
     ended = attempt("lab", "shutdown")
     ended.script.interrupted = "interrupted"
-    assert not went_astray(ended, host_kernel)
+    assert not lost_by_emulator(ended, host_kernel)
 
 
 PASSED = Outcome(Verdict.PASS, Reason.OK, "`true` exited with 0")
@@ -102,7 +102,7 @@ def _boots(host_kernel: SystemMap, *outcomes: Outcome) -> tuple[Outcome, int]:
     ]
     left = iter(boots)
     notes: list[str] = []
-    _, outcome = steadied(next(left), lambda: next(left), host_kernel, notes.append)
+    _, outcome = started_again(next(left), lambda: next(left), host_kernel, notes.append)
     return outcome, 1 + len(notes)
 
 

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One run, whatever runs in the machine: host, machine, verdict, record.
+
+A boot (``run/boot.py``) and a payload (``run/payload/run.py``) are two jobs. What holds for both
+stands here, once: which kernel may stand in as lab host, what becomes of a machine that the
+emulator may have lost, and when a host is not used again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from kvm.errors import BuildError, InfrastructureError
+from kvm.host.base import Host, HostLost
+from kvm.host.instance import MAIN_SLOT
+from kvm.kernel.build import Kernel
+from kvm.output.progress import Progress
+from kvm.project import Project
+from kvm.run import hosts, lost_machines, observe, proven, rundir, staging
+from kvm.run.drive import Drive, Limits, Sinks, Transcript
+from kvm.run.halves import Halves
+from kvm.run.hosts import Connected, HostNotes, Wanted
+from kvm.run.observe import Attempt, Capture
+from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.verdict.before import judge_error
+from kvm.verdict.judge import judge
+from kvm.verdict.observation import Observation, WorkerError
+from kvm.verdict.symbols import SystemMap
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
+from kvm.vm.spec import MachineSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RunSite:
+    """Where a machine runs: the folder it leaves behind, and the lab host of which slot.
+
+    ``host_kernel`` is the lab host's when that is not the guest's own; ``notes`` belong to
+    a command that boots many machines, and ``host_cpus`` are a lab host's, if not the usual.
+    """
+
+    run_dir: Path
+    slot: str = MAIN_SLOT
+    host_kernel: Kernel | None = None
+    notes: HostNotes | None = None
+    host_cpus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a job attaches to a session while it lasts.
+
+    ``request`` is the guest command, if there is one; ``secrets`` are fields of the machine that no
+    file may hold; ``beside`` are commands that run on the host meanwhile; ``ended`` is called when
+    the session is over.
+    """
+
+    sinks: Sinks
+    request: dict[str, Any] | None = None
+    secrets: Mapping[str, Any] = field(default_factory=dict)
+    beside: tuple[tuple[str, ...], ...] = ()
+    ended: Callable[[Transcript], None] = lambda script: None
+
+
+class Job(Protocol):
+    """What differs between a boot and a payload."""
+
+    @property
+    def name(self) -> str:
+        """Of the phase in which the machine runs."""
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """What runs in the machine, as the user gave it."""
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The same with the default where nothing was given."""
+
+    @property
+    def repeat(self) -> str:
+        """The words after ``./invoke`` that do it again."""
+
+    @property
+    def wanted(self) -> Wanted: ...
+
+    @property
+    def limits(self) -> Limits: ...
+
+    def capture(self) -> Capture: ...
+
+    def spec(self, run_dir: Path) -> MachineSpec:
+        """The machine. Raises ``UserError`` naming the value at fault."""
+
+    def attached(
+        self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
+    ) -> AbstractContextManager[Attached]: ...
+
+    def observation(self, attempt: Attempt) -> Observation:
+        """All facts of an attempt, for the judge."""
+
+    def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
+        """The verdict where the kernel under test did not come up as lab host."""
+
+    def restart(self) -> None:
+        """Forget the output: the machine is started again."""
+
+    def kernel(self, script: Transcript) -> KernelFacts:
+        """The kernel that the record names."""
+
+    def guest(self, attempt: Attempt | None) -> GuestFacts: ...
+
+    def exit_code(self, outcome: Outcome, script: Transcript) -> int:
+        """Of this tool's process."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run's surroundings; its methods are the stages after the build.
+
+    ``start`` (``time.monotonic``) is when the command began.
+    """
+
+    project: Project
+    halves: Halves
+    progress: Progress
+    site: RunSite
+    start: float
+    job: Job
+
+    def to_record(self) -> RunRecord:
+        """The record of the run, also written to its folder."""
+        try:
+            attempt, outcome = self._judged()
+        except hosts.KernelNotUp as failed:
+            (self.site.run_dir / "console.log").write_text(failed.lost.console)
+            waited_s = time.monotonic() - self.start
+            return self._record(self.job.not_up(failed.lost, waited_s), None)
+        except HostLost as lost:
+            return self._record(observe.host_lost(lost), None)
+        except InfrastructureError as trouble:
+            outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, str(trouble))
+            return self._record(outcome, None)
+        return self._record(outcome, attempt)
+
+    @property
+    def _hosting(self) -> Halves:
+        """The halves with the lab host's kernel."""
+        return replace(self.halves, kernel=self.site.host_kernel or self.halves.kernel)
+
+    def _judged(self) -> tuple[Attempt, Outcome]:
+        """Run on a host; a kernel that did not come up as the host gets a second look."""
+        spec = self.job.spec(self.site.run_dir)
+        repeat = f"{self.project.root}/invoke {self.job.repeat}"
+        rundir.write_spec(self.site.run_dir, spec.to_json(), repeat)
+        found = self._connect()
+        attempt, outcome = self._attempt_until_kept(found, spec)
+        if found.suspected is not None and outcome.ok:
+            # As a guest it is fine. Was it only slow to come up, or is it no lab host?
+            return self._attempt(self._connect(patient=True).host, spec)
+        if found.suspected is not None:
+            return attempt, _both(outcome, found.suspected)
+        kernel = self._hosting.kernel
+        if outcome.ok and attempt.host.name == "lab" and not self.job.wanted.devices:
+            proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
+        return attempt, outcome
+
+    def _attempt_until_kept(self, found: Connected, spec: MachineSpec) -> tuple[Attempt, Outcome]:
+        """An attempt, repeated where the emulator may have lost the machine."""
+
+        def again() -> tuple[Attempt, Outcome]:
+            self.job.restart()
+            return self._attempt(self._connect().host, spec)
+
+        host_kernel = SystemMap(self._hosting.kernel.system_map)
+        first = self._attempt(found.host, spec)
+        return lost_machines.started_again(first, again, host_kernel, self.progress.note)
+
+    def _connect(self, *, patient: bool = False) -> Connected:
+        site = self.site
+        wanted = replace(self.job.wanted, slot=site.slot, cpus=site.host_cpus)
+        with self.progress.phase("host") as say:
+            return hosts.connect(
+                self.project, wanted, self._hosting, say, patient=patient, notes=site.notes
+            )
+
+    def _attempt(self, host: Host, spec: MachineSpec) -> tuple[Attempt, Outcome]:
+        """Run the machine on this host, and judge it."""
+        run_dir = self.site.run_dir
+        # What is staged must be there for as long as the host may run a machine.
+        with contextlib.ExitStack() as beyond_the_host:
+            try:
+                stage = staging.staged(spec, host, self.project, run_dir)
+                attempt = self._session(host, beyond_the_host.enter_context(stage))
+                if host.console:
+                    (run_dir / "host-console.log").write_text(host.console)
+                facts = self.job.observation(attempt)
+                observe.distrust_if_it_complained(host, facts.host_findings)
+                return attempt, judge(facts)
+            finally:
+                host.close()
+
+    def _session(self, host: Host, files: staging.Staged) -> Attempt:
+        script, session, lost = Transcript(), None, None
+        run_dir, capture = self.site.run_dir, self.job.capture()
+        with (
+            self.progress.phase(self.job.name) as say,
+            self.job.attached(host, run_dir, capture, say) as attached,
+        ):
+            spec = {**files.spec.to_json(), **attached.secrets}
+            try:
+                beside = [host.start_command(argv, cwd=run_dir) for argv in attached.beside]
+                session = host.start(
+                    self.halves.vmm.folder, spec, attached.request, run_dir=run_dir
+                )
+                drive = Drive(session, attached.sinks, self.job.limits)
+                script = drive.transcript
+                drive.run()
+                if beside:
+                    said = "".join(command.stop() for command in beside)
+                    (run_dir / "beside.log").write_text(said)
+            except HostLost as gone:
+                lost = gone
+            attached.ended(script)
+        self.progress.pause()
+        if (error := script.worker_error) is not None:
+            script.worker_error = WorkerError(error.kind, files.with_user_paths(error.message))
+        return Attempt(self.job.argv, script, capture, host, session, lost)
+
+    def _record(self, outcome: Outcome, attempt: Attempt | None) -> RunRecord:
+        script = attempt.script if attempt is not None else Transcript()
+        job, run_dir = self.job, self.site.run_dir
+        total_s = time.monotonic() - self.start
+        made = RunRecord(
+            outcome=outcome,
+            host=attempt.host.name if attempt is not None else job.wanted.kind,
+            exit_code=job.exit_code(outcome, script),
+            kernel=job.kernel(script),
+            vmm_id=self.halves.vmm.id,
+            guest=job.guest(attempt),
+            timings=(
+                Timings(total=total_s)
+                if attempt is None
+                else observe.timings(self.halves, attempt.host, script, total_s)
+            ),
+            exits=ExitCounts.from_result((script.result or {}).get("exits")),
+            told=GuestTold.from_log(script.events, script.started_ns),
+            run_dir=run_dir,
+            command=job.command,
+            repeat=f"./invoke {job.repeat}".strip(),
+        )
+        made.keep(run_dir)
+        return made
+
+
+def build_failure(failed: BuildError, job: Job, total_s: float) -> RunRecord:
+    """The record of a tree that does not compile."""
+    outcome = judge_error(failed)
+    return RunRecord(
+        outcome=outcome,
+        host=job.wanted.kind,
+        exit_code=job.exit_code(outcome, Transcript()),
+        timings=Timings(total=total_s),
+        command=job.command,
+    )
+
+
+def _both(outcome: Outcome, suspected: HostLost) -> Outcome:
+    """A guest's failure, with word that the same kernel failed as lab host too."""
+    lines = (
+        f"the same kernel did not come up as lab host: {suspected.message}",
+        *suspected.console.splitlines()[-8:],
+    )
+    return replace(outcome, evidence=(*outcome.evidence, Evidence("lab host", lines)))
