@@ -13,7 +13,7 @@ import pytest
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run.boot import build_and_boot
-from kvm.run.options import BootOptions
+from support.asked import boot_options
 from support.machines import Boot, Output, Run, on_a_host_that_lasts
 
 
@@ -24,7 +24,7 @@ def project() -> Project:
 
 @pytest.fixture
 def boot(project: Project) -> Boot:
-    """``boot("sh", "-c", "...", cpus=2)``: options are those of ``BootOptions``."""
+    """``boot("sh", "-c", "...", vcpus=2)``: options are those of ``BootOptions``."""
 
     def run(*command: str, **options: Any) -> Run:
         return on_a_host_that_lasts(lambda: once(command, options))
@@ -34,7 +34,7 @@ def boot(project: Project) -> Boot:
         chosen = {"host": "lab", "timeout_s": 20.0, "deadline_s": 240.0, **options}
         with Progress(live=False) as progress:
             record = build_and_boot(
-                project, BootOptions(command=command, **chosen).check(), progress, output.streams
+                project, boot_options(command=command, **chosen).check(), progress, output.streams
             )
         return output.run(record)
 

@@ -75,7 +75,7 @@ def given(boot: Boot) -> Boot:
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_a_function_of_the_host_serves_the_guest_s_own_driver(given: Boot, cpus: int) -> None:
     """It writes the guest's memory behind the IOMMU, and interrupts by MSI-X."""
-    run = given("sh", "-c", f"{_READ} && grep virtio2-input /proc/interrupts", cpus=cpus)
+    run = given("sh", "-c", f"{_READ} && grep virtio2-input /proc/interrupts", vcpus=cpus)
     assert run.verdict == ("PASS", "ok"), run
     count, interrupts = run.stdout.decode().splitlines()
     assert count == "256"

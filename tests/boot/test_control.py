@@ -50,7 +50,7 @@ def test_a_pause_lasts_longer_than_the_silence_that_is_allowed(project: Project)
         time.sleep(22)
         client.ask(NAME, "resume")
 
-    run = play(project, COUNT.format(10), act, cpus=2)
+    run = play(project, COUNT.format(10), act, vcpus=2)
     assert run.verdict == ("PASS", "ok"), run
     assert "lockup" not in run.console and "rcu: INFO" not in run.console
 
@@ -63,7 +63,7 @@ def test_an_nmi_and_a_sysrq_reach_the_kernel(project: Project) -> None:
         with pytest.raises(UserError, match="no vCPU 2"):
             client.ask(NAME, "nmi", vcpu=2)
 
-    run = play(project, COUNT.format(20), act, cpus=2)
+    run = play(project, COUNT.format(20), act, vcpus=2)
     assert run.verdict == ("PASS", "ok"), run
     assert "NMI received for unknown reason" in run.console
     assert "on CPU 1" in run.console
@@ -80,7 +80,7 @@ def test_a_balloon_is_set_while_the_machine_runs(project: Project) -> None:
         with pytest.raises(UserError, match="machine control-test"):
             client.ask(NAME, "balloon", mib=100_000)
 
-    run = play(project, COUNT.format(40), act, balloon=0)
+    run = play(project, COUNT.format(40), act, balloon_mib=0)
     assert run.verdict == ("PASS", "ok"), run
 
 

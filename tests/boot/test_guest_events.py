@@ -33,7 +33,7 @@ def kinds(run: Run) -> Counter[str]:
 def test_a_boot_is_told_from_its_first_initcall_to_init(
     boot: Boot, asked: str, source: str
 ) -> None:
-    run = boot("true", events=asked)
+    run = boot("true", guest_events=asked)
     assert run.verdict == ("PASS", "ok"), run
     told = run.record.told
     assert (told.source, told.lost, told.refused) == (source, 0, 0)
@@ -52,7 +52,7 @@ def test_a_boot_is_told_from_its_first_initcall_to_init(
 
 
 def test_nothing_is_told_to_a_vmm_that_does_not_ask(boot: Boot) -> None:
-    run = boot("test", "!", "-e", DEVICE, events="none")
+    run = boot("test", "!", "-e", DEVICE, guest_events="none")
     assert run.verdict == ("PASS", "ok"), run
     assert (run.record.told.source, run.record.told.events) == ("none", ())
 

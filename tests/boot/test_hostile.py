@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from kvm.project import Project
-from kvm.run.options import BootOptions
+from support.asked import boot_options
 from support.exercises import PATIENCE, beside
 
 pytestmark = pytest.mark.lab
@@ -42,7 +42,7 @@ def test_devices_survive_a_driver_that_breaks_the_rules(
 ) -> None:
     disk = tmp_path / "disk"
     disk.write_bytes(CONTENT)
-    options = BootOptions(
+    options = boot_options(
         command=("sh", "-ec", f"DRIVER={DRIVERS[transport]}{SCRIPT}"),
         host="lab",
         transport=transport,

@@ -18,9 +18,9 @@ from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import boot_built
 from kvm.run.conduct import Conduct
-from kvm.run.options import BootOptions
 from kvm.run.spine import RunSite
 from kvm.verdict.vocabulary import Reason
+from support.asked import boot_options
 from support.machines import LOST_HOSTS, Boot, Output
 
 pytestmark = pytest.mark.lab
@@ -43,7 +43,7 @@ def test_a_boot_passes_and_leaves_its_record(boot: Boot) -> None:
 def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project) -> None:
     report = "<2>watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [kvm:1]"
     say = ("sh", "-c", f"echo '{report}' > /dev/kmsg")
-    options = BootOptions(command=("sleep", "1"), host="lab", timeout_s=20.0).check()
+    options = boot_options(command=("sleep", "1"), host="lab", timeout_s=20.0).check()
     with Progress(live=False) as progress:
         both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))
         streams, conduct = Output().streams, Conduct(beside=(say,))
@@ -74,7 +74,7 @@ def test_all_vcpus_come_online(boot: Boot, cpus: int) -> None:
         "sh",
         "-c",
         "cat /sys/devices/system/cpu/online; grep -c ^processor /proc/cpuinfo",
-        cpus=cpus,
+        vcpus=cpus,
         timeout_s=60.0,
     )
     assert run.verdict == ("PASS", "ok"), run
@@ -101,7 +101,7 @@ def test_the_kernel_lives_with_a_split_irqchip(boot: Boot, tmp_path: Path) -> No
         "-c",
         "md5sum </dev/vda; cat /proc/interrupts",
         split_irqchip=True,
-        cpus=2,
+        vcpus=2,
         disks=(str(image),),
     )
     assert run.verdict == ("PASS", "ok"), run
@@ -110,7 +110,7 @@ def test_the_kernel_lives_with_a_split_irqchip(boot: Boot, tmp_path: Path) -> No
 
 
 def test_the_kernel_comes_up_by_its_pvh_entry(boot: Boot) -> None:
-    run = boot("cat", "/proc/cmdline", protocol="pvh", append="by=pvh", cpus=2)
+    run = boot("cat", "/proc/cmdline", protocol="pvh", append="by=pvh", vcpus=2)
     assert run.verdict == ("PASS", "ok"), run
     assert b"by=pvh" in run.stdout
 
@@ -124,14 +124,14 @@ def test_a_cpu_feature_that_is_taken_away_is_gone(boot: Boot) -> None:
 
 
 def test_the_minimal_cpu_boots(boot: Boot) -> None:
-    run = boot("grep", "-m1", "^flags", "/proc/cpuinfo", cpu="minimal", cpus=2)
+    run = boot("grep", "-m1", "^flags", "/proc/cpuinfo", cpu="minimal", vcpus=2)
     assert run.verdict == ("PASS", "ok"), run
     flags = run.stdout.decode().split()
     assert "sse2" in flags and not {"ssse3", "avx", "xsave", "smep"} & set(flags)
 
 
 def test_sixty_four_vcpus_come_online(boot: Boot) -> None:
-    run = boot("cat", "/sys/devices/system/cpu/online", cpus=64, memory_mib=512, timeout_s=200.0)
+    run = boot("cat", "/sys/devices/system/cpu/online", vcpus=64, memory_mib=512, timeout_s=200.0)
     assert run.verdict == ("PASS", "ok"), run
     assert run.stdout == b"0-63\n"
 
@@ -163,7 +163,7 @@ def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
         f"sleep 2; a=$({free}); sleep 1; b=$({free})\n"
         f"while [ $((a - b)) -gt 512 ]; do a=$b; sleep 1; b=$({free}); done; echo $b"
     )
-    without, taken = boot("sh", "-c", script), boot("sh", "-c", script, balloon=128)
+    without, taken = boot("sh", "-c", script), boot("sh", "-c", script, balloon_mib=128)
     assert (without.verdict, taken.verdict) == (("PASS", "ok"), ("PASS", "ok")), taken
     assert int(without.stdout) - int(taken.stdout) > 96 << 10
 
@@ -204,7 +204,7 @@ def test_a_disk_has_a_queue_for_each_vcpu(boot: Boot, tmp_path: Path) -> None:
         "sh",
         "-c",
         f"ls /sys/block/vda/mq | wc -l; {' '.join(parts)} wait",
-        cpus=4,
+        vcpus=4,
         disks=(str(image),),
     )
     assert run.verdict == ("PASS", "ok"), run

@@ -13,6 +13,7 @@ import pytest
 from kvm.errors import UserError
 from kvm.project import Project
 from kvm.run.options import BootOptions
+from support.asked import boot_options
 from support.exercises import PATIENCE, beside
 from support.machines import Boot, Run
 
@@ -30,13 +31,13 @@ def options(
     transport: str = "mmio",
     cpus: int = 1,
 ) -> BootOptions:
-    return BootOptions(
+    return boot_options(
         command=("sh", "-ec", script),
         host="lab",
         nets=nets,
         vsock=vsock,
         transport=transport,
-        cpus=cpus,
+        vcpus=cpus,
         timeout_s=60.0,
         deadline_s=600.0,
     ).check()

@@ -20,8 +20,8 @@ from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import Streams, boot_built
 from kvm.run.conduct import Conduct
-from kvm.run.options import BootOptions
 from kvm.run.spine import RunSite
+from support.asked import boot_options
 from support.machines import Boot, Output, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
@@ -87,7 +87,7 @@ def act(project: Project) -> Iterator[Callable[..., Run]]:
         quiet = output.streams
         streams = Streams(stdout, quiet.stderr, console, restart=quiet.restart)
         chosen = {"host": "lab", **options}
-        words = BootOptions(command=command, **chosen).check()
+        words = boot_options(command=command, **chosen).check()
         with Progress(live=False) as progress:
             both = halves.build(project, progress)
             if on == "start":
@@ -156,7 +156,7 @@ def test_a_vmm_that_somebody_kills_is_told_from_one_that_crashes(
     project: Project, number: int, verdict: tuple[str, str]
 ) -> None:
     beside = ("sh", "-c", _KILL_THE_VMM.replace("SIGNAL", str(number)))
-    options = BootOptions(command=("sleep", "30"), host="lab").check()
+    options = boot_options(command=("sleep", "30"), host="lab").check()
     output = Output()
     with Progress(live=False) as progress:
         both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))

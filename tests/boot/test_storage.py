@@ -17,7 +17,7 @@ import pytest
 from kvm import process
 from kvm.matrix import qcow2
 from kvm.project import Project
-from kvm.run import words
+from kvm.spec import words
 from support.machines import Boot
 
 pytestmark = pytest.mark.lab

@@ -21,8 +21,8 @@ from kvm.run import halves, hosts
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec
-from kvm.run.options import BootOptions
 from support import storm
+from support.asked import boot_options
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
@@ -41,10 +41,10 @@ _START = (
 def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
     """What ``support.storm`` is to do."""
     program = build_exercise(project)
-    options = BootOptions(
+    options = boot_options(
         ("true",),
         host="lab",
-        cpus=4,
+        vcpus=4,
         nets=("user,loopback",),
         transport="pci" if unread else "mmio",
         append="loglevel=1",  # the kernel's words would get between the serial line's

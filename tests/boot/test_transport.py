@@ -39,7 +39,7 @@ def test_each_transport_serves_with_each_ring(
         disks=(f"{disk}",),
         transport=transport,
         ring=ring,
-        cpus=2,
+        vcpus=2,
     )
     assert run.verdict == ("PASS", "ok"), run
     bit = "1" if ring == "packed" else "0"

@@ -53,7 +53,7 @@ def folder(project: Project) -> Path:
 
 @pytest.fixture
 def run(project: Project, folder: Path) -> Run:
-    """``run("apic", cpus=2)`` or ``run("real_mode.bin")``."""
+    """``run("apic", vcpus=2)`` or ``run("real_mode.bin")``."""
 
     def start(name: str, **options: object) -> PayloadRun:
         file = folder / (name if "." in name else f"{name}.flat")
@@ -147,6 +147,6 @@ def test_a_payload_s_panic_through_pvpanic_ends_it(run: Run) -> None:
 
 
 def test_the_environment_tells_of_the_machine(run: Run) -> None:
-    done = run("ipi", cpus=2, memory_mib=96)
+    done = run("ipi", vcpus=2, memory_mib=96)
     assert done.verdict == ("PASS", "ok"), done
     assert "1 of 1 other processors started" in done.serial

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import tasks
 
 _CALL = re.compile(r"\./invoke ([\w.\-]+)((?: --[\w-]+)?)")
 
@@ -14,11 +15,10 @@ _CALL = re.compile(r"\./invoke ([\w.\-]+)((?: --[\w-]+)?)")
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])
 def test_a_recipe_calls_only_tasks_there_are(name: str, root: Path) -> None:
     text = (root / "ci" / "recipes" / name).read_text()
-    tasks = (root / "tasks.py").read_text()
+    known = {context.name for context in tasks.namespace.to_contexts()}
     called = [match[1] for match in _CALL.finditer(text)]
     assert {"test", "report"} <= set(called)
-    for task in called:
-        assert f"def {task.replace('-', '_').replace('.', '_')}(" in tasks, task
+    assert set(called) <= known
 
 
 @pytest.mark.parametrize("name", ["github-actions.yml", "gitlab-ci.yml"])

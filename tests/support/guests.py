@@ -11,8 +11,8 @@ from kvm.errors import UserError
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run.boot import build_and_boot
-from kvm.run.options import BootOptions
 from kvm.run.record import RunRecord
+from support.asked import boot_options
 from support.machines import LOST_HOSTS, Output, Run, on_a_host_that_lasts
 
 _DEADLINE_S = 120.0
@@ -24,8 +24,8 @@ class Guest:
     def __init__(self, project: Project, script: str, **options: object) -> None:
         self._output = Output()
         self._records: list[RunRecord] = []
-        chosen = BootOptions(
-            ("sh", "-c", script),
+        chosen = boot_options(
+            command=("sh", "-c", script),
             host="lab",
             timeout_s=20.0,
             deadline_s=240.0,

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kvm.guest.protocol import FrameDecoder, FrameType, decode_exit, encode, encode_run
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec
 
 if TYPE_CHECKING:  # the core is there in the lab host alone
     from kvm.vm.machine import Machine

@@ -10,6 +10,7 @@ import pytest
 from kvm.bench import payloads
 from kvm.bench.payloads import Pair
 from kvm.commands import bench as command
+from kvm.commands.words import BenchWords
 from kvm.errors import UserError
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -24,7 +25,7 @@ def _test(*qemu: str, **options: object) -> SuiteTest:
 
 
 def test_qemu_gets_the_payload_its_machine_and_the_cfg_s_own_words() -> None:
-    test = _test("-cpu", "max,-avx", "-device", "edu", cpus=2, append="one two", memory_mib=64)
+    test = _test("-cpu", "max,-avx", "-device", "edu", vcpus=2, append="one two", memory_mib=64)
     argv = payloads.qemu_argv(test, Path("/staged/a.flat"), None)
     text = " ".join(map(str, argv))
     assert "-machine accel=kvm" in text
@@ -91,4 +92,4 @@ def test_the_table_and_the_json_have_both_sides() -> None:
 )
 def test_a_suite_goes_with_payloads_alone(what: str, suite: str, says: str) -> None:
     with Progress(live=False) as progress, pytest.raises(UserError, match=says):
-        command.run(what, Project.find(), progress, runs=1, suite=suite, json_target="")
+        command.run(Project.find(), progress, BenchWords(what, runs=1, suite=suite))

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from kvm.bisect.request import Request
 from kvm.commands import bisect as command
+from kvm.commands.words import BisectWords
 from kvm.output.progress import Progress
+from kvm.spec.fields import read
 from support.history import Bisect, History
 
 
@@ -22,34 +25,10 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
     return History.make(tmp_path / "checkout")
 
 
-WORDS: dict[str, Any] = {
-    "good": "",
-    "bad": "HEAD",
-    "cell": "",
-    "test": "",
-    "fix": False,
-    "first_parent": False,
-    "skip": None,
-    "path": None,
-    "term_old": "",
-    "term_new": "",
-    "confidence": 0.99,
-    "reason": "",
-    "signature": "",
-    "deadline": 60.0,
-    "no_blame": False,
-    "configs": "",
-    "devices": False,
-    "resume": False,
-    "json": "",
-    "output": None,
-}
-
-
 @pytest.fixture
 def bisect_words() -> dict[str, Any]:
-    """The command's options as they are when none is given."""
-    return dict(WORDS)
+    """What is typed in every test."""
+    return {"deadline": 60.0}
 
 
 @pytest.fixture
@@ -63,9 +42,10 @@ def bisect(history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str])
         answer = tmp_path / "report.json"
         answer.unlink(missing_ok=True)
         said = io.StringIO()
-        given = {**WORDS, "json": str(answer), **words}
+        typed = {"deadline": 60.0, "json": str(answer), **words}
         argv = ("sh", "-c", script) if script else ()
-        code = command.main(history.project, Progress(said, live=False), argv=argv, **given)
+        asked = read(Request, typed, argv=argv), read(BisectWords, typed)
+        code = command.main(history.project, Progress(said, live=False), *asked)
         report: dict[str, Any] = json.loads(answer.read_text())
         report["notes"] = said.getvalue()
         report["code"] = code

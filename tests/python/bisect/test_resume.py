@@ -19,12 +19,15 @@ from support.history import KERNEL, Bisect, History
 _SCRIPT = """
 import sys
 from pathlib import Path
+from kvm.bisect.request import Request
 from kvm.commands import bisect as command
+from kvm.commands.words import BisectWords
+from kvm.spec.fields import read
 from kvm.project import Project
 from kvm.output.progress import Progress
-words = eval(sys.argv[2])
-argv = words.pop("argv")
-sys.exit(command.main(Project(Path(sys.argv[1])), Progress(live=False), argv=argv, **words))
+typed = eval(sys.argv[2])
+asked = read(Request, typed, argv=typed["argv"]), read(BisectWords, typed)
+sys.exit(command.main(Project(Path(sys.argv[1])), Progress(live=False), *asked))
 """
 
 

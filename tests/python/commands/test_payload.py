@@ -9,37 +9,19 @@ from typing import Any
 import pytest
 
 from kvm.commands import payload as command
+from kvm.commands.words import SuiteWords
 from kvm.errors import UserError
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run.payload.options import UNSET
+from kvm.run.payload.options import PayloadOptions
+from kvm.spec.fields import read
 
 
-def _main(file: Path, **given: Any) -> int:
-    words: dict[str, Any] = {
-        "file": str(file),
-        "suite": False,
-        "k": "",
-        "g": "",
-        "list": False,
-        "expected": "",
-        "output": [],
-        "cpus": UNSET,
-        "memory": "256M",
-        "append": [],
-        "initrd": "",
-        "protocol": "auto",
-        "cpu": "host",
-        "split_irqchip": False,
-        "host": "lab",
-        "timeout": float(UNSET),
-        "json": "",
-        "locked": False,
-        "known_warnings": "",
-        **given,
-    }
+def _main(file: Path, **typed: Any) -> int:
+    typed |= {"file": str(file), "host": "lab"}
+    options, words = read(PayloadOptions, typed), read(SuiteWords, typed)
     with Progress(live=False) as progress:
-        return command.main(Project.find(), progress, **words)
+        return command.main(Project.find(), progress, options, words)
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ import pytest
 
 from kvm import process
 from kvm.commands.test import arguments, main
+from kvm.commands.words import TestWords
 from kvm.errors import UsageError
 from kvm.output.progress import Progress
 from kvm.project import Project
+from kvm.spec.fields import read
 
 
 def test_everything_runs_by_default_on_all_workers() -> None:
@@ -41,19 +43,17 @@ def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
         "    (request.path.parent / f'ran-{name}').touch()\n"
     )
     words = (sys.executable, "-m", "pytest", "-q", "-n", "2", "--dist", "loadgroup", tmp_path)
-    done = process.run(words, cwd=tmp_path, timeout_s=60, check=False)
+    done = process.run(words, cwd=tmp_path, timeout_s=240, check=False)
     assert done.ok, done.output
     assert len(list(tmp_path.glob("ran-*"))) == 1
 
 
 @pytest.mark.parametrize(
     ("word", "value"),
-    [("axis", ["vcpus=2"]), ("resume", True), ("known_warnings", "file"), ("json", "-")],
+    [("axis", ["vcpus=2"]), ("resume", True), ("known_warnings", "/dev/null"), ("json", "-")],
 )
 def test_a_word_for_the_matrix_is_not_dropped_without_it(word: str, value: object) -> None:
-    words = dict.fromkeys(("axis", "workload", "list", "dry_run", "resume", "known_warnings"))
-    words |= {"k": "", "n": 0, "json": "", "extra": (), word: value}
-    words |= dict.fromkeys(("matrix", "planted", "bisect_planted"), False)
+    words = read(TestWords, {word: value})
     option = word.replace("_", "-")
     with Progress(live=False) as progress, pytest.raises(UsageError, match=f"--{option} without"):
-        main(Project.find(), progress, **words)  # type: ignore[arg-type]
+        main(Project.find(), progress, words)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 from invoke.exceptions import Exit
 
-from kvm.cli import call as cli
+from kvm.cli import call
 from kvm.control import report as control_report
 from kvm.errors import BuildError, UserError
 from kvm.matrix.live import LiveDisplay, PlainDisplay, failure_text, result_line
@@ -74,14 +74,14 @@ def _notes() -> str:
 
 
 def _error(error: Exception) -> str:
-    with pytest.raises(Exit) as ended, cli.command():
+    with pytest.raises(Exit) as ended, call.command():
         raise error
     return str(ended.value.message)
 
 
 def _listing() -> str:
     options = SimpleNamespace(
-        cpus=1, memory_mib=1, timeout_s=1.0, file=Path("a"), append=HOSTILE, groups=()
+        vcpus=1, memory_mib=1, timeout_s=1.0, file=Path("a"), append=HOSTILE, groups=()
     )
     test = SimpleNamespace(name=HOSTILE, options=options, groups=(HOSTILE,), skip="")
     plan = SimpleNamespace(tests=(test,), left_out=(HOSTILE,))

@@ -15,10 +15,13 @@ from kvm.commands import boot as command
 from kvm.commands import payload as payload_command
 from kvm.commands import payload_suite as suite_command
 from kvm.commands.payload_suite import SuiteOptions
+from kvm.commands.words import Showing, SuiteWords
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
+from kvm.spec.fields import read
+from support.asked import boot_options
 
 # They say what is done beside the run, or with its result.
 _BOOT_ASIDE = {"json", "verbose", "dry_run", "timeline", "compare"}
@@ -69,7 +72,8 @@ def _booted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> BootOptions:
     cut = words.index("--") if "--" in words else len(words)
     given = _parsed("boot", words[:cut])
     with Progress(live=False) as progress:
-        command.main(Project.find(), progress, command=tuple(words[cut + 1 :]), **given)
+        options = read(BootOptions, given, command=tuple(words[cut + 1 :]))
+        command.main(Project.find(), progress, options, read(Showing, given))
     return found[0]
 
 
@@ -103,7 +107,7 @@ def test_every_option_of_a_boot_is_said_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     words = _words("boot", _BOOT_ASIDE, tmp_path)
-    default = BootOptions()
+    default = boot_options()
     seen = set()
     for name, word in words.items():
         needed = ["--vnc=auto"] if name == "display" else []
@@ -129,7 +133,9 @@ def _payload(words: list[str], monkeypatch: pytest.MonkeyPatch) -> PayloadOption
     monkeypatch.setattr(payload_command, "run_one", one)
     monkeypatch.setattr(suite_command, "main", one)
     with Progress(live=False) as progress:
-        payload_command.main(Project.find(), progress, **_parsed("payload", words))
+        given = _parsed("payload", words)
+        asked = read(PayloadOptions, given), read(SuiteWords, given)
+        payload_command.main(Project.find(), progress, *asked)
     return found[0]  # type: ignore[no-any-return]
 
 

@@ -17,7 +17,7 @@ import pytest
 from kvm.errors import UserError
 from kvm.matrix import qcow2
 from kvm.run.images import Backing, backing_of, claim
-from kvm.vm.spec import DiskSpec
+from kvm.spec.disk import DiskSpec
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_an_image_that_can_t_be_written_is_an_error_with_the_fix(image: Path) ->
 def test_a_claim_ends_with_the_command_that_is_killed(image: Path) -> None:
     script = (
         "import contextlib, sys, time; from pathlib import Path\n"
-        "from kvm.run.images import claim; from kvm.vm.spec import DiskSpec\n"
+        "from kvm.run.images import claim; from kvm.spec.machine import DiskSpec\n"
         "held = contextlib.ExitStack(); claim(DiskSpec(Path(sys.argv[1])), held)\n"
         "print('claimed', flush=True); time.sleep(60)\n"
     )

@@ -14,9 +14,9 @@ from kvm.run import observe
 from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
 from kvm.run.observe import Attempt, Capture
-from kvm.run.options import BootOptions
 from kvm.verdict.judge import judge
 from kvm.verdict.vocabulary import Reason, Verdict
+from support.asked import boot_options
 
 
 def test_a_kernel_that_panics_as_lab_host_is_a_kernel_panic() -> None:
@@ -64,5 +64,5 @@ def test_a_driver_that_the_kernel_was_built_with_and_that_is_not_there_has_faile
     capture = Capture(lambda data: None, lambda data: None)
     ended = Attempt(("true",), script, capture, place, None, None)
     ended.script.hello, ended.script.exit_code = {"lacking": NO_DRIVER, "missing": ""}, 0
-    outcome = judge(observe.observation(ended, BootOptions(**options), halves, Conduct()))
+    outcome = judge(observe.observation(ended, boot_options(**options), halves, Conduct()))
     assert (outcome.reason, outcome.summary) == (reason, NO_DRIVER)

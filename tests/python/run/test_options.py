@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.run.machine import command_line, environment_in_guest, parse_disk, parse_share
-from kvm.run.options import BootOptions, parse_memory
-from kvm.vm.spec import DiskSpec, ShareSpec
+from kvm.run.machine import command_line, environment_in_guest
+from kvm.spec.disk import DiskSpec
+from kvm.spec.machine import parse_memory
+from kvm.spec.share import ShareSpec
+from support.asked import boot_options
 
 
 @pytest.mark.parametrize(
@@ -32,14 +34,14 @@ def test_bad_memory_names_the_value(text: str) -> None:
     ("options", "words"),
     [
         ({"host": "mars"}, "--host mars"),
-        ({"cpus": 0}, "--cpus 0"),
+        ({"vcpus": 0}, "--cpus 0"),
         ({"transport": "vme"}, "--transport vme"),
         ({"ring": "round"}, "--ring round"),
         ({"kvm_device": "kvm"}, "--kvm-device kvm"),
         ({"vfio_pci": ("00:10.0",)}, "--vfio-pci 00:10.0"),
         ({"vfio_pci": ("0000:00:20.0",)}, "--vfio-pci 0000:00:20.0"),
         ({"lab_devices": ("edu",), "host": "native"}, "--lab-device with --host native"),
-        ({"cpus": 300}, "--cpus 300"),
+        ({"vcpus": 300}, "--cpus 300"),
         ({"timeout_s": 0.0}, "above 0"),
         ({"kernel": Path("/nowhere/vmlinux")}, "/nowhere/vmlinux"),
         ({"shell": True, "command": ("ls",)}, "--shell"),
@@ -48,65 +50,65 @@ def test_bad_memory_names_the_value(text: str) -> None:
 )
 def test_a_bad_option_is_named(options: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        BootOptions(**options).check()  # type: ignore[arg-type]
+        boot_options(**options).check()  # type: ignore[arg-type]
 
 
 def test_the_repeat_command_says_the_same() -> None:
-    options = BootOptions(command=("sh", "-c", "exit 7"), cpus=2, append="a=1 b", memory_mib=512)
+    options = boot_options(command=("sh", "-c", "exit 7"), vcpus=2, append="a=1 b", memory_mib=512)
     words = shlex.split(options.arguments())
     assert "--no-stdin" in shlex.split(replace(options, stdin=False).arguments())
     assert words == ["--cpus=2", "--memory=512M", "--append=a=1 b", "--", "sh", "-c", "exit 7"]
 
 
 def test_a_machine_without_pci_tells_its_kernel_so() -> None:
-    assert "pci=off" in command_line(BootOptions()).split()
-    assert "pci=off" not in command_line(BootOptions(transport="pci")).split()
+    assert "pci=off" in command_line(boot_options()).split()
+    assert "pci=off" not in command_line(boot_options(transport="pci")).split()
 
 
 def test_transport_and_ring_are_said_again() -> None:
-    words = BootOptions(transport="pci", ring="packed").arguments()
+    words = boot_options(transport="pci", ring="packed").arguments()
     assert words == "--transport=pci --ring=packed"
 
 
 def test_the_user_s_words_come_last_on_the_command_line() -> None:
-    assert command_line(BootOptions(append="panic=0")).endswith(" panic=0")
+    assert command_line(boot_options(append="panic=0")).endswith(" panic=0")
 
 
 def test_a_disk_has_one_mode(tmp_path: Path) -> None:
     path = tmp_path / "d"
-    assert parse_disk(f"{path}") == parse_disk(f"{path},rw") == DiskSpec(path)
-    assert parse_disk(f"{path},ro") == DiskSpec(path, read_only=True)
-    assert parse_disk(f"{path},volatile") == DiskSpec(path, volatile=True)
+    assert DiskSpec.parse(f"{path}") == DiskSpec.parse(f"{path},rw") == DiskSpec(path)
+    assert DiskSpec.parse(f"{path},ro") == DiskSpec(path, read_only=True)
+    assert DiskSpec.parse(f"{path},volatile") == DiskSpec(path, volatile=True)
 
 
 def test_a_disk_has_the_format_that_is_said_or_that_its_name_says(tmp_path: Path) -> None:
     image = tmp_path / "d.qcow2"
-    assert parse_disk(f"{image}") == DiskSpec(image, format="qcow2")
-    assert parse_disk(f"{image},raw,direct") == DiskSpec(image, direct=True, format_said=True)
+    assert DiskSpec.parse(f"{image}") == DiskSpec(image, format="qcow2")
+    assert DiskSpec.parse(f"{image},raw,direct") == DiskSpec(image, direct=True, format_said=True)
     other = tmp_path / "d.img"
-    assert parse_disk(f"{other},qcow2,ro") == DiskSpec(
+    assert DiskSpec.parse(f"{other},qcow2,ro") == DiskSpec(
         other, read_only=True, format="qcow2", format_said=True
     )
 
 
 def test_a_disk_has_the_backing_files_that_are_named(tmp_path: Path) -> None:
     image = tmp_path / "d.qcow2"
-    disk = parse_disk(f"{image},backing={tmp_path},ro,backing=/b")
+    disk = DiskSpec.parse(f"{image},backing={tmp_path},ro,backing=/b")
     assert disk == DiskSpec(image, True, format="qcow2", backing=(tmp_path, Path("/b")))
 
 
 def test_a_share_has_the_name_of_its_folder_unless_it_is_given_one(tmp_path: Path) -> None:
-    assert parse_share(f"{tmp_path}") == ShareSpec(tmp_path, tmp_path.name)
-    assert parse_share(f"{tmp_path},ro,tag=work") == ShareSpec(tmp_path, "work", read_only=True)
+    assert ShareSpec.parse(f"{tmp_path}") == ShareSpec(tmp_path, tmp_path.name)
+    assert ShareSpec.parse(f"{tmp_path},ro,tag=work") == ShareSpec(tmp_path, "work", read_only=True)
     with pytest.raises(UserError, match="unknown word 'wr'"):
-        parse_share(f"{tmp_path},wr")
+        ShareSpec.parse(f"{tmp_path},wr")
 
 
 def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
-    options = BootOptions(shares=(f"{tmp_path},tag=a", f"{tmp_path},ro,tag=b"))
+    options = boot_options(shares=(f"{tmp_path},tag=a", f"{tmp_path},ro,tag=b"))
     assert "toolskvm.shares=a,b:ro" in command_line(options).split()
     assert options.arguments() == f"--share={tmp_path},tag=a --share={tmp_path},ro,tag=b"
-    assert "toolskvm.shares" not in command_line(BootOptions())
+    assert "toolskvm.shares" not in command_line(boot_options())
 
 
 @pytest.mark.parametrize(
@@ -123,15 +125,15 @@ def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
 )
 def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        parse_disk(text)
+        DiskSpec.parse(text)
 
 
 def test_the_guest_s_init_is_told_what_it_is_to_find() -> None:
-    asked = BootOptions(
+    asked = boot_options(
         disks=("a.raw", "b.raw,ro"),
         nets=("user",),
         vsock="v",
-        balloon=0,
+        balloon_mib=0,
         vfio_pci=("0000:00:10.0",),
         vnc="auto",
         ttys=(2,),
@@ -140,7 +142,7 @@ def test_the_guest_s_init_is_told_what_it_is_to_find() -> None:
     wants = "toolskvm.wants=pci,disk:2,net:1,vsock:1,balloon:1,pci:1,input:2,display:1,tty:2"
     assert wants in command_line(asked).split()
     # No machine without these has a word more on its command line.
-    assert "toolskvm" not in command_line(BootOptions())
+    assert "toolskvm" not in command_line(boot_options())
 
 
 def test_a_command_in_our_own_root_starts_where_we_are(
@@ -153,7 +155,7 @@ def test_a_command_in_our_own_root_starts_where_we_are(
     monkeypatch.setattr("os.getuid", lambda: 0)
 
     def known(root: str | Path) -> dict[str, str]:
-        return environment_in_guest(BootOptions(root=str(root)))
+        return environment_in_guest(boot_options(root=str(root)))
 
     assert known("/") == {"PWD": str(here.resolve())}
     for root in ("root", "link"):

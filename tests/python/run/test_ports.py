@@ -15,10 +15,10 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import ports
 from kvm.run.boot import Streams, build_and_boot
-from kvm.run.options import BootOptions
 from kvm.run.staging import staged
-from kvm.vm.network import Forward, NetKind, NetSpec
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import Forward, NetKind, NetSpec
+from support.asked import boot_options
 
 
 def _net(port: int, *, udp: bool, address: str = "127.0.0.1") -> NetSpec:
@@ -65,7 +65,7 @@ def test_that_is_told_before_a_build_and_before_a_machine(
     monkeypatch.setattr(ports, "_PATIENCE_S", 0.0)
     with _listening(udp=False) as taken:
         port = taken.getsockname()[1]
-        options = BootOptions(nets=(f"user,hostfwd=tcp:{port}:80",))
+        options = boot_options(nets=(f"user,hostfwd=tcp:{port}:80",))
         with Progress(live=False) as progress, pytest.raises(UserError, match=f"port {port} "):
             build_and_boot(Project(tmp_path), options, progress, Streams(_nothing, _nothing))
         spec = MachineSpec(tmp_path / "none", None, "", nets=(_net(port, udp=False),))

@@ -8,13 +8,13 @@ import os
 import select
 import termios
 import time
-from typing import Any
 
 import pytest
 
 from kvm.errors import UserError
-from kvm.run.options import BootOptions, parse_ttys
 from kvm.run.ptys import Ptys
+from kvm.spec.machine import parse_tty
+from support.asked import boot_options
 
 
 def _typed(ptys: Ptys) -> dict[int, bytes]:
@@ -83,14 +83,14 @@ def test_they_are_gone_at_the_end() -> None:
         os.open(path, os.O_RDWR | os.O_NOCTTY)
 
 
-@pytest.mark.parametrize(("given", "words"), [(["x"], "'x'"), (["-1"], "'-1'")])
-def test_what_is_no_number_is_refused(given: list[Any], words: str) -> None:
+@pytest.mark.parametrize(("given", "words"), [("x", "'x'"), ("-1", "'-1'")])
+def test_what_is_no_number_is_refused(given: str, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        parse_ttys(given)
+        parse_tty(given)
 
 
 @pytest.mark.parametrize("ttys", [(1,), (4,), (2, 2)])
 def test_lines_that_there_are_not_are_refused(ttys: tuple[int, ...]) -> None:
     with pytest.raises(UserError, match="use 0, 2 and 3"):
-        BootOptions(ttys=ttys).check()
-    assert "--tty=3" in BootOptions(ttys=(0, 3)).check().arguments()
+        boot_options(ttys=ttys).check()
+    assert "--tty=3" in boot_options(ttys=(0, 3)).check().arguments()

@@ -19,8 +19,10 @@ from kvm.host.qemu import LabMachine
 from kvm.matrix import qcow2
 from kvm.project import Project
 from kvm.run.staging import _exposed_processes, staged
-from kvm.vm.network import Forward, NetKind, NetSpec
-from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
+from kvm.spec.disk import DiskSpec
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import Forward, NetKind, NetSpec
+from kvm.spec.share import ShareSpec
 
 FILES = Path("/proc/fs/files")
 

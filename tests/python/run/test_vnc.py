@@ -16,9 +16,9 @@ import pytest
 from kvm import process
 from kvm.errors import UserError
 from kvm.run import vnc
-from kvm.run.options import BootOptions, parse_display
 from kvm.run.vnc import Address, Entrance, VncPort, parse_entrance
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec, parse_display
+from support.asked import boot_options
 
 LOOPBACK = Address("127.0.0.1", 0)
 ANY = Entrance(LOOPBACK)
@@ -178,7 +178,7 @@ def test_a_password_may_be_a_file_s(tmp_path: Path) -> None:
     with VncPort(parse_entrance(f"127.0.0.1:auto,password={path}")) as port:
         assert port.password == "s3cret"
         assert port.notes()[0].endswith(f"its password is in {path}")
-    given = BootOptions(vnc=f"5900,password={path}").check().arguments()
+    given = boot_options(vnc=f"5900,password={path}").check().arguments()
     assert given == f"--vnc=5900,password={path}"
 
 
@@ -239,7 +239,7 @@ def test_a_viewer_that_never_speaks_is_let_go(monkeypatch: pytest.MonkeyPatch) -
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UserError, match=r"PORT|leave the password out"):
-        BootOptions(vnc=text).check()
+        boot_options(vnc=text).check()
 
 
 @pytest.mark.parametrize("text", ["", "100", "10x10", "1024x4097", "axb", "1024x768x32"])
@@ -247,11 +247,11 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(UserError, match="1024x768"):
         parse_display(text)
     with pytest.raises(UserError, match="--display"):
-        BootOptions(vnc="auto", display=text).check()
+        boot_options(vnc="auto", display=text).check()
 
 
 def test_a_size_needs_a_display() -> None:
     with pytest.raises(UserError, match="without --vnc"):
-        BootOptions(display="640x480").check()
-    given = BootOptions(vnc="5900", display="640x480").check().arguments()
-    assert given == "--vnc=5900 --display=640x480"
+        boot_options(display="640x480").check()
+    given = boot_options(vnc="5900", display="640x480").check().arguments()
+    assert given == "--display=640x480 --vnc=5900"

@@ -78,7 +78,7 @@ def test_every_test_is_a_check_of_the_cell(run: Callable[..., FakeBench]) -> Non
         ("a", Status.PASS),
         ("b", Status.FAIL),
     ]
-    assert bench.ran["a"].cpus == 2
+    assert bench.ran["a"].vcpus == 2
     assert {options.memory_mib for options in bench.ran.values()} == {512}
     assert {options.host for options in bench.ran.values()} == {"lab"}
 

@@ -10,14 +10,14 @@ import pytest
 from kvm.errors import UserError
 from kvm.run.payload.machine import command_line, environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec
 
 
 @pytest.fixture
 def options(tmp_path: Path) -> PayloadOptions:
     file = tmp_path / "msr.flat"
     file.write_bytes(b"\xf4")
-    return PayloadOptions(file, cpus=3, memory_mib=512, append="one two")
+    return PayloadOptions(file, vcpus=3, memory_mib=512, append="one two")
 
 
 def test_the_environment_has_what_fw_cfg_would_be_asked_for(options: PayloadOptions) -> None:
@@ -44,7 +44,7 @@ def test_the_spec_is_a_payload_s_and_survives_its_json(options: PayloadOptions) 
     [
         ({"host": "moon"}, "--host moon"),
         ({"protocol": "efi"}, "--protocol efi"),
-        ({"cpus": 0}, "--cpus 0"),
+        ({"vcpus": 0}, "--cpus 0"),
         ({"timeout_s": 0.0}, "--timeout 0"),
         ({"environment": Path("/nonexistent/env")}, "module /nonexistent/env"),
         ({"file": Path("/nonexistent/x.flat")}, "payload /nonexistent/x.flat"),

@@ -48,7 +48,7 @@ def test_a_section_becomes_a_machine(load: Load, tmp_path: Path) -> None:
     (test,) = load(_section("a", *lines)).tests
     assert test.options == replace(
         PayloadOptions(tmp_path / "here.flat", host="lab"),
-        cpus=3,
+        vcpus=3,
         append="one two",
         cpu="host,-avx?",
         memory_mib=1024,
@@ -72,7 +72,7 @@ def test_cpus_are_the_ceiling(load: Load) -> None:
     text = _section("fits", "smp = 2") + _section("most", "smp = $MAX_SMP")
     text += _section("more", "smp = 4")
     fits, most, more = load(text, max_cpus=3).tests
-    assert (fits.options.cpus, most.options.cpus) == (2, 3)
+    assert (fits.options.vcpus, most.options.vcpus) == (2, 3)
     assert not fits.skip and not most.skip
     assert more.skip == "needs 4 vCPUs, --cpus allows 3"
     assert not load(text).tests[2].skip

@@ -23,7 +23,8 @@ from kvm.guest.initramfs import ExtraFile, build_initramfs
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves
-from kvm.run.network import guest_words, parse_nets
+from kvm.spec.json_form import to_json
+from kvm.spec.network import NetSpec, guest_words
 
 PAIRS = (("ours-mmio", "qemu-microvm"), ("ours-pci", "qemu-q35"))
 SIDES = tuple(side for pair in PAIRS for side in pair)
@@ -134,7 +135,7 @@ def measure(project: Project, progress: Progress, *, runs: int) -> DevicesBench:
     """Run the comparison in a lab host."""
     built = halves.build(project, progress)
     exercise = build_exercise(project)
-    nets = parse_nets(("user,loopback",))
+    nets = (NetSpec.parse("user,loopback"),)
     job = {
         "kernel": str(built.kernel.vmlinux),
         "initrd": str(build_initramfs(project, files=(ExtraFile(exercise, "/bin/exercise"),))),
@@ -143,7 +144,7 @@ def measure(project: Project, progress: Progress, *, runs: int) -> DevicesBench:
         "memory_mib": MEMORY_MIB,
         "disk_mib": DISK_MIB,
         "port": _PORT,
-        "net": nets[0].spec.to_json(),
+        "net": to_json(nets[0]),
         "steps": list(_STEPS),
         "command": ["sh", "-ec", _script()],
         "runs": runs,

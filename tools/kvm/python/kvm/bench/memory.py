@@ -16,7 +16,8 @@ from kvm.guest.initramfs import build_initramfs
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves
-from kvm.run.network import guest_words, parse_nets
+from kvm.spec.json_form import to_json
+from kvm.spec.network import NetSpec, guest_words
 
 MEMORY_MIB = 256
 PEER = "qemu-microvm"
@@ -67,13 +68,13 @@ def report(project: Project, progress: Progress, *, runs: int) -> Figures:
 def measure(project: Project, progress: Progress) -> MemoryBench:
     """Run the comparison in a lab host."""
     built = halves.build(project, progress)
-    nets = parse_nets(("user",))
+    nets = (NetSpec.parse("user"),)
     job = {
         "kernel": str(built.kernel.vmlinux),
         "initrd": str(build_initramfs(project)),
         "cmdline": f"{_CMDLINE} {guest_words(nets)}",
         "memory_mib": MEMORY_MIB,
-        "net": nets[0].spec.to_json(),
+        "net": to_json(nets[0]),
         "command": ["sh", "-c", "sleep 0.5; echo up; sleep 2"],
     }
     found: dict[str, int] = lab.ask(

@@ -33,9 +33,9 @@ from kvm.run.payload.suite.here import HereBench
 from kvm.run.payload.suite.plan import Given, Plan, Selection, SuiteTest
 from kvm.run.payload.suite.run import Result
 from kvm.run.spine import RunSite
+from kvm.spec.machine import MachineSpec
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.payload import outcome_of, status_of
-from kvm.vm.spec import MachineSpec
 
 PEER = "qemu"
 # What kvm-unit-tests' x86 runner gives QEMU for each test.
@@ -106,7 +106,7 @@ def compare(project: Project, progress: Progress, plan: Plan) -> list[Pair]:
 def qemu_argv(test: SuiteTest, kernel: Path, module: Path | None) -> tuple[str | Path, ...]:
     """The command line; ``kernel`` is the payload where the lab host sees it."""
     options = test.options
-    words: list[str | Path] = [*_MACHINE, "-kernel", kernel, "-smp", str(options.cpus)]
+    words: list[str | Path] = [*_MACHINE, "-kernel", kernel, "-smp", str(options.vcpus)]
     words += ["-append", options.append] if options.append else []
     words += ["-initrd", module] if module is not None else []
     if "-m" not in test.qemu:

@@ -5,12 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvm.errors import UserError
-from kvm.kernel.git import Repository
-from kvm.run.words import split
+from kvm.spec.fields import option
+from kvm.spec.words import split
 from kvm.verdict.vocabulary import Reason
+
+if TYPE_CHECKING:
+    from kvm.kernel.git import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,24 +25,52 @@ class Request:
     ``configs`` is GOOD,BAD: kernel configs, whose difference is searched instead of history.
     """
 
-    good: str = ""
-    bad: str = "HEAD"
-    cell: str = ""
-    test: str = ""
+    good: str = option("", short="g", help="an older revision that does not fail")
+    bad: str = option("HEAD", short="b", help="a newer one that does")
+    cell: str = option(
+        "",
+        short="c",
+        help="what is run at each step: a cell of the matrix, such as lab-vcpus2-mmio-smp",
+    )
+    test: str = option("", short="t", help="or a pytest test, by its node id")
     argv: tuple[str, ...] = ()
-    fix: bool = False
-    first_parent: bool = False
-    skip: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
-    term_old: str = ""
-    term_new: str = ""
-    confidence: float = 0.99
-    reason: str = ""
-    signature: str = ""
-    deadline_s: float = 3600.0
-    blame: bool = True
-    configs: str = ""
-    devices: bool = False
+    fix: bool = option(
+        False, short="f", help="the older revision fails: find the commit that mended it"
+    )
+    first_parent: bool = option(False, short="i", help="follow the first parent of merges alone")
+    skip: tuple[str, ...] = option(
+        (), short="s", help="do not test this revision or range (repeatable)"
+    )
+    paths: tuple[str, ...] = option(
+        (), name="path", short="p", help="only commits that touch this path (repeatable)"
+    )
+    term_old: str = option("", short="e", help="the word for the older state, in git's log")
+    term_new: str = option("", short="r", help="the word for the newer state")
+    confidence: float = option(
+        0.99,
+        short="o",
+        help="how sure the answer must be; a flaky test is run as often as that takes",
+    )
+    reason: str = option(
+        "",
+        short="a",
+        help="hunt failures with this reason (default: what the failing end shows)",
+    )
+    signature: str = option("", short="n", help="hunt failures with this signature alone")
+    deadline_s: float = option(
+        3600.0,
+        name="deadline",
+        short="d",
+        help="seconds that one run of a command or test may take",
+    )
+    blame: bool = option(True, help="look for the half that is to blame too; --no-blame is quicker")
+    configs: str = option(
+        "",
+        help="GOOD,BAD: find the kconfig symbols that make the cell fail instead of a commit",
+    )
+    devices: bool = option(
+        False, short="v", help="find the optional devices that make the cell fail"
+    )
 
     def check(self) -> Request:
         """Raise ``UserError`` for what can't be meant; self otherwise."""

@@ -7,9 +7,8 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import FrameType
-from typing import Any
 
 from invoke.exceptions import Exit
 
@@ -46,11 +45,6 @@ def command() -> Iterator[tuple[Project, Progress]]:
         raise Exit(f"error: {clean(str(wrong))}", code=exit_code_of(wrong)) from wrong
     except KeyboardInterrupt as stopped:
         raise Exit("interrupted", code=EXIT_CANNOT_TELL) from stopped
-
-
-def given(words: Mapping[str, Any]) -> dict[str, Any]:
-    """A task's options (its ``locals()``) without invoke's context."""
-    return {name: value for name, value in words.items() if name != "c"}
 
 
 def finish(code: int) -> None:

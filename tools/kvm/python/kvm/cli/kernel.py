@@ -8,10 +8,13 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from kvm.cli import call
-from kvm.run.options import HELP
+from kvm.run.options import BootOptions
+from kvm.spec.fields import options
+
+_HELP = {name: one.help for name, one in options(BootOptions).items()}
 
 
-@task(help={"locked": HELP["locked"]})
+@task(help={"locked": _HELP["pinned_only"]})
 def fetch(c: Context, locked: bool = False) -> None:
     """Bring the pinned kernel source into the cache and verify it."""
     from kvm.commands import kernel as commands
@@ -20,7 +23,7 @@ def fetch(c: Context, locked: bool = False) -> None:
         print(commands.fetch_source(project, say, pinned_only=locked))
 
 
-@task(help={"locked": HELP["locked"]})
+@task(help={"locked": _HELP["pinned_only"]})
 def tree(c: Context, locked: bool = False) -> None:
     """Make linux/tree: the pinned source plus one commit for each of our patches."""
     from kvm.commands import kernel as commands
@@ -39,7 +42,7 @@ def save(c: Context, message: str = "") -> None:
 
 
 @task(
-    help={"config": HELP["config"], "configitem": HELP["configitem"]},
+    help={"config": _HELP["config"], "configitem": _HELP["items"]},
     iterable=["configitem"],
 )
 def config(c: Context, config: str = "default", configitem: list[str] | None = None) -> None:
@@ -50,7 +53,7 @@ def config(c: Context, config: str = "default", configitem: list[str] | None = N
         print(commands.resolve_config(project, say, config, tuple(configitem or ())))
 
 
-@task(help={"config": HELP["config"], "bzimage": "also build a bzImage"})
+@task(help={"config": _HELP["config"], "bzimage": "also build a bzImage"})
 def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
     """Build the kernel alone; prints its id and the folder of the image."""
     from kvm.commands import kernel as commands

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from kvm.bench import boot, devices, events, memory, payloads
+from kvm.commands.words import BenchWords
 from kvm.errors import UserError, usage
 from kvm.output import targets
 from kvm.output.progress import Progress
@@ -21,29 +22,20 @@ _BENCHES = {
 _PAYLOADS = "payloads"  # is not about speed: it has no runs, but a suite
 
 
-def run(
-    what: str,
-    project: Project,
-    progress: Progress,
-    *,
-    runs: int,
-    json_target: str,
-    suite: str = "",
-    names: str = "",
-) -> int:
+def run(project: Project, progress: Progress, words: BenchWords) -> int:
     """Run the named comparison and show it, as JSON alone for ``-``; the exit code."""
     with usage():
-        _check(what, runs, suite, names)
-    with targets.opened(json_target) as out:
-        if what == _PAYLOADS:
-            found = payloads.report(project, progress, suite=suite, names=names)
+        _check(words.what, words.runs, words.suite, words.names)
+    with targets.opened(words.json) as out:
+        if words.what == _PAYLOADS:
+            found = payloads.report(project, progress, suite=words.suite, names=words.names)
         else:
-            found = _BENCHES[what](project, progress, runs=runs)
+            found = _BENCHES[words.what](project, progress, runs=words.runs)
         progress.close()
-        if json_target != targets.STDOUT:
+        if words.json != targets.STDOUT:
             print(found.table, end="")
-        if json_target:
-            out.put(json_target, found.text)
+        if words.json:
+            out.put(words.json, found.text)
         return out.exit_code(EXIT_GOOD)
 
 

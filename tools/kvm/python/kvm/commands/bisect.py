@@ -7,7 +7,6 @@ import difflib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kvm import command_line
 from kvm.bisect import variants
@@ -20,6 +19,7 @@ from kvm.bisect.subjects.cell import CellSubject
 from kvm.bisect.subjects.command import CommandSubject, PytestSubject
 from kvm.bisect.workplace import Workplace
 from kvm.commands import minimise
+from kvm.commands.words import BisectWords
 from kvm.errors import UserError, usage
 from kvm.files import write_or_tell
 from kvm.kernel import tree
@@ -36,60 +36,31 @@ from kvm.report.bisect import write as reports
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
 
-def main(
-    project: Project,
-    progress: Progress,
-    *,
-    resume: bool,
-    json: str,
-    output: Sequence[str] | None,
-    skip: Sequence[str] | None,
-    path: Sequence[str] | None,
-    deadline: float,
-    no_blame: bool,
-    **plain: Any,
-) -> int:
+def main(project: Project, progress: Progress, wanted: Request, words: BisectWords) -> int:
     """Search history, or the difference of two configs or device sets; 0 when it was found."""
-    targets = [*(output or ()), *((f"json:{json}",) if json else ())]
+    targets = [*words.outputs, *((f"json:{words.json}",) if words.json else ())]
     with usage():
         files = reports.files(targets)
-    wanted = None if resume else _wanted(project, skip, path, deadline, not no_blame, plain)
+    if not words.resume:
+        _check(project, wanted)
     lock = project.build / "bisect" / "lock"
     with locked(lock, "a bisection", wait_s=1.0, say=lambda text: None), opened(*files) as out:
-        if wanted is None:
-            session = Session.unfinished(project)
-        else:
-            session = _begin(project, progress, wanted)
+        session = Session.unfinished(project) if words.resume else _begin(project, progress, wanted)
         if session.request.configs or session.request.devices:
-            return _minimise(project, session, progress, json, out)
+            return _minimise(project, session, progress, words.json, out)
         report = _hunt(project, session, progress)
         progress.close()
         return _conclude(session, report, targets, out)
 
 
-def _wanted(
-    project: Project,
-    skip: Sequence[str] | None,
-    path: Sequence[str] | None,
-    deadline: float,
-    blame: bool,
-    plain: dict[str, Any],
-) -> Request:
-    """What is asked for, once nothing in its words is wrong; nobody is waited for to say so."""
-    wanted = Request(
-        skip=tuple(skip or ()),
-        paths=tuple(path or ()),
-        deadline_s=deadline,
-        blame=blame,
-        **plain,
-    )
+def _check(project: Project, wanted: Request) -> None:
+    """Nobody is waited for to say that words are wrong."""
     with usage():
         wanted.check()
         if wanted.cell:
             find_cell(project, wanted.cell)
         if not (wanted.configs or wanted.devices):
             resolve_ends(_searched(project), wanted)
-    return wanted
 
 
 def find_cell(project: Project, name: str) -> Cell:

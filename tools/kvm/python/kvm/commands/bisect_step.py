@@ -7,14 +7,13 @@ failure that is hunted; 125: anything else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from kvm.bisect.confidence import Sequential, error_of_each
 from kvm.bisect.decide import verdict_of
 from kvm.bisect.model import Failure, Mark, Run
 from kvm.bisect.subjects.cell import SLOT, Parts, run_cell
 from kvm.commands.bisect import find_cell
-from kvm.errors import UserError
+from kvm.commands.words import StepWords
+from kvm.errors import usage
 from kvm.host import lab
 from kvm.kernel.build import Kernel
 from kvm.matrix import prepare
@@ -28,31 +27,10 @@ from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Reason
 _ANSWERS = 12  # steps of a usual bisection, all of which must be right
 
 
-@dataclass(frozen=True, slots=True)
-class StepOptions:
-    """``reason`` and ``signature`` name the failure ("": any); ``rate`` is how often it shows."""
-
-    cell: str
-    reason: str = ""
-    signature: str = ""
-    rate: float = 1.0
-    confidence: float = 0.99
-
-    def check(self) -> StepOptions:
-        """Raise ``UserError`` naming the bad value; self otherwise."""
-        if not self.cell:
-            raise UserError("which cell?", "give --cell ID; ./invoke test --matrix --list")
-        if self.reason and self.reason not in {reason.value for reason in Reason}:
-            raise UserError(f"--reason {self.reason}", "use a reason of a verdict, such as hang")
-        if not 0 < self.rate <= 1:
-            raise UserError(f"--rate {self.rate}", "give the share of runs that fail, up to 1")
-        if not 0.5 <= self.confidence < 1:
-            raise UserError(f"--confidence {self.confidence}", "give 0.5 to 0.9999")
-        return self
-
-
-def step(project: Project, progress: Progress, options: StepOptions) -> int:
+def step(project: Project, progress: Progress, options: StepWords) -> int:
     """Build, run, and print what the revision is; the exit code for git."""
+    with usage():
+        options.check()
     cell = find_cell(project, options.cell)
     vmm, kernels = prepare.build(project, progress, (cell,))
     guest, host = kernels[cell.config], kernels[LAB_CONFIGS.get(cell.host, "default")]
@@ -79,7 +57,7 @@ def step(project: Project, progress: Progress, options: StepOptions) -> int:
     return {Mark.GOOD: EXIT_GOOD, Mark.BAD: EXIT_BAD}.get(mark, EXIT_CANNOT_TELL)
 
 
-def _found(options: StepOptions, runs: list[Run]) -> tuple[Mark, str] | None:
+def _found(options: StepWords, runs: list[Run]) -> tuple[Mark, str] | None:
     """What the runs so far amount to; None: one more is needed."""
     always = options.rate == 1
     bad = (Verdict.FAIL,) if always else (Verdict.FAIL, Verdict.FLAKY)

@@ -5,80 +5,52 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from kvm.commands import payload_suite as suite_command
 from kvm.commands.payload_suite import SuiteOptions
+from kvm.commands.words import SuiteWords
 from kvm.errors import UserError, usage
 from kvm.output import targets
 from kvm.output.progress import Progress, colour_wanted
 from kvm.project import Project
 from kvm.report.closing import closing, tell_unseen
-from kvm.run.options import parse_memory, read_known
 from kvm.run.outlet import Outlet
-from kvm.run.payload.options import DEFAULT_TIMEOUT_S, UNSET, PayloadOptions
+from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import run_payload
 from kvm.run.payload.suite.plan import Given, Selection
 
 
-def main(
-    project: Project,
-    progress: Progress,
-    *,
-    file: str,
-    suite: bool,
-    k: str,
-    g: str,
-    list: bool,
-    expected: str,
-    output: Sequence[str] | None,
-    cpus: int,
-    memory: str,
-    append: Sequence[str] | None,
-    initrd: str,
-    protocol: str,
-    cpu: str,
-    split_irqchip: bool,
-    host: str,
-    timeout: float,
-    json: str,
-    locked: bool,
-    known_warnings: str,
-) -> int:
-    """The command from its words: one payload, or a folder of them."""
-    with usage():
-        options = PayloadOptions(
-            file=Path(file).expanduser().absolute() if suite else Path(file),
-            cpus=1 if cpus == UNSET else cpus,
-            memory_mib=parse_memory(memory),
-            append=" ".join(append or ()),
-            environment=Path(initrd) if initrd else None,
-            protocol=protocol,
-            cpu=cpu,
-            split_irqchip=split_irqchip,
-            host=host,
-            timeout_s=DEFAULT_TIMEOUT_S if timeout == UNSET else timeout,
-            pinned_only=locked,
-            known_warnings=read_known(known_warnings),
-        )
-        if suite:
-            words: dict[str, object] = {"--append": append, "--initrd": initrd}
-            _refuse("with --suite, whose cfg says it for each test", words)
-            options.check_machine()
-        else:
-            words = {"-k": k, "-g": g, "--list": list, "--expected": expected, "--output": output}
-            _refuse("without --suite", words)
+def main(project: Project, progress: Progress, options: PayloadOptions, words: SuiteWords) -> int:
+    """One payload, or a folder of them; the exit code."""
+    if not words.suite:
+        with usage():
+            alone = {
+                "-k": words.names,
+                "-g": words.groups,
+                "--list": words.list_only,
+                "--expected": words.expected,
+                "--output": words.outputs,
+            }
+            _refuse("without --suite", alone)
             options.check()
-    if not suite:
-        return run_one(project, progress, options, json_target=json)
-    given = Given(
-        options,
-        max_cpus=None if cpus == UNSET else cpus,
-        timeout_s=None if timeout == UNSET else timeout,
+        return run_one(project, progress, options, json_target=words.json)
+    with usage():
+        beside = {"--append": options.append, "--initrd": options.environment}
+        _refuse("with --suite, whose cfg says it for each test", beside)
+        options.check_machine()
+    folder = options.file.expanduser().absolute()
+    given = Given(replace(options, file=folder), max_cpus=words.max_cpus, timeout_s=words.timeout_s)
+    asked = SuiteOptions(
+        given,
+        Selection.of(words.names, words.groups),
+        words.list_only,
+        words.expected,
+        words.outputs,
+        words.json,
     )
-    asked = SuiteOptions(given, Selection.of(k, g), list, expected, tuple(output or ()), json)
     return suite_command.main(project, progress, asked)
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from kvm.commands.words import ReportWords
 from kvm.errors import UsageError, UserError, usage
 from kvm.output import targets
 from kvm.output.targets import STDOUT
@@ -34,11 +35,11 @@ _FORMATS = {
 }
 
 
-def main(project: Project, number: int, outputs: Sequence[str]) -> None:
-    """The command from its words: the newest run for 0, and files as ``parse_outputs`` takes."""
+def main(project: Project, words: ReportWords) -> None:
+    """Render a run of the matrix in the forms asked for."""
     with usage():
-        wanted = parse_outputs(outputs)
-    written = render(project, run=number or None, put=targets.put, **wanted)
+        wanted = parse_outputs(words.outputs)
+    written = render(project, run=words.run or None, put=targets.put, **wanted)
     for path in written:
         if path != STDOUT:
             print(path, file=sys.stderr)

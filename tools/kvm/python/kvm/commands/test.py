@@ -5,72 +5,59 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from kvm.commands.words import TestWords
 from kvm.errors import UserError, usage
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, pytest_run
-from kvm.run.options import read_known
-from kvm.verdict.known import KnownWarnings
+from kvm.spec.fields import options
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
+
+_MATRIX_ONLY = (*("axes", "workload", "list_only", "dry_run", "resume", "known_warnings", "json"),)
 
 
 def main(
-    project: Project,
-    progress: Progress,
-    *,
-    k: str,
-    n: int,
-    matrix: bool,
-    planted: bool,
-    bisect_planted: bool,
-    extra: tuple[str, ...],
-    **words: Any,
+    project: Project, progress: Progress, words: TestWords, extra: tuple[str, ...] = ()
 ) -> int:
-    """The command from its words: all tests, the matrix, or what is planted to be found."""
-    if bisect_planted:
-        from kvm.commands import bisect_planted as bisections
+    """All tests, the matrix, or what is planted to be found. ``extra`` words go to pytest."""
+    if words.bisect_planted:
+        from kvm.commands import bisect_planted
 
-        return bisections.run(project, progress, only=k, json_target=words["json"])
-    if not (matrix or planted):
+        return bisect_planted.run(project, progress, only=words.expression, json_target=words.json)
+    if not (words.matrix or words.planted):
         with usage():
             _refuse_the_matrix_words(words)
-        return run(project, progress, expression=k, workers=n, extra=extra)
-    from kvm.commands import matrix as command
-    from kvm.commands import planted as planting
-    from kvm.matrix import select
+        return run(
+            project, progress, expression=words.expression, workers=words.workers, extra=extra
+        )
+    from kvm.commands import matrix, planted
+    from kvm.matrix.select import Selection
 
-    options = command.MatrixOptions(
-        selection=select.Selection(
-            words["subset"], tuple(words["axis"] or ()), k, words["workload"]
-        ),
-        list_only=words["list"],
-        dry_run=words["dry_run"],
-        resume=words["resume"],
-        reruns=words["reruns"],
-        workers=n,
-        json=words["json"],
+    options = matrix.MatrixOptions(
+        selection=Selection(words.subset, words.axes, words.expression, words.workload),
+        list_only=words.list_only,
+        dry_run=words.dry_run,
+        resume=words.resume,
+        reruns=words.reruns,
+        workers=words.workers,
+        json=words.json,
         extra=extra,
-        known_warnings=_known(words["known_warnings"]),
+        known_warnings=words.known_warnings,
     )
-    if planted:
-        return planting.run(project, progress, options)
-    return command.run(project, progress, options)
+    if words.planted:
+        return planted.run(project, progress, options)
+    return matrix.run(project, progress, options)
 
 
-def _known(file: str) -> KnownWarnings | None:
-    with usage():
-        return read_known(file)
-
-
-def _refuse_the_matrix_words(words: Mapping[str, Any]) -> None:
+def _refuse_the_matrix_words(words: TestWords) -> None:
     """They would be left out without a word."""
-    for name in ("axis", "workload", "list", "dry_run", "resume", "known_warnings", "json"):
-        if words[name]:
-            option = f"--{name.replace('_', '-')}"
-            raise UserError(f"{option} without --matrix", f"add --matrix, or leave out {option}")
+    for field, option in options(words).items():
+        if field in _MATRIX_ONLY and getattr(words, field) != option.default:
+            raise UserError(
+                f"{option.flag} without --matrix", f"add --matrix, or leave out {option.flag}"
+            )
 
 
 def run(

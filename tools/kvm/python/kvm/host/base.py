@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from kvm.errors import InfrastructureError
 from kvm.host.given import GivenClock, Kept
-from kvm.vm.network import Forward
+from kvm.spec.network import Forward
 
 Event = dict[str, Any]
 

@@ -43,8 +43,8 @@ from kvm.host.qemu import (
 from kvm.lock import holder, locked
 from kvm.process import CommandError
 from kvm.project import Project
+from kvm.spec.network import Forward
 from kvm.verdict.console import parse_console
-from kvm.vm.network import Forward
 
 _REUSE_S = 15.0
 _PING_S = 20.0

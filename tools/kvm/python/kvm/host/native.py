@@ -22,7 +22,7 @@ from kvm import process
 from kvm.host.base import CommandTimeout, Event, Lease
 from kvm.host.given import GivenClock, Kept
 from kvm.host.inbox import Inbox
-from kvm.vm.network import Forward
+from kvm.spec.network import Forward
 
 # -S: the site's hooks would put an editable install of this package before the artifact.
 WORKER = ("-s", "-S", "-P", "-m", "kvm.vm.worker")

@@ -18,8 +18,8 @@ from typing import Any, NoReturn
 
 from kvm.errors import UserError
 from kvm.matrix.cell import AXES, Cell
+from kvm.spec.machine import RINGS, TRANSPORTS
 from kvm.toml_lines import TomlLines
-from kvm.vm.spec import RINGS, TRANSPORTS
 
 _NUMBERS = ("vcpus", "memory")
 _TABLES = ("schema", "axes", "devices", "cmdline", "exclude", "subset")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from kvm.errors import UserError
 from kvm.matrix.cell import AXES, Cell
 from kvm.matrix.plan import Plan, Value
-from kvm.run.words import split
+from kvm.spec.words import split
 
 USER_WORKLOAD = "user"
 _EXPRESSION = "write parts of cells' ids, with and, or, not and parentheses between"

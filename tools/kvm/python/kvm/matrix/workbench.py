@@ -8,34 +8,31 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from kvm.errors import UserError
-from kvm.guest.initramfs import ExtraFile
 from kvm.host.base import Host
 from kvm.host.given import SPOILT_S, Look
 from kvm.matrix.cell import Cell
-from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Disk, Share
+from kvm.matrix.workload import Boot, CellFailed, CellSkipped, Wants
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts, observe
 from kvm.run.boot import Streams, boot_built
 from kvm.run.conduct import Conduct
 from kvm.run.halves import Halves
-from kvm.run.machine import disk_words, share_words
 from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.payload.run import open_host, run_built
 from kvm.run.payload.suite.run import check_interrupted, read_files
 from kvm.run.record import RunRecord
 from kvm.run.spine import RunSite
+from kvm.spec.disk import DiskSpec
 from kvm.verdict import known
 from kvm.verdict.console import parse_console
 from kvm.verdict.judge import host_complaint
 from kvm.verdict.known import KnownWarnings
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
-from kvm.vm.spec import DiskSpec, ShareSpec
 
 _SILENCE_S = 15.0
 _PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
@@ -79,50 +76,19 @@ class CellBench:
     def project(self) -> Project:
         return self.around.project
 
-    def boot(
-        self,
-        *command: str,
-        disks: Sequence[Disk] = (),
-        shares: Sequence[Share] = (),
-        files: Sequence[ExtraFile] = (),
-        stdin: bytes = b"",
-        append: str = "",
-        expect: Reason | None = None,
-        kill_on: bytes = b"",
-        cpus: int | None = None,
-        memory_mib: int | None = None,
-        quiet_s: float | None = None,
-        nets: Sequence[str] = (),
-        vsock: str = "",
-        beside: Sequence[Sequence[str]] = (),
-    ) -> Boot:
+    def boot(self, *command: str, **wants: Unpack[Wants]) -> Boot:
         self.close_host()
         start = time.monotonic()
-        options = BootOptions(
-            command=command,
-            host=self._host_word,
-            config=self.cell.config,
-            cpus=cpus or self.cell.vcpus,
-            memory_mib=memory_mib or self.cell.memory_mib,
-            append=f"{self.cell.append} {append}".strip(),
-            transport=self.cell.transport,
-            ring=self.cell.ring,
-            disks=tuple(_disk_words(disk) for disk in (*disks, *self._spare_disks())),
-            nets=tuple(nets),
-            vsock=vsock,
-            shares=tuple(_share_words(share) for share in shares),
-            timeout_s=quiet_s or _SILENCE_S,
-            deadline_s=max(self.ends_at - start, 1.0),
-            known_warnings=self.known_warnings,
-        ).check()
+        options = self._options(command, wants, self.ends_at - start)
+        kill_on = wants.get("kill_on", b"")
         conduct = Conduct(
-            files=tuple(files),
+            files=tuple(wants.get("files", ())),
             rng=self.cell.rng,
-            stdin=stdin,
+            stdin=wants.get("stdin", b""),
             kill_on=kill_on,
-            expected=Reason.VMM_CRASH if kill_on else expect,
+            expected=Reason.VMM_CRASH if kill_on else wants.get("expect"),
             bounded=True,
-            beside=tuple(tuple(argv) for argv in beside),
+            beside=tuple(tuple(argv) for argv in wants.get("beside", ())),
         )
         out, err = bytearray(), bytearray()
 
@@ -292,33 +258,34 @@ class CellBench:
             self.outcome = record.outcome
             raise CellFailed(record.outcome.summary)
 
+    def _options(self, command: tuple[str, ...], wants: Wants, left_s: float) -> BootOptions:
+        cell = self.cell
+        return BootOptions(
+            command=command,
+            host=self._host_word,
+            config=cell.config,
+            vcpus=wants.get("vcpus", cell.vcpus),
+            memory_mib=wants.get("memory_mib", cell.memory_mib),
+            append=f"{cell.append} {wants.get('append', '')}".strip(),
+            transport=cell.transport,
+            ring=cell.ring,
+            disks=(*wants.get("disks", ()), *self._spare_disks()),
+            nets=tuple(wants.get("nets", ())),
+            vsock=wants.get("vsock"),
+            shares=tuple(wants.get("shares", ())),
+            timeout_s=wants.get("quiet_s", _SILENCE_S),
+            deadline_s=max(left_s, 1.0),
+            known_warnings=self.known_warnings,
+        ).check()
+
     def _new_folder(self) -> Path:
         folder = self.folder / f"boot{len(self.records) + 1}"
         folder.mkdir(parents=True)
         return folder
 
-    def _spare_disks(self) -> list[Disk]:
-        return [
-            Disk(self.new_disk(f"spare{number}", 16)) for number in range(self.cell.spare_disks)
-        ]
-
-
-def _disk_words(disk: Disk) -> str:
-    if disk.read_only and disk.volatile:
-        raise UserError(f"{disk.path.name} is read-only and volatile", "choose one")
-    return disk_words(
-        DiskSpec(
-            disk.path,
-            read_only=disk.read_only,
-            volatile=disk.volatile,
-            format=disk.format,
-            format_said=True,
-        )
-    )
-
-
-def _share_words(share: Share) -> str:
-    return share_words(ShareSpec(share.path, share.tag, share.read_only))
+    def _spare_disks(self) -> tuple[DiskSpec, ...]:
+        images = (self.new_disk(f"spare{number}", 16) for number in range(self.cell.spare_disks))
+        return tuple(DiskSpec(image, format_said=True) for image in images)
 
 
 def _read_text(path: Path) -> str:

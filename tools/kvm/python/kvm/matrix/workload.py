@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from kvm.guest.initramfs import ExtraFile
 from kvm.host.base import Host
@@ -20,6 +20,9 @@ from kvm.matrix.cell import Cell
 from kvm.project import Project
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.record import RunRecord
+from kvm.spec.disk import DiskSpec
+from kvm.spec.network import NetSpec, VsockSpec
+from kvm.spec.share import ShareSpec
 from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Reason
 
@@ -39,24 +42,34 @@ class Boot:
         return self.stdout.decode(errors="replace")
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
-    """An image to attach. ``volatile`` has a write cache that dies with the VMM, so that
-    what the guest did not flush is lost when the machine is killed."""
-
-    path: Path
-    read_only: bool = False
-    volatile: bool = False
-    format: str = "raw"
+def as_disk(image: Path, **more: Any) -> DiskSpec:
+    """An image that a workload made, whatever is in it; ``more`` is as ``DiskSpec`` has it."""
+    return DiskSpec(image, format_said=True, **more)
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """A folder, in ``Bench.folder``, that the guest has at /mnt/TAG."""
+class Wants(TypedDict, total=False):
+    """What a workload may ask of a boot besides the command.
 
-    path: Path
-    tag: str
-    read_only: bool = False
+    ``vcpus`` and ``memory_mib`` override the cell's; ``beside`` are commands that run on the
+    machine's host meanwhile. ``expect`` is the reason the machine is meant to end with
+    (``KERNEL_PANIC``, say; left out: PASS). ``kill_on``: kill the VMM (SIGKILL) as soon as stdout
+    contains these bytes; that is then the expected end. ``quiet_s`` allows a longer silence than
+    usual.
+    """
+
+    disks: Sequence[DiskSpec]
+    shares: Sequence[ShareSpec]
+    nets: Sequence[NetSpec]
+    vsock: VsockSpec
+    vcpus: int
+    memory_mib: int
+    files: Sequence[ExtraFile]
+    stdin: bytes
+    append: str
+    expect: Reason
+    kill_on: bytes
+    quiet_s: float
+    beside: Sequence[Sequence[str]]
 
 
 class Bench(Protocol):
@@ -76,32 +89,8 @@ class Bench(Protocol):
     def seed(self) -> int:
         """The same for the same cell; print it where randomness comes in."""
 
-    def boot(
-        self,
-        *command: str,
-        disks: Sequence[Disk] = (),
-        shares: Sequence[Share] = (),
-        files: Sequence[ExtraFile] = (),
-        stdin: bytes = b"",
-        append: str = "",
-        expect: Reason | None = None,
-        kill_on: bytes = b"",
-        cpus: int | None = None,
-        memory_mib: int | None = None,
-        quiet_s: float | None = None,
-        nets: Sequence[str] = (),
-        vsock: str = "",
-        beside: Sequence[Sequence[str]] = (),
-    ) -> Boot:
-        """Boot the cell's machine with ``command`` in it; ``cpus`` and ``memory_mib`` override it.
-
-        ``nets`` and ``vsock`` are as for ``--net`` and ``--vsock``; ``beside`` are commands that
-        run on the machine's host meanwhile.
-
-        ``expect`` is the reason it is meant to end with (``KERNEL_PANIC``, say; None: PASS).
-        ``kill_on``: kill the VMM (SIGKILL) as soon as stdout contains these bytes; that is then
-        the expected end. ``quiet_s`` allows a longer silence than usual. Raises ``CellFailed``.
-        """
+    def boot(self, *command: str, **wants: Unpack[Wants]) -> Boot:
+        """Boot the cell's machine with ``command`` in it. Raises ``CellFailed``."""
 
     def payload(self, options: PayloadOptions, name: str) -> RunRecord:
         """Run a test payload on the cell's host; its folder has this name. Its verdict is the

@@ -116,7 +116,7 @@ def listing(plan: Plan) -> str:
     lines = []
     for test in plan.tests:
         options = test.options
-        machine = f"{options.cpus} vCPU {options.memory_mib}M {options.timeout_s:g}s"
+        machine = f"{options.vcpus} vCPU {options.memory_mib}M {options.timeout_s:g}s"
         groups = f" [{' '.join(test.groups)}]" if test.groups else ""
         told = f"SKIP ({test.skip})" if test.skip else f"{options.file.name} {options.append}"
         lines.append(f"{test.name:{width}}  {machine}{groups}  {told}".rstrip())
@@ -208,7 +208,7 @@ def _cell(result: Result, story: Story) -> CellResult:
     axes = {
         "workload": story.plan.name,
         "host": record.host if record else story.host,
-        "vcpus": str(result.test.options.cpus),
+        "vcpus": str(result.test.options.vcpus),
         "memory": str(result.test.options.memory_mib),
     }
     failed = record.outcome if record and verdict in (Verdict.FAIL, Verdict.ERROR) else None

@@ -23,8 +23,7 @@ from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Limits, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.hosts import Wanted
-from kvm.run.machine import environment_in_guest, machine_spec, parse_disk
-from kvm.run.network import parse_nets
+from kvm.run.machine import environment_in_guest, machine_spec
 from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
@@ -32,11 +31,11 @@ from kvm.run.record import GuestFacts, KernelFacts, RunRecord
 from kvm.run.spine import Attached, Run, RunSite, build_failure
 from kvm.run.terminal import Terminal
 from kvm.run.vnc import VncPort, parse_entrance
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import NetKind
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import Observation
 from kvm.verdict.vocabulary import Outcome, Reason, passed_on
-from kvm.vm.network import NetKind
-from kvm.vm.spec import MachineSpec
 
 Write = Callable[[bytes], None]
 
@@ -63,7 +62,7 @@ def build_and_boot(
     start = time.monotonic()
     if options.name:
         names.ensure_free(options.name)
-    ports.require_free([net.spec for net in parse_nets(options.nets)])
+    ports.require_free(options.nets)
     try:
         halves = build_halves.build(
             project,
@@ -130,9 +129,9 @@ class BootJob:
         return Wanted(
             options.host,
             prefetch=(build_initramfs(self.project),),
-            images=staging.written(tuple(map(parse_disk, options.disks))),
+            images=staging.written(options.disks),
             devices=options.lab_devices,
-            uplink=any(net.spec.kind is NetKind.USER for net in parse_nets(options.nets)),
+            uplink=any(net.kind is NetKind.USER for net in options.nets),
         )
 
     @property
@@ -205,11 +204,11 @@ class BootJob:
     def guest(self, attempt: Attempt | None) -> GuestFacts:
         options = self.options
         if attempt is None:
-            return GuestFacts(cpus=options.cpus, memory_mib=options.memory_mib)
+            return GuestFacts(cpus=options.vcpus, memory_mib=options.memory_mib)
         script = attempt.script
         hello = script.hello or {}
         return GuestFacts(
-            cpus=int(hello.get("cpus", options.cpus)),
+            cpus=int(hello.get("cpus", options.vcpus)),
             memory_mib=options.memory_mib,
             transport=hello.get("transport", ""),
             hello_uptime_s=int(hello.get("uptime_ns", 0)) / 1e9,
@@ -236,7 +235,7 @@ class BootJob:
             self.progress.note(note)
         facts = {
             "host": host.name,
-            "cpus": options.cpus,
+            "cpus": options.vcpus,
             "memory_mib": options.memory_mib,
             "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
             "run": str(run_dir),

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.errors import UserError
-from kvm.vm.spec import DISK_FORMATS, DiskSpec
+from kvm.spec.disk import FORMATS, DiskSpec
 
 # As in backend/qcow2 (format.hpp, header.hpp, image.hpp): what the VMM itself would follow.
 _HEADER_BYTES = 64 * 1024
@@ -77,7 +77,7 @@ def backing_of(start: bytes) -> Backing | None:
     if not offset or not 0 < length <= _MOST_NAME_BYTES or len(name) < length or b"\0" in name:
         return None
     image_format = _backing_format(start, version)
-    return Backing(os.fsdecode(name), image_format) if image_format in DISK_FORMATS else None
+    return Backing(os.fsdecode(name), image_format) if image_format in FORMATS else None
 
 
 def _backing_format(start: bytes, version: int) -> str:

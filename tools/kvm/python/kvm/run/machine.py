@@ -4,16 +4,16 @@
 from __future__ import annotations
 
 import os
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from kvm.errors import UserError
 from kvm.kernel.build import Kernel
-from kvm.run import words
 from kvm.run.conduct import Conduct
-from kvm.run.network import guest_words, parse_nets, parse_vsock
-from kvm.run.options import BootOptions, parse_display
+from kvm.run.options import BootOptions
+from kvm.spec.machine import Hardware, MachineSpec
+from kvm.spec.network import guest_words
 from kvm.verdict.symbols import SystemMap
-from kvm.vm.spec import DISK_FORMATS, DiskSpec, MachineSpec, ShareSpec
 
 # Reset through port 0xcf9, which polls nothing, and at once after a panic.
 _ALWAYS = "reboot=p panic=-1"
@@ -27,10 +27,6 @@ _USER_S = "earlyprintk=ttyS0 console=ttyS0"
 # That there is no PCI a kernel would find out by searching.
 _NO_PCI = "pci=off"
 
-_DISK_MODES = ("ro", "rw", "volatile")
-_BACKING = "backing="
-_ROOT_TAG = "root"
-
 
 def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last.
@@ -43,8 +39,8 @@ def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
     # A port that the kernel need not look for costs no exits.
     lines = max(2 if options.kernel else 1, *(number + 1 for number in (0, *options.ttys)))
     bus = _NO_PCI if options.transport == "mmio" else ""
-    nets = guest_words(parse_nets(options.nets))
-    root = f"toolskvm.root={_ROOT_TAG}" if options.root else ""
+    nets = guest_words(options.nets)
+    root = f"toolskvm.root={options.root_share().tag}" if options.root else ""
     parts = (
         _ALWAYS,
         console,
@@ -68,7 +64,7 @@ def _wanted_words(options: BootOptions) -> str:
         "disk": len(options.disks),
         "net": len(options.nets),
         "vsock": int(bool(options.vsock)),
-        "balloon": int(options.balloon >= 0),
+        "balloon": int(options.balloon_mib is not None),
         "pci": len(options.vfio_pci),
         "input": 2 * bool(options.vnc),  # a keyboard and a pointer
         "display": int(bool(options.vnc)),
@@ -94,125 +90,14 @@ def environment_in_guest(options: BootOptions) -> dict[str, str]:
 
 def _share_words(options: BootOptions) -> str:
     """What our init is to mount."""
-    shares = [parse_share(share) for share in options.shares]
-    names = ",".join(share.tag + (":ro" if share.read_only else "") for share in shares)
+    names = ",".join(share.tag + (":ro" if share.read_only else "") for share in options.shares)
     return f"toolskvm.shares={names}" if names else ""
 
 
-def parse_disk(text: str) -> DiskSpec:
-    """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once, and
-    any number of ``backing=PATH``.
-
-    An image is qcow2 if its name says so: what is in it may be a guest's.
-    """
-    path, *rest = words.split(text)
-    mend = (
-        f"write PATH, then [,{'|'.join(_DISK_MODES)}][,{'|'.join(DISK_FORMATS)}][,direct]"
-        "[,backing=PATH]; a comma in a path is \\,"
-    )
-    modes = [word for word in rest if word in _DISK_MODES]
-    formats = [word for word in rest if word in DISK_FORMATS]
-    direct = rest.count("direct")
-    backing = [word.removeprefix(_BACKING) for word in rest if word.startswith(_BACKING)]
-    for word in rest:
-        if word not in (*_DISK_MODES, *DISK_FORMATS, "direct") and not word.startswith(_BACKING):
-            raise UserError(f"--disk {text}: unknown mode {word!r}", mend)
-    if "" in backing:
-        raise UserError(f"--disk {text}: backing= names nothing", mend)
-    if len(modes) > 1 or len(formats) > 1 or direct > 1:
-        clash = next(kind for kind in (modes, formats, ["direct"] * direct) if len(kind) > 1)
-        raise UserError(f"--disk {text}: modes can't be combined, as in {','.join(clash)!r}", mend)
-    return DiskSpec(
-        path=Path(path).absolute(),
-        read_only=modes == ["ro"],
-        volatile=modes == ["volatile"],
-        format=formats[0] if formats else _format_by_name(path),
-        direct=bool(direct),
-        format_said=bool(formats),
-        backing=tuple(Path(place).absolute() for place in backing),
-    )
-
-
-def disk_words(disk: DiskSpec) -> str:
-    """What ``parse_disk`` reads as this disk."""
-    mode = "ro" if disk.read_only else "volatile" if disk.volatile else ""
-    said = disk.format_said or disk.format != _format_by_name(str(disk.path))
-    given = [mode, disk.format if said else "", "direct" if disk.direct else ""]
-    places = [f"{_BACKING}{place}" for place in disk.backing]
-    return words.join([str(disk.path), *filter(None, given), *places])
-
-
-def _format_by_name(path: str) -> str:
-    return "qcow2" if path.endswith(".qcow2") else "raw"
-
-
-def _parse_disks(texts: tuple[str, ...]) -> tuple[DiskSpec, ...]:
-    """All disks; an image that is given twice has readers only.
-
-    The VMM's own claim on an image (``flock``) is not seen through a lab host's 9p.
-    """
-    disks = tuple(map(parse_disk, texts))
-    for number, later in enumerate(disks):
-        for earlier in disks[:number]:
-            if _is_one_file(earlier.path, later.path) and not (
-                earlier.read_only and later.read_only
-            ):
-                raise UserError(
-                    f"--disk {later.path} is the same file as --disk {earlier.path}",
-                    "give each disk a file of its own, or attach this one with ,ro both times",
-                )
-    return disks
-
-
-def _is_one_file(one: Path, other: Path) -> bool:
-    """False for what is not there or not to be looked at: the VMM tells of it."""
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
-
-
-def parse_share(text: str) -> ShareSpec:
-    """``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the tag is the folder's name otherwise."""
-    path, *rest = words.split(text)
-    folder = Path(path).absolute()
-    tag, read_only = folder.name, False
-    for word in rest:
-        if word in ("ro", "rw"):
-            read_only = word == "ro"
-        elif word.startswith("tag="):
-            tag = word.removeprefix("tag=")
-        else:
-            raise UserError(f"--share {text}: unknown word {word!r}", "write PATH[,ro][,tag=NAME]")
-    return ShareSpec(folder, tag, read_only)
-
-
-def share_words(share: ShareSpec) -> str:
-    """What ``parse_share`` reads as this share."""
-    mode = ["ro"] if share.read_only else []
-    return words.join([str(share.path), f"tag={share.tag}", *mode])
-
-
-def _shares(options: BootOptions) -> tuple[ShareSpec, ...]:
-    """Those asked for, and the root: read-only, as the guest's writes go to an overlay."""
-    shares = tuple(parse_share(share) for share in options.shares)
-    if not options.root:
-        return shares
-    return (*shares, ShareSpec(Path(options.root).absolute(), _ROOT_TAG, read_only=True))
-
-
-def check(options: BootOptions) -> None:
-    """Raise ``UserError`` for disks, shares and the like that could not be had, before a build."""
-    devices = MachineSpec(
-        kernel=Path("/"),
-        initrd=None,
-        cmdline="",
-        memory_mib=options.memory_mib,
-        disks=tuple(parse_disk(disk) for disk in options.disks),
-        shares=_shares(options),
-        balloon_mib=options.balloon if options.balloon >= 0 else None,
-    )
-    devices.validate_devices()
+def hardware_of(options: object) -> dict[str, Any]:
+    """The machine's part of a command's options: the fields that ``Hardware`` has too."""
+    names = (one.name for one in fields(Hardware))
+    return {name: getattr(options, name) for name in names if hasattr(options, name)}
 
 
 def machine_spec(
@@ -227,30 +112,18 @@ def machine_spec(
         debug_port = kernel.has_debug_port
     else:
         image, log_buf = options.kernel.absolute(), None
+    chosen = hardware_of(options)
+    if options.root:
+        chosen["shares"] = (*options.shares, options.root_share())
+    if not options.vnc:
+        chosen["display"] = None
     spec = MachineSpec(
-        kernel=image,
-        initrd=(options.initrd or initrd).absolute(),
-        cmdline=command_line(options, debug_port=debug_port),
-        vcpus=options.cpus,
-        memory_mib=options.memory_mib,
-        disks=_parse_disks(options.disks),
-        nets=tuple(net.spec for net in parse_nets(options.nets)),
-        vsock=parse_vsock(options.vsock) if options.vsock else None,
-        shares=_shares(options),
-        balloon_mib=options.balloon if options.balloon >= 0 else None,
+        image,
+        (options.initrd or initrd).absolute(),
+        command_line(options, debug_port=debug_port),
         rng=conduct.rng if conduct is not None else True,
-        guest_events=options.events,
-        transport=options.transport,
-        ring=options.ring,
         log_buf=log_buf,
-        protocol=options.protocol,
-        cpu=options.cpu,
-        hugepages=options.hugepages,
-        split_irqchip=options.split_irqchip,
-        kvm_device=options.kvm_device,
-        vfio_pci=options.vfio_pci,
-        ttys=options.ttys,
-        display=parse_display(options.display) if options.vnc else None,
+        **chosen,
     )
-    spec.validate()
+    spec.check()
     return spec

@@ -11,10 +11,9 @@ import contextlib
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from kvm.errors import UserError
-from kvm.vm.network import Forward, NetSpec
+from kvm.spec.network import Forward, NetSpec
 
 _PATIENCE_S = 1.0  # a killed command's ports are taken back a moment after its end
 _RETRY_S = 0.05
@@ -58,4 +57,4 @@ def in_lab_host(forwards: Sequence[Forward]) -> Iterator[Forward]:
         while (forward.udp, port) in taken:
             port = port % 65535 + 1
         taken.add((forward.udp, port))
-        yield replace(forward, host_address=_ANY, host_port=port)
+        yield forward._replace(host_address=_ANY, host_port=port)

@@ -28,12 +28,12 @@ from kvm.run.halves import Halves
 from kvm.run.hosts import Connected, HostNotes, Wanted
 from kvm.run.observe import Attempt, Capture
 from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.spec.machine import MachineSpec
 from kvm.verdict.before import judge_error
 from kvm.verdict.judge import judge
 from kvm.verdict.observation import Observation, WorkerError
 from kvm.verdict.symbols import SystemMap
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
-from kvm.vm.spec import MachineSpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from kvm.errors import UserError
 from kvm.host.base import Host
 from kvm.project import Project
 from kvm.run import images, ports
-from kvm.vm.network import Forward, NetKind, NetSpec
-from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
+from kvm.spec.disk import DiskSpec
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import Forward, NetKind, NetSpec
+from kvm.spec.share import ShareSpec
 
 _NAME_BYTES = 255  # NAME_MAX
 _MOUNTINFO = Path("/proc/self/mountinfo")

@@ -56,6 +56,15 @@ class KnownWarnings:
             lines[signature] = number
         return cls(path, lines)
 
+    @classmethod
+    def read_named(cls, text: str) -> KnownWarnings:
+        """The file that a person names. Raises ``UserError``."""
+        return cls.read(Path(text).expanduser().absolute())
+
+    def name(self) -> str:
+        """What a person writes for this file."""
+        return str(self.path)
+
     @property
     def signatures(self) -> frozenset[str]:
         return frozenset(self.lines)

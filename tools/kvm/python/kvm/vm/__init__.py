@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from kvm.vm.spec import DiskSpec, MachineSpec
+from kvm.spec.disk import DiskSpec
+from kvm.spec.machine import MachineSpec
 
 if TYPE_CHECKING:
     from kvm.vm.machine import Machine

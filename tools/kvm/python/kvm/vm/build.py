@@ -40,7 +40,7 @@ _COMPILED = (
 )
 # The modules that run beside the core; the rest of the package stays with the harness.
 _GUEST = ("guest/__init__.py", "guest/events.py", "guest/protocol.py")
-_PYTHON = ("__init__.py", "errors.py", "process.py", "waiting.py", "vm", *_GUEST)
+_PYTHON = ("__init__.py", "errors.py", "process.py", "waiting.py", "spec", "vm", *_GUEST)
 # Each file that makes the VMM, by its path in the checkout.
 _PACKAGE = "tools/kvm/python/kvm"
 SOURCES = (*_COMPILED, *(f"{_PACKAGE}/{name}" for name in _PYTHON))

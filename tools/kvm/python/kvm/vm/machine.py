@@ -15,8 +15,8 @@ from types import TracebackType
 
 from kvm import _core
 from kvm.errors import UserError
-from kvm.vm.network import NetSpec
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import NetSpec
 
 _SCRIPT_TIMEOUT_S = 30.0
 

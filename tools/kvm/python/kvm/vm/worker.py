@@ -40,11 +40,11 @@ from kvm.guest.protocol import (
     encode_winsize,
     parse_hello,
 )
+from kvm.spec.machine import MachineSpec
 from kvm.vm.control import Control
 from kvm.vm.events import EventWriter
 from kvm.vm.lines import LineReader
 from kvm.vm.machine import Machine, SetupError
-from kvm.vm.spec import MachineSpec
 from kvm.vm.ttys import Ttys
 from kvm.vm.viewers import Viewers
 from kvm.waiting import write_waiting

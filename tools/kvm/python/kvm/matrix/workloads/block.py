@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 
 from kvm.matrix.pattern import SECTOR, describe, pattern
-from kvm.matrix.workload import Bench, Disk, Workload
+from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
+from kvm.spec.disk import DiskSpec
 
 _MIB = 1 << 20
 _FILES = 48
@@ -31,7 +32,10 @@ def blk_integrity(bench: Bench) -> None:
         f"exercise fill /dev/vdb {bench.seed} 0 {_RAW_BYTES} 65536; "
         "echo SYNCED; sleep 30"
     )
-    disks = (Disk(files, volatile=True), Disk(raw, volatile=True))
+    disks = (
+        as_disk(files, volatile=True),
+        as_disk(raw, volatile=True),
+    )
     first = exercise.run(bench, write, disks=disks, kill_on=b"SYNCED", quiet_s=_SETTLED_S)
     bench.check("the VMM was killed after the sync", b"SYNCED" in first.stdout)
     right, words = describe(raw.read_bytes()[:_RAW_BYTES], bench.seed)
@@ -62,7 +66,7 @@ def blk_discard(bench: Bench) -> None:
         f"exercise verify /dev/vda {bench.seed} 0 {zero[0]} 65536; "
         f"exercise verify /dev/vda {bench.seed} {middle} {discard[0] - middle} 65536"
     )
-    done = exercise.run(bench, script, disks=(Disk(image),))
+    done = exercise.run(bench, script, disks=(as_disk(image),))
     limits = [int(word) for word in done.text.split()[:2] if word.isdigit()]
     bench.check(
         "limits of discard and write zeroes", len(limits) == 2 and min(limits) > 0, f"{limits}"
@@ -92,7 +96,7 @@ def blk_readonly(bench: Bench) -> None:
         "if blkdiscard -o 0 -l 4096 /dev/vda 2>/dev/null; then echo discarded; else echo kept; fi; "
         f"exercise verify /dev/vda {bench.seed} 0 {_MIB} 65536"
     )
-    done = exercise.run(bench, script, disks=(Disk(image, read_only=True),))
+    done = exercise.run(bench, script, disks=(as_disk(image, read_only=True),))
     words = (done.text.split() + [""] * 4)[:4]
     bench.check("the disk shows that it is read-only", words[:2] == ["1", "1"], f"{words[:2]}")
     bench.check("a write is refused", words[2] == "refused", words[2])
@@ -106,7 +110,7 @@ def blk_writers(bench: Bench) -> None:
     image = bench.new_disk("writers", 3)
     _resize(image, size)
     script = f"exercise writers /dev/vda {bench.seed} {size}"
-    exercise.run(bench, script, disks=(Disk(image),), quiet_s=_SETTLED_S)
+    exercise.run(bench, script, disks=(as_disk(image),), quiet_s=_SETTLED_S)
     content = image.read_bytes()
     bench.check("the image kept its size", len(content) == size, f"{len(content)} of {size}")
     right, words = describe(content, bench.seed + 1)
@@ -123,7 +127,7 @@ def blk_soak(bench: Bench) -> None:
         "while [ $(cut -d. -f1 /proc/uptime) -lt $end ]; do "
         f"s=$((s + 2)); exercise writers /dev/vda $s {size}; done; echo last $s"
     )
-    done = exercise.run(bench, script, disks=(Disk(image),), quiet_s=_SETTLED_S)
+    done = exercise.run(bench, script, disks=(as_disk(image),), quiet_s=_SETTLED_S)
     last = re.search(r"^last (\d+)$", done.text, re.MULTILINE)
     bench.check("the minute was full", last is not None)
     if last is not None:
@@ -135,14 +139,14 @@ def blk_soak(bench: Bench) -> None:
 def blk_geometry(bench: Bench) -> None:
     """Sizes of several disks, odd ones too, and each disk's own content and name."""
     sizes = (SECTOR, 3 * SECTOR, 4096, 123457 * SECTOR, 2 * _MIB, 5 << 30)
-    disks: list[Disk] = []
+    disks: list[DiskSpec] = []
     for number, size in enumerate(sizes):
         image = bench.new_disk(f"geo{number}", 0)
         _resize(image, size)
         with image.open("r+b") as stream:
             stream.seek(size - SECTOR)
             stream.write(pattern(bench.seed + number, size - SECTOR, SECTOR))
-        disks.append(Disk(image))
+        disks.append(as_disk(image))
     lines = [
         f"d=vd{chr(ord('a') + number)}; cd /sys/block/$d; "
         "echo $d $(cat size) $(cat serial) $(cat queue/logical_block_size queue/max_segments ro); "
@@ -177,7 +181,7 @@ def blk_reads(bench: Bench) -> None:
     image.write_bytes(pattern(bench.seed, 0, size))
     look = "basename $(readlink /sys/block/vda/device)"
     script = f"exercise reads /dev/vda {bench.seed} {size} {seconds} $({look})"
-    done = exercise.run(bench, script, disks=(Disk(image, read_only=True),))
+    done = exercise.run(bench, script, disks=(as_disk(image, read_only=True),))
     count = int(exercise.figures(done.text, "reads").get("count", "0"))
     bench.check("the ring went round", count >= 4 * 128, f"{count} requests, {count // 128} rounds")
 

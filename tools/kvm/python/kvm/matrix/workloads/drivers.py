@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from kvm.matrix.pattern import describe, pattern
-from kvm.matrix.workload import Bench, Disk, Workload
+from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 
 _TURNS = 4
@@ -37,7 +37,7 @@ def drivers(bench: Bench) -> None:
             f"for i in $(seq {_TURNS}); do echo $r >{_RNG}/unbind; echo $r >{_RNG}/bind; "
             "dd if=/dev/hwrng bs=64 count=8 2>/dev/null | wc -c; done"
         )
-    done = exercise.run(bench, "".join(script), disks=(Disk(image),))
+    done = exercise.run(bench, "".join(script), disks=(as_disk(image),))
     lines = done.text.splitlines()
     gone = lines.count("gone")
     bench.check("the disk goes with its driver", gone == _TURNS, f"{gone} of {_TURNS} times")
@@ -76,7 +76,7 @@ def drivers_load(bench: Bench) -> None:
         f"exercise fill {name} {bench.seed + 1} {half} {half} 65536; "
         f"exercise verify {name} {bench.seed + 1} {half} {half} 65536"
     )
-    done = exercise.run(bench, script, disks=(Disk(image),), quiet_s=30.0)
+    done = exercise.run(bench, script, disks=(as_disk(image),), quiet_s=30.0)
     back = done.text.splitlines().count("back")
     bench.check("the disk comes back each time", back == _TURNS, f"{back} of {_TURNS} times")
     content = image.read_bytes()

@@ -8,11 +8,11 @@ A report without its plan broke off, and counts as a failure. Called by the work
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from typing import Unpack
 
 from kvm.guest.build import build_exercise
 from kvm.guest.initramfs import ExtraFile
-from kvm.matrix.workload import Bench, Boot, Disk
+from kvm.matrix.workload import Bench, Boot, Wants
 from kvm.verdict.ktap import Status, parse
 
 _BEGIN = "KTAP version 1"
@@ -24,37 +24,13 @@ def program(bench: Bench) -> ExtraFile:
     return ExtraFile(build_exercise(bench.project), "/bin/exercise")
 
 
-def run(
-    bench: Bench,
-    script: str,
-    *,
-    disks: Sequence[Disk] = (),
-    stdin: bytes = b"",
-    append: str = "",
-    kill_on: bytes = b"",
-    quiet_s: float | None = None,
-    nets: Sequence[str] = (),
-    vsock: str = "",
-    beside: Sequence[Sequence[str]] = (),
-) -> Boot:
+def run(bench: Bench, script: str, **wants: Unpack[Wants]) -> Boot:
     """Boot with a shell script that calls ``exercise``; its reports become checks.
 
     The script ends at its first command that fails.
     """
-    boot = bench.boot(
-        "sh",
-        "-ec",
-        script,
-        disks=disks,
-        files=(program(bench),),
-        stdin=stdin,
-        append=append,
-        kill_on=kill_on,
-        quiet_s=quiet_s,
-        nets=nets,
-        vsock=vsock,
-        beside=beside,
-    )
+    wants["files"] = (program(bench),)
+    boot = bench.boot("sh", "-ec", script, **wants)
     take_reports(bench, boot.text)
     return boot
 

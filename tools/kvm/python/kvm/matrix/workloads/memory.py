@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from kvm.matrix.pattern import pattern
-from kvm.matrix.workload import Bench, Disk, Workload
+from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 
 _PERCENT = 80  # of what is available
@@ -52,7 +52,10 @@ def leak(bench: Bench) -> None:
     image = bench.new_disk("leak", 1)
     image.write_bytes(pattern(bench.seed, 0, 1 << 20))
     exercise.run(
-        bench, f"exercise leak /dev/vda {_LEAK_ROUNDS}", disks=(Disk(image),), quiet_s=40.0
+        bench,
+        f"exercise leak /dev/vda {_LEAK_ROUNDS}",
+        disks=(as_disk(image),),
+        quiet_s=40.0,
     )
 
 

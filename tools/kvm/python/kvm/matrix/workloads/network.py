@@ -7,10 +7,12 @@ same program on the machine's host.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from kvm.guest.build import build_exercise
 from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
-from kvm.run import words
+from kvm.spec.network import NetSpec, VsockSpec
 
 _BYTES = 8 << 20
 _VSOCK_BYTES = 16 << 20
@@ -37,7 +39,7 @@ def net_tcp(bench: Bench) -> None:
     done = exercise.run(
         bench,
         script,
-        nets=(f"user,loopback,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}",),
+        nets=(NetSpec.parse(f"user,loopback,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}"),),
         beside=(server, client),
         quiet_s=_QUIET_S,
     )
@@ -59,7 +61,7 @@ def vsock_echo(bench: Bench) -> None:
         f"exercise stream vsock:2:{_TO_HOST} {bench.seed} {_VSOCK_BYTES}; "
         f"exercise stream-serve vsock:0:{_TO_GUEST}"
     )
-    vsock = words.join([path])
+    vsock = VsockSpec(Path(path))
     done = exercise.run(bench, script, vsock=vsock, beside=(server, client), quiet_s=_QUIET_S)
     _measure(bench, done.text)
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from kvm.matrix.pattern import describe, pattern
-from kvm.matrix.workload import Bench, Disk, Workload
+from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 from kvm.verdict.vocabulary import Reason
 
@@ -49,7 +49,7 @@ def stop(bench: Bench) -> None:
         "done 2>/dev/null & done; "
         "while :; do head -c 256 /dev/hwrng; done >/dev/null 2>&1 & sleep 0.2; "
     )
-    disk = Disk(image)
+    disk = as_disk(image)
     for turn in range(1, _STOPS + 1):
         bench.say(f"machine {turn} of {_STOPS}")
         kill = turn % 2 == 0

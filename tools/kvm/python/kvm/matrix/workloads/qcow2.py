@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kvm.matrix import qcow2
 from kvm.matrix.pattern import describe, pattern
-from kvm.matrix.workload import Bench, Disk, Workload
+from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 
 _MIB = 1 << 20
@@ -29,7 +29,7 @@ def blk_qcow2(bench: Bench) -> None:
         f"exercise discard /dev/vda {4 * _MIB} {_MIB}"
     )
     bench.say("writing")
-    exercise.run(bench, write, disks=(Disk(image, format="qcow2"),), quiet_s=_QUIET_S)
+    exercise.run(bench, write, disks=(as_disk(image, format="qcow2"),), quiet_s=_QUIET_S)
     try:
         content, words = qcow2.content(image, base.read_bytes()), ""
     except ValueError as error:
@@ -52,7 +52,7 @@ def blk_qcow2(bench: Bench) -> None:
         "mount -t ext4 /dev/vda /mnt/d; "
         f"exercise files-verify /mnt/d {bench.seed} 16; umount /mnt/d"
     )
-    exercise.run(bench, verify, disks=(Disk(image, format="qcow2"),), quiet_s=_QUIET_S)
+    exercise.run(bench, verify, disks=(as_disk(image, format="qcow2"),), quiet_s=_QUIET_S)
 
 
 def _image(bench: Bench, base: Path) -> Path:

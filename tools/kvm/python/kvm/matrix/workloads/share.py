@@ -7,7 +7,8 @@ import hashlib
 from pathlib import Path
 
 from kvm.matrix.pattern import pattern
-from kvm.matrix.workload import Bench, Share, Workload
+from kvm.matrix.workload import Bench, Workload
+from kvm.spec.share import ShareSpec
 
 _FILES = 40
 _SLEEP_S = 30.0
@@ -32,7 +33,7 @@ def share_tree(bench: Bench) -> None:
         "for n in $(seq 300); do : >many.$n; done; ls | grep -c many; rm many.*; ls -R . | md5sum; "
         "find . -type f | sort | xargs md5sum"
     )
-    done = bench.boot("sh", "-ec", script, shares=(Share(folder, "work"),), quiet_s=_SLEEP_S)
+    done = bench.boot("sh", "-ec", script, shares=(ShareSpec(folder, "work"),), quiet_s=_SLEEP_S)
     before, _, after = done.text.partition("READ\n")
     wanted = {f"host{n}": _sum(pattern(bench.seed + n, 0, size)) for n, size in enumerate(sizes)}
     bench.check("the guest reads what the host wrote", _sums(before) == wanted, f"{_FILES} files")
@@ -68,7 +69,7 @@ def share_readonly(bench: Bench) -> None:
         "'chmod 777 file' 'ln file new' 'ln -s x new' 'truncate -s 0 file'; do "
         'if sh -c "$c" 2>&1 | grep -q "Read-only"; then echo refused; else echo "DONE $c"; fi; done'
     )
-    done = bench.boot("sh", "-ec", script, shares=(Share(folder, "work", read_only=True),))
+    done = bench.boot("sh", "-ec", script, shares=(ShareSpec(folder, "work", read_only=True),))
     lines = done.text.splitlines()
     bench.check("the file can be read", lines[:1] == ["content"], " ".join(lines[:1]))
     told = "; ".join(lines[1:])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from kvm.run.machine import hardware_of
 from kvm.run.payload.options import PayloadOptions
-from kvm.vm.spec import MachineSpec
+from kvm.spec.machine import MachineSpec
 
 _NAMELESS = "BOOTLOADER=1"
 
@@ -18,7 +19,7 @@ _NAMELESS = "BOOTLOADER=1"
 def environment(options: PayloadOptions) -> str:
     """What the payload is told when no module is given. With the number of processors and the
     size of memory here it does not look for QEMU's fw_cfg."""
-    return f"NR_CPUS={options.cpus}\nMEMSIZE={options.memory_mib}\nTEST_DEVICE=1\n"
+    return f"NR_CPUS={options.vcpus}\nMEMSIZE={options.memory_mib}\nTEST_DEVICE=1\n"
 
 
 def command_line(options: PayloadOptions, given: str) -> str:
@@ -30,17 +31,13 @@ def command_line(options: PayloadOptions, given: str) -> str:
 def payload_spec(options: PayloadOptions, module: Path, given: str) -> MachineSpec:
     """The machine, with ``module`` on a disk that its host sees; errors name the value at fault."""
     spec = MachineSpec(
-        kernel=options.file.absolute(),
-        initrd=module.absolute(),
-        cmdline=command_line(options, given),
-        vcpus=options.cpus,
-        memory_mib=options.memory_mib,
+        options.file.absolute(),
+        module.absolute(),
+        command_line(options, given),
         rng=False,
         guest_events="none",
-        protocol=options.protocol,
         payload=True,
-        cpu=options.cpu,
-        split_irqchip=options.split_irqchip,
+        **hardware_of(options),
     )
-    spec.validate()
+    spec.check()
     return spec

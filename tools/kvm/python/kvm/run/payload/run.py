@@ -23,11 +23,11 @@ from kvm.run.payload.machine import environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.record import GuestFacts, KernelFacts, RunRecord
 from kvm.run.spine import Attached, Run, RunSite, build_failure
+from kvm.spec.machine import MachineSpec
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Observation
 from kvm.verdict.payload import exit_code_of
 from kvm.verdict.vocabulary import Outcome
-from kvm.vm.spec import MachineSpec
 
 Write = Callable[[bytes], None]
 
@@ -161,10 +161,10 @@ class PayloadJob:
     def guest(self, attempt: Attempt | None) -> GuestFacts:
         options = self.options
         if attempt is None:
-            return GuestFacts(cpus=options.cpus, memory_mib=options.memory_mib)
+            return GuestFacts(cpus=options.vcpus, memory_mib=options.memory_mib)
         result = attempt.script.result or {}
         return GuestFacts(
-            cpus=options.cpus,
+            cpus=options.vcpus,
             memory_mib=options.memory_mib,
             exit_code=int(result["detail"]) if result.get("stop") == "debug_exit" else None,
             stdout=attempt.capture.text("stdout"),

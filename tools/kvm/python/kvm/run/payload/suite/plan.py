@@ -18,8 +18,8 @@ from kvm.run.payload.suite import cfg, qemu_words
 from kvm.run.payload.suite.arithmetic import value_of
 from kvm.run.payload.suite.cfg import Section
 from kvm.run.payload.suite.qemu_words import Untranslatable, Wanted
+from kvm.spec.machine import MAX_VCPUS
 from kvm.verdict.vocabulary import Reason
-from kvm.vm.spec import MAX_VCPUS
 
 ARCH = "x86_64"
 # "timeout = 0" means none there; a wait without an end is none of ours.
@@ -59,7 +59,7 @@ class Given:
 
     def arguments(self) -> str:
         """The same as ``./invoke payload`` arguments."""
-        said = replace(self.options, cpus=1, timeout_s=DEFAULT_TIMEOUT_S).arguments()
+        said = replace(self.options, vcpus=1, timeout_s=DEFAULT_TIMEOUT_S).arguments()
         cpus = "" if self.max_cpus is None else f" --cpus={self.max_cpus}"
         timeout = "" if self.timeout_s is None else f" --timeout={self.timeout_s:g}"
         return f"--suite {said}{cpus}{timeout}"
@@ -164,7 +164,7 @@ class _Maker:
         options = replace(
             self.given.options,
             file=self.folder / section.get("file"),
-            cpus=wanted.cpus or self._smp(section),
+            vcpus=wanted.cpus or self._smp(section),
             memory_mib=wanted.memory_mib or self.given.options.memory_mib,
             append=wanted.append,
             environment=self._module(wanted),
@@ -218,8 +218,8 @@ class _Maker:
         if _MIGRATION in groups:
             yield "needs a machine that can migrate"
         limit = self.given.max_cpus
-        if limit is not None and options.cpus > limit:
-            yield f"needs {options.cpus} vCPUs, --cpus allows {limit}"
+        if limit is not None and options.vcpus > limit:
+            yield f"needs {options.vcpus} vCPUs, --cpus allows {limit}"
         if not options.file.is_file():
             yield f"{options.file} does not exist; build it ({section.at('file')})"
         if options.environment is not None and not options.environment.is_file():

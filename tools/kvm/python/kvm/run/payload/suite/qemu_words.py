@@ -14,9 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kvm.errors import UserError
-from kvm.run.options import parse_memory
 from kvm.run.payload.suite.arithmetic import value_of
-from kvm.vm.spec import MAX_VCPUS
+from kvm.spec.machine import MAX_VCPUS, parse_memory
 
 
 class Untranslatable(Exception):

@@ -12,11 +12,12 @@ import pytest
 from kvm.errors import UserError
 from kvm.matrix.plan import Plan
 from kvm.matrix.select import parse_axes
-from kvm.run import words
-from kvm.run.machine import disk_words, parse_disk, parse_share, share_words
-from kvm.run.network import parse_net, parse_vsock
 from kvm.run.options import BootOptions
-from kvm.vm.spec import DiskSpec, ShareSpec
+from kvm.spec import words
+from kvm.spec.disk import DiskSpec
+from kvm.spec.network import NetSpec, VsockSpec
+from kvm.spec.share import ShareSpec
+from support.asked import boot_options
 
 # Mostly what has a meaning somewhere on the way.
 _ALPHABET = ",,,,\\\\\\=:;'\" $`{}*?~#%&|<>ab.é\n"
@@ -75,29 +76,29 @@ def test_a_comma_ends_a_word_unless_a_backslash_stands_before_it() -> None:
 @pytest.mark.parametrize("seed", range(200))
 def test_a_disk_is_the_same_when_a_run_is_repeated(seed: int) -> None:
     disk = _disk(random.Random(seed))
-    (again,) = _again(BootOptions(disks=(disk_words(disk),)), "--disk=")
-    assert parse_disk(again) == disk
+    (again,) = _again(boot_options(disks=(disk,)), "--disk=")
+    assert DiskSpec.parse(again) == disk
 
 
 @pytest.mark.parametrize("seed", range(100))
 def test_a_share_is_the_same_when_a_run_is_repeated(seed: int) -> None:
     source = random.Random(seed)
     share = ShareSpec(_path(source), _name(source), read_only=source.random() < 0.5)
-    (again,) = _again(BootOptions(shares=(share_words(share),)), "--share=")
-    assert parse_share(again) == share
+    (again,) = _again(boot_options(shares=(share,)), "--share=")
+    assert ShareSpec.parse(again) == share
 
 
 def test_a_comma_is_written_in_every_option_alike(tmp_path: Path) -> None:
-    assert parse_disk(r"/a\,ro,ro") == DiskSpec(Path("/a,ro"), read_only=True)
-    assert parse_disk(r"/a.qcow2,backing=/b\,c") == DiskSpec(
+    assert DiskSpec.parse(r"/a\,ro,ro") == DiskSpec(Path("/a,ro"), read_only=True)
+    assert DiskSpec.parse(r"/a.qcow2,backing=/b\,c") == DiskSpec(
         Path("/a.qcow2"), format="qcow2", backing=(Path("/b,c"),)
     )
-    assert parse_share(r"/a\,ro,tag=t") == ShareSpec(Path("/a,ro"), "t")
-    assert parse_vsock(r"/a\,cid=3,cid=9").path == Path("/a,cid=3")
+    assert ShareSpec.parse(r"/a\,ro,tag=t") == ShareSpec(Path("/a,ro"), "t")
+    assert VsockSpec.parse(r"/a\,cid=3,cid=9").path == Path("/a,cid=3")
     script = tmp_path / "up,down"
     script.touch(0o755)
-    net = parse_net(f"tap=tap0,script={tmp_path}/up\\,down")
-    assert net.spec.script == str(script)
+    net = NetSpec.parse(f"tap=tap0,script={tmp_path}/up\\,down")
+    assert net.script == str(script)
 
 
 def test_an_axis_value_may_hold_a_comma(tmp_path: Path) -> None:
@@ -107,6 +108,6 @@ def test_an_axis_value_may_hold_a_comma(tmp_path: Path) -> None:
 
 def test_an_unknown_word_is_told_how_a_comma_is_written() -> None:
     with pytest.raises(UserError) as told:
-        parse_disk("/disks/a,b.raw")
+        DiskSpec.parse("/disks/a,b.raw")
     assert "unknown mode 'b.raw'" in str(told.value)
     assert r"\," in str(told.value)

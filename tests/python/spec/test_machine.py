@@ -13,13 +13,15 @@ from typing import Any
 import pytest
 
 from kvm.errors import UserError
-from kvm.vm.network import Forward, NetKind, NetSpec, VsockSpec
-from kvm.vm.spec import DiskSpec, MachineSpec, ShareSpec
+from kvm.spec.disk import DiskSpec
+from kvm.spec.machine import MachineSpec
+from kvm.spec.network import Forward, NetKind, NetSpec, VsockSpec
+from kvm.spec.share import ShareSpec
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> MachineSpec:
-    for name in ("vmlinux", "initrd", "disk"):
+    for name in ("vmlinux", "initrd", "disk", *(f"disk{number}" for number in range(1, 7))):
         (tmp_path / name).write_bytes(b"x")
     return MachineSpec(
         kernel=tmp_path / "vmlinux",
@@ -27,12 +29,12 @@ def spec(tmp_path: Path) -> MachineSpec:
         cmdline="quiet",
         vcpus=2,
         disks=(
-            DiskSpec(tmp_path / "disk", read_only=True),
-            DiskSpec(tmp_path / "disk", volatile=True),
-            DiskSpec(tmp_path / "disk", format="qcow2", backing_folder=tmp_path),
-            DiskSpec(tmp_path / "disk", direct=True, format_said=True),
-            DiskSpec(tmp_path / "disk", format="qcow2", backing=(tmp_path, tmp_path / "disk")),
-            DiskSpec(tmp_path / "disk", format="qcow2", backing_files=(tmp_path / "disk",)),
+            DiskSpec(tmp_path / "disk1", read_only=True),
+            DiskSpec(tmp_path / "disk2", volatile=True),
+            DiskSpec(tmp_path / "disk3", format="qcow2", backing_folder=tmp_path),
+            DiskSpec(tmp_path / "disk4", direct=True, format_said=True),
+            DiskSpec(tmp_path / "disk5", format="qcow2", backing=(tmp_path, tmp_path / "disk")),
+            DiskSpec(tmp_path / "disk6", format="qcow2", backing_files=(tmp_path / "disk",)),
         ),
         transport="pci",
         ring="packed",
@@ -94,36 +96,36 @@ def test_bad_json_is_a_user_error(record: dict[str, object]) -> None:
 
 
 def test_a_whole_spec_is_valid(spec: MachineSpec) -> None:
-    spec.validate()
+    spec.check()
 
 
 @pytest.mark.parametrize("vcpus", [0, -1, 256])
 def test_vcpus_out_of_range_are_refused(spec: MachineSpec, vcpus: int) -> None:
     with pytest.raises(UserError, match=str(vcpus)):
-        replace(spec, vcpus=vcpus).validate()
+        replace(spec, vcpus=vcpus).check()
 
 
 def test_too_little_memory_is_refused(spec: MachineSpec) -> None:
     with pytest.raises(UserError, match="31 MiB"):
-        replace(spec, memory_mib=31).validate()
+        replace(spec, memory_mib=31).check()
 
 
 def test_a_read_only_disk_is_not_volatile(spec: MachineSpec) -> None:
     both = replace(spec.disks[0], volatile=True)
     with pytest.raises(UserError, match="both read-only and volatile"):
-        replace(spec, disks=(both,)).validate()
+        replace(spec, disks=(both,)).check()
 
 
 def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     with pytest.raises(UserError, match=r"kernel .*gone does not exist"):
-        replace(spec, kernel=gone).validate()
+        replace(spec, kernel=gone).check()
     with pytest.raises(UserError, match=r"initrd .*gone does not exist"):
-        replace(spec, initrd=gone).validate()
+        replace(spec, initrd=gone).check()
     with pytest.raises(UserError, match=r"disk .*gone does not exist"):
-        replace(spec, disks=(DiskSpec(gone, False),)).validate()
+        replace(spec, disks=(DiskSpec(gone, False),)).check()
     with pytest.raises(UserError, match="is a directory"):
-        replace(spec, kernel=tmp_path).validate()
+        replace(spec, kernel=tmp_path).check()
 
 
 @pytest.mark.parametrize(
@@ -138,13 +140,13 @@ def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:
 )
 def test_a_bad_share_is_named(spec: MachineSpec, share: ShareSpec, words: str) -> None:
     with pytest.raises(UserError, match=re.escape(words)):
-        replace(spec, shares=(share,)).validate()
+        replace(spec, shares=(share,)).check()
 
 
 def test_two_shares_need_two_tags(spec: MachineSpec, tmp_path: Path) -> None:
     same = ShareSpec(tmp_path, "work")
     with pytest.raises(UserError, match="two shares have the same tag"):
-        replace(spec, shares=(same, same)).validate()
+        replace(spec, shares=(same, same)).check()
 
 
 @pytest.mark.parametrize(
@@ -161,7 +163,7 @@ def test_a_bad_disk_format_is_named(
 ) -> None:
     disk = replace(DiskSpec(tmp_path / "disk"), **changes)
     with pytest.raises(UserError, match=words):
-        replace(spec, disks=(disk,)).validate()
+        replace(spec, disks=(disk,)).check()
 
 
 def test_what_could_wait_for_ever_is_no_file(spec: MachineSpec, tmp_path: Path) -> None:
@@ -175,4 +177,4 @@ def test_what_could_wait_for_ever_is_no_file(spec: MachineSpec, tmp_path: Path) 
     )
     for changes in chosen:
         with pytest.raises(UserError, match="is not a regular file"):
-            replace(spec, **changes).validate()
+            replace(spec, **changes).check()

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The words of commands that are not a machine's. Imports little: ``--list`` waits for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kvm.errors import UserError
+from kvm.run.options import BootOptions
+from kvm.spec.fields import like, option
+from kvm.verdict.known import KnownWarnings
+from kvm.verdict.vocabulary import Reason
+
+
+def json_option(what: str = "the result") -> str:
+    """The field of a command whose answer scripts may read."""
+    made: str = option(
+        "", name="json", short="j", help=f"write {what} as JSON to this file, or - for stdout"
+    )
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """What is done with a boot, or beside it."""
+
+    json: str = json_option()
+    verbose: bool = option(False, help="show the guest kernel's console as it comes")
+    dry_run: bool = option(
+        False, short="y", help="print what would be booted, build and boot nothing"
+    )
+    timeline: str = option(
+        "", help="write a picture of the boot's stages and initcalls to this .html file"
+    )
+    compare: str = option(
+        "",
+        help="boot this revision too, several times by turns, and say which initcalls differ",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteWords:
+    """What else may be asked of ``payload``; all but ``json`` go with ``--suite`` alone.
+
+    ``max_cpus`` and ``timeout_s`` are what was typed for one payload's options of that name.
+    """
+
+    suite: bool = option(
+        False,
+        short="s",
+        help="run all tests of the folder's unittests.cfg (kvm-unit-tests' format)",
+    )
+    names: str = option(
+        "",
+        name="k",
+        help="--suite: only tests of these names or shell patterns, with commas between",
+    )
+    groups: str = option("", name="g", help="--suite: only tests of one of these groups")
+    list_only: bool = option(
+        False,
+        name="list",
+        short="l",
+        help="--suite: list the tests and why some are skipped; run nothing",
+    )
+    expected: str = option(
+        "",
+        short="e",
+        help="--suite: what is known not to pass, a file or a name in tests/matrix/expected; "
+        "expected.toml beside unittests.cfg otherwise",
+    )
+    outputs: tuple[str, ...] = option(
+        (),
+        name="output",
+        short="o",
+        help="--suite: write a report: FILE.xml (JUnit), .ktap or .json, or FORMAT:- for stdout "
+        "(repeatable)",
+    )
+    json: str = json_option()
+    max_cpus: int | None = option(None, name="cpus", help="")
+    timeout_s: float | None = option(None, name="timeout", help="")
+
+
+@dataclass(frozen=True, slots=True)
+class TestWords:
+    """``test``: pytest, the matrix, or what is planted to be found."""
+
+    __test__ = False  # it is pytest's name for something else
+
+    expression: str = option(
+        "",
+        name="k",
+        help="run only tests (cells) that match this expression; nothing is built for other cells",
+    )
+    workers: int = option(0, name="n", help="parallel workers; in the matrix each has a lab host")
+    matrix: bool = option(False, short="m", help="run the test matrix, tests/matrix.toml")
+    subset: str = option("ci", short="s", help="which of its subsets: smoke, ci, soak, full")
+    axes: tuple[str, ...] = option(
+        (),
+        name="axis",
+        short="a",
+        help="only cells with these values: AXIS=VALUE,VALUE (repeatable, also for one axis)",
+    )
+    workload: str = option(
+        "",
+        short="w",
+        help="run this command line or script in each machine instead of the plan's workloads",
+    )
+    list_only: bool = option(
+        False, name="list", short="l", help="list the cells and what they prove; run nothing"
+    )
+    dry_run: bool = option(False, short="d", help="say what would be built and run")
+    resume: bool = option(
+        False,
+        short="r",
+        help="go on with the run that was interrupted; cells that have a verdict keep it",
+    )
+    reruns: int = option(
+        3, short="e", help="how often a failed cell is run again, to tell FAIL from FLAKY"
+    )
+    planted: bool = option(
+        False, short="p", help="check that the matrix finds the faults in tests/matrix/planted"
+    )
+    bisect_planted: bool = option(
+        False,
+        short="b",
+        help="check that bisect finds commits planted in a history, and whose they are",
+    )
+    known_warnings: KnownWarnings | None = like(BootOptions, "known_warnings", short="o")
+    json: str = json_option()
+
+
+@dataclass(frozen=True, slots=True)
+class BenchWords:
+    """``bench``."""
+
+    what: str = option(
+        short="w",
+        positional=True,
+        help="boot: ours against QEMU microvm's; devices: disk and network against QEMU's; "
+        "memory: beyond the guest's, against QEMU's; events: with guest events against without; "
+        "payloads: the verdicts of test payloads beside those under QEMU's VMM",
+    )
+    runs: int = option(7, short="r", help="interleaved runs of each")
+    suite: str = option(
+        "",
+        short="s",
+        help="payloads: the folder with their unittests.cfg, such as kvm-unit-tests",
+    )
+    names: str = option(
+        "",
+        name="k",
+        help="payloads: only tests of these names or shell patterns, with commas between",
+    )
+    json: str = json_option()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWords:
+    """``report``; a ``run`` of 0 is the newest."""
+
+    run: int = option(0, short="r", help="number of the run; the newest one otherwise")
+    outputs: tuple[str, ...] = option(
+        (),
+        name="output",
+        short="o",
+        help="FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout (repeatable)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class BisectWords:
+    """What else may be asked of ``bisect``, besides its ``Request``."""
+
+    resume: bool = option(False, short="u", help="go on with the bisection that was interrupted")
+    json: str = json_option("the report")
+    outputs: tuple[str, ...] = option(
+        (),
+        name="output",
+        help="FILE.html, .md, .txt, .json, or FORMAT:- for stdout (repeatable)",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class StepWords:
+    """``bisect-step``: ``reason`` and ``signature`` name the failure ("": any); ``rate`` is how
+    often it shows."""
+
+    cell: str = option("", short="c", help="what is run: a cell of the matrix")
+    reason: str = option("", short="r", help="hunt failures with this reason")
+    signature: str = option("", short="s", help="hunt failures with this signature alone")
+    rate: float = option(1.0, short="a", help="the share of runs that fail")
+    confidence: float = option(
+        0.99,
+        short="o",
+        help="how sure the answer must be; a flaky test is run as often as that takes",
+    )
+
+    def check(self) -> StepWords:
+        """Raise ``UserError`` naming the bad value; self otherwise."""
+        if not self.cell:
+            raise UserError("which cell?", "give --cell ID; ./invoke test --matrix --list")
+        if self.reason and self.reason not in {reason.value for reason in Reason}:
+            raise UserError(f"--reason {self.reason}", "use a reason of a verdict, such as hang")
+        if not 0 < self.rate <= 1:
+            raise UserError(f"--rate {self.rate}", "give the share of runs that fail, up to 1")
+        if not 0.5 <= self.confidence < 1:
+            raise UserError(f"--confidence {self.confidence}", "give 0.5 to 0.9999")
+        return self

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A disk: ``--disk PATH[,ro|rw|volatile][,raw|qcow2][,direct][,backing=PATH]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm.errors import UserError
+from kvm.spec import words
+from kvm.spec.files import require_file
+from kvm.spec.json_form import required
+
+FORMATS = ("raw", "qcow2")
+_MODES = ("ro", "rw", "volatile")
+_BACKING = "backing="
+
+
+@dataclass(frozen=True, slots=True)
+class DiskSpec:
+    """An image file that the guest sees as a virtio disk.
+
+    ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
+    did not flush is lost. ``direct``: past the host's page cache. ``backing_folder`` is where
+    relative names of a qcow2 image's backing file count from, if not its own folder. A backing
+    file lies below that folder, or is one of ``backing`` or below it; ``backing_files`` are where
+    the host has them, the uppermost first, if not by their names. Unless the user has said
+    the format (``format_said``), a raw disk must not look like an image of another format.
+    """
+
+    path: Path
+    read_only: bool = required(False)
+    volatile: bool = False
+    format: str = "raw"
+    direct: bool = False
+    backing_folder: Path | None = None
+    format_said: bool = False
+    backing: tuple[Path, ...] = ()
+    backing_files: tuple[Path, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> DiskSpec:
+        """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once, and
+        any number of ``backing=PATH``.
+
+        An image is qcow2 if its name says so: what is in it may be a guest's.
+        """
+        path, *rest = words.split(text)
+        hint = (
+            f"write PATH, then [,{'|'.join(_MODES)}][,{'|'.join(FORMATS)}][,direct]"
+            "[,backing=PATH]; a comma in a path is \\,"
+        )
+        modes = [word for word in rest if word in _MODES]
+        formats = [word for word in rest if word in FORMATS]
+        direct = rest.count("direct")
+        backing = [word.removeprefix(_BACKING) for word in rest if word.startswith(_BACKING)]
+        for word in rest:
+            if word not in (*_MODES, *FORMATS, "direct") and not word.startswith(_BACKING):
+                raise UserError(f"--disk {text}: unknown mode {word!r}", hint)
+        if "" in backing:
+            raise UserError(f"--disk {text}: backing= names nothing", hint)
+        if len(modes) > 1 or len(formats) > 1 or direct > 1:
+            clash = next(kind for kind in (modes, formats, ["direct"] * direct) if len(kind) > 1)
+            raise UserError(
+                f"--disk {text}: modes can't be combined, as in {','.join(clash)!r}", hint
+            )
+        return cls(
+            path=Path(path).absolute(),
+            read_only=modes == ["ro"],
+            volatile=modes == ["volatile"],
+            format=formats[0] if formats else _format_by_name(path),
+            direct=bool(direct),
+            format_said=bool(formats),
+            backing=tuple(Path(place).absolute() for place in backing),
+        )
+
+    def words(self) -> str:
+        """What ``parse`` reads as this disk."""
+        mode = "ro" if self.read_only else "volatile" if self.volatile else ""
+        said = self.format_said or self.format != _format_by_name(str(self.path))
+        given = [mode, self.format if said else "", "direct" if self.direct else ""]
+        places = [f"{_BACKING}{place}" for place in self.backing]
+        return words.join([str(self.path), *filter(None, given), *places])
+
+    def check(self) -> None:
+        """Raise ``UserError`` for a disk that can't be had."""
+        require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
+        if self.read_only and self.volatile:
+            raise UserError(
+                f"disk {self.path} is both read-only and volatile",
+                "use one of the two: a read-only disk has no writes to lose",
+            )
+        if self.format not in FORMATS:
+            raise UserError(
+                f"disk {self.path} has the format {self.format!r}",
+                f"use {' or '.join(FORMATS)}",
+            )
+        if self.direct and self.format != "raw":
+            raise UserError(f"disk {self.path}: direct is for raw images", "leave it out")
+        if self.backing and self.format != "qcow2":
+            raise UserError(
+                f"disk {self.path}: backing is for qcow2 images", "leave it out, or write ,qcow2"
+            )
+        for place in self.backing:
+            if not place.exists():
+                raise UserError(
+                    f"disk {self.path}: its backing {place} does not exist",
+                    "name the backing file, or a folder that it is in",
+                )
+
+
+def check_all(disks: tuple[DiskSpec, ...]) -> None:
+    """Each, and that an image which is given twice has readers only.
+
+    The VMM's own claim on an image (``flock``) is not seen through a lab host's 9p.
+    """
+    for number, later in enumerate(disks):
+        later.check()
+        for earlier in disks[:number]:
+            if earlier.path.samefile(later.path) and not (earlier.read_only and later.read_only):
+                raise UserError(
+                    f"--disk {later.path} is the same file as --disk {earlier.path}",
+                    "give each disk a file of its own, or attach this one with ,ro both times",
+                )
+
+
+def _format_by_name(path: str) -> str:
+    return "qcow2" if path.endswith(".qcow2") else "raw"

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a machine is made of: a value that travels from the command line to the VMM as JSON.
+
+Needs neither the compiled core nor a kernel tree, so anything may import it. A field that a person
+may set is one line of ``Hardware``; the members of ``machine/config.hpp`` have the same names.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from kvm.errors import UserError
+from kvm.spec import disk, json_form, share
+from kvm.spec.disk import DiskSpec
+from kvm.spec.fields import check_choices, option
+from kvm.spec.files import require_file
+from kvm.spec.network import NetSpec, VsockSpec
+from kvm.spec.share import ShareSpec
+
+MAX_VCPUS = 255
+MIN_MEMORY_MIB = 32
+TRANSPORTS = ("mmio", "pci")
+RINGS = ("split", "packed")
+PROTOCOLS = ("auto", "linux", "pvh", "multiboot", "flat")
+TTYS = (0, 2, 3)
+_PCI_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
+_MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
+_SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
+_DISPLAY = re.compile(r"(\d{2,4})x(\d{2,4})")
+_DISPLAY_PIXELS = range(64, 4097)
+_COMMA = "a comma in a path is written \\, here and in --share, --net and --vsock"
+
+
+def parse_memory(text: str) -> int:
+    """``512``, ``512M``, ``2G`` → MiB. A bare number is MiB, as virtme-ng takes it."""
+    matched = _MEMORY.fullmatch(text.strip())
+    if matched is None:
+        raise UserError(f"--memory {text!r}", "write it like 512M or 2G")
+    mib = int(matched.group(1)) * _SCALE_KIB[matched.group(2).upper()] // 1024
+    _check_memory(mib)
+    return mib
+
+
+def parse_tty(text: str) -> int:
+    """The number of a ttyS. Raises ``UserError`` for what is none."""
+    if not text.isdecimal():
+        raise UserError(f"--tty {text!r}", "give a number, as in ttyS0: 0, 2 or 3")
+    return int(text)
+
+
+def parse_balloon(text: str) -> int | None:
+    """MiB; a negative number is no balloon."""
+    try:
+        mib = int(text)
+    except ValueError:
+        raise UserError(f"--balloon {text}", "give it in MiB, such as 64") from None
+    return mib if mib >= 0 else None
+
+
+def parse_display(text: str) -> tuple[int, int]:
+    """``WIDTHxHEIGHT`` in pixels. Raises ``UserError``."""
+    matched = _DISPLAY.fullmatch(text)
+    size = (int(matched[1]), int(matched[2])) if matched else (0, 0)
+    if size[0] not in _DISPLAY_PIXELS or size[1] not in _DISPLAY_PIXELS:
+        raise UserError(f"--display {text}", "write it like 1024x768, 64 to 4096 pixels either way")
+    return size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hardware:
+    """What a person may choose of a machine. ``ttys`` are the serial lines that the user has."""
+
+    vcpus: int = option(1, name="cpus", short="p", help="number of vCPUs")
+    memory_mib: int = option(
+        256,
+        name="memory",
+        short="m",
+        help="guest memory, such as 512M or 2G",
+        read=parse_memory,
+        say="{}M".format,
+    )
+    cpu: str = option(
+        "host",
+        short="u",
+        help="the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2; with a "
+        "? behind the name only where KVM offers it",
+    )
+    hugepages: bool = option(
+        False,
+        short="g",
+        help="take guest memory from the host's pool of huge pages (vm.nr_hugepages)",
+    )
+    split_irqchip: bool = option(
+        False,
+        short="s",
+        help="the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
+    )
+    kvm_device: str = option(
+        "/dev/kvm",
+        short="v",
+        help="the host's device file of KVM, where it has another besides /dev/kvm",
+    )
+    protocol: str = option(
+        "auto",
+        short="r",
+        choices=PROTOCOLS,
+        help="how the kernel is entered: auto (by what it is), linux (its 64-bit entry) or pvh",
+    )
+    guest_events: str = option(
+        "auto",
+        name="events",
+        choices=("auto", "port", "none"),
+        help="how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
+        "where KVM has it), port or none",
+    )
+    transport: str = option(
+        "mmio",
+        choices=TRANSPORTS,
+        help="how the guest finds its virtio devices: mmio or pci",
+    )
+    ring: str = option(
+        "split",
+        choices=RINGS,
+        help="virtqueues the guest is offered: split, or packed besides",
+    )
+    disks: tuple[DiskSpec, ...] = option(
+        (),
+        name="disk",
+        short="d",
+        read=DiskSpec.parse,
+        say=DiskSpec.words,
+        help="attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what "
+        "the guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct, and where "
+        "a qcow2 image's backing file may lie besides its folder: ,backing=PATH (repeatable); "
+        + _COMMA,
+    )
+    nets: tuple[NetSpec, ...] = option(
+        (),
+        name="net",
+        short="n",
+        read=NetSpec.parse,
+        say=NetSpec.words,
+        help="give the guest a network: user[,hostfwd=tcp:HOST:GUEST][,loopback], which needs no "
+        "permission; port HOST of this machine then leads to the guest's port GUEST (QEMU's "
+        "hostfwd=tcp::HOST-:GUEST is understood), and with loopback the guest reaches 127.0.0.1 of "
+        "the machine that the VMM runs on as 10.0.2.2; or "
+        "tap=NAME[,script=FILE][,downscript=FILE][,vhost] (repeatable)",
+    )
+    vsock: VsockSpec | None = option(
+        None,
+        read=VsockSpec.parse,
+        say=VsockSpec.words,
+        help="PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
+        "the guest finds at port N of the host. vhost[,cid=N]: the host's own AF_VSOCK sockets",
+    )
+    shares: tuple[ShareSpec, ...] = option(
+        (),
+        name="share",
+        short="e",
+        read=ShareSpec.parse,
+        say=ShareSpec.words,
+        help="let the guest use a folder, at /mnt/NAME: PATH[,ro][,tag=NAME] (repeatable)",
+    )
+    vfio_pci: tuple[str, ...] = option(
+        (),
+        short="f",
+        help="give the machine a PCI function of the host, which vfio-pci has, by its address "
+        "there, such as 0000:00:10.0; needs --transport pci (repeatable)",
+    )
+    balloon_mib: int | None = option(
+        None,
+        name="balloon",
+        short="b",
+        read=parse_balloon,
+        help="give the machine a memory balloon that takes this many MiB at the start",
+    )
+    ttys: tuple[int, ...] = option(
+        (),
+        name="tty",
+        read=parse_tty,
+        help="a serial line of the guest's as a terminal of this machine's, whose path is printed: "
+        "0 (then its console), 2 or 3, as in ttyS0 (repeatable)",
+    )
+    display: tuple[int, int] | None = None  # width and height in pixels
+
+    def check(self) -> Self:
+        """Raise ``UserError`` naming the first value that cannot be had, as a person gives it; self
+        otherwise."""
+        check_choices(self)
+        if not 1 <= self.vcpus <= MAX_VCPUS:
+            raise UserError(f"--cpus {self.vcpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+        _check_memory(self.memory_mib)
+        if not self.kvm_device.startswith("/"):
+            raise UserError(
+                f"--kvm-device {self.kvm_device}", "give its whole path, such as /dev/kvm"
+            )
+        for number in self.ttys:
+            if number not in TTYS or self.ttys.count(number) > 1:
+                raise UserError(
+                    f"--tty {number}", "use 0, 2 and 3, each once; ttyS1 is the harness's own"
+                )
+        for address in self.vfio_pci:
+            if not _PCI_ADDRESS.fullmatch(address):
+                raise UserError(f"--vfio-pci {address}", "write it as lspci -D does: 0000:00:10.0")
+        if self.balloon_mib is not None and not 0 <= self.balloon_mib < self.memory_mib:
+            raise UserError(
+                f"a balloon of {self.balloon_mib} MiB in {self.memory_mib} MiB of memory",
+                f"use 0 to {self.memory_mib - 1}",
+            )
+        share.check_all(self.shares)
+        disk.check_all(self.disks)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class MachineSpec(Hardware):
+    """The hardware, and what runs on it. A ``payload`` gets the test device and no virtio devices.
+
+    ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop.
+    ``display_password`` is what the display's viewers must know, if anything, and is no part of
+    ``to_json``, which is kept and shown.
+    """
+
+    kernel: Path
+    initrd: Path | None
+    cmdline: str
+    rng: bool = True
+    payload: bool = False
+    log_buf: tuple[int, int] | None = None
+    display_password: str = field(default="", repr=False)
+
+    def check(self) -> Self:
+        """Raise ``UserError`` for what could not boot, before anything is started."""
+        Hardware.check(self)
+        require_file(self.kernel, "kernel", "build one, or pass the path of a vmlinux or bzImage")
+        if self.initrd is not None:
+            require_file(self.initrd, "initrd", "pass the path of a cpio archive")
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """A dict for ``json.dumps``; ``from_json`` is its inverse, but for the password.
+
+        What is the default is left out: so a VMM of an older commit, which a bisection boots,
+        is told of nothing that it does not know unless it is asked to do it.
+        """
+        record = json_form.to_json(self)
+        del record["display_password"]
+        plain = json_form.to_json(MachineSpec(self.kernel, None, ""))
+        always = ("kernel", "initrd", "cmdline")
+        return {k: v for k, v in record.items() if k in always or v != plain[k]}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> MachineSpec:
+        """Raises ``UserError`` naming the field that is missing, unknown or of the wrong kind."""
+        if unknown := sorted(set(record) - {one.name for one in fields(cls)}):
+            raise UserError(f"unknown field {unknown[0]!r} in a machine spec", "remove it")
+        try:
+            return json_form.from_json(cls, {"initrd": None, **record})
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise UserError(f"bad machine spec: {error!r}", "see kvm/spec/machine.py") from error
+
+
+def _check_memory(mib: int) -> None:
+    if mib < MIN_MEMORY_MIB:
+        raise UserError(
+            f"--memory: {mib} MiB asked for", f"a kernel needs at least {MIN_MEMORY_MIB} MiB"
+        )
