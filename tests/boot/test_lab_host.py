@@ -22,7 +22,7 @@ import kvm
 from kvm.errors import UserError
 from kvm.host import lab, lab_session
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
-from kvm.host.lab import LabHost
+from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -59,7 +59,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def host(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
-    with LabHost(project, kernel, "the kernel under test", artifact=artifact) as found:
+    with LabHost(project, kernel, "the kernel under test", LabNeeds(artifact)) as found:
         yield found
 
 

@@ -179,5 +179,5 @@ def test_a_program_of_the_user_s_is_spoken_to_in_the_user_s_language(
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
     command = ("sh", "-c", "echo $LC_ALL")
     assert process.run(command).output == "C\n"
-    assert process.run(command, users=True).output == "C.UTF-8\n"
+    assert process.run(command, env=process.UsersOwn()).output == "C.UTF-8\n"
     assert process.run(command, env={"LC_ALL": "POSIX"}).output == "POSIX\n"

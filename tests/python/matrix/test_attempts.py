@@ -37,7 +37,7 @@ def order(tmp_path: Path) -> Order:
 def order_in(folder: Path) -> Order:
     kernel = Kernel("k", "6.12.1", "source", "default", folder / "kernel", 1.5, True)
     vmm = Vmm("vmm", folder / "vmm", 0.5, False)
-    return Order(7, folder / "build" / "matrix" / "7", (CELL,), vmm, {"default": kernel})
+    return Order((CELL,), vmm, {"default": kernel}, 7, folder / "build" / "matrix" / "7")
 
 
 def take(order: Order, *steps: Step) -> CellResult:

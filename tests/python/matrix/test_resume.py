@@ -44,17 +44,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     vmm = Vmm("vmm", tmp_path / "vmm", 0.5, False)
     monkeypatch.setattr(prepare, "build", lambda *_: (vmm, {"default": kernel}))
     monkeypatch.setattr(plugin.Project, "find", staticmethod(lambda: made))
-    order = prepare.open_run(
-        made,
-        CELLS,
-        vmm,
-        {"default": kernel},
-        subset="ci",
-        command="",
-        reruns=3,
-        user_workload="",
-        workers=1,
-    )
+    wanted = Order(CELLS, vmm, {"default": kernel}, slots=1)
+    order = prepare.open_run(made, wanted, subset="ci", command="")
     with Store.open(made.build / "results.sqlite3") as store:
         for cell, verdict in zip(CELLS, VERDICTS, strict=False):
             reason = Reason.OK if verdict is Verdict.PASS else Reason.HANG

@@ -28,7 +28,15 @@ _FILES = {
     "build/uapi/source-id": "1234",
     "build/uapi/include/linux/kvm.h": "",
 }
-_MODULES = ("__init__", "errors", "process", "waiting", "vm/spec", "guest/__init__")
+_MODULES = (
+    "__init__",
+    "errors",
+    "process",
+    "waiting",
+    "spec/__init__",
+    "vm/__init__",
+    "guest/__init__",
+)
 
 
 @pytest.fixture

@@ -65,7 +65,9 @@ class FakeLab:
 
     name, boot_s, console, uplink = "lab", 0.5, "", ""
 
-    def __init__(self, project: Project, vmlinux: Path, kernel_id: str, **given: Any) -> None:
+    def __init__(
+        self, project: Project, vmlinux: Path, kernel_id: str, needs: Any, **given: Any
+    ) -> None:
         settings: LabSettings = given["settings"]
         lost = type(self).boots(kernel_id, settings.boot_deadline_s)
         if lost is not None:

@@ -30,6 +30,11 @@ _ONE_LANGUAGE: Environment = {
     **dict.fromkeys(("LC_NUMERIC", "LC_TIME", "LC_MONETARY", "LC_PAPER", "LC_IDENTIFICATION")),
 }
 
+
+class UsersOwn(dict[str, str | None]):
+    """The environment of a user's program, which is spoken to in the user's language."""
+
+
 # Descriptors every child gets too: the locks that must outlive us for as long as it works.
 inherited: set[int] = set()
 
@@ -67,12 +72,11 @@ def run(
     stdin: bytes | None = None,
     on_line: Callable[[str], None] | None = None,
     check: bool = True,
-    users: bool = False,
 ) -> Completed:
     """Run a command to its end, stdout and stderr merged into ``output``.
 
-    ``env`` is added to the caller's environment. ``users``: it is a program of the user's,
-    who is spoken to in the user's language; all others speak ours, as their words are read.
+    ``env`` is added to the caller's environment. That of a user's program is ``UsersOwn``; all
+    other programs speak one language, as their words are read.
     ``on_line`` sees each line as it comes (for progress). Raises ``CommandError`` on a non-zero
     exit when ``check``, ``UserError`` when the program is missing or the deadline passes.
     """
@@ -82,7 +86,7 @@ def run(
         spawn(
             argv,
             cwd=cwd,
-            env=env if users else {**_ONE_LANGUAGE, **(env or {})},
+            env=_in_one_language(env),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -109,6 +113,10 @@ def run(
     return completed
 
 
+def _in_one_language(env: Environment | None) -> Environment:
+    return env if isinstance(env, UsersOwn) else {**_ONE_LANGUAGE, **(env or {})}
+
+
 def capture(
     argv: Sequence[str | Path],
     *,
@@ -123,7 +131,7 @@ def capture(
         spawn(
             argv,
             cwd=cwd,
-            env={**_ONE_LANGUAGE, **(env or {})},
+            env=_in_one_language(env),
             stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -35,6 +35,11 @@ class Project:
         return self.build / "runs"
 
     @property
+    def results(self) -> Path:
+        """The database of matrix runs."""
+        return self.build / "results.sqlite3"
+
+    @property
     def linux(self) -> Path:
         return self.root / "linux"
 

@@ -145,18 +145,17 @@ def _new_order(
     workers: int,
 ) -> Order:
     vmm, kernels = prepare.build(project, progress, cells)
-    return prepare.open_run(
-        project,
+    wanted = Order(
         cells,
         vmm,
         kernels,
-        subset=options.selection.subset if not options.selection.workload else "",
-        command=command_line.typed(),
         reruns=options.reruns,
         user_workload=options.selection.workload,
-        workers=workers,
+        slots=workers,
         known_warnings=options.known_warnings,
     )
+    subset = options.selection.subset if not options.selection.workload else ""
+    return prepare.open_run(project, wanted, subset=subset, command=command_line.typed())
 
 
 def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
@@ -171,7 +170,7 @@ def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
 def _conclude(
     project: Project, order: Order, options: MatrixOptions, code: int, out: Outputs
 ) -> int:
-    with Store.open(project.build / "results.sqlite3") as store:
+    with Store.open(project.results) as store:
         found = store.cells(order.number)
     if not code:
         tell_unseen(order.known_warnings, found.values())

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from kvm.commands.words import ReportWords
@@ -14,9 +14,9 @@ from kvm.output.targets import STDOUT
 from kvm.project import Project
 from kvm.report.matrix.gather import gather
 from kvm.report.matrix.html.page import page
-from kvm.report.matrix.junit import junit as as_junit
-from kvm.report.matrix.ktap import ktap as as_ktap
-from kvm.report.matrix.markdown import markdown as as_markdown
+from kvm.report.matrix.junit import junit
+from kvm.report.matrix.ktap import ktap
+from kvm.report.matrix.markdown import markdown
 from kvm.report.matrix.summary_json import summary_text
 from kvm.report.matrix.view import View
 from kvm.results.model import MatrixRun
@@ -56,45 +56,38 @@ def parse_outputs(words: Sequence[str]) -> dict[str, str]:
     return parsed
 
 
-def database(project: Project) -> Path:
-    """Where the results of matrix runs are kept."""
-    return project.build / "results.sqlite3"
+_RENDERERS: Mapping[str, Callable[[View], str]] = {
+    "html": page,
+    "junit": junit,
+    "ktap": ktap,
+    "json": lambda view: summary_text(view.run, view.cells, view.changes),
+    "markdown": markdown,
+}
 
 
 def render(
     project: Project,
     *,
     run: int | None = None,
-    html: str = "",
-    junit: str = "",
-    ktap: str = "",
-    json: str = "",
-    markdown: str = "",
     put: Callable[[str, str], None] = targets.put,
+    **forms: str,
 ) -> list[Path | str]:
-    """Write the report of a run (default: the newest) to the files named; returns those.
+    """Write the report of a run (default: the newest) in each form to its file; returns those.
 
-    ``-`` is stdout. When nothing is asked for it is the page, ``build/report.html``.
+    ``forms`` are those of ``parse_outputs``; ``-`` is stdout. When nothing is asked for it is the
+    page, ``build/report.html``.
     """
-    asked: list[tuple[str, Callable[[View], str]]] = [
-        (html, page),
-        (junit, as_junit),
-        (ktap, as_ktap),
-        (json, lambda view: summary_text(view.run, view.cells, view.changes)),
-        (markdown, as_markdown),
-    ]
-    if not any(target for target, _ in asked):
-        asked[0] = (str(project.build / "report.html"), page)
-    wanted = [(target, renderer) for target, renderer in asked if target]
-    targets.refuse_twice([target for target, _ in wanted])
+    wanted = {form: target for form, target in forms.items() if target}
+    wanted = wanted or {"html": str(project.build / "report.html")}
+    targets.refuse_twice(list(wanted.values()))
     view = _view(project, run)
-    for target, renderer in wanted:
-        put(target, renderer(view))
-    return [target if target == STDOUT else Path(target) for target, _ in wanted]
+    for form, target in wanted.items():
+        put(target, _RENDERERS[form](view))
+    return [target if target == STDOUT else Path(target) for target in wanted.values()]
 
 
 def _view(project: Project, number: int | None) -> View:
-    path = database(project)
+    path = project.results
     if not path.exists():
         raise UserError(
             f"there are no results: {path} does not exist", "run ./invoke test --matrix first"

@@ -67,6 +67,22 @@ class LabStatus:
         return f"{self.slot}: running (QEMU pid {self.pid}, {user})"
 
 
+@dataclass(frozen=True, slots=True)
+class LabNeeds:
+    """What a command needs of a lab host.
+
+    ``artifact`` is the VMM that will be wanted first; it, the kernel and the files in ``prefetch``
+    are read by a lab host that boots, while Python starts in it. ``images`` are the disks that its
+    machines must be able to write. ``uplink`` asks for a way out, which it goes without where QEMU
+    has none to give.
+    """
+
+    artifact: Path | None = None
+    prefetch: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
+    uplink: bool = False
+
+
 class LabHost:
     """The lab host of one kernel, as one command uses it. Open it in a ``with``."""
 
@@ -77,23 +93,18 @@ class LabHost:
         project: Project,
         kernel: Path,
         kernel_id: str,
+        needs: LabNeeds | None = None,
         *,
-        artifact: Path | None = None,
-        prefetch: Sequence[Path] = (),
-        images: Sequence[Path] = (),
-        uplink: bool = False,
         settings: LabSettings | None = None,
         slot: str = MAIN_SLOT,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Boot or reuse it. ``artifact`` is the VMM that will be wanted first; the kernel and
-        the files in ``prefetch`` are read by a lab host that boots, while Python starts in it.
-        ``images`` are the disks that its machines must be able to write. ``uplink`` asks for a way
-        out, which it goes without where QEMU has none to give.
+        """Boot or reuse it.
 
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
         self.boot_s = 0.0
+        needs = needs or LabNeeds()
         self._project = project
         self._settings = settings or LabSettings()
         self._say = say
@@ -109,12 +120,12 @@ class LabHost:
         self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
             plain = lab_machine(
-                project, kernel, self._settings, self._plan_file, self._exports(images)
+                project, kernel, self._settings, self._plan_file, self._exports(needs.images)
             )
-            self._machine, self._instance = self._choose(plain, kernel_id, uplink=uplink)
+            self._machine, self._instance = self._choose(plain, kernel_id, uplink=needs.uplink)
             self._bundles: dict[Path, Path | None] = {}
-            self._prefetch = (kernel, *prefetch)
-            self._artifact = artifact
+            self._prefetch = (kernel, *needs.prefetch)
+            self._artifact = needs.artifact
             self._channel = self._reuse() or self._boot()
         except BaseException:
             self._resources.close()

@@ -13,6 +13,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from kvm import process
@@ -55,13 +56,14 @@ def build_kvm_selftests(project: Project, tree: Tree, uapi: Path, say: Say) -> P
     """
 
     def make(new: Path) -> None:
-        listed = _make(project, tree, "kvm", new, uapi, ("--eval", _LIST_RULE, "list-programs"))
+        suite = _Suite(project, tree, uapi, "kvm", new)
+        listed = suite.make(("--eval", _LIST_RULE, "list-programs"))
         names = tuple(
             line.removeprefix(f"{new}/")
             for line in listed.splitlines()
             if line.startswith(f"{new}/")
         )
-        _compile(project, tree, "kvm", new, uapi, names, say)
+        suite.compile(names, say)
         (new / PROGRAMS).write_text("".join(f"{name}\n" for name in names))
 
     return _kept(project, tree, uapi, {"kvm": ()}, "", make, say)
@@ -73,9 +75,9 @@ def build_kselftests(
     """The folder with ``programs`` (suite → names) as ``SUITE/NAME``, static and stripped."""
 
     def make(new: Path) -> None:
-        for suite, names in programs.items():
-            (new / suite).mkdir(parents=True)
-            _compile(project, tree, suite, new / suite, uapi, names, say, extra=_STATIC)
+        for name, names in programs.items():
+            (new / name).mkdir(parents=True)
+            _Suite(project, tree, uapi, name, new / name, _STATIC).compile(names, say)
 
     return _kept(project, tree, uapi, programs, _STATIC, make, say)
 
@@ -123,60 +125,56 @@ def _sources(tree: Tree, suites: tuple[str, ...]) -> bytes:
         return tree.repository.output("ls-files", "-s", "--", *paths, env=env)
 
 
-def _make(
-    project: Project,
-    tree: Tree,
-    suite: str,
-    out: Path,
-    uapi: Path,
-    words: Sequence[str | Path],
-    *,
-    extra: str = "",
-    on_line: Callable[[str], None] | None = None,
-    check: bool = True,
-) -> str:
-    """Run make in the suite's folder with everything it writes going to ``out``; its words."""
-    toolchain = Toolchain.from_environment()
-    compiler = f"{toolchain.ccache} {toolchain.compiler} {extra}".strip()
-    done = process.run(
-        (
-            *("make", "--no-print-directory", "-k", f"-j{os.cpu_count() or 1}"),
-            *("-C", tree.path / _SELFTESTS / suite),
-            *("ARCH=x86", f"OUTPUT={out}", f"CC={compiler}", f"KHDR_INCLUDES=-isystem {uapi}"),
-            *words,
-        ),
-        env=toolchain.environment(project.cache / "ccache", project.root),
-        on_line=on_line,
-        check=check,
-        timeout_s=3600,
-    )
-    return done.output
+@dataclass(frozen=True, slots=True)
+class _Suite:
+    """A folder of selftests; everything that make writes goes to ``out``."""
 
+    project: Project
+    tree: Tree
+    uapi: Path
+    name: str
+    out: Path
+    extra: str = ""  # words for the compiler
 
-def _compile(
-    project: Project,
-    tree: Tree,
-    suite: str,
-    out: Path,
-    uapi: Path,
-    names: Sequence[str],
-    say: Say,
-    *,
-    extra: str = "",
-) -> None:
-    steps = 0
+    def make(
+        self,
+        words: Sequence[str | Path],
+        on_line: Callable[[str], None] | None = None,
+        *,
+        check: bool = True,
+    ) -> str:
+        """Run make in the suite's folder; its words."""
+        toolchain = Toolchain.from_environment()
+        compiler = f"{toolchain.ccache} {toolchain.compiler} {self.extra}".strip()
+        done = process.run(
+            (
+                *("make", "--no-print-directory", "-k", f"-j{os.cpu_count() or 1}"),
+                *("-C", self.tree.path / _SELFTESTS / self.name),
+                *("ARCH=x86", f"OUTPUT={self.out}", f"CC={compiler}"),
+                f"KHDR_INCLUDES=-isystem {self.uapi}",
+                *words,
+            ),
+            env=toolchain.environment(self.project.cache / "ccache", self.project.root),
+            on_line=on_line,
+            check=check,
+            timeout_s=3600,
+        )
+        return done.output
 
-    def watch(line: str) -> None:
-        nonlocal steps
-        if matched := _OUTPUT.search(line):
-            steps += 1
-            say(f"{suite}: {Path(matched.group(1)).name} ({steps})")
+    def compile(self, names: Sequence[str], say: Say) -> None:
+        """Raises ``BuildError`` naming the programs that do not compile."""
+        steps = 0
 
-    goals = tuple(out / name for name in names)
-    output = _make(project, tree, suite, out, uapi, goals, extra=extra, on_line=watch, check=False)
-    missing = tuple(name for name in names if not (out / name).is_file())
-    if missing or not names:
-        raise _failure(suite, out, missing, output)
+        def watch(line: str) -> None:
+            nonlocal steps
+            if matched := _OUTPUT.search(line):
+                steps += 1
+                say(f"{self.name}: {Path(matched.group(1)).name} ({steps})")
+
+        output = self.make(tuple(self.out / name for name in names), watch, check=False)
+        missing = tuple(name for name in names if not (self.out / name).is_file())
+        if missing or not names:
+            raise _failure(self.name, self.out, missing, output)
 
 
 def _failure(suite: str, out: Path, missing: tuple[str, ...], output: str) -> BuildError:

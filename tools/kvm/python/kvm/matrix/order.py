@@ -38,11 +38,11 @@ class Order:
     ``lab_kernels`` are the lab hosts', where these are not the guests' own (a bisection's).
     """
 
-    number: int
-    folder: Path
     cells: tuple[Cell, ...]
     vmm: Vmm
     kernels: Mapping[str, Kernel | BuildFailure]
+    number: int = 0
+    folder: Path = Path()
     reruns: int = 3
     user_workload: str = ""
     slots: int = 2

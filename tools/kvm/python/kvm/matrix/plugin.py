@@ -118,7 +118,7 @@ class Results:
     def __init__(self, config: pytest.Config, order: Order) -> None:
         self._order = order
         self._cells = {cell.id: cell for cell in order.cells}
-        self._store = Store.open(Project.find().build / "results.sqlite3")
+        self._store = Store.open(Project.find().results)
         self._resumed = Path(config.getoption("--matrix-order")).name != FILE
         self._kept = self._results_of_before() if self._resumed else []
         self._display = display.Display.choose(

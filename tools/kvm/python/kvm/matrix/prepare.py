@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +19,6 @@ from kvm.project import Project
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 from kvm.run import halves, revision
-from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Verdict
 from kvm.vm.build import Vmm
 
@@ -54,46 +53,24 @@ def build(
     return vmm, kernels
 
 
-def open_run(
-    project: Project,
-    cells: Sequence[Cell],
-    vmm: Vmm,
-    kernels: dict[str, Kernel | BuildFailure],
-    *,
-    subset: str,
-    command: str,
-    reruns: int,
-    user_workload: str,
-    workers: int,
-    known_warnings: KnownWarnings | None = None,
-) -> Order:
-    """A new run in the store, its folder, and its order."""
-    with Store.open(project.build / "results.sqlite3") as store:
+def open_run(project: Project, wanted: Order, *, subset: str, command: str) -> Order:
+    """A new run in the store and its folder; ``wanted`` is its order, without either."""
+    with Store.open(project.results) as store:
         number = store.begin(
             started=time.time(),
-            planned=[cell.id for cell in cells],
+            planned=[cell.id for cell in wanted.cells],
             subset=subset,
             command=command,
             commit=revision.present(project),
-            vmm_id=vmm.id,
-            kernels={name: k.id for name, k in kernels.items() if isinstance(k, Kernel)},
+            vmm_id=wanted.vmm.id,
+            kernels={name: k.id for name, k in wanted.kernels.items() if isinstance(k, Kernel)},
         )
         store.prune()
     folder = project.build / "matrix" / str(number)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     _prune(folder.parent)
-    order = Order(
-        number,
-        folder,
-        tuple(cells),
-        vmm,
-        kernels,
-        reruns,
-        user_workload,
-        workers,
-        known_warnings=known_warnings,
-    )
+    order = replace(wanted, number=number, folder=folder)
     order.write()
     return order
 
@@ -112,7 +89,7 @@ def left(project: Project) -> Left:
 
     Of the cells that were chosen then, those without a verdict; a failure is one.
     """
-    with Store.open(project.build / "results.sqlite3") as store:
+    with Store.open(project.results) as store:
         run = store.last_unfinished()
         done = store.cells(run.number) if run is not None else {}
     if run is None:
@@ -137,7 +114,7 @@ def resume(project: Project, progress: Progress, left: Left, *, workers: int) ->
 
 def close(project: Project, order: Order) -> None:
     """Of a run in which nothing was left to do."""
-    with Store.open(project.build / "results.sqlite3") as store:
+    with Store.open(project.results) as store:
         store.end(order.number, time.time())
 
 

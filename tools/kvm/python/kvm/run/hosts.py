@@ -14,7 +14,7 @@ from pathlib import Path
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
 from kvm.host.instance import MAIN_SLOT
-from kvm.host.lab import LabHost
+from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
 from kvm.host.native import NativeHost
 from kvm.host.qemu import Accelerator
@@ -160,10 +160,7 @@ class _Opener:
                 self.project,
                 vmlinux,
                 kernel_id,
-                artifact=self.artifact,
-                prefetch=wanted.prefetch,
-                images=wanted.images,
-                uplink=wanted.uplink,
+                LabNeeds(self.artifact, wanted.prefetch, wanted.images, wanted.uplink),
                 settings=settings,
                 slot=wanted.slot,
                 say=self.say,

@@ -9,7 +9,7 @@ comment names a file, that is where the kernel prints it (as of 6.12).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from enum import Enum
 
 from kvm.verdict.vocabulary import Reason
@@ -63,7 +63,7 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One report. ``title`` is filled from the pattern's groups and ``{where}``.
+    """One report. ``text`` is the pattern; ``title`` is filled from its groups and ``{where}``.
 
     ``absorbs`` names the reports that are later lines of this one. ``early`` marks
     words that the kernel prints without printk, hence without a time stamp.
@@ -71,13 +71,18 @@ class Shape:
 
     kind: Kind
     reason: Reason
-    pattern: re.Pattern[str]
+    text: str
     title: str
     end: End = End.AFTER_TRACE
+    _: KW_ONLY
     absorbs: frozenset[Kind] = field(default=frozenset())
     early: bool = False
     ruled: bool = False  # stands under a line of "===="
     all_callers: bool = False  # other CPUs' backtraces belong to it
+    pattern: re.Pattern[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pattern", re.compile(self.text))
 
 
 _OOPS_TOO = frozenset({Kind.OOPS})
@@ -99,24 +104,9 @@ _LOCKDEP_WORDS = (
 )
 
 
-def _shape(
-    kind: Kind,
-    reason: Reason,
-    pattern: str,
-    title: str,
-    end: End = End.AFTER_TRACE,
-    *,
-    absorbs: frozenset[Kind] = frozenset(),
-    early: bool = False,
-    ruled: bool = False,
-    all_callers: bool = False,
-) -> Shape:
-    return Shape(kind, reason, re.compile(pattern), title, end, absorbs, early, ruled, all_callers)
-
-
 SHAPES: tuple[Shape, ...] = (
     # kernel/panic.c. Whatever else a dying kernel prints is part of its panic.
-    _shape(
+    Shape(
         Kind.PANIC,
         Reason.KERNEL_PANIC,
         r"Kernel panic - not syncing: ?(?P<what>.*)",
@@ -126,14 +116,14 @@ SHAPES: tuple[Shape, ...] = (
         all_callers=True,
     ),
     # arch/x86/mm/extable.c early_fixup_exception(), then arch/x86/boot/compressed/error.c
-    _shape(
+    Shape(
         Kind.EARLY_EXCEPTION,
         Reason.KERNEL_PANIC,
         r"PANIC: early exception (?P<what>0x[0-9a-f]+) IP [0-9a-f]+:(?P<ip>[0-9a-f]+) error ",
         "early exception {what}{where}",
         early=True,
     ),
-    _shape(
+    Shape(
         Kind.EARLY_EXCEPTION,
         Reason.KERNEL_PANIC,
         r" -- System halted$",
@@ -142,7 +132,7 @@ SHAPES: tuple[Shape, ...] = (
         early=True,
     ),
     # arch/x86/mm/fault.c show_fault_oops(), and its wording up to 5.0
-    _shape(
+    Shape(
         Kind.PAGE_FAULT,
         Reason.KERNEL_OOPS,
         r"BUG: (?P<what>kernel NULL pointer dereference), address: [0-9a-f]+",
@@ -150,7 +140,7 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
         absorbs=_OOPS_TOO,
     ),
-    _shape(
+    Shape(
         Kind.PAGE_FAULT,
         Reason.KERNEL_OOPS,
         r"BUG: (?P<what>unable to handle (?:page fault for address"
@@ -160,7 +150,7 @@ SHAPES: tuple[Shape, ...] = (
         absorbs=_OOPS_TOO,
     ),
     # arch/x86/kernel/traps.c
-    _shape(
+    Shape(
         Kind.STACK_GUARD,
         Reason.KERNEL_OOPS,
         r"BUG: (?P<what>\S+ stack guard page was hit) at [0-9a-fx]+",
@@ -168,7 +158,7 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
         absorbs=_OOPS_TOO,
     ),
-    _shape(
+    Shape(
         Kind.DOUBLE_FAULT,
         Reason.KERNEL_OOPS,
         r"(?:traps: )?PANIC: double fault, error_code: 0x[0-9a-f]+",
@@ -177,7 +167,7 @@ SHAPES: tuple[Shape, ...] = (
         absorbs=_OOPS_TOO,
     ),
     # lib/bug.c report_bug()
-    _shape(
+    Shape(
         Kind.BUG,
         Reason.KERNEL_OOPS,
         r"kernel BUG at (?P<file>\S+?):(?P<line>\d+)!$",
@@ -185,7 +175,7 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
         absorbs=_OOPS_TOO,
     ),
-    _shape(
+    Shape(
         Kind.BUG,
         Reason.KERNEL_OOPS,
         r"Kernel BUG at (?P<func>\S+) \[verbose debug info unavailable\]",
@@ -195,7 +185,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     # arch/x86/kernel/dumpstack.c __die_header(): general protection fault, invalid opcode,
     # divide error, stack segment, int3, bounds, Bad pagetable: all end in "CODE [#N]".
-    _shape(
+    Shape(
         Kind.OOPS,
         Reason.KERNEL_OOPS,
         r"(?:Oops: |traps: )?(?P<what>[A-Za-z#][\w ,.'#/-]*?)(?: 0x[0-9a-f]+)?"
@@ -204,14 +194,14 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
     ),
     # kernel/panic.c __warn(); the second is its wording since 6.17.
-    _shape(
+    Shape(
         Kind.WARNING,
         Reason.KERNEL_WARNING,
         r"WARNING: CPU: \d+ PID: \d+ at (?:(?P<file>[^\s:+]+):(?P<line>\d+) )?(?P<func>\S+)",
         "WARNING at {place}{func}",
         End.TRACE_MARK,
     ),
-    _shape(
+    Shape(
         Kind.WARNING,
         Reason.KERNEL_WARNING,
         r"WARNING: (?:(?P<file>[^\s:+]+):(?P<line>\d+) )?at (?P<func>\S+)(?: \[\w+\])?, CPU#\d+: ",
@@ -219,14 +209,14 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
     ),
     # kernel/locking/lockdep.c
-    _shape(
+    Shape(
         Kind.LOCKDEP,
         Reason.KERNEL_WARNING,
         rf"WARNING: (?P<what>{_LOCKDEP_WORDS})$",
         "{what}{locks}{where}",
         ruled=True,
     ),
-    _shape(
+    Shape(
         Kind.LOCKDEP,
         Reason.KERNEL_WARNING,
         r"\[ BUG: (?P<what>Invalid wait context) \]$",
@@ -234,20 +224,20 @@ SHAPES: tuple[Shape, ...] = (
         ruled=True,
     ),
     # The validator gives up: nothing that it finds later would be reported.
-    _shape(
+    Shape(
         Kind.LOCKDEP,
         Reason.KERNEL_WARNING,
         r"BUG: (?P<what>MAX_\w+ too low!)$",
         "lockdep gave up: {what}",
     ),
-    _shape(
+    Shape(
         Kind.LOCKDEP,
         Reason.KERNEL_WARNING,
         r"INFO: (?P<what>trying to register non-static key)\.$",
         "{what}{where}",
     ),
     # kernel/rcu/tree_stall.h, tree_exp.h
-    _shape(
+    Shape(
         Kind.RCU_STALL,
         Reason.HANG,
         r"(?:rcu: )?INFO: (?P<what>rcu_\w+ (?:self-detected stall on CPU"
@@ -257,27 +247,27 @@ SHAPES: tuple[Shape, ...] = (
         all_callers=True,
     ),
     # kernel/hung_task.c
-    _shape(
+    Shape(
         Kind.HUNG_TASK,
         Reason.HANG,
         r"INFO: task (?P<what>.+):\d+ blocked (?:in I/O wait )?for more than \d+ seconds\.",
         "task {what} blocked{where}",
     ),
     # kernel/watchdog.c, kernel/workqueue.c
-    _shape(
+    Shape(
         Kind.SOFT_LOCKUP,
         Reason.HANG,
         r"(?:watchdog: )?BUG: soft lockup - CPU#\d+ stuck for \d+s! \[(?P<what>.*):\d+\]",
         "soft lockup of {what}{where}",
     ),
-    _shape(
+    Shape(
         Kind.HARD_LOCKUP,
         Reason.HANG,
         r"(?:(?:NMI )?watchdog: )?(?:CPU\d+: )?Watchdog detected hard LOCKUP on cpu \d+",
         "hard LOCKUP{where}",
         all_callers=True,
     ),
-    _shape(
+    Shape(
         Kind.WORKQUEUE_LOCKUP,
         Reason.HANG,
         r"BUG: workqueue lockup - pool",
@@ -285,7 +275,7 @@ SHAPES: tuple[Shape, ...] = (
     ),
     # mm/kasan/report.c and its kin: a report between two lines of "===="
     *(
-        _shape(kind, reason, rf"BUG: {name}: (?P<what>.+)$", f"{name}: {{what}}", End.RULE)
+        Shape(kind, reason, rf"BUG: {name}: (?P<what>.+)$", f"{name}: {{what}}", End.RULE)
         for kind, reason, name in (
             (Kind.KASAN, Reason.KERNEL_OOPS, "KASAN"),
             (Kind.KFENCE, Reason.KERNEL_OOPS, "KFENCE"),
@@ -294,14 +284,14 @@ SHAPES: tuple[Shape, ...] = (
         )
     ),
     # lib/ubsan.c ubsan_prologue()
-    _shape(
+    Shape(
         Kind.UBSAN,
         Reason.KERNEL_WARNING,
         r"UBSAN: (?P<what>[\w -]+) in (?P<file>\S+?):(?P<line>\d+):\d+$",
         "UBSAN: {what} in {file}:{line}{where}",
         End.TRACE_MARK,
     ),
-    _shape(
+    Shape(
         Kind.KMEMLEAK,
         Reason.KERNEL_WARNING,
         r"kmemleak: \d+ (?P<what>new suspected memory leaks) \(see ",
@@ -309,7 +299,7 @@ SHAPES: tuple[Shape, ...] = (
         End.LINE,
     ),
     # lib/list_debug.c and lib/refcount.c: words in front of a BUG or a WARNING
-    _shape(
+    Shape(
         Kind.LIST_CORRUPTION,
         Reason.KERNEL_WARNING,
         r"(?P<what>list_(?:add|del) corruption|list_add double add)[.,:] ?",
@@ -317,7 +307,7 @@ SHAPES: tuple[Shape, ...] = (
         End.TRACE_MARK,
         absorbs=_TRAPS_TOO,
     ),
-    _shape(
+    Shape(
         Kind.REFCOUNT,
         Reason.KERNEL_WARNING,
         r"refcount_t: (?P<what>(?:saturated|addition|underflow|decrement|unknown)\b.*[^.])\.?$",
@@ -326,13 +316,13 @@ SHAPES: tuple[Shape, ...] = (
         absorbs=_TRAPS_TOO,
     ),
     # mm/slub.c, mm/page_alloc.c, mm/memory.c, kernel/fork.c
-    _shape(
+    Shape(
         Kind.SLAB,
         Reason.KERNEL_OOPS,
         r"BUG (?P<cache>\S+) \((?:Not tainted|Tainted).*\): (?P<what>.+)$",
         "slab {cache}: {what}{where}",
     ),
-    _shape(
+    Shape(
         Kind.BAD_PAGE,
         Reason.KERNEL_OOPS,
         r"BUG: (?P<what>Bad page (?:state|map|cache) in process|Bad rss-counter state"
@@ -340,33 +330,33 @@ SHAPES: tuple[Shape, ...] = (
         "{what}{where}",
     ),
     # kernel/locking/spinlock_debug.c, kernel/sched/core.c, lib/smp_processor_id.c
-    _shape(
+    Shape(
         Kind.SPINLOCK,
         Reason.KERNEL_OOPS,
         r"BUG: spinlock (?P<what>.+) on CPU#\d+, ",
         "spinlock {what}{where}",
     ),
-    _shape(
+    Shape(
         Kind.ATOMIC_SLEEP,
         Reason.KERNEL_WARNING,
         r"BUG: (?P<what>sleeping function called from invalid context) at "
         r"(?P<file>\S+):(?P<line>\d+)",
         "{what} at {file}:{line}{where}",
     ),
-    _shape(
+    Shape(
         Kind.ATOMIC_SLEEP,
         Reason.KERNEL_WARNING,
         r"BUG: (?P<what>scheduling while atomic): ",
         "{what}{where}",
     ),
-    _shape(
+    Shape(
         Kind.ATOMIC_SLEEP,
         Reason.KERNEL_WARNING,
         r"BUG: (?P<what>using \w+\(\) in preemptible) \[",
         "{what}{where}",
     ),
     # arch/x86/mm/extable.c ex_handler_msr()
-    _shape(
+    Shape(
         Kind.MSR_ACCESS,
         Reason.KERNEL_WARNING,
         r"unchecked MSR access error: (?P<what>RDMSR from 0x[0-9a-f]+|WRMSR to 0x[0-9a-f]+)"
@@ -375,13 +365,13 @@ SHAPES: tuple[Shape, ...] = (
     ),
     # kernel/irq/spurious.c __report_bad_irq(), arch/x86/kernel/irq.c common_interrupt(): what a
     # VMM or KVM that loses, invents or misroutes interrupts looks like from the inside.
-    _shape(
+    Shape(
         Kind.INTERRUPT,
         Reason.KERNEL_WARNING,
         r"irq (?P<what>\d+: nobody cared) \(try booting with",
         "irq {what}",
     ),
-    _shape(
+    Shape(
         Kind.INTERRUPT,
         Reason.KERNEL_WARNING,
         r"(?:\w+: )?(?:\d+\.\d+ )?(?P<what>No irq handler for )(?:vector|\d+\.\d+)",
@@ -389,7 +379,7 @@ SHAPES: tuple[Shape, ...] = (
         End.LINE,
     ),
     # drivers/virtio/virtio_ring.c BAD_RING(): the device broke the ring.
-    _shape(
+    Shape(
         Kind.VIRTQUEUE,
         Reason.KERNEL_WARNING,
         r"(?P<driver>virtio\w+) virtio\d+: (?P<queue>[^ :]+):id \d+ "
@@ -398,21 +388,21 @@ SHAPES: tuple[Shape, ...] = (
         End.LINE,
     ),
     # kernel/workqueue.c process_one_work(), and its wording up to 6.8
-    _shape(
+    Shape(
         Kind.WORKQUEUE_LEAK,
         Reason.KERNEL_WARNING,
         r"BUG: (?P<what>workqueue leaked (?:atomic, lock or RCU|lock or atomic)): ",
         "{what}{where}",
     ),
     # mm/page_alloc.c warn_alloc()
-    _shape(
+    Shape(
         Kind.ALLOCATION,
         Reason.KERNEL_WARNING,
         r"\S+: (?P<what>(?:page|vmalloc) (?:allocation failure|error)): ",
         "{what}{where}",
     ),
     # mm/oom_kill.c
-    _shape(
+    Shape(
         Kind.INIT_KILLED,
         Reason.KERNEL_PANIC,
         r"(?:Memory cgroup o|O)ut of memory.*: Killed process 1 \(",
@@ -424,13 +414,13 @@ SHAPES: tuple[Shape, ...] = (
 # What has none of the shapes above and is a complaint all the same. Nobody has looked at these
 # words, so they fail a run rather than pass it.
 _LAST_RESORT: tuple[Shape, ...] = (
-    _shape(
+    Shape(
         Kind.UNKNOWN,
         Reason.KERNEL_WARNING,
         r"(?P<what>BUG: .*\S|(?:rcu: )?INFO: rcu\w* .*\S)",
         "{what}",
     ),
-    _shape(
+    Shape(
         Kind.UNKNOWN,
         Reason.KERNEL_WARNING,
         r"(?P<what>Call Trace):$",

@@ -210,7 +210,7 @@ class Machine:
         from kvm import process  # most machines need none, and it takes long to import
 
         self._on_script(program, _SCRIPT_TIMEOUT_S)
-        process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S, users=True)
+        process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S, env=process.UsersOwn())
 
     def _take_down(self, net: NetSpec) -> None:
         """The run is over, so a failure is told and changes nothing."""

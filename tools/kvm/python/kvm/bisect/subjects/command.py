@@ -66,7 +66,7 @@ class CommandSubject:
         process.run(
             (sys.executable, "-m", "invoke", "lab.stop"),
             cwd=self.workplace.checkout.root,
-            env=self.workplace.environment,
+            env=process.UsersOwn(self.workplace.environment),
             check=False,
         )
 
@@ -77,10 +77,9 @@ class CommandSubject:
             done = process.run(
                 self._argv(folder),
                 cwd=self.workplace.checkout.root,
-                env=self.workplace.environment,
+                env=process.UsersOwn(self.workplace.environment),
                 check=False,
                 timeout_s=self.deadline_s,
-                users=True,
             )
         except process.CommandError as late:
             (folder / "output.log").write_text(late.completed.output)
