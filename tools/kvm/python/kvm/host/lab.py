@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from kvm.host import bundle, exports, forwards
 from kvm.host.base import Event, HostHung, HostLost
@@ -414,7 +415,8 @@ class LabHost:
 
     # Called on the channel's thread
 
-    def _hear(self, message: Message) -> None:
+    def _hear(self, message: Any) -> None:
+        """A report that nobody asked for: ``wire.agent.Report``, or word of the zygote."""
         if "zygote" in message:
             self._say(f"the VMM can't be preloaded:\n{message['zygote']}")
         elif (sink := self._sinks.get(message.get("session", -1))) is not None:

@@ -12,12 +12,14 @@ import json
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from kvm.host.base import CommandTimeout, Event, HostLost
-from kvm.host.channel import Message
 from kvm.host.given import GivenClock, Kept, Span
 from kvm.host.inbox import Inbox
+
+if TYPE_CHECKING:
+    from kvm.wire import agent as wire
 
 _CHECK_EVERY_S = 30.0  # of silence: does the lab host still answer?
 _TICK_S = 0.1
@@ -38,7 +40,7 @@ class Agent(Protocol):
 class Sink(Protocol):
     """Takes what the agent reports about one session."""
 
-    def hear(self, message: Message) -> None: ...
+    def hear(self, message: wire.Report) -> None: ...
     def lose(self, loss: HostLost) -> None: ...
 
 
@@ -86,7 +88,7 @@ class LabSession:
         if self._inbox.exit_status is None:
             self._host.post("kill", session=self.number)
 
-    def hear(self, message: Message) -> None:
+    def hear(self, message: wire.Report) -> None:
         if "event" in message:
             self._inbox.put_event(dict(message["event"]))
         elif "stderr" in message:
@@ -106,9 +108,9 @@ class LabCommand:
         self.number = number
         self._host = host
         self._argv = argv
-        self._queue: queue.SimpleQueue[Message | HostLost] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[wire.Report | HostLost] = queue.SimpleQueue()
 
-    def hear(self, message: Message) -> None:
+    def hear(self, message: wire.Report) -> None:
         self._queue.put(message)
 
     def lose(self, loss: HostLost) -> None:

@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from kvm.guest.event_log import EventLog
 from kvm.host.base import HostLost, Session
 from kvm.host.given import Span
 from kvm.verdict.console import ConsoleParser
 from kvm.verdict.observation import Deadline, WorkerError
+
+if TYPE_CHECKING:
+    from kvm.wire import worker as wire
 
 Event = Mapping[str, Any]
 
@@ -185,20 +188,42 @@ class Drive:
         self._killed = False
         self._stdin_window: float = math.inf  # of a worker that does not tell what it has taken
         self._stdin_on_the_way = 0
+        self._log: Callable[[bytes], Any] = lambda data: None
         self.transcript = Transcript()
+        self._handlers: Mapping[str, Callable[[Any], None]] = {
+            "console": self._on_console,
+            "tty": self._on_tty,
+            "viewer": self._on_viewer,
+            "script": self._on_script,
+            "started": self._on_started,
+            "hello": self._on_hello,
+            "heartbeat": self._on_heartbeat,
+            "stdin_taken": self._on_stdin_taken,
+            "stdin_read": self._on_stdin_read,
+            "stdout": self._on_stdout,
+            "stderr": self._on_stderr,
+            "exit": self._on_exit,
+            "events": self._on_events,
+            "guest_error": self._on_guest_error,
+            "answer": self._on_answer,
+            "paused": self._on_paused,
+            "result": self._on_result,
+            "error": self._on_error,
+        }
 
     def run(self) -> Transcript:
         """Follow the session to its end; Ctrl-C stops the machine and is recorded."""
         script = self.transcript
         clock = self._session.clock
         with self._sinks.console_log.open("wb") as log:
+            self._log = log.write
             try:
-                self._follow(log.write)
+                self._follow()
                 self._wait_for_reader(1)
             except KeyboardInterrupt:
                 script.interrupted = "interrupted"
                 self._stop("interrupted")
-                self._follow(log.write)
+                self._follow()
             except HostLost:
                 self._wait_for_reader(1)
                 raise
@@ -210,12 +235,12 @@ class Drive:
         script.end_s = self._now()
         return script
 
-    def _follow(self, log: Callable[[bytes], Any]) -> None:
+    def _follow(self) -> None:
         sinks = self._sinks
         typing = sinks.typing or sinks.ttys is not None or sinks.viewers is not None
         for event in self._session.events(_KEY_TICK_S if typing else _TICK_S):
             if event is not None:
-                self._take(event, log)
+                self._take(event)
                 if event["event"] in ("result", "error"):
                     return
             self._session.clock.look()
@@ -245,87 +270,84 @@ class Drive:
             self._forward_requests()
             self._in_time()
 
-    def _take(self, event: Event, log: Callable[[bytes], Any]) -> None:
+    def _take(self, event: Event) -> None:
         self._script_until = 0.0
-        handler = getattr(self, f"_on_{event['event']}", None)
+        handler = self._handlers.get(event["event"])
         if handler is None:
             return
         self._silence.restart()
-        if event["event"] == "console":
-            self._on_console(base64.b64decode(event["data"]), log)
-        else:
-            handler(event)
+        handler(event)
 
-    def _on_console(self, data: bytes, log: Callable[[bytes], Any]) -> None:
-        script = self.transcript
+    def _on_console(self, event: wire.Bytes) -> None:
+        data, script = base64.b64decode(event["data"]), self.transcript
         kept = data[: max(CONSOLE_LIMIT_BYTES - script.console_bytes, 0)]
         script.console_bytes += len(data)
         if kept:
-            log(kept)
+            self._log(kept)
         script.console.feed(data)
         if self._sinks.console is not None:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:
             self._dying_at = time.monotonic()
 
-    def _on_tty(self, event: Event) -> None:
+    def _on_tty(self, event: wire.TtyOutput) -> None:
         if self._sinks.ttys is not None:
             self._sinks.ttys.take(int(event["line"]), base64.b64decode(event["data"]))
 
-    def _on_viewer(self, event: Event) -> None:
+    def _on_viewer(self, event: wire.ViewerOutput) -> None:
         if self._sinks.viewers is not None:
             self._sinks.viewers.take(event)
 
-    def _on_script(self, event: Event) -> None:
+    def _on_script(self, event: wire.Script) -> None:
         """A user's program has a deadline of its own, and no guest runs meanwhile."""
         self._script_until = time.monotonic() + float(event["limit_s"])
 
-    def _on_started(self, event: Event) -> None:
+    def _on_started(self, event: wire.Started) -> None:
         self.transcript.started_s = self._now()
         self.transcript.started_ns = int(event.get("t_ns", 0))
         self.transcript.load_s = int(event.get("load_ns", 0)) / 1e9
         self._stdin_window = event.get("stdin_window", math.inf)
         self._sinks.phase("booting")
 
-    def _on_hello(self, event: Event) -> None:
+    def _on_hello(self, event: wire.Hello) -> None:
         self.transcript.hello = dict(event["info"])
         self.transcript.hello_s = self._now()
         self.transcript.hello_ns = event.get("t_ns")
         self._sinks.phase("init is up")
 
-    def _on_heartbeat(self, event: Event) -> None:
+    def _on_heartbeat(self, event: wire.Heartbeat) -> None:
         """The guest's init runs: a silent command is no hang."""
 
-    def _on_stdin_taken(self, event: Event) -> None:
+    def _on_stdin_taken(self, event: wire.StdinCount) -> None:
         self._stdin_on_the_way -= int(event["bytes"])
 
-    def _on_stdin_read(self, event: Event) -> None:
+    def _on_stdin_read(self, event: wire.StdinCount) -> None:
         self.transcript.stdin_read = event["bytes"]
 
-    def _on_stdout(self, event: Event) -> None:
+    def _on_stdout(self, event: wire.Bytes) -> None:
         self._sinks.stdout(base64.b64decode(event["data"]))
 
-    def _on_stderr(self, event: Event) -> None:
+    def _on_stderr(self, event: wire.Bytes) -> None:
         self._sinks.stderr(base64.b64decode(event["data"]))
 
-    def _on_exit(self, event: Event) -> None:
+    def _on_exit(self, event: wire.Exit) -> None:
         self.transcript.exit_code = int(event["code"])
         self.transcript.exit_signal = int(event.get("signal", 0))
         self.transcript.exit_s = self._now()
         self.transcript.exit_ns = event.get("t_ns")
         self._sinks.phase("powering off")
 
-    def _on_events(self, event: Event) -> None:
+    def _on_events(self, event: wire.GuestEvents) -> None:
         self.transcript.events.take(event)
 
-    def _on_guest_error(self, event: Event) -> None:
+    def _on_guest_error(self, event: wire.Error) -> None:
         self.transcript.guest_error = str(event["message"])
 
     def _on_answer(self, event: Event) -> None:
         if self._sinks.control is not None:
             self._sinks.control.take(event)
 
-    def _on_paused(self, event: Event) -> None:
+    def _on_paused(self, event: wire.Paused) -> None:
         """No guest runs in a pause: its deadlines stand still."""
         now = time.monotonic()
         if event["paused"] and self._paused_at is None:
@@ -335,11 +357,11 @@ class Drive:
             self._paused_at = None
         self._on_answer(event)
 
-    def _on_result(self, event: Event) -> None:
+    def _on_result(self, event: wire.Result) -> None:
         self.transcript.result = dict(event)
         self.transcript.events.end(event)
 
-    def _on_error(self, event: Event) -> None:
+    def _on_error(self, event: wire.Error) -> None:
         self.transcript.worker_error = WorkerError(str(event["kind"]), str(event["message"]))
 
     def _forward_input(self) -> None:

@@ -9,10 +9,13 @@ guest's deadlines stand still meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kvm.vm.events import EventWriter
 from kvm.vm.machine import Machine, SetupError
+
+if TYPE_CHECKING:
+    from kvm.wire import control as wire
 
 Message = Mapping[str, Any]
 
@@ -24,15 +27,22 @@ class Control:
         self._machine = machine
         self._out = out
         self._sysrq_by_init = sysrq
+        self._handlers: Mapping[str, Callable[[Any], dict[str, Any] | None]] = {
+            "pause": self._pause,
+            "resume": self._resume,
+            "nmi": self._nmi,
+            "sysrq": self._sysrq,
+            "balloon": self._balloon,
+            "stat": self._stat,
+        }
 
     def serve(self, message: Message) -> None:
         """Never raises: who asks nonsense is told so."""
         try:
             what = str(message["what"])
-            handler = getattr(self, f"_on_{what}", None)
-            if handler is None:
+            if what not in self._handlers:
                 raise ValueError(f"a running machine can't be asked for {what!r}")
-            answer = handler(message)
+            answer = self._handlers[what](message)
         except KeyError as missing:
             self._out.send("answer", ask=message.get("ask"), error=f"{missing} is missing")
         except (SetupError, TypeError, ValueError) as error:
@@ -40,18 +50,18 @@ class Control:
         else:
             self._out.send("answer", ask=message.get("ask"), **(answer or {}))
 
-    def _on_pause(self, message: Message) -> None:
+    def _pause(self, message: wire.Request) -> None:
         self._machine.pause()
         self._out.send("paused", paused=self._machine.paused)
 
-    def _on_resume(self, message: Message) -> None:
+    def _resume(self, message: wire.Request) -> None:
         self._machine.resume()
         self._out.send("paused", paused=False)
 
-    def _on_nmi(self, message: Message) -> None:
+    def _nmi(self, message: wire.Nmi) -> None:
         self._machine.nmi(int(message["vcpu"]))
 
-    def _on_sysrq(self, message: Message) -> dict[str, str]:
+    def _sysrq(self, message: wire.SysRq) -> dict[str, str]:
         key = message["key"]
         if not isinstance(key, str) or len(key) != 1 or not "!" <= key <= "~":
             raise ValueError(f"a SysRq key is one character, not {key!r}")
@@ -60,10 +70,10 @@ class Control:
         self._machine.serial_sysrq(key)
         return {"by": "serial"}
 
-    def _on_balloon(self, message: Message) -> None:
+    def _balloon(self, message: wire.Balloon) -> None:
         self._machine.set_balloon(int(message["mib"]))
 
-    def _on_stat(self, message: Message) -> dict[str, Any]:
+    def _stat(self, message: wire.Request) -> dict[str, Any]:
         return {
             "paused": self._machine.paused,
             "exits": self._machine.exits(),

@@ -1,14 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
-The first line in is ``{"spec": MachineSpec, "run": {"argv": ...} | null}``; later ones
-are stdin, stdin_eof, winsize, signal, stop, tty (bytes for a serial line of the user's), viewer (of
-the display), and what ``kvm.vm.control`` answers. Out come events: started, console, tty, viewer,
-hello, stdout, stderr, stdin_taken (so many bytes of stdin have gone to the guest: ``started`` says
-how many may be on the way), heartbeat, events (the guest kernel's own), stdin_read (so many bytes
-of stdin the command had read), exit, guest_error, answer, paused and, last, result; or one error
-when the machine could not be set up. Before a program of the user's, there is a script event with
-the seconds that it may take. The end of the input is the end of the machine.
+What they say is in ``kvm/wire/worker.py``. The end of the input is the end of the machine.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -21,10 +14,10 @@ import select
 import sys
 import time
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kvm.errors import UserError
 from kvm.guest.events import Batch, EventDecoder
@@ -49,6 +42,9 @@ from kvm.vm.ttys import Ttys
 from kvm.vm.viewers import Viewers
 from kvm.waiting import write_waiting
 
+if TYPE_CHECKING:
+    from kvm.wire import worker as wire
+
 EXIT_OK = 0
 EXIT_SETUP = 2
 EXIT_STUCK = 3
@@ -72,10 +68,10 @@ class Session:
     """One machine between its start and its result, and the streams that meet here."""
 
     def __init__(
-        self, machine: Machine, run: Mapping[str, Any] | None, lines: LineReader, out: EventWriter
+        self, machine: Machine, run: wire.Command | None, lines: LineReader, out: EventWriter
     ) -> None:
         self._machine = machine
-        self._run = dict(run) if run is not None else None
+        self._run = run
         if run is not None and "rows" in run:
             machine.resize_console(run["cols"], run["rows"])
         self._lines = lines
@@ -96,6 +92,16 @@ class Session:
         self._stop_left_s: float | None = None
         self._stop_detail: str | None = None
         self._poll = select.poll()
+        self._handlers: Mapping[str, Callable[[Any], None]] = {
+            "stdin": self._take_stdin,
+            "stdin_eof": self._end_stdin,
+            "winsize": self._resize,
+            "signal": self._take_signal,
+            "tty": self._take_tty,
+            "viewer": self._take_viewer,
+            "ask": self._control.serve,
+            "stop": self._take_stop,
+        }
 
     def loop(self) -> None:
         """Carry bytes until the machine has stopped and all it said has been read."""
@@ -212,25 +218,30 @@ class Session:
             self._serve(json.loads(line))
 
     def _serve(self, message: Mapping[str, Any]) -> None:
-        if "stdin" in message:
-            data = a2b_base64(message["stdin"])
-            self._to_guest += encode_stdin(data)
-            self._stdin_waiting += len(data)
-        elif "stdin_eof" in message:
-            self._to_guest += encode(FrameType.STDIN_EOF)
-        elif "winsize" in message:
-            rows, cols = message["winsize"]
-            self._resize(rows, cols)
-        elif "signal" in message:
-            self._to_guest += encode_signal(message["signal"])
-        elif "tty" in message:
-            self._ttys.send(int(message["tty"]), a2b_base64(message["data"]))
-        elif "viewer" in message:
-            self._viewers.serve(message, a2b_base64(message.get("data", "")))
-        elif "ask" in message:
-            self._control.serve(message)
-        elif "stop" in message:
-            self._stop(str(message["stop"]))
+        """A message is known by the first of the words that it has."""
+        word = next((word for word in self._handlers if word in message), None)
+        if word is not None:
+            self._handlers[word](message)
+
+    def _take_stdin(self, message: wire.Stdin) -> None:
+        data = a2b_base64(message["stdin"])
+        self._to_guest += encode_stdin(data)
+        self._stdin_waiting += len(data)
+
+    def _end_stdin(self, message: wire.StdinEnd) -> None:
+        self._to_guest += encode(FrameType.STDIN_EOF)
+
+    def _take_signal(self, message: wire.Signal) -> None:
+        self._to_guest += encode_signal(message["signal"])
+
+    def _take_tty(self, message: wire.TtyInput) -> None:
+        self._ttys.send(int(message["tty"]), a2b_base64(message["data"]))
+
+    def _take_stop(self, message: wire.Stop) -> None:
+        self._stop(str(message["stop"]))
+
+    def _take_viewer(self, message: wire.ViewerInput) -> None:
+        self._viewers.serve(message, a2b_base64(message.get("data", "")))
 
     def _sysrq(self, key: str) -> bool:
         if self._agent_fd is None or self._exited:
@@ -239,10 +250,11 @@ class Session:
         self._write_guest()
         return True
 
-    def _resize(self, rows: int, cols: int) -> None:
+    def _resize(self, message: wire.WindowSize) -> None:
+        rows, cols = message["winsize"]
         self._machine.resize_console(cols, rows)
         if self._agent_fd is None and self._run is not None:
-            self._run |= {"rows": rows, "cols": cols}
+            self._run["rows"], self._run["cols"] = rows, cols
         else:
             self._to_guest += encode_winsize(rows, cols)
 
@@ -355,7 +367,7 @@ def _batch(batch: Batch) -> dict[str, Any]:
     }
 
 
-def _encode_run(run: Mapping[str, Any]) -> bytes:
+def _encode_run(run: wire.Command) -> bytes:
     return encode_run(
         run["argv"],
         run.get("env") or {},
@@ -391,7 +403,7 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
     if first is None:
         return EXIT_OK  # nobody wants a machine any more
     try:
-        request = json.loads(first)
+        request: wire.Start = json.loads(first)
         spec = MachineSpec.from_json(request["spec"])
         run = request.get("run")
         machine = Machine(spec, partial(_tell_script, out))

@@ -1,21 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The resident agent of a lab host: starts VMM workers and commands for one client.
 
-Runs in the lab host as the only child of its init, on one thread; ``launch.py``
-starts it. The client (``channel.py``, on the developer's machine) sends one JSON
-object a line; requests carry an ``id`` and are answered with it:
+Runs in the lab host as the only child of its init, on one thread; ``launch.py`` starts it. What the
+client (``channel.py``, on the developer's machine) and the agent say is in ``kvm/wire/agent.py``.
 
-    {"op": "hello", "nonce": text}  a new client: whatever its predecessor ran is killed
-    {"op": "ping"}  {"op": "info"}  {"op": "poweroff"}
-    {"op": "start", "session": n, "artifact": folder, "bundle": file or null, "cwd": …,
-     "input": line}
-    {"op": "exec", "session": n, "argv": […], "env": {…}, "cwd": …}
-    {"op": "input", "session": n, "data": text}      {"op": "kill", "session": n}
-
-Sessions report unasked: ``{"session": n, "event": {…}}`` is a line of a worker,
-``{"session": n, "output": base64}`` a command's bytes, ``"stderr": text`` a worker's
-diagnostics, ``"exit": status`` the last word (negative: the signal that ended it), also of one that
-could not be started.
 When nobody has been connected for ``idle_s`` the agent ends, and the lab host with it.
 
 Python's start is most of the time a lab host takes to boot, hence the frugal imports.
@@ -39,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kvm.host.inside.zygote import Switch
+    from kvm.wire import agent as wire
 
     Message = dict[str, Any]
 
@@ -73,6 +62,16 @@ class Agent:
         self._last_seen = time.monotonic()
         self._throttled = False
         self._ended = False
+        self._handlers: dict[str, Callable[[Any], Message | None]] = {
+            "hello": self._hello,
+            "ping": self._ping,
+            "info": self._info,
+            "poweroff": self._poweroff,
+            "start": self._start,
+            "exec": self._exec,
+            "input": self._input,
+            "kill": self._kill_session,
+        }
 
     def run(self) -> None:
         """Serve until told to power off, or until nobody has come for ``idle_s``."""
@@ -123,7 +122,7 @@ class Agent:
         self._port.drop()
 
     def _serve(self, message: Message) -> None:
-        handler = getattr(self, f"_op_{message.get('op')}", None)
+        handler = self._handlers.get(message.get("op", ""))
         if handler is None or (not self._connected and message["op"] != "hello"):
             return  # left over from a client that is gone
         try:
@@ -137,7 +136,7 @@ class Agent:
             self._port.send({"session": number, "stderr": f"lab host: {answer['error']}\n"})
             self._port.send({"session": number, "exit": _CANNOT_START})
 
-    def _op_hello(self, message: Message) -> Message:
+    def _hello(self, message: wire.Hello) -> Message:
         self._kill_sessions()
         self._port.drop_unsent()
         self._port.break_line()
@@ -145,10 +144,10 @@ class Agent:
         self._gone_since = None
         return {"nonce": message["nonce"], "protocol": PROTOCOL}
 
-    def _op_ping(self, message: Message) -> None:
+    def _ping(self, message: wire.Request) -> None:
         """The answer is all."""
 
-    def _op_info(self, message: Message) -> Message:
+    def _info(self, message: wire.Request) -> Message:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         with open(_CLOCKSOURCE) as stream:  # noqa: PTH123
             clocksource = stream.read().strip()
@@ -160,21 +159,21 @@ class Agent:
             "clocksource": clocksource,
         }
 
-    def _op_poweroff(self, message: Message) -> None:
+    def _poweroff(self, message: wire.Request) -> None:
         self._ended = True
 
     def preload(self, artifact: str, bundle: str | None) -> None:
         """Have a zygote import this VMM while the client is still on its way."""
         self._zygote_of(artifact, bundle)
 
-    def _op_start(self, message: Message) -> None:
+    def _start(self, message: wire.StartWorker) -> None:
         _require(message, "session", "artifact", "cwd", "input")
         session = self._new_session(message, lines=True)
         self._start_worker(session)
         session.write(message["input"].encode() + b"\n")
         self._watch_input(session)
 
-    def _op_exec(self, message: Message) -> None:
+    def _exec(self, message: wire.Exec) -> None:
         _require(message, "session", "argv", "env", "cwd")
         session = self._new_session(message, lines=False)
         ends = session.make_pipes()
@@ -185,20 +184,20 @@ class Agent:
         os.close(session.stdin)
         session.stdin = -1
 
-    def _op_input(self, message: Message) -> None:
+    def _input(self, message: wire.Input) -> None:
         session = self._sessions.get(message["session"])
         if session is not None and session.stdin >= 0:  # else it has just ended
             session.write(message["data"].encode() + b"\n")
             self._watch_input(session)
 
-    def _op_kill(self, message: Message) -> None:
+    def _kill_session(self, message: wire.OfSession) -> None:
         session = self._sessions.get(message["session"])
         if session is not None:
             self._kill(session)
 
     # Starting
 
-    def _new_session(self, message: Message, *, lines: bool) -> Session:
+    def _new_session(self, message: wire.OfSession, *, lines: bool) -> Session:
         if message["session"] in self._sessions:
             raise BadRequest(f"session {message['session']} is running already")
         session = Session(message, lines=lines)
@@ -391,7 +390,7 @@ class Agent:
                 self._epoll.register(fd, select.EPOLLIN)
 
 
-def _require(message: Message, *names: str) -> None:
+def _require(message: wire.OfSession, *names: str) -> None:
     """Before anything is begun that a missing field would leave half done."""
     missing = [name for name in names if name not in message]
     if missing:

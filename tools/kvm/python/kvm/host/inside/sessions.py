@@ -26,7 +26,7 @@ class Session:
     ``pid`` is known once it runs, ``in_zygote`` that it is (or will be) the zygote's child.
     """
 
-    def __init__(self, request: dict[str, Any], *, lines: bool) -> None:
+    def __init__(self, request: Any, *, lines: bool) -> None:
         self.request = request
         self.number: int = request["session"]
         self.lines = lines
