@@ -74,7 +74,7 @@ def host_runs(host: LabHost) -> Path:
 
 def _all(session: Session, within_s: float = 60) -> list[Event]:
     deadline = time.monotonic() + within_s
-    events = []
+    events: list[Event] = []
     for event in session.events():
         assert time.monotonic() < deadline, events
         if event is not None:

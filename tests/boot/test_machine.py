@@ -33,6 +33,7 @@ def test_a_boot_passes_and_leaves_its_record(boot: Boot) -> None:
     run = boot("uname", "-r", append="quiet")
     assert run.verdict == ("PASS", "ok"), run
     folder = run.record.run_dir
+    assert folder is not None
     record = json.loads((folder / "result.json").read_text())
     assert run.stdout.decode().strip() == record["kernel"]["release"].split("+")[0]
     assert record["guest"]["transport"] == "virtio"

@@ -36,7 +36,7 @@ def invoke(project: Project, tmp_path: Path) -> Any:
         *options: str, command: tuple[str, ...], stdout: int, stdin: int = subprocess.DEVNULL
     ) -> Iterator[subprocess.Popen[bytes]]:
         words = ("boot", "--host", "lab", "--timeout", str(TIMEOUT_S), *options, "--", *command)
-        argv = (project.root / "invoke", *words)
+        argv: tuple[str | Path, ...] = (project.root / "invoke", *words)
         with (
             (tmp_path / "stderr").open("wb") as said,
             process.spawn(argv, stdin=stdin, stdout=stdout, stderr=said.fileno()) as child,

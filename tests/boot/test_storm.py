@@ -42,7 +42,7 @@ def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
     """What ``support.storm`` is to do."""
     program = build_exercise(project)
     options = boot_options(
-        ("true",),
+        command=("true",),
         host="lab",
         vcpus=4,
         nets=("user,loopback",),

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,11 @@ from support.payloads import PayloadRun
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
 # What each needs beyond one processor and 64 MiB.
-_PAYLOADS = {
+_PAYLOADS: dict[str, dict[str, Any]] = {
     "apic": {},
     "high_memory": {"memory_mib": 5120},
     "hpet": {},
-    "ipi": {"cpus": 4},
+    "ipi": {"vcpus": 4},
     "mmio": {},
     "msr": {},
     "page_tables": {},
@@ -30,7 +31,7 @@ _PAYLOADS = {
     "ports": {},
     "straddle": {},
     "string_io": {},
-    "suspend": {"cpus": 2},
+    "suspend": {"vcpus": 2},
     "svm": {"cpu": "host,+svm"},
     "test_device": {},
     "timer": {},
@@ -114,6 +115,7 @@ def test_the_payload_s_own_status_is_passed_on(
     assert done.record.exit_code == code
     assert done.record.guest.exit_code == (value << 1 | 1)
     assert done.serial == "leaving\n"
+    assert done.record.run_dir is not None
     written = json.loads((done.record.run_dir / "result.json").read_text())
     assert written["guest"]["stdout"] == "leaving\n"
 

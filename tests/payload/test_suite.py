@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,7 +75,7 @@ arch = i386
 """
 _ENVIRONMENTS = {"fail.env": "LEAVE=1\n", "skip.env": "LEAVE=38\n", "hang.env": "HANG=1\n"}
 
-RunSuite = Callable[..., tuple[int, dict[str, object]]]
+RunSuite = Callable[..., tuple[int, dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def suite(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(project: Project, suite: Path, tmp_path: Path) -> RunSuite:
     """``run(names="a b")``: the exit code and the JSON; the KTAP is in ``tmp_path``."""
 
-    def go(names: str = "", groups: str = "", expected: str = "") -> tuple[int, dict[str, object]]:
+    def go(names: str = "", groups: str = "", expected: str = "") -> tuple[int, dict[str, Any]]:
         result = tmp_path / "result.json"
         options = SuiteOptions(
             Given(PayloadOptions(suite, host="lab")),
@@ -118,7 +119,7 @@ def test_a_suite_has_a_result_for_each_test(
     run: RunSuite, project: Project, tmp_path: Path
 ) -> None:
     code, found = run()
-    verdicts = {result["cell"]: result["verdict"] for result in found["results"]}  # type: ignore[attr-defined]
+    verdicts = {result["cell"]: result["verdict"] for result in found["results"]}
     assert verdicts == {
         "apic": "PASS",
         "ipi": "PASS",
@@ -142,7 +143,7 @@ def test_a_suite_has_a_result_for_each_test(
 def test_each_test_leaves_a_folder_that_repeats_it(run: RunSuite, project: Project) -> None:
     code, found = run("ipi")
     assert code == 0, found
-    (result,) = found["results"]  # type: ignore[misc]
+    (result,) = found["results"]
     folder = project.root / result["run_dir"]
     assert folder.name == "ipi"
     assert "PASS: " in (folder / "console.log").read_text()

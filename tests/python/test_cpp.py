@@ -162,7 +162,7 @@ def test_cpp(variant: Variant, subtests: pytest.Subtests) -> None:
     with locked(project.build / f"{variant.folder}.lock", f"the {variant.folder} build"):
         _configure(project, variant, folder)
         jobs = str(len(os.sched_getaffinity(0)))
-        ninja = (_tool("ninja"), "-C", folder, "-j", jobs, *variant.targets)
+        ninja: tuple[str | Path, ...] = (_tool("ninja"), "-C", folder, "-j", jobs, *variant.targets)
         _must(ninja, "compiling the C++ tests")
         outcomes = _run(folder, variant)
     assert outcomes, "tests/cpp defines no test"

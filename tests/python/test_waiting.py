@@ -22,7 +22,7 @@ def test_a_slow_reader_loses_nothing() -> None:
         while len(got) < SIZE:
             got += theirs.recv(SIZE)
             write_waiting(ours.fileno(), waiting)
-    assert (got, waiting) == (sent, b"")
+    assert (bytes(got), bytes(waiting)) == (sent, b"")
 
 
 def test_a_reader_that_has_gone_is_an_error() -> None:

@@ -19,7 +19,7 @@ def _must_pass(argv: tuple[str | Path, ...], root: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("ruff", "check"), ("ruff", "format", "--check"), ("mypy",)],
+    [("ruff", "check"), ("ruff", "format", "--check"), ("mypy",), ("codespell_lib",)],
     ids=lambda arguments: " ".join(arguments),
 )
 def test_python_tool_finds_nothing(arguments: tuple[str, ...], root: Path) -> None:

@@ -29,7 +29,7 @@ class Guest:
             host="lab",
             timeout_s=20.0,
             deadline_s=240.0,
-            **options,  # type: ignore[arg-type]
+            **options,
         )
 
         def run() -> None:

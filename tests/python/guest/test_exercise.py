@@ -32,7 +32,7 @@ def disk(tmp_path: Path) -> Path:
 
 
 def run(exercise: Path, *words: object, code: int = 0) -> Report:
-    argv = (exercise, *map(str, words))
+    argv: tuple[str | Path, ...] = (exercise, *map(str, words))
     done = process.run(argv, timeout_s=60, check=False, env={"EXERCISE_PATIENCE_S": "20"})
     if "Invalid argument" in done.output:
         pytest.skip("no O_DIRECT on the file system of temporary files")

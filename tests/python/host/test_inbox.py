@@ -37,7 +37,12 @@ def test_a_worker_waits_for_who_does_not_take_its_events(tmp_path: Path) -> None
 def test_nobody_waits_for_a_user_who_wants_no_more(tmp_path: Path) -> None:
     inbox = Inbox(tmp_path)
     lines = [b"{}"] * (3 * MAX_WAITING)
-    reader = threading.Thread(target=lambda: [inbox.put_line(line) for line in lines], daemon=True)
+
+    def put() -> None:
+        for line in lines:
+            inbox.put_line(line)
+
+    reader = threading.Thread(target=put, daemon=True)
     reader.start()
     for _ in inbox.events(0.2):
         break

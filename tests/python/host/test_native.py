@@ -24,7 +24,7 @@ def host() -> Iterator[NativeHost]:
 
 def _all(session: Session, within_s: float = 30) -> list[Event]:
     deadline = time.monotonic() + within_s
-    events = []
+    events: list[Event] = []
     for event in session.events(0.05):
         assert time.monotonic() < deadline, events
         if event is not None:

@@ -15,7 +15,7 @@ from kvm.commands import matrix as command
 from kvm.commands.matrix import MatrixOptions
 from kvm.errors import UsageError
 from kvm.kernel.build import Kernel
-from kvm.matrix import plugin, prepare
+from kvm.matrix import prepare
 from kvm.matrix.attempts import Try, keep, new_folder
 from kvm.matrix.cell import Cell
 from kvm.matrix.order import FILE, Order
@@ -43,7 +43,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     kernel = Kernel("k", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
     vmm = Vmm("vmm", tmp_path / "vmm", 0.5, False)
     monkeypatch.setattr(prepare, "build", lambda *_: (vmm, {"default": kernel}))
-    monkeypatch.setattr(plugin.Project, "find", staticmethod(lambda: made))
+    monkeypatch.setattr(Project, "find", staticmethod(lambda: made))
     wanted = Order(CELLS, vmm, {"default": kernel}, slots=1)
     order = prepare.open_run(made, wanted, subset="ci", command="")
     with Store.open(made.build / "results.sqlite3") as store:

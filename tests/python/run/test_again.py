@@ -68,7 +68,12 @@ def _parsed(name: str, words: list[str]) -> dict[str, Any]:
 
 def _booted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> BootOptions:
     found: list[BootOptions] = []
-    monkeypatch.setattr(command, "boot", lambda p, options, *_, **__: found.append(options) or 0)
+
+    def boot(project: Project, options: BootOptions, *_: object) -> int:
+        found.append(options)
+        return 0
+
+    monkeypatch.setattr(command, "boot", boot)
     cut = words.index("--") if "--" in words else len(words)
     given = _parsed("boot", words[:cut])
     with Progress(live=False) as progress:
@@ -129,7 +134,11 @@ def test_all_of_it_at_once_is_said_again(tmp_path: Path, monkeypatch: pytest.Mon
 
 def _payload(words: list[str], monkeypatch: pytest.MonkeyPatch) -> PayloadOptions | SuiteOptions:
     found: list[Any] = []
-    one = lambda p, progress, options, **_: found.append(options) or 0  # noqa: E731
+
+    def one(project: Project, progress: Progress, options: object, **_: object) -> int:
+        found.append(options)
+        return 0
+
     monkeypatch.setattr(payload_command, "run_one", one)
     monkeypatch.setattr(suite_command, "main", one)
     with Progress(live=False) as progress:

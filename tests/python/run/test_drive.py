@@ -18,6 +18,12 @@ from kvm.run.drive import Control, Drive, Limits, Reader, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
 Event = dict[str, Any]
+
+
+def _drop(said: object) -> None:
+    """A sink that nobody looks at."""
+
+
 STARTED: Event = {"event": "started"}
 HELLO: Event = {"event": "hello", "info": {"release": "6.12", "cpus": "1"}}
 RESULT: Event = {"event": "result", "stop": "reset"}
@@ -177,7 +183,7 @@ def test_a_reader_who_is_slow_is_no_silence(tmp_path: Path) -> None:
     """What the guest has said meanwhile is not read yet."""
     stdout = {"event": "stdout", "data": b64(b"a line\n")}
     session = Script(STARTED, HELLO, stdout, 0.3, RESULT)
-    sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), str, str)
+    sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), _drop, _drop)
     script = Drive(session, sinks, Limits(1.0, 20.0)).run()
     assert (script.deadline, script.result) == (None, RESULT)
 
@@ -214,7 +220,7 @@ def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> No
 
     def play(*steps: Any, window: dict[str, Any]) -> int:
         session = Script({**STARTED, **window}, HELLO, *steps, RESULT)
-        sinks = Sinks(tmp_path / "log", str, str, str, input=source)
+        sinks = Sinks(tmp_path / "log", _drop, _drop, _drop, input=source)
         Drive(session, sinks, Limits(5.0, 20.0)).run()
         return session.sent.count(chunk)
 

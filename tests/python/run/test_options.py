@@ -50,7 +50,7 @@ def test_bad_memory_names_the_value(text: str) -> None:
 )
 def test_a_bad_option_is_named(options: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
-        boot_options(**options).check()  # type: ignore[arg-type]
+        boot_options(**options).check()
 
 
 def test_the_repeat_command_says_the_same() -> None:

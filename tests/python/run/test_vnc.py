@@ -96,12 +96,13 @@ def test_a_viewer_that_stopped_reading_is_let_go() -> None:
 def test_all_connections_end_with_the_machine() -> None:
     with VncPort(ANY) as port:
         place = parse_entrance(port.place).address
+        assert place is not None
         viewer = connect(port)
         poll_until(port, bool)
     assert viewer.recv(10) == b""
     viewer.close()
     with pytest.raises(OSError, match="refused"):
-        socket.create_connection(place, 10)
+        socket.create_connection((place.host, place.port), 10)
 
 
 def test_without_an_address_nothing_listens() -> None:

@@ -24,7 +24,8 @@ def test_each_form_asked_for_is_written_and_named(project: Project, tmp_path: Pa
         "markdown": "r.md",
     }
     wanted = {form: str(tmp_path / name) for form, name in names.items()}
-    assert render(project, **wanted) == [Path(path) for path in wanted.values()]
+    rendered = render(project, **wanted)  # type: ignore[arg-type]
+    assert rendered == [Path(path) for path in wanted.values()]
     starts = {form: Path(path).read_text("utf-8")[:9] for form, path in wanted.items()}
     assert starts == {
         "html": "<!DOCTYPE",
