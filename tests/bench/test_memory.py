@@ -12,7 +12,7 @@ from kvm.project import Project
 
 @pytest.mark.lab
 @pytest.mark.xdist_group("lab")
-def test_the_vmm_holds_little_beyond_its_guest_s_memory() -> None:
+def test_the_vmm_holds_little_beyond_its_guests_memory() -> None:
     with Progress(live=False) as progress:
         result = memory.measure(Project.find(), progress)
     print(f"ratio to {memory.PEER}: {result.ratio:.2f}")

@@ -109,7 +109,7 @@ def test_a_command_in_our_root_starts_where_its_caller_is(
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="gives files to another user")
-def test_git_takes_its_caller_s_files_for_its_own(
+def test_git_takes_its_callers_files_for_its_own(
     boot: Boot, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with tempfile.TemporaryDirectory(prefix="git-", dir=project.build) as folder:

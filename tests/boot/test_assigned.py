@@ -73,7 +73,7 @@ def given(boot: Boot) -> Boot:
 
 
 @pytest.mark.parametrize("cpus", [1, 4])
-def test_a_function_of_the_host_serves_the_guest_s_own_driver(given: Boot, cpus: int) -> None:
+def test_a_function_of_the_host_serves_the_guests_own_driver(given: Boot, cpus: int) -> None:
     """It writes the guest's memory behind the IOMMU, and interrupts by MSI-X."""
     run = given("sh", "-c", f"{_READ} && grep virtio2-input /proc/interrupts", vcpus=cpus)
     assert run.verdict == ("PASS", "ok"), run
@@ -88,7 +88,7 @@ def test_a_device_without_a_table_of_messages_interrupts_by_msi(given: Boot) -> 
     assert run.stdout.decode().split() == ["0", "1", "2", "2"]
 
 
-def test_its_registers_are_the_guest_s_memory_wherever_it_moves_them(given: Boot) -> None:
+def test_its_registers_are_the_guests_memory_wherever_it_moves_them(given: Boot) -> None:
     run = given("sh", "-c", _MOVE + _READ)
     assert run.verdict == ("PASS", "ok"), run
     assert run.stdout == b"256\n"

@@ -57,7 +57,7 @@ def test_nothing_is_told_to_a_vmm_that_does_not_ask(boot: Boot) -> None:
     assert (run.record.told.source, run.record.told.events) == ("none", ())
 
 
-def test_a_program_s_marks_are_events_with_its_text(boot: Boot) -> None:
+def test_a_programs_marks_are_events_with_its_text(boot: Boot) -> None:
     script = f"echo first >{DEVICE}; echo {'long ' * 20}>{DEVICE}; printf '\\033[2J' >{DEVICE}"
     run = boot("sh", "-c", script)
     assert run.verdict == ("PASS", "ok"), run

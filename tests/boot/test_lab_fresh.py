@@ -117,9 +117,7 @@ def test_a_disk_stands_on_what_its_backing_file_is_now(
         same_lab_host()
 
 
-def test_a_script_of_the_user_s_is_run_as_it_is_now(
-    boot: Boot, project: Project, tmp_path: Path
-) -> None:
+def test_a_users_script_is_run_as_it_is_now(boot: Boot, project: Project, tmp_path: Path) -> None:
     script, seen = tmp_path / "up", project.build / "fresh-seen"
     try:
         for word in ("old", "new"):

@@ -54,13 +54,13 @@ def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project)
     assert lab.status(project) is None
 
 
-def test_the_command_s_streams_and_code_come_apart(boot: Boot) -> None:
+def test_stdout_stderr_and_exit_code_are_separate(boot: Boot) -> None:
     run = boot("sh", "-c", "echo out; echo err >&2; exit 7")
     assert run.verdict == ("FAIL", "guest-exit"), run
     assert (run.stdout, run.stderr, run.record.exit_code) == (b"out\n", b"err\n", 7)
 
 
-def test_the_virtio_console_has_the_terminal_s_size(
+def test_the_virtio_console_has_the_terminals_size(
     boot: Boot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "132")
@@ -150,7 +150,7 @@ def test_another_device_file_of_kvm_serves(boot: Boot, tmp_path: Path) -> None:
     assert run.verdict == ("PASS", "ok"), run
 
 
-def test_a_device_file_that_is_not_kvm_s_is_refused_in_words(boot: Boot) -> None:
+def test_a_device_file_that_is_not_kvms_is_refused_in_words(boot: Boot) -> None:
     run = boot("true", kvm_device="/dev/null")
     assert run.verdict == ("ERROR", "vmm-error"), run
     assert "/dev/null is not KVM's" in str(run)
@@ -320,7 +320,7 @@ def test_memory_too_small_for_kernel_and_initrd_says_how_much(boot: Boot, tmp_pa
     assert "MiB" in run.record.outcome.summary
 
 
-def test_a_broken_initrd_is_the_kernel_s_panic(boot: Boot, tmp_path: Path) -> None:
+def test_a_broken_initrd_is_the_kernels_panic(boot: Boot, tmp_path: Path) -> None:
     initrd = tmp_path / "broken.cpio"
     initrd.write_bytes(b"070701 this is no archive" * 100)
     run = boot(initrd=initrd)

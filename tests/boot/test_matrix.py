@@ -149,7 +149,7 @@ def test_a_failure_that_does_not_come_back_is_flaky(checkout: Scratch) -> None:
     assert "FLAKY (1/4): ran" in output
 
 
-def test_a_vmm_that_was_killed_is_nobody_s_fault_and_the_cell_run_again(checkout: Scratch) -> None:
+def test_a_vmm_that_was_killed_is_nobodys_fault_and_the_cell_run_again(checkout: Scratch) -> None:
     code, found, output = _bad_once(checkout, kill=True)
     assert (code, found["passed"], found["flaky"]) == (0, 1, 0), output
     newest = max(checkout.build.rglob("cell.json"), key=lambda path: path.stat().st_mtime)

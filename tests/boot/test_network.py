@@ -67,7 +67,7 @@ def test_a_user_network_is_up_with_its_address_and_a_gateway(boot: Boot) -> None
     assert "0% packet loss" in text
 
 
-def test_a_tap_of_the_host_s_is_reached_and_gone_afterwards(boot: Boot) -> None:
+def test_a_tap_of_the_host_is_reached_and_gone_afterwards(boot: Boot) -> None:
     tap = "tap=boottap,host=10.9.1.1/24,guest=10.9.1.2/24"
     run = boot("sh", "-c", "ping -c 3 -W 5 10.9.1.1; ifconfig eth0", nets=(tap,))
     assert run.verdict == ("PASS", "ok"), run
@@ -89,7 +89,7 @@ def seen(project: Project) -> Iterator[Path]:
         yield Path(folder) / "seen"
 
 
-def test_a_tap_s_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path, seen: Path) -> None:
+def test_a_taps_scripts_are_run_with_its_name(boot: Boot, tmp_path: Path, seen: Path) -> None:
     words = ["tap=scripted"]
     for word in ("script", "downscript"):
         told = f"echo {word} $1 $(ls /sys/class/net/$1/mtu) >>{seen}"
@@ -109,7 +109,7 @@ def test_slow_scripts_are_no_hang_of_the_guest(boot: Boot, tmp_path: Path) -> No
     assert run.verdict == ("PASS", "ok"), run
 
 
-def test_a_tap_s_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: Path) -> None:
+def test_a_taps_script_that_fails_is_told_with_its_words(boot: Boot, tmp_path: Path) -> None:
     failing = program(tmp_path / "script", "echo no bridge for $1\nexit 3")
     run = boot("true", nets=(f"tap=scripted,script={failing}",))
     assert run.verdict == ("ERROR", "vmm-error"), run

@@ -74,7 +74,7 @@ def test_two_lines_carry_bytes_both_ways_at_once(boot: Boot) -> None:
     assert {"com3", "com4"} <= set(run.record.exits.devices)
 
 
-def test_the_console_s_line_has_its_words_and_takes_ours(boot: Boot) -> None:
+def test_the_consoles_line_has_its_words_and_takes_ours(boot: Boot) -> None:
     def act(paths: dict[str, str]) -> None:
         terminal = os.open(paths["ttyS0"], os.O_RDWR | os.O_NOCTTY)
         seen = read_until(terminal, b"say something")

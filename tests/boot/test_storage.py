@@ -181,7 +181,7 @@ def test_a_qcow2_disk_on_a_backing_file(boot: Boot, tmp_path: Path) -> None:
     assert base.read_bytes() == content
 
 
-def test_a_backing_file_elsewhere_is_the_user_s_to_allow(boot: Boot, tmp_path: Path) -> None:
+def test_a_backing_file_elsewhere_is_the_users_to_allow(boot: Boot, tmp_path: Path) -> None:
     base, image = tmp_path / "bases" / "base.raw", tmp_path / "disks" / "a,ro.qcow2"
     for path in (base, image):
         path.parent.mkdir()
@@ -220,7 +220,7 @@ def test_a_corrupt_image_is_refused_by_its_name(boot: Boot, tmp_path: Path) -> N
     assert f"{image}: has an impossible L1 entry" in run.record.outcome.summary
 
 
-def test_the_machine_s_own_root_is_used_and_left_alone(boot: Boot, project: Project) -> None:
+def test_the_machines_own_root_is_used_and_left_alone(boot: Boot, project: Project) -> None:
     """The lab host's root is this machine's, so the guest has this very checkout."""
     mark = project.root / "written-by-a-guest"
     script = f"cat {project.root}/tasks.py; echo x >{mark} && cat {mark}; ls -d /proc/1 /dev/null"

@@ -118,7 +118,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as server:
 """
 
 
-def test_datagrams_are_led_in_too_and_in_qemu_s_words(project: Project) -> None:
+def test_datagrams_are_led_in_too_and_in_qemus_words(project: Project) -> None:
     port = _free_port(socket.SOCK_DGRAM)
 
     def call(guest: Guest) -> None:
@@ -274,7 +274,7 @@ def fresh_lab_host(project: Project) -> Iterator[None]:
 
 @pytest.mark.usefixtures("fresh_lab_host")
 @pytest.mark.parametrize("root", [(), ("--root", "/", "--memory", "512M")])
-def test_names_are_asked_of_this_machine_s_name_server(
+def test_names_are_asked_of_this_machines_name_server(
     project: Project, tmp_path: Path, root: tuple[str, ...]
 ) -> None:
     if os.geteuid() != 0:

@@ -103,7 +103,7 @@ def test_raw_code_starts_in_real_mode(run: Run) -> None:
     ("value", "verdict", "code"),
     [(0, ("PASS", "ok"), 0), (1, ("FAIL", "check-failed"), 1), (38, ("SKIP", "none"), 4)],
 )
-def test_the_payload_s_own_status_is_passed_on(
+def test_the_payloads_own_status_is_passed_on(
     run: Run,
     environment: Callable[[str], Path],
     value: int,
@@ -142,7 +142,7 @@ def test_a_payload_that_never_ends_runs_into_its_timeout(
     assert done.record.exit_code == 124
 
 
-def test_a_payload_s_panic_through_pvpanic_ends_it(run: Run) -> None:
+def test_a_payloads_panic_through_pvpanic_ends_it(run: Run) -> None:
     done = run("pvpanic")
     assert done.verdict == ("FAIL", "kernel-panic"), done
     assert done.serial.endswith("now a panic\n")

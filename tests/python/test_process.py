@@ -173,7 +173,7 @@ def test_what_is_read_is_said_in_one_language(
     assert len(said) == 2, said
 
 
-def test_a_program_of_the_user_s_is_spoken_to_in_the_user_s_language(
+def test_a_users_program_is_spoken_to_in_the_users_language(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("LC_ALL", "C.UTF-8")

@@ -16,7 +16,7 @@ def rows(root: Path) -> list[list[str]]:
     return [line.strip("| ").split(" | ") for line in lines if line.startswith("|")][2:]
 
 
-def test_each_bound_is_the_code_s(root: Path) -> None:
+def test_each_bound_is_the_codes(root: Path) -> None:
     bounds = [found for row in rows(root) if (found := _BOUND.fullmatch(row[1])) is not None]
     assert len(bounds) > 20
     for bound in bounds:

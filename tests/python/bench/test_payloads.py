@@ -24,7 +24,7 @@ def _test(*qemu: str, **options: object) -> SuiteTest:
     return SuiteTest("a", "unittests.cfg:1", chosen, qemu=qemu)
 
 
-def test_qemu_gets_the_payload_its_machine_and_the_cfg_s_own_words() -> None:
+def test_qemu_gets_the_payload_its_machine_and_the_cfgs_own_words() -> None:
     test = _test("-cpu", "max,-avx", "-device", "edu", vcpus=2, append="one two", memory_mib=64)
     argv = payloads.qemu_argv(test, Path("/staged/a.flat"), None)
     text = " ".join(map(str, argv))
@@ -35,7 +35,7 @@ def test_qemu_gets_the_payload_its_machine_and_the_cfg_s_own_words() -> None:
     assert text.endswith("-m 64 -cpu max,-avx -device edu")
 
 
-def test_what_the_cfg_s_words_say_too_is_given_once() -> None:
+def test_what_the_cfgs_words_say_too_is_given_once() -> None:
     test = _test("-m", "1g", "-append", "old", "-initrd", "env", append="old")
     argv = payloads.qemu_argv(test, Path("a.flat"), Path("/staged/env"))
     assert [argv.count(word) for word in ("-m", "-append", "-initrd")] == [1, 1, 1]
@@ -55,7 +55,7 @@ def test_what_the_cfg_s_words_say_too_is_given_once() -> None:
         (134, "", Status.FAIL),
     ],
 )
-def test_qemu_s_exit_code_is_the_payload_s_word(code: int, output: str, status: Status) -> None:
+def test_qemus_exit_code_is_the_payloads_word(code: int, output: str, status: Status) -> None:
     case = payloads.peer_case("a", code, output)
     assert case.status is status
     if "edu2" in output:

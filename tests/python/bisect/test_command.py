@@ -226,7 +226,7 @@ def test_a_cell_that_is_not_in_the_plan_is_told(history: History, bisect: Bisect
         bisect("", good=good, cell="lab-vcpus2-mmio-smpp")
 
 
-def test_a_kernel_of_the_user_s_own_is_searched_in_its_own_history(
+def test_a_users_own_kernel_is_searched_in_its_own_history(
     history: History, bisect: Bisect, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel = tmp_path / "kernel"

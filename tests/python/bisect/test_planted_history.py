@@ -21,7 +21,7 @@ RECORD: dict[str, Any] = tomllib.loads((FOLDER / "history.toml").read_text())
 ITEMS = [*RECORD["commit"], *RECORD["case"]]
 
 
-def test_positions_are_one_commit_s_each_and_in_the_history() -> None:
+def test_positions_are_one_commits_each_and_in_the_history() -> None:
     places = [item["at"] for item in ITEMS]
     assert len(set(places)) == len(places)
     assert min(places) > 0 and max(places) < RECORD["commits"] == 64

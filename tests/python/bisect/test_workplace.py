@@ -6,7 +6,7 @@ from __future__ import annotations
 from kvm.bisect.workplace import last_words
 
 
-def test_the_compiler_s_error_is_told_and_not_its_command_line() -> None:
+def test_the_compilers_error_is_told_and_not_its_command_line() -> None:
     output = """
     [3/64] c++ -Wall -Werror -c ../../rtc.cpp
     ../../rtc.cpp:3:10: fatal error: devices/rtc_alarm.hpp: No such file or directory

@@ -228,7 +228,7 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return {"LOCPATH": str(folder), "LC_ALL": "de_DE"}
 
 
-def test_no_encoding_of_the_shell_s_is_in_the_way(german: dict[str, str]) -> None:
+def test_no_encoding_of_the_shell_is_in_the_way(german: dict[str, str]) -> None:
     """A file's UTF-8 is read, and words of ours that Latin-1 has not got are said."""
     if not (ROOT / ".venv" / ".bootstrap-stamp").exists():
         pytest.skip("./invoke has not run here")

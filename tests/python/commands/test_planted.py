@@ -104,7 +104,7 @@ def test_a_word_chooses_faults() -> None:
         faults.chosen((FAULT,), "lock")
 
 
-def test_the_repository_s_own_faults() -> None:
+def test_the_repositorys_own_faults() -> None:
     """Eight for each half, each described in its patch; the cells are checked by the run."""
     path = Project.find().root / "tests" / "matrix" / "planted" / "faults.toml"
     cells = set(re.findall(r'"((?:lab|native)[\w-]*)"', path.read_text()))
@@ -117,7 +117,7 @@ def test_the_repository_s_own_faults() -> None:
         assert len(text.partition("diff --git")[0].split()) > 10, f"{fault.name} is not described"
 
 
-def test_the_vmm_s_faults_apply_to_the_sources_of_today() -> None:
+def test_the_vmms_faults_apply_to_the_sources_of_today() -> None:
     project = Project.find()
     folder = project.root / "tests" / "matrix" / "planted"
     for patch in sorted(folder.glob("vmm-*.patch")):

@@ -75,7 +75,7 @@ def test_machines_are_listed_with_what_they_are(serve: Serve) -> None:
     assert (second["name"], second["state"], second["pid"]) == ("two", "running", os.getpid())
 
 
-def test_a_name_is_one_machine_s(serve: Serve) -> None:
+def test_a_name_belongs_to_one_machine(serve: Serve) -> None:
     serve("one")
     with pytest.raises(UserError, match="one is running already"):
         names.ensure_free("one")
@@ -93,7 +93,7 @@ def test_a_name_is_free_again_at_the_end(runtime: Path) -> None:
     assert not (runtime / "one.sock").exists()
 
 
-def test_the_socket_of_a_killed_process_is_in_nobody_s_way(runtime: Path) -> None:
+def test_the_socket_of_a_killed_process_is_in_nobodys_way(runtime: Path) -> None:
     names.running()
     left = socket.socket(socket.AF_UNIX)
     left.bind(str(runtime / "one.sock"))
@@ -114,7 +114,7 @@ def test_an_unknown_name_tells_the_known_ones(serve: Serve) -> None:
         client.ask("../one", "pause")
 
 
-def test_what_the_machine_has_against_a_request_is_the_user_s_error() -> None:
+def test_what_the_machine_has_against_a_request_is_the_users_error() -> None:
     with ControlServer("one", FACTS, exact=True) as control:
         answering = threading.Thread(target=_answer_once, args=(control, {"error": "no vCPU 9"}))
         answering.start()

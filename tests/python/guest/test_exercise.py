@@ -56,7 +56,7 @@ def test_a_word_it_does_not_know_gets_its_usage(exercise: Path) -> None:
     assert "writers DEVICE SEED LENGTH" in done.output
 
 
-def test_the_guest_s_pattern_is_ours(exercise: Path, disk: Path) -> None:
+def test_the_guests_pattern_is_ours(exercise: Path, disk: Path) -> None:
     assert statuses(run(exercise, "verify", disk, SEED, 0, SIZE, 4096)) == [Status.PASS]
     run(exercise, "fill", disk, SEED + 1, 8 * SECTOR, SIZE - 8 * SECTOR, 3 * SECTOR)
     wanted = pattern(SEED, 0, 8 * SECTOR) + pattern(SEED + 1, 8 * SECTOR, SIZE - 8 * SECTOR)

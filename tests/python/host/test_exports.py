@@ -38,7 +38,7 @@ def _image(path: Path) -> Path:
     return path
 
 
-def test_images_on_the_share_s_file_system_need_no_export(tmp_path: Path, share: Path) -> None:
+def test_images_on_the_shares_file_system_need_no_export(tmp_path: Path, share: Path) -> None:
     images = [_image(tmp_path / "a"), _image(tmp_path / "b" / "c"), tmp_path / "none"]
     assert exports.choose(images, share, ()) == ()
     have = (tmp_path / ".tools-kvm-1",)

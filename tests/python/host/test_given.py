@@ -150,7 +150,7 @@ def clock(wall: Wall) -> Iterator[tuple[GivenClock, Pass]]:
     yield found, let_pass
 
 
-def test_a_machine_that_is_run_has_had_its_time_by_the_wall_s_clock(
+def test_a_machine_that_is_run_has_had_its_time_by_the_walls_clock(
     clock: tuple[GivenClock, Pass],
 ) -> None:
     span = Span(clock[0])

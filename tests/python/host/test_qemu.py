@@ -69,7 +69,7 @@ def test_folders_for_disks_are_exported_too_each_with_its_mount_point() -> None:
     assert f"toolskvm.mounts={points}" in kernel_cmdline(machine).split()
 
 
-def test_an_uplink_is_a_network_of_nobody_s_whose_ports_the_keeper_lends() -> None:
+def test_an_uplink_is_nobodys_network_whose_ports_the_keeper_lends() -> None:
     argv = _argv(replace(_MACHINE, uplink=True))
     (uplink,) = _option(argv, "-netdev")
     assert uplink.startswith("user,id=uplink,net=198.51.100.0/24,")

@@ -183,7 +183,7 @@ def test_a_variable_that_is_in_no_id_does_not_reach_the_build(
     assert b"first" in built(small).vmlinux.read_bytes()
 
 
-def test_no_call_of_make_s_sees_what_is_in_no_id(
+def test_no_call_of_make_sees_what_is_in_no_id(
     small: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The config's and the headers' too, and the merging of fragments."""

@@ -14,7 +14,7 @@ from kvm.project import Project
 SOURCE = '[[source]]\nkind = "git"\nurl = "https://example.org/l.git"\nref = "v6.12"\n'
 
 
-def test_the_repository_s_own_pin_loads() -> None:
+def test_the_repositorys_own_pin_loads() -> None:
     loaded = pin.load(Project.find().linux / "pin.toml")
     assert loaded.series == "6.12"
     assert [source.kind.value for source in loaded.sources] == ["debian", "tarball", "git"]

@@ -45,6 +45,6 @@ def test_no_slot_left_is_an_error(tmp_path: Path) -> None:
             third.__enter__()
 
 
-def test_a_cell_needs_its_guest_s_kernel_and_its_host_s() -> None:
+def test_a_cell_needs_its_guests_kernel_and_its_hosts() -> None:
     assert configs_of("lab", "kunit") == ("kunit", "default")
     assert configs_of("lab_debug", "debug") == ("debug",)

@@ -13,7 +13,7 @@ def test_no_two_sectors_and_no_two_words_are_alike() -> None:
     assert pattern(3, SECTOR * 7, SECTOR) == sector_of(3, 7) != sector_of(4, 7)
 
 
-def test_wrong_sectors_are_counted_from_the_disk_s_beginning() -> None:
+def test_wrong_sectors_are_counted_from_the_disks_beginning() -> None:
     content = bytearray(pattern(3, 16 * SECTOR, 8 * SECTOR))
     content[2 * SECTOR] ^= 1
     assert list(wrong_sectors(bytes(content), 3, 16 * SECTOR)) == [18]

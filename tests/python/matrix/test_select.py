@@ -64,7 +64,7 @@ def test_an_empty_selection_is_an_error(plan: Plan) -> None:
         select(plan, Selection("smoke", ("config=debug", "devices=norng")))
 
 
-def test_a_workload_of_the_user_s_has_its_own_cells(plan: Plan) -> None:
+def test_a_users_workload_has_its_own_cells(plan: Plan) -> None:
     cells = select(plan, Selection("ci", ("vcpus=1,2",), workload="true"))
     assert [cell.id for cell in cells] == ["lab-vcpus1-mmio-user", "lab-vcpus2-mmio-user"]
 

@@ -195,7 +195,7 @@ def test_before_it_starts_a_machine_waits_for_its_host(drive: Drives) -> None:
     assert never.deadline is Deadline.SILENCE
 
 
-def test_the_limit_of_a_user_is_the_wall_s_and_a_test_s_own_is_the_machine_s(
+def test_the_limit_of_a_user_is_the_walls_and_a_tests_own_is_the_machines(
     drive: Drives, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def play(*, bounded: bool, seconds: float) -> Deadline | None:
@@ -339,7 +339,7 @@ def test_heartbeats_are_signs_of_life(drive: Drives) -> None:
     assert script.deadline is None
 
 
-def test_a_user_s_script_has_a_deadline_of_its_own(drive: Drives) -> None:
+def test_a_users_script_has_a_deadline_of_its_own(drive: Drives) -> None:
     script: Event = {"event": "script", "program": "/up", "limit_s": 10.0}
     slow, _ = drive(Script(script, 0.3, STARTED, script, 0.3, RESULT), silence_s=0.1)
     assert (slow.deadline, slow.result) == (None, RESULT)

@@ -57,7 +57,7 @@ def test_only_a_silent_triple_fault_in_a_lab_host_is_tried_again(
 
 
 @pytest.mark.parametrize(("rip", "astray"), [(0x10ABC, True), (0x20010, False)])
-def test_a_guest_behind_the_host_s_own_vmrun_is_tried_again(
+def test_a_guest_behind_the_hosts_own_vmrun_is_tried_again(
     host_kernel: SystemMap, rip: int, astray: bool
 ) -> None:
     rip += 0xFFFFFFFF81000000

@@ -70,7 +70,7 @@ def test_transport_and_ring_are_said_again() -> None:
     assert words == "--transport=pci --ring=packed"
 
 
-def test_the_user_s_words_come_last_on_the_command_line() -> None:
+def test_the_users_words_come_last_on_the_command_line() -> None:
     assert command_line(boot_options(append="panic=0")).endswith(" panic=0")
 
 
@@ -128,7 +128,7 @@ def test_a_bad_disk_mode_is_named(text: str, words: str) -> None:
         DiskSpec.parse(text)
 
 
-def test_the_guest_s_init_is_told_what_it_is_to_find() -> None:
+def test_the_guests_init_is_told_what_it_is_to_find() -> None:
     asked = boot_options(
         disks=("a.raw", "b.raw,ro"),
         nets=("user",),

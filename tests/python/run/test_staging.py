@@ -104,7 +104,7 @@ def test_the_native_host_uses_files_where_they_are(
         assert files.spec == spec
 
 
-def test_what_the_guest_writes_is_in_the_user_s_disk_at_once(
+def test_what_the_guest_writes_is_in_the_users_disk_at_once(
     project: Project, spec: MachineSpec, run_dir: Path, lab: Host
 ) -> None:
     with staged(spec, lab, project, run_dir) as files:
@@ -194,7 +194,7 @@ def test_two_machines_on_one_image_are_refused(
         pass
 
 
-def test_a_name_as_long_as_names_may_be_has_room_for_the_link_s(
+def test_a_name_as_long_as_names_may_be_has_room_for_the_links(
     project: Project, run_dir: Path, lab: Host, tmp_path: Path
 ) -> None:
     (tmp_path / "kernel").write_bytes(b"x")
@@ -205,7 +205,7 @@ def test_a_name_as_long_as_names_may_be_has_room_for_the_link_s(
         assert files.spec.disks[0].path.samefile(image)
 
 
-def test_built_artifacts_are_read_through_the_lab_host_s_cache(
+def test_built_artifacts_are_read_through_the_lab_hosts_cache(
     project: Project, run_dir: Path, lab: Host
 ) -> None:
     kernel = project.cache / "kernels" / "id" / "vmlinux"

@@ -40,7 +40,7 @@ def test_without_an_input_its_end_comes_at_once(monkeypatch: pytest.MonkeyPatch)
         assert terminal.poll() == [{"stdin_eof": True}]
 
 
-def test_an_input_that_is_not_the_guest_s_is_left_to_others(pipe: IO[bytes]) -> None:
+def test_an_input_that_is_not_the_guests_is_left_to_others(pipe: IO[bytes]) -> None:
     pipe.write(b"the next line of a loop")
     with Terminal(shell=False, stdin=False) as terminal:
         assert terminal.poll() == [{"stdin_eof": True}]

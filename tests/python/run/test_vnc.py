@@ -134,7 +134,7 @@ def test_addresses_are_read(text: str, address: tuple[str, int] | None) -> None:
     assert parse_entrance(text).address == address
 
 
-def test_a_unix_socket_is_this_user_s_alone_and_goes_with_the_machine(runtime_folder: Path) -> None:
+def test_a_unix_socket_is_this_users_alone_and_goes_with_the_machine(runtime_folder: Path) -> None:
     with VncPort(Entrance()) as port, connect(port) as viewer:
         path = Path(port.place)
         assert path.parent == runtime_folder / "displays"
@@ -172,7 +172,7 @@ def test_by_tcp_there_is_a_password_unless_that_is_asked_for() -> None:
         assert "other machines reach it" in warning
 
 
-def test_a_password_may_be_a_file_s(tmp_path: Path) -> None:
+def test_a_password_may_come_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("s3cret\nmore\n")
     path.chmod(0o600)

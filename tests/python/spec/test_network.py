@@ -39,11 +39,11 @@ def test_a_user_network_forwards_ports() -> None:
         ("udp:192.168.0.1:53-10.0.2.15:5353", Forward(True, "192.168.0.1", 53, 5353)),
     ],
 )
-def test_ports_may_be_forwarded_in_qemu_s_words(text: str, forward: Forward) -> None:
+def test_ports_may_be_forwarded_in_qemus_words(text: str, forward: Forward) -> None:
     assert NetSpec.parse(f"user,hostfwd={text}").forwards == (forward,)
 
 
-def test_a_user_network_keeps_the_host_s_loopback_to_the_host_unless_asked() -> None:
+def test_a_user_network_keeps_the_hosts_loopback_to_the_host_unless_asked() -> None:
     assert not NetSpec.parse("user").host_loopback
     net = NetSpec.parse("user,mtu=1500,loopback")
     assert (net.host_loopback, net.mtu) == (True, 1500)
@@ -103,7 +103,7 @@ def test_a_bad_network_is_named(text: str, words: str) -> None:
     assert words in str(caught.value)
 
 
-def test_a_tap_s_frames_are_the_kernel_s_to_move_if_asked() -> None:
+def test_a_taps_frames_are_the_kernels_to_move_if_asked() -> None:
     assert NetSpec.parse("tap=t,vhost") == NetSpec(NetKind.TAP, tap="t", vhost=True)
     assert not NetSpec.parse("tap=t").vhost
     with pytest.raises(UserError, match="vhost"):
@@ -115,7 +115,7 @@ def test_a_vsock_has_a_path_and_perhaps_a_number() -> None:
     assert VsockSpec.parse("/run/v,cid=9") == VsockSpec(Path("/run/v"), 9)
 
 
-def test_a_vsock_by_the_host_s_vhost_has_no_path() -> None:
+def test_a_vsock_by_the_hosts_vhost_has_no_path() -> None:
     assert VsockSpec.parse("vhost") == VsockSpec(None, 3)
     assert VsockSpec.parse("vhost,cid=9") == VsockSpec(None, 9)
     assert VsockSpec.parse("./vhost") == VsockSpec(Path("vhost").absolute(), 3)

@@ -65,7 +65,7 @@ def test_one_that_occurred_is_in_the_outcome_and_one_that_did_not_is_told(tmp_pa
     assert (clean.evidence, len(file.unseen([clean.evidence]))) == ((), 2)
 
 
-def test_a_host_s_is_known_by_the_name_that_its_verdict_has() -> None:
+def test_a_hosts_warning_is_known_by_the_name_that_its_verdict_has() -> None:
     told = judge(replace(PASSED, host_findings=WARN))
     assert told.signature == f"host {SIGNATURE}"
     names = frozenset({told.signature})

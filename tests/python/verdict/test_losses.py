@@ -28,7 +28,7 @@ def test_output_that_nobody_read_is_no_pass_and_is_said_of_a_failure() -> None:
     assert "1 bytes of the output" in failed.summary
 
 
-def test_a_deadline_that_a_reader_used_up_is_not_the_code_s() -> None:
+def test_a_deadline_that_a_reader_used_up_is_not_the_codes() -> None:
     late = {"deadline": Deadline.TOTAL, "deadline_s": 60.0, **RUNNING}
     outcome = _judge(reader_s=40.0, **late)
     assert (outcome.verdict, outcome.reason) == (Verdict.ERROR, Reason.TIMEOUT)

@@ -40,7 +40,7 @@ def test_what_a_kernel_that_has_the_driver_does_not_find_is_a_failure() -> None:
     assert _judge(missing="a disk", lacking=LACKING).reason is Reason.CHECK_FAILED
 
 
-def test_a_kernel_s_own_words_come_before_what_it_lacks() -> None:
+def test_a_kernels_own_words_come_before_what_it_lacks() -> None:
     for findings, reason in ((PANIC, Reason.KERNEL_PANIC), (WARN, Reason.KERNEL_WARNING)):
         assert _judge(lacking=LACKING, findings=findings).reason is reason
     assert _judge(missing="a disk", findings=PANIC).reason is Reason.KERNEL_PANIC

@@ -100,7 +100,7 @@ def test_a_vmm_that_ends_itself_is_to_blame(number: int) -> None:
     assert judge(changed).reason is Reason.VMM_CRASH
 
 
-def test_the_lab_host_s_words_on_a_killed_vmm_are_shown() -> None:
+def test_the_lab_hosts_words_on_a_killed_vmm_are_shown() -> None:
     words = "[   48.000001] WARNING: CPU: 0 PID: 1 at mm/a.c:1 odd+0x1/0x2\n"
     changed = dataclasses.replace(PASSED, worker_status=-9, host_findings=parse_console(words))
     assert "host console" in [item.kind for item in judge(changed).evidence]

@@ -42,7 +42,7 @@ def test_a_payload_that_does_not_end_by_itself_has_not_passed() -> None:
     assert judged() == ("ERROR", "infrastructure", 125)
 
 
-def test_a_payload_s_death_is_said_to_be_its_own() -> None:
+def test_a_payloads_death_is_said_to_be_its_own() -> None:
     assert "while x.flat ran" in judge(Observation(payload="x.flat", stop="shutdown")).summary
 
 

@@ -387,7 +387,7 @@ def test_nonsense_is_answered_and_the_machine_goes_on(
     assert worker.event()["ask"] == 6
 
 
-def test_a_serial_line_of_the_user_s_is_carried_both_ways(worker: Any) -> None:
+def test_a_users_serial_line_is_carried_both_ways(worker: Any) -> None:
     machine = worker.start(ttys=[0, 3])
     guest = machine.ttys[3][0]
     guest.sendall(b"login: ")

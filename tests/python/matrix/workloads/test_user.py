@@ -63,7 +63,7 @@ def test_a_program_here_goes_into_the_guest(tmp_path: Path) -> None:
     assert [(extra.source, extra.target) for extra in files] == [(script, "/root/my test.sh")]
 
 
-def test_bad_words_are_the_user_s_error() -> None:
+def test_bad_words_are_the_users_error() -> None:
     with pytest.raises(UserError, match="empty"):
         user_workload(" ")
     with pytest.raises(UserError, match="quot"):
@@ -73,7 +73,7 @@ def test_bad_words_are_the_user_s_error() -> None:
 @pytest.mark.parametrize(
     ("code", "ok"), [(0, True), (1, False), (2, True), (3, True), (124, False), (139, False)]
 )
-def test_exit_codes_are_kselftest_s(code: int, ok: bool) -> None:
+def test_exit_codes_are_kselftests(code: int, ok: bool) -> None:
     assert run(FakeBench(code)).checks == {"the command ended": True, "exit code": ok}
 
 

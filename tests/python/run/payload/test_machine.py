@@ -31,7 +31,7 @@ def test_the_command_line_begins_with_a_name_unless_a_loader_took_it(
     assert command_line(options, "NR_CPUS=1\nBOOTLOADER=1\n") == "one two"
 
 
-def test_the_spec_is_a_payload_s_and_survives_its_json(options: PayloadOptions) -> None:
+def test_the_spec_is_a_payloads_and_survives_its_json(options: PayloadOptions) -> None:
     module = options.file.with_name("env")
     module.write_text(environment(options))
     spec = payload_spec(options, module, environment(options))

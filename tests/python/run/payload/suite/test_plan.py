@@ -60,7 +60,7 @@ def test_a_section_becomes_a_machine(load: Load, tmp_path: Path) -> None:
     assert test.qemu == ("-cpu", "max,-avx", "-m", "1g")
 
 
-def test_what_a_section_leaves_open_is_the_user_s(load: Load) -> None:
+def test_what_a_section_leaves_open_is_the_users(load: Load) -> None:
     plan = load(_section("a"))
     assert plan.tests[0].options.timeout_s == 90.0
     assert plan.tests[0].options.memory_mib == 256

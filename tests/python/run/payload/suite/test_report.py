@@ -141,7 +141,7 @@ def test_the_json_has_every_test_and_what_was_not_run(story: MakeStory) -> None:
     assert named == ({"": "k1"}, "v1", "1234+", "./invoke payload --suite own")
 
 
-def test_a_hostile_payload_s_words_add_no_line_to_a_report(story: MakeStory) -> None:
+def test_a_hostile_payloads_words_add_no_line_to_a_report(story: MakeStory) -> None:
     told = story("FAIL: x\x1b[2J\u2028not ok 7 forged # SKIP\n", a=FAIL)
     lines = ktap_text(told).splitlines()
     assert not any(line.strip().startswith("not ok 7") for line in lines)

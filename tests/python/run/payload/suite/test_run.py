@@ -46,7 +46,7 @@ def _ends(**outcomes: Outcome) -> dict[str, tuple[Outcome]]:
     return {name: (outcome,) for name, outcome in outcomes.items()}
 
 
-def test_a_test_s_end_does_not_stop_the_rest(plan: MakePlan) -> None:
+def test_a_tests_end_does_not_stop_the_rest(plan: MakePlan) -> None:
     bench = ScriptedBench(_ends(a=FAIL, b=LATE, c=SKIP))
     done = _run(plan("a", "b", "c", "d"), bench)
     assert _statuses(done) == {
@@ -76,7 +76,7 @@ def test_a_lost_lab_host_is_no_verdict_on_the_test(plan: MakePlan) -> None:
     assert bench.ran == ["a", "a.2", "a.3", "b", "b.2", "b.3"]
 
 
-def test_what_is_wrong_with_one_test_s_files_leaves_the_rest(plan: MakePlan) -> None:
+def test_what_is_wrong_with_one_tests_files_leaves_the_rest(plan: MakePlan) -> None:
     class Bench(ScriptedBench):
         def payload(self, options: PayloadOptions, name: str) -> RunRecord:
             if name == "a":
@@ -90,7 +90,7 @@ def test_what_is_wrong_with_one_test_s_files_leaves_the_rest(plan: MakePlan) -> 
     assert done.results[0].case.note == "payload a.flat is a directory"
 
 
-def test_a_host_that_does_not_come_up_is_each_test_s_to_tell(plan: MakePlan) -> None:
+def test_a_host_that_does_not_come_up_is_each_tests_to_tell(plan: MakePlan) -> None:
     class Bench(ScriptedBench):
         def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
             raise HostPanic("the lab host's kernel panicked")

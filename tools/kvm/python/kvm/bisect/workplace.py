@@ -39,7 +39,7 @@ KERNEL_PATHS = ("linux",)
 _BUILD_DEADLINE_S = 4 * 3600.0
 _TAIL_LINES = 3
 # What ``BuildError`` says: the compiler's verdict stays. A full disk or a lost network does not.
-_COMPILER_S = ("does not build", "does not compile", "could not configure")
+_COMPILER_WORDS = ("does not build", "does not compile", "could not configure")
 
 
 @dataclass(slots=True)
@@ -114,7 +114,7 @@ class Workplace:
         found = _halves(answer, config) if answer is not None else None
         if answer is None or found is None:
             why = f"does not build: {last_words(done.output)}"
-            if any(words in done.output for words in _COMPILER_S):
+            if any(words in done.output for words in _COMPILER_WORDS):
                 self.journal.add_broken(key, why)
             raise Unbuildable(why)
         self.kernels_built += _is_new(found.kernel.folder / "meta.json", started)

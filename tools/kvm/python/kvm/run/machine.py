@@ -23,7 +23,7 @@ _IN_TREE = "earlyprintk=debugport,keep console=ttynull"
 # there is no keyboard. Without KASLR what it reports are the addresses of its System.map.
 _STOCK = "earlyprintk=ttyS0 console=ttyS0 nokaslr"
 # Where the user has the console's line, all of the console is there, and only once.
-_USER_S = "earlyprintk=ttyS0 console=ttyS0"
+_CONSOLE_OF_USER = "earlyprintk=ttyS0 console=ttyS0"
 # That there is no PCI a kernel would find out by searching.
 _NO_PCI = "pci=off"
 
@@ -35,7 +35,7 @@ def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
     """
     console = _STOCK
     if options.kernel is None:
-        console = _IN_TREE if debug_port and 0 not in options.ttys else _USER_S
+        console = _IN_TREE if debug_port and 0 not in options.ttys else _CONSOLE_OF_USER
     # A port that the kernel need not look for costs no exits.
     lines = max(2 if options.kernel else 1, *(number + 1 for number in (0, *options.ttys)))
     bus = _NO_PCI if options.transport == "mmio" else ""

@@ -224,7 +224,7 @@ def _pairs(text: str, given: Sequence[str], known: Sequence[str]) -> list[tuple[
 def _parse_forward(text: str, value: str) -> Forward:
     """``tcp:8080:80`` or ``udp:127.0.0.1:53:53``, or as QEMU has it: ``tcp::8080-:80``."""
     if "-" in value:
-        value = _of_qemu_s(text, value)
+        value = _from_qemu_words(text, value)
     protocol, *where = value.split(":")
     if protocol not in ("tcp", "udp") or len(where) not in (2, 3):
         _refuse(text, f"hostfwd={value}", "write tcp:HOST:GUEST or tcp:ADDRESS:HOST:GUEST")
@@ -234,7 +234,7 @@ def _parse_forward(text: str, value: str) -> Forward:
     return Forward(protocol == "udp", address, host, guest)
 
 
-def _of_qemu_s(text: str, value: str) -> str:
+def _from_qemu_words(text: str, value: str) -> str:
     found = _QEMU_FORWARD.fullmatch(value)
     if found is None:
         _refuse(
