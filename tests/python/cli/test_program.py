@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 from kvm.project import Project
 
 ROOT = Project.find().root
+# Another worker's test may be building a kernel in this checkout, from nothing, for as long.
+_PATIENCE_S = 1800
+pytestmark = pytest.mark.timeout(_PATIENCE_S + 60)
 _STOPS_A_BISECTION = 129
 _CANNOT_TELL = 125
 
@@ -24,16 +28,22 @@ def invoke(
 ) -> tuple[int, str]:
     """Its exit code and what it said on stderr; ``stdout`` is a shell's redirection."""
     program = (sys.executable, "-P", "-m", "kvm", "--search-root", str(ROOT))
-    done = subprocess.run(
+    child = subprocess.Popen(
         ("sh", "-c", f'"$@" {stdout}', "sh", *program, *words),
         cwd=cwd,
         env={**os.environ, **(env or {})},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
-        timeout=120,
-        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     )
-    return done.returncode, done.stderr.decode(errors="replace")
+    try:
+        _, said = child.communicate(timeout=_PATIENCE_S)
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+    return child.returncode, said.decode(errors="replace")
 
 
 CELL = "lab-vcpus1-mmio-boot"
@@ -236,7 +246,7 @@ def test_no_encoding_of_the_shell_is_in_the_way(german: dict[str, str]) -> None:
         (ROOT / "invoke", "boot", "--cpus", "0"),
         env={**{n: v for n, v in os.environ.items() if n != "PYTHONUTF8"}, **german},
         capture_output=True,
-        timeout=120,
+        timeout=_PATIENCE_S,
         check=False,
     )
     said = done.stderr.decode()
