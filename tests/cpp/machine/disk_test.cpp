@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "a path that would block is refused by what it is") {
   CHECK(contains(error(disk), "is a FIFO"));
   disk.read_only = true;
   CHECK(contains(error(disk), "is a FIFO"));
-  disk.format = "qcow2";
+  disk.format = DiskFormat::kQcow2;
   CHECK(contains(error(disk), "is a FIFO"));
 }
 

@@ -39,8 +39,8 @@ void describe_machine(memory::GuestMemory& memory, Protocol protocol,
 
 // A payload may be anything, so a file that nothing recognises is code.
 Protocol wanted_protocol(const MachineConfig& config) {
-  const Protocol named = *loader::protocol_named(config.protocol);
-  return named == Protocol::kAuto && config.payload ? Protocol::kAutoFlat : named;
+  const bool may_be_code = config.protocol == Protocol::kAuto && config.payload;
+  return may_be_code ? Protocol::kAutoFlat : config.protocol;
 }
 
 }  // namespace
@@ -48,7 +48,8 @@ Protocol wanted_protocol(const MachineConfig& config) {
 BootPoint load_guest(memory::GuestMemory& memory, const MachineConfig& config,
                      const std::string& command_line) {
   const loader::LoadedKernel kernel =
-      loader::load_image(memory, wanted_protocol(config), config.kernel, config.initrd);
+      loader::load_image(memory, wanted_protocol(config), config.kernel,
+                         config.initrd.value_or(""));
   arch::BootInputs inputs;
   inputs.command_line = command_line;
   inputs.command_line_max = kernel.command_line_max;
@@ -59,7 +60,7 @@ BootPoint load_guest(memory::GuestMemory& memory, const MachineConfig& config,
     if (kernel.protocol != Protocol::kLinux) {
       throw base::ConfigError(
           "a display needs a kernel that is entered by Linux's own protocol; "
-          "leave out --protocol, or the display");
+          "leave out the protocol, or the display");
     }
     inputs.frame_buffer = {config.display->width, config.display->height};
   }

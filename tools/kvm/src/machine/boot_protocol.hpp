@@ -10,7 +10,7 @@
 
 #include "kvm/vcpu.hpp"
 #include "loader/loaded_kernel.hpp"
-#include "machine/config.hpp"
+#include "machine/config/config.hpp"
 #include "memory/guest_memory.hpp"
 
 namespace vmm::machine {

@@ -30,10 +30,11 @@ void refuse_image(const std::string& path, backend::BlockBackend& disk) {
 }
 
 std::unique_ptr<backend::BlockBackend> open_image(base::EventLoop& loop, const DiskConfig& disk) {
-  if (disk.format == "qcow2") {
+  if (disk.format == DiskFormat::kQcow2) {
     return std::make_unique<backend::qcow2::Image>(
         disk.path, disk.read_only,
-        backend::qcow2::BackingPlaces{disk.backing_folder, disk.backing, disk.backing_files});
+        backend::qcow2::BackingPlaces{disk.backing_folder.value_or(""), disk.backing,
+                                      disk.backing_files});
   }
   auto raw = std::make_unique<backend::RawFile>(disk.path, disk.read_only, disk.direct,
                                                 backend::IoRing::create(loop));

@@ -8,7 +8,7 @@
 
 #include "backend/block_backend.hpp"
 #include "base/event_loop.hpp"
-#include "machine/config.hpp"
+#include "machine/config/config.hpp"
 
 namespace vmm::machine {
 

@@ -16,6 +16,7 @@
 #include "arch/x86_64/mptable.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/error.hpp"
+#include "machine/config/validate.hpp"
 #include "machine/disk.hpp"
 #include "machine/network.hpp"
 #include "machine/share.hpp"
@@ -84,7 +85,7 @@ Machine::Machine(MachineConfig config)
   uint32_t slot = 0;
   for (const memory::Region& region : memory_.regions()) vm_.add_memory(slot++, region);
   attach_ports();
-  if (config_.guest_events != "none" && !config_.payload) offer_guest_events();
+  if (config_.guest_events != EventPaths::kNone && !config_.payload) offer_guest_events();
   add_virtio_devices();
   if (!config_.vfio_pci.empty()) {
     assigned_ =
@@ -194,7 +195,7 @@ void Machine::attach_payload_devices() {
 void Machine::offer_guest_events() {
   const uint64_t hypercall = devices::GuestEvents::hypercall_mask();
   if (hypercall == 0) return;
-  if (config_.guest_events != "port" && vm_.add_hypercall_exits(hypercall)) {
+  if (config_.guest_events != EventPaths::kPort && vm_.add_hypercall_exits(hypercall)) {
     events_path_ = devices::EventPath::kHypercall;
     return;
   }
@@ -224,9 +225,7 @@ void Machine::add_virtio_devices() {
     add_virtio("virtio-net" + std::to_string(number),
                make_net(loop_, memory_, config_.nets[number], number));
   }
-  if (config_.vsock.present()) {
-    add_virtio("virtio-vsock", make_vsock(loop_, memory_, config_.vsock));
-  }
+  if (config_.vsock) add_virtio("virtio-vsock", make_vsock(loop_, memory_, *config_.vsock));
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
   if (config_.balloon_mib) {
     auto balloon = std::make_unique<virtio::Balloon>(memory_, balloon_pages(*config_.balloon_mib));
@@ -242,7 +241,7 @@ void Machine::add_display() {
   auto keyboard = make_keyboard();
   auto pointer = make_pointer(geometry);
   display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer,
-                                       config_.display->password);
+                                       config_.display_password);
   add_virtio("virtio-keyboard", std::move(keyboard));
   add_virtio("virtio-pointer", std::move(pointer));
 }
@@ -263,7 +262,7 @@ std::optional<virtio::BalloonState> Machine::balloon() const {
 }
 
 void Machine::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
-  const auto rings = config_.ring == "packed" ? virtio::Rings::kPacked : virtio::Rings::kSplit;
+  const auto rings = config_.ring == Ring::kPacked ? virtio::Rings::kPacked : virtio::Rings::kSplit;
   const auto leave = [this] { return stopping() || pausing(); };
   if (pci_) {
     auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings, leave,

@@ -31,7 +31,7 @@
 #include "machine/acpi_power.hpp"
 #include "machine/assigned.hpp"
 #include "machine/boot_protocol.hpp"
-#include "machine/config.hpp"
+#include "machine/config/config.hpp"
 #include "machine/dispatch.hpp"
 #include "machine/display.hpp"
 #include "machine/exit_log.hpp"

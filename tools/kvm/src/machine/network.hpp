@@ -1,32 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From a network's configuration to its device: checks it, opens the backend, and puts a virtio
-// device in front. Called by machine/ while a machine is set up, on the caller's thread.
+// From a network's configuration to its device: opens the backend and puts a virtio device in
+// front. Called by machine/ while a machine is set up, on the caller's thread.
 #pragma once
 
 #include <cstddef>
 #include <memory>
-#include <string>
 
 #include "base/event_loop.hpp"
-#include "machine/config.hpp"
+#include "machine/config/config.hpp"
 #include "memory/guest_memory.hpp"
 #include "virtio/device/net.hpp"
 
 namespace vmm::machine {
 
-// Throws base::ConfigError naming the value and the mend.
-void validate_networks(const MachineConfig& config);
-
-// The address in `text`, or, when that is empty, one of our own for interface `number`: the same
-// each time, and marked as locally administered. Throws base::ConfigError.
-virtio::MacAddress mac_address(const std::string& text, size_t number);
-
 // `loop` and `memory` outlive the device. Throws base::ConfigError when the backend can't be had.
 std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const memory::GuestMemory& memory,
                                       const NetConfig& config, size_t number);
 
-// The same for a vsock that is present.
+// The same for a vsock.
 std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
                                            const VsockConfig& config);
 

@@ -5,7 +5,7 @@
 
 #include <memory>
 
-#include "machine/config.hpp"
+#include "machine/config/config.hpp"
 #include "virtio/device.hpp"
 
 namespace vmm::machine {

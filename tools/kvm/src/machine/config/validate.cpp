@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "machine/config.hpp"
+#include "machine/config/validate.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <string>
+#include <vector>
 
 #include "arch/x86_64/cpu_model.hpp"
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
-#include "loader/loaded_kernel.hpp"
-#include "machine/network.hpp"
+#include "machine/config/validate_network.hpp"
 #include "pci/root.hpp"
 
 namespace vmm::machine {
@@ -24,12 +24,6 @@ size_t max_virtio_devices(const MachineConfig& config) {
 }
 
 void validate_virtio(const MachineConfig& config) {
-  if (config.transport != "mmio" && config.transport != "pci") {
-    throw ConfigError("transport is " + config.transport + ": use mmio or pci");
-  }
-  if (config.ring != "split" && config.ring != "packed") {
-    throw ConfigError("ring is " + config.ring + ": use split or packed");
-  }
   const size_t devices = count_virtio_devices(config);
   const size_t most = max_virtio_devices(config);
   if (devices <= most) return;
@@ -53,15 +47,11 @@ void validate(const DiskConfig& disk) {
     throw ConfigError("disk " + disk.path +
                       ": read-only with a volatile write cache; use one of the two");
   }
-  if (disk.format != "raw" && disk.format != "qcow2") {
-    throw ConfigError("disk " + disk.path + ": its format is \"" + disk.format +
-                      "\"; use raw or qcow2");
-  }
-  if (!disk.backing.empty() && disk.format != "qcow2") {
+  if (!disk.backing.empty() && disk.format != DiskFormat::kQcow2) {
     throw ConfigError("disk " + disk.path +
                       ": backing is for qcow2 images; leave it out, or write ,qcow2");
   }
-  if (disk.direct && disk.format != "raw") {
+  if (disk.direct && disk.format != DiskFormat::kRaw) {
     throw ConfigError("disk " + disk.path + ": direct is for raw images; leave it out");
   }
 }
@@ -115,19 +105,25 @@ void validate(const std::vector<ShareConfig>& shares) {
   }
 }
 
+void validate_payload(const MachineConfig& config) {
+  if (!config.disks.empty()) {
+    throw ConfigError("disk " + config.disks.front().path +
+                      ": a payload's machine has no disks; leave it out");
+  }
+  if (!config.nets.empty() || config.vsock) {
+    throw ConfigError("a payload's machine has no network; leave net and vsock out");
+  }
+  if (!config.shares.empty() || config.balloon_mib) {
+    throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
+  }
+}
+
 }  // namespace
 
 void validate_balloon(uint64_t target_mib, uint64_t memory_mib) {
   if (target_mib < memory_mib) return;
   throw ConfigError("the balloon is to take " + std::to_string(target_mib) + " MiB of " +
                     std::to_string(memory_mib) + ": leave the guest some");
-}
-
-size_t count_virtio_devices(const MachineConfig& config) {
-  if (config.payload) return 0;
-  return 1 + config.disks.size() + config.shares.size() + config.nets.size() +
-         (config.vsock.present() ? 1 : 0) + (config.rng ? 1 : 0) + (config.balloon_mib ? 1 : 0) +
-         (config.display ? 2 : 0);
 }
 
 void validate(const MachineConfig& config) {
@@ -149,42 +145,11 @@ void validate(const MachineConfig& config) {
   validate(config.shares);
   if (config.balloon_mib) validate_balloon(*config.balloon_mib, config.memory_mib);
   validate_networks(config);
-  const std::string& events = config.guest_events;
-  if (events != "auto" && events != "port" && events != "none") {
-    throw ConfigError("guest_events is " + events + ": use auto, port or none");
-  }
-  if (!loader::protocol_named(config.protocol)) {
-    throw ConfigError("protocol is " + config.protocol +
-                      ": use auto, linux, pvh, multiboot or flat");
-  }
-  if (config.payload && !config.disks.empty()) {
-    throw ConfigError("disk " + config.disks.front().path +
-                      ": a payload's machine has no disks; leave it out");
-  }
-  if (config.payload && (!config.nets.empty() || config.vsock.present())) {
-    throw ConfigError("a payload's machine has no network; leave net and vsock out");
-  }
-  if (config.payload && (!config.shares.empty() || config.balloon_mib)) {
-    throw ConfigError("a payload's machine has no virtio devices; leave shares and balloon out");
-  }
+  if (config.payload) validate_payload(config);
   validate_ttys(config.ttys);
   validate_display(config.display);
   validate_assigned(config);
   validate_virtio(config);
-}
-
-std::string full_command_line(const MachineConfig& config, size_t virtio_devices) {
-  std::string line = config.cmdline;
-  if (has_pci(config)) return line;
-  for (size_t i = 0; i < virtio_devices; ++i) {
-    char entry[64];
-    std::snprintf(entry, sizeof entry, "%svirtio_mmio.device=4K@%#llx:%u", line.empty() ? "" : " ",
-                  static_cast<unsigned long long>(arch::layout::kVirtioMmio +
-                                                  i * arch::layout::kVirtioMmioStride),
-                  arch::layout::irq_virtio(i));
-    line += entry;
-  }
-  return line;
 }
 
 }  // namespace vmm::machine
