@@ -16,10 +16,10 @@
 #include "arch/x86_64/mptable.hpp"
 #include "arch/x86_64/registers.hpp"
 #include "base/error.hpp"
+#include "machine/build/disk.hpp"
+#include "machine/build/network.hpp"
+#include "machine/build/share.hpp"
 #include "machine/config/validate.hpp"
-#include "machine/disk.hpp"
-#include "machine/network.hpp"
-#include "machine/share.hpp"
 #include "virtio/device/block.hpp"
 #include "virtio/device/rng.hpp"
 
