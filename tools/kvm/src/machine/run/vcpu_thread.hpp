@@ -14,14 +14,9 @@
 
 #include "kvm/vcpu.hpp"
 #include "machine/run/stop.hpp"
+#include "machine/run/vcpu_snapshot.hpp"
 
 namespace vmm::machine {
-
-struct VcpuSnapshot {
-  uint32_t vcpu = 0;
-  kvm::Registers registers;
-  kvm::SystemRegisters system;
-};
 
 // The machine as its vCPU threads see it; called on all of them at once.
 struct RunControl {
