@@ -39,10 +39,10 @@ _ALLOWED: dict[tuple[str, str], tuple[int, str]] = {
     ("virtio/backlog.cpp", "join"): (1, "stop(), called without the device's mutex"),
     ("virtio/device/block.cpp", "wait"): (1, "drain(): a reset waits for the request at hand"),
     ("virtio/device/rng.cpp", "getrandom"): (1, "waits at the host's boot alone"),
-    ("machine/output_pipe.cpp", "wait_until"): (1, "wait_sent(), for a thread that holds nothing"),
-    ("machine/machine.cpp", "wait"): (1, "the destructor"),
-    ("machine/machine.cpp", "wait_for"): (1, "wait(), on the host program's thread"),
-    ("machine/machine.cpp", "join"): (1, "the destructor"),
+    ("machine/streams/output_pipe.cpp", "wait_until"): (1, "wait_sent(); its thread holds nothing"),
+    ("machine/life.cpp", "wait"): (1, "the destructor"),
+    ("machine/life.cpp", "wait_for"): (1, "wait(), on the host program's thread"),
+    ("machine/life.cpp", "join"): (1, "the destructor"),
 }
 
 

@@ -123,10 +123,11 @@ TEST_CASE("what nothing recognises is code, where that may be") {
 }
 
 TEST_CASE("protocols have the names that people write") {
-  CHECK(protocol_named("pvh") == Protocol::kPvh);
-  CHECK(protocol_named("auto") == Protocol::kAuto);
-  CHECK_FALSE(protocol_named("PVH"));
-  CHECK_FALSE(protocol_named(""));
+  CHECK(base::value_named<Protocol>("pvh") == Protocol::kPvh);
+  CHECK(base::value_named<Protocol>("auto") == Protocol::kAuto);
+  CHECK_FALSE(base::value_named<Protocol>("PVH"));
+  CHECK_FALSE(base::value_named<Protocol>(""));
+  CHECK(base::names_to_use<Protocol>() == "auto, linux, pvh, multiboot or flat");
 }
 
 TEST_CASE("a file of three bytes is no kernel") {

@@ -40,7 +40,7 @@ class FlatCode {
   // Of a machine that starts the code in real mode, at 1000:0000.
   machine::MachineConfig payload() const {
     machine::MachineConfig made = config();
-    made.protocol = "flat";
+    made.protocol = loader::Protocol::kFlat;
     made.payload = true;
     return made;
   }

@@ -99,7 +99,7 @@ TEST_CASE("flat code starts in real mode, in its own segment") {
   };
   const FlatCode flat(code);
   MachineConfig config = flat.config();
-  config.protocol = "flat";
+  config.protocol = loader::Protocol::kFlat;
   config.payload = true;
   Machine machine(config);
   const StopInfo stop = run(machine);
@@ -256,7 +256,7 @@ TEST_CASE("a viewer sees what the guest draws") {
       0xeb, 0xfc,                    // jmp back
   });
   MachineConfig config = kernel.config();
-  config.display = {64, 64};
+  config.display = DisplayConfig{64, 64};
   std::optional<Machine> machine;
   try {
     machine.emplace(config);
@@ -293,7 +293,7 @@ TEST_CASE("a display is of a size that can be, and asked for where there is one"
   MachineConfig config = kernel.config();
   Machine without(config);
   CHECK_THROWS_AS(without.connect_viewer(), base::ConfigError);
-  config.display = {64, 4097};
+  config.display = DisplayConfig{64, 4097};
   CHECK_THROWS_WITH_AS(Machine{config}, "a display of 64x4097; use 64 to 4096 pixels either way",
                        base::ConfigError);
 }

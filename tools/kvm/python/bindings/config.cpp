@@ -1,98 +1,200 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "machine/config.hpp"
+//
+// A machine's configuration from and to plain values of Python. Both ways go through the visitors
+// of machine/config/fields.hpp, so no field is named here.
+#include <concepts>
+#include <cstddef>
+#include <limits>
+#include <optional>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
 
-#include <pybind11/stl.h>
-
+#include "base/choice.hpp"
+#include "base/error.hpp"
 #include "bindings.hpp"
+#include "machine/config/fields.hpp"
 
 namespace py = pybind11;
 
 namespace vmm::bindings {
+namespace {
 
-void bind_config(py::module_& module) {
-  using machine::DiskConfig;
-  using machine::DisplayConfig;
-  using machine::ForwardConfig;
-  using machine::MachineConfig;
-  using machine::NetConfig;
-  using machine::ShareConfig;
-  using machine::VsockConfig;
+using base::ConfigError;
 
-  py::class_<DiskConfig>(module, "DiskConfig")
-      .def(py::init<std::string, bool, bool, std::string, bool, std::string, bool,
-                    std::vector<std::string>, std::vector<std::string>>(),
-           py::arg("path"), py::arg("read_only"), py::arg("volatile_cache"),
-           py::arg("format") = "raw", py::arg("direct") = false, py::arg("backing_folder") = "",
-           py::arg("format_said") = false, py::arg("backing") = std::vector<std::string>{},
-           py::arg("backing_files") = std::vector<std::string>{})
-      .def_readwrite("path", &DiskConfig::path)
-      .def_readwrite("read_only", &DiskConfig::read_only)
-      .def_readwrite("volatile_cache", &DiskConfig::volatile_cache)
-      .def_readwrite("format", &DiskConfig::format)
-      .def_readwrite("direct", &DiskConfig::direct)
-      .def_readwrite("backing_folder", &DiskConfig::backing_folder)
-      .def_readwrite("format_said", &DiskConfig::format_said)
-      .def_readwrite("backing", &DiskConfig::backing)
-      .def_readwrite("backing_files", &DiskConfig::backing_files);
+template <class Value>
+concept Record = requires(const Value& value) { machine::record_name(value); };
 
-  py::class_<ShareConfig>(module, "ShareConfig")
-      .def(py::init<std::string, std::string, bool>(), py::arg("path"), py::arg("tag"),
-           py::arg("read_only"))
-      .def_readwrite("path", &ShareConfig::path)
-      .def_readwrite("tag", &ShareConfig::tag)
-      .def_readwrite("read_only", &ShareConfig::read_only);
+std::string quoted(py::handle value) { return py::repr(value).cast<std::string>(); }
 
-  py::class_<ForwardConfig>(module, "ForwardConfig")
-      .def(py::init<bool, std::string, uint16_t, uint16_t>(), py::arg("udp"),
-           py::arg("host_address"), py::arg("host_port"), py::arg("guest_port"));
-
-  py::class_<NetConfig>(module, "NetConfig")
-      .def(py::init<>())
-      .def_readwrite("kind", &NetConfig::kind)
-      .def_readwrite("mac", &NetConfig::mac)
-      .def_readwrite("mtu", &NetConfig::mtu)
-      .def_readwrite("forwards", &NetConfig::forwards)
-      .def_readwrite("host_loopback", &NetConfig::host_loopback)
-      .def_readwrite("closed", &NetConfig::closed)
-      .def_readwrite("tap", &NetConfig::tap)
-      .def_readwrite("tap_fd", &NetConfig::tap_fd)
-      .def_readwrite("queue_pairs", &NetConfig::queue_pairs)
-      .def_readwrite("host_address", &NetConfig::host_address)
-      .def_readwrite("vhost", &NetConfig::vhost);
-
-  py::class_<VsockConfig>(module, "VsockConfig")
-      .def(py::init<std::string, uint64_t, bool>(), py::arg("path"), py::arg("cid"),
-           py::arg("vhost"));
-
-  py::class_<DisplayConfig>(module, "DisplayConfig")
-      .def(py::init<uint32_t, uint32_t, std::string>(), py::arg("width"), py::arg("height"),
-           py::arg("password") = "");
-
-  py::class_<MachineConfig>(module, "MachineConfig")
-      .def(py::init<>())
-      .def_readwrite("kernel", &MachineConfig::kernel)
-      .def_readwrite("initrd", &MachineConfig::initrd)
-      .def_readwrite("cmdline", &MachineConfig::cmdline)
-      .def_readwrite("vcpus", &MachineConfig::vcpus)
-      .def_readwrite("memory_mib", &MachineConfig::memory_mib)
-      .def_readwrite("disks", &MachineConfig::disks)
-      .def_readwrite("nets", &MachineConfig::nets)
-      .def_readwrite("vsock", &MachineConfig::vsock)
-      .def_readwrite("shares", &MachineConfig::shares)
-      .def_readwrite("balloon_mib", &MachineConfig::balloon_mib)
-      .def_readwrite("rng", &MachineConfig::rng)
-      .def_readwrite("display", &MachineConfig::display)
-      .def_readwrite("ttys", &MachineConfig::ttys)
-      .def_readwrite("vfio_pci", &MachineConfig::vfio_pci)
-      .def_readwrite("guest_events", &MachineConfig::guest_events)
-      .def_readwrite("transport", &MachineConfig::transport)
-      .def_readwrite("ring", &MachineConfig::ring)
-      .def_readwrite("kvm_device", &MachineConfig::kvm_device)
-      .def_readwrite("split_irqchip", &MachineConfig::split_irqchip)
-      .def_readwrite("hugepages", &MachineConfig::hugepages)
-      .def_readwrite("cpu", &MachineConfig::cpu)
-      .def_readwrite("protocol", &MachineConfig::protocol)
-      .def_readwrite("payload", &MachineConfig::payload);
+// Where a value stands: "field 'vcpus' of a machine".
+std::string place_of(std::string_view field, std::string_view record) {
+  return "field '" + std::string(field) + "' of " + std::string(record);
 }
+
+[[noreturn]] void refuse(const std::string& place, py::handle value, const std::string& wanted) {
+  throw ConfigError(place + " is " + quoted(value) + ": use " + wanted);
+}
+
+bool is_sequence(py::handle value) {
+  return py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
+}
+
+// From a value of Python to a member of the configuration, one overload for each kind of member.
+struct Reading {
+  static void read(const std::string& place, py::handle value, bool& member) {
+    if (!py::isinstance<py::bool_>(value)) refuse(place, value, "True or False");
+    member = value.cast<bool>();
+  }
+
+  template <std::integral Number>
+  static void read(const std::string& place, py::handle value, Number& member) {
+    py::detail::make_caster<Number> number;
+    if (py::isinstance<py::bool_>(value) || !number.load(value, false)) {
+      using Limits = std::numeric_limits<Number>;
+      refuse(place, value,
+             "a whole number from " + std::to_string(Limits::min()) + " to " +
+                 std::to_string(Limits::max()));
+    }
+    member = py::detail::cast_op<Number>(number);
+  }
+
+  static void read(const std::string& place, py::handle value, std::string& member) {
+    py::detail::make_caster<std::string> text;
+    if (!py::isinstance<py::str>(value) || !text.load(value, false)) refuse(place, value, "text");
+    member = py::detail::cast_op<std::string&>(text);
+  }
+
+  template <base::Chosen Choice>
+  static void read(const std::string& place, py::handle value, Choice& member) {
+    const bool named = py::isinstance<py::str>(value);
+    const auto chosen =
+        named ? base::value_named<Choice>(value.cast<std::string>()) : std::nullopt;
+    if (!chosen) refuse(place, value, base::names_to_use<Choice>());
+    member = *chosen;
+  }
+
+  template <class Value>
+  static void read(const std::string& place, py::handle value, std::optional<Value>& member) {
+    member.reset();
+    if (!value.is_none()) read(place, value, member.emplace());
+  }
+
+  template <class Value>
+  static void read(const std::string& place, py::handle value, std::vector<Value>& member) {
+    if (!is_sequence(value)) refuse(place, value, "a list");
+    member.clear();
+    for (const py::handle element : value) read(place, element, member.emplace_back());
+  }
+
+  template <Record Config>
+  static void read(const std::string& place, py::handle value, Config& member) {
+    if constexpr (machine::kIsList<Config>) {
+      read_record(named_values(place, value, member), member);
+    } else {
+      if (!py::isinstance<py::dict>(value)) refuse(place, value, "a dict");
+      read_record(py::reinterpret_borrow<py::dict>(value), member);
+    }
+  }
+
+  template <Record Config>
+  static void read_record(const py::dict& given, Config& member) {
+    const std::string_view record = machine::record_name(member);
+    std::set<std::string> known;
+    machine::visit(member, [&](const char* name, auto& field, bool required = false) {
+      known.insert(name);
+      if (given.contains(name)) {
+        read(place_of(name, record), given[name], field);
+      } else if (required) {
+        throw ConfigError(place_of(name, record) + " is missing: add it");
+      }
+    });
+    refuse_others(given, known, record);
+  }
+
+  static void refuse_others(const py::dict& given, const std::set<std::string>& known,
+                            std::string_view record) {
+    for (const auto& [name, value] : given) {
+      if (py::isinstance<py::str>(name) && known.contains(name.cast<std::string>())) continue;
+      throw ConfigError("unknown field " + quoted(name) + " of " + std::string(record) +
+                        ": remove it");
+    }
+  }
+
+  // The values of a record that is written as a list, each under the name of its field.
+  template <Record Config>
+  static py::dict named_values(const std::string& place, py::handle value, Config& member) {
+    std::vector<const char*> names;
+    machine::visit(member, [&](const char* name, auto&, bool = false) { names.push_back(name); });
+    if (!is_sequence(value) || py::len(value) != names.size()) {
+      std::string wanted = "a list of";
+      for (const char* name : names) wanted += std::string(" ") + name;
+      refuse(place, value, wanted);
+    }
+    const auto values = py::reinterpret_borrow<py::sequence>(value);
+    py::dict named;
+    for (size_t i = 0; i < names.size(); ++i) named[names[i]] = values[i];
+    return named;
+  }
+};
+
+// From a member that has its default to the value that Python has for it.
+struct Writing {
+  template <class Value>
+  static py::object written(const Value& member) {
+    if constexpr (base::Chosen<Value>) {
+      return py::str(base::name_of(member));
+    } else {
+      return py::cast(member);
+    }
+  }
+
+  // Lists of records, and records that may be absent, have no other default.
+  template <class Value>
+  static py::object written(const std::vector<Value>& member) {
+    if (!member.empty()) throw std::logic_error("a field's default is a list of something");
+    return py::list();
+  }
+
+  template <class Value>
+  static py::object written(const std::optional<Value>& member) {
+    if (member) throw std::logic_error("a field that may be absent is there by default");
+    return py::none();
+  }
+};
+
+// Each field of a record with its default; `...` stands for a field that has none.
+template <Record Config>
+py::dict defaults_of() {
+  py::dict all;
+  Config config;
+  machine::visit(config, [&](const char* name, const auto& member, bool required = false) {
+    all[name] = required ? py::object(py::ellipsis()) : Writing::written(member);
+  });
+  return all;
+}
+
+py::dict defaults() {
+  py::dict all;
+  all["machine"] = defaults_of<machine::MachineConfig>();
+  all["disk"] = defaults_of<machine::DiskConfig>();
+  all["share"] = defaults_of<machine::ShareConfig>();
+  all["net"] = defaults_of<machine::NetConfig>();
+  all["forward"] = defaults_of<machine::ForwardConfig>();
+  all["vsock"] = defaults_of<machine::VsockConfig>();
+  return all;
+}
+
+}  // namespace
+
+machine::MachineConfig read_config(const py::dict& record) {
+  machine::MachineConfig config;
+  Reading::read_record(record, config);
+  return config;
+}
+
+void bind_config(py::module_& module) { module.def("defaults", &defaults); }
 
 }  // namespace vmm::bindings

@@ -19,16 +19,16 @@ namespace vmm::bindings {
 namespace {
 
 using machine::Machine;
-using machine::MachineConfig;
 using machine::StopInfo;
 using machine::VcpuSnapshot;
 
 // Python's Machine: close() ends the VM, which a destructor at the collector's pleasure would not.
 class OwnedMachine {
  public:
-  explicit OwnedMachine(const MachineConfig& config) {
+  explicit OwnedMachine(const py::dict& record) {
+    machine::MachineConfig config = read_config(record);
     const py::gil_scoped_release release;
-    machine_ = std::make_shared<Machine>(config);
+    machine_ = std::make_shared<Machine>(std::move(config));
   }
   ~OwnedMachine() { close(); }
   OwnedMachine(const OwnedMachine&) = delete;
@@ -180,7 +180,7 @@ void bind_machine(py::module_& module) {
       .def_readonly("detail", &StopInfo::detail);
 
   py::class_<OwnedMachine>(module, "Machine")
-      .def(py::init<const MachineConfig&>(), py::arg("config"))
+      .def(py::init<const py::dict&>(), py::arg("record"))
       .def("start", &method<&Machine::start>)
       .def("wait", &wait, py::arg("timeout_s"))
       .def("stop", &method<&Machine::stop>)

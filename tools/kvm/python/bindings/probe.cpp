@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "machine/probe.hpp"
+#include "machine/probe/probe.hpp"
 
 #include "bindings.hpp"
 

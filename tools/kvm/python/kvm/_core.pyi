@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The VMM: runs one virtual machine in this process. Only ``kvm.vm`` imports it."""
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 version: str
 
@@ -14,112 +14,10 @@ class LoadError(RuntimeError):
 class KvmError(RuntimeError):
     """A system call failed; names the call (``KVM_CREATE_VM: ...``)."""
 
-class DiskConfig:
-    path: str
-    read_only: bool
-    volatile_cache: bool
-    """Writes stay in this process until the guest flushes them; not with ``read_only``."""
-    format: str
-    """raw or qcow2."""
-    direct: bool
-    """Past the host's page cache; raw alone."""
-    backing_folder: str
-    """Where relative names of backing files count from; empty: the image's own folder."""
-    format_said: bool
-    """By the user. Unless it is, a raw disk that holds an image of another format is refused."""
-    backing: list[str]
-    """Files and folders where backing files may lie, besides that folder."""
-    backing_files: list[str]
-    """Where they are, the uppermost first, if not by the names in the images."""
-    def __init__(
-        self,
-        path: str,
-        read_only: bool,
-        volatile_cache: bool,
-        format: str = "raw",
-        direct: bool = False,
-        backing_folder: str = "",
-        format_said: bool = False,
-        backing: list[str] = ...,
-        backing_files: list[str] = ...,
-    ) -> None: ...
-
-class ShareConfig:
-    path: str
-    tag: str
-    read_only: bool
-    def __init__(self, path: str, tag: str, read_only: bool) -> None: ...
-
-class ForwardConfig:
-    """A port of the host that leads to one of the guest's."""
-    def __init__(self, udp: bool, host_address: str, host_port: int, guest_port: int) -> None: ...
-
-class NetConfig:
-    kind: str
-    """user or tap."""
-    mac: str
-    """Empty for one that follows from the interface's number."""
-    mtu: int
-    """Of user; 0 for the usual."""
-    forwards: list[ForwardConfig]
-    host_loopback: bool
-    """Of user: 10.0.2.2 leads to this machine's 127.0.0.1."""
-    closed: list[str]
-    """Of user: networks that the guest must not reach, like 198.51.100.0/24."""
-    tap: str
-    tap_fd: int
-    """A tap that this process has open, instead of a name; -1 for none."""
-    queue_pairs: int
-    host_address: str
-    """For the tap's interface; empty to leave it as it is."""
-    vhost: bool
-    """The host's kernel moves the tap's frames."""
-    def __init__(self) -> None: ...
-
-class VsockConfig:
-    def __init__(self, path: str, cid: int, vhost: bool) -> None:
-        """An empty path for no device, or, with ``vhost``, for the host's own."""
-
-class DisplayConfig:
-    """Pixels, and the password of viewers; none is asked for if it is empty."""
-
-    def __init__(self, width: int, height: int, password: str = "") -> None: ...
-
-class MachineConfig:
-    kernel: str
-    initrd: str
-    """Empty for none."""
-    cmdline: str
-    vcpus: int
-    memory_mib: int
-    disks: list[DiskConfig]
-    """Assign a whole list: reading gives a copy."""
-    nets: list[NetConfig]
-    """Assign a whole list: reading gives a copy."""
-    vsock: VsockConfig
-    shares: list[ShareConfig]
-    rng: bool
-    balloon_mib: int | None
-    """How much the guest is to give up at the start; None for no balloon."""
-    guest_events: str
-    """auto, port or none."""
-    transport: str
-    ring: str
-    hugepages: bool
-    display: DisplayConfig | None
-    ttys: list[int]
-    """Serial lines that the user has: 0, 2, 3."""
-    vfio_pci: list[str]
-    kvm_device: str
-    split_irqchip: bool
-    """The IOAPIC in this process, and neither 8259s nor an 8254."""
-    cpu: str
-    """host or minimal, then +FEATURE or -FEATURE (FEATURE?: if KVM has it), commas between."""
-    protocol: str
-    """auto, linux, pvh, multiboot or flat."""
-    payload: bool
-    """With the test device, and without virtio devices."""
-    def __init__(self) -> None: ...
+def defaults() -> dict[str, dict[str, Any]]:
+    """What a record of each kind (machine, disk, share, net, forward, vsock) may hold: its fields
+    with their defaults, or ``...`` for one that must be there. A forward is a list of its
+    values."""
 
 class StopInfo:
     @property
@@ -144,8 +42,12 @@ class Balloon(TypedDict):
     """The guest's latest, by VIRTIO_BALLOON_S_* number."""
 
 class Machine:
-    def __init__(self, config: MachineConfig) -> None:
-        """Create the VM and load the kernel. Raises ConfigError, LoadError or KvmError."""
+    def __init__(self, record: dict[str, Any]) -> None:
+        """Create the VM and load the kernel. Raises ConfigError, LoadError or KvmError.
+
+        ``record`` has the fields that ``defaults`` names, as ``json_form.to_json`` writes them. A
+        net's ``tap_fd`` is a tap that this process has open, instead of a name.
+        """
     def start(self) -> None: ...
     def wait(self, timeout_s: float) -> StopInfo | None:
         """Why the machine stopped, or None when it still runs after ``timeout_s``.

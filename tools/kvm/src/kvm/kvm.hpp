@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/unique_fd.hpp"
+#include "kvm/device_path.hpp"
 #include "kvm/types.hpp"
 
 namespace vmm::kvm {
@@ -28,7 +29,7 @@ enum class Capability {
 
 class Kvm {
  public:
-  static constexpr const char* kPath = "/dev/kvm";
+  static constexpr const char* kPath = kDevicePath;
 
   // Throws SystemError naming `path` or the ioctl, ConfigError if it is a file of another kind; a
   // foreign API version is a runtime_error.

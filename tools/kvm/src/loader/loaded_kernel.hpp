@@ -4,11 +4,12 @@
 // entered, where, and what it leaves free. Values, from loader/ to machine/.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <string_view>
 #include <vector>
+
+#include "base/choice.hpp"
 
 namespace vmm::loader {
 
@@ -22,8 +23,14 @@ enum class Protocol {
   kFlat,       // raw code, entered in real mode as a boot sector would be
 };
 
-// "auto", "linux", "pvh", "multiboot", "flat"; nothing for another word.
-std::optional<Protocol> protocol_named(std::string_view name);
+// kAutoFlat is not in the table: nobody names it.
+constexpr std::array<base::Choice<Protocol>, 5> choices_of(Protocol) {
+  return {{{"auto", Protocol::kAuto},
+           {"linux", Protocol::kLinux},
+           {"pvh", Protocol::kPvh},
+           {"multiboot", Protocol::kMultiboot},
+           {"flat", Protocol::kFlat}}};
+}
 
 struct LoadedKernel {
   Protocol protocol = Protocol::kLinux;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What others ask of a machine, running or stopped: the part of Machine that neither wires it nor
-// runs it.
+// What others ask of a machine, running or stopped: the part of Board that wires nothing.
+#include <span>
 #include <string>
 
 #include "arch/x86_64/layout.hpp"
 #include "base/error.hpp"
-#include "machine/machine.hpp"
+#include "machine/board.hpp"
+#include "machine/config/validate.hpp"
 
 namespace vmm::machine {
 namespace {
@@ -19,19 +20,19 @@ constexpr uint32_t kMessageNmi = 4 << 8;  // delivery mode
 
 }  // namespace
 
-void Machine::resize_console(uint16_t columns, uint16_t rows) {
+void Board::resize_console(uint16_t columns, uint16_t rows) {
   if (console_ != nullptr) console_->resize(columns, rows);
 }
 
-base::UniqueFd Machine::connect_viewer() {
+base::UniqueFd Board::connect_viewer() {
   if (!display_) throw base::ConfigError("this machine has no display: give it one");
   return display_->connect_viewer();
 }
 
-void Machine::nmi(uint32_t vcpu) {
-  if (vcpu >= vcpus_.size()) {
+void Board::nmi(uint32_t vcpu) {
+  if (vcpu >= config_.vcpus) {
     throw base::ConfigError("no vCPU " + std::to_string(vcpu) + ": this machine has 0 to " +
-                            std::to_string(vcpus_.size() - 1));
+                            std::to_string(config_.vcpus - 1));
   }
   if (kvm_.check_extension(kvm::Capability::kSignalMsi) == 0) {
     throw base::ConfigError("nmi: this KVM has no KVM_CAP_SIGNAL_MSI");
@@ -39,12 +40,27 @@ void Machine::nmi(uint32_t vcpu) {
   vm_.signal_msi(layout::kLocalApic | uint64_t{vcpu} << kMessageDestinationShift, kMessageNmi);
 }
 
-void Machine::serial_sysrq(char key) {
+void Board::serial_sysrq(char key) {
   com1_->receive_break();
   com1_->receive(std::as_bytes(std::span(&key, 1)));
 }
 
-std::vector<bus::AccessCount> Machine::device_counters() const {
+void Board::set_balloon_target(uint64_t mib) {
+  if (balloon_ == nullptr) throw base::ConfigError("this machine has no balloon: give it one");
+  validate_balloon(mib, config_.memory_mib);
+  balloon_->set_target(virtio::Balloon::pages(mib));
+}
+
+void Board::ask_balloon_statistics() {
+  if (balloon_ != nullptr) balloon_->ask_for_statistics();
+}
+
+std::optional<virtio::BalloonState> Board::balloon() const {
+  if (balloon_ == nullptr) return std::nullopt;
+  return balloon_->state();
+}
+
+std::vector<bus::AccessCount> Board::device_counters() const {
   auto all = buses_.pio.counters();
   for (bus::AccessCount& count : all) {
     if (count.name == "unclaimed") count.name = "unclaimed-port";
@@ -65,22 +81,14 @@ std::vector<bus::AccessCount> Machine::device_counters() const {
   return all;
 }
 
-std::vector<std::string> Machine::last_exits() const {
-  std::vector<std::string> lines = exits_.last();
+std::vector<std::string> Board::faults() const {
+  std::vector<std::string> lines;
   for (const auto& slot : virtio_) {
     if (const auto fault = slot->fault()) {
       lines.push_back(slot->name + " needs a reset: " + *fault);
     }
   }
   return lines;
-}
-
-std::vector<VcpuSnapshot> Machine::snapshots() const {
-  std::vector<VcpuSnapshot> all;
-  for (const auto& vcpu : vcpus_) {
-    if (vcpu->snapshot()) all.push_back(*vcpu->snapshot());
-  }
-  return all;
 }
 
 }  // namespace vmm::machine

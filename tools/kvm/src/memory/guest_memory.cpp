@@ -43,7 +43,7 @@ std::byte* map_huge_pages(uint64_t size) {
   }
   const std::string pages = std::to_string(size / kHugePage);
   throw base::ConfigError("no " + pages + " huge pages are free on this host: run `sysctl "
-                          "vm.nr_hugepages=" + pages + "`, or leave out --hugepages");
+                          "vm.nr_hugepages=" + pages + "`, or use pages of the usual size");
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 """What a machine is made of: a value that travels from the command line to the VMM as JSON.
 
 Needs neither the compiled core nor a kernel tree, so anything may import it. A field that a person
-may set is one line of ``Hardware``; the members of ``machine/config.hpp`` have the same names.
+may set is one line of ``Hardware``; ``machine/config/fields.hpp`` has the same names.
 """
 
 from __future__ import annotations

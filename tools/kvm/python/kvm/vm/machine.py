@@ -12,9 +12,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from enum import Enum
 from types import TracebackType
+from typing import Any
 
 from kvm import _core
 from kvm.errors import UserError
+from kvm.spec import json_form
 from kvm.spec.machine import MachineSpec
 from kvm.spec.network import NetSpec
 
@@ -47,7 +49,7 @@ class Machine:
         self._spec = spec
         self._on_script = on_script
         try:
-            self._core = _core.Machine(_config(spec))
+            self._core = _core.Machine(_record(spec))
         except _core.ConfigError as error:
             raise SetupError(SetupFailure.CONFIG, str(error)) from error
         except _core.LoadError as error:
@@ -220,66 +222,10 @@ class Machine:
             print(error, file=sys.stderr)
 
 
-def _config(spec: MachineSpec) -> _core.MachineConfig:
-    config = _core.MachineConfig()
-    config.kernel = str(spec.kernel)
-    config.initrd = "" if spec.initrd is None else str(spec.initrd)
-    config.cmdline = spec.cmdline
-    config.vcpus = spec.vcpus
-    config.memory_mib = spec.memory_mib
-    config.disks = [
-        _core.DiskConfig(
-            str(disk.path),
-            disk.read_only,
-            disk.volatile,
-            disk.format,
-            disk.direct,
-            "" if disk.backing_folder is None else str(disk.backing_folder),
-            disk.format_said,
-            [str(place) for place in disk.backing],
-            [str(file) for file in disk.backing_files],
-        )
-        for disk in spec.disks
-    ]
-    config.shares = [
-        _core.ShareConfig(str(share.path), share.tag, share.read_only) for share in spec.shares
-    ]
-    config.nets = [_net(net) for net in spec.nets]
-    if spec.vsock is not None:
-        path = "" if spec.vsock.path is None else str(spec.vsock.path)
-        config.vsock = _core.VsockConfig(path, spec.vsock.cid, spec.vsock.path is None)
-    config.rng = spec.rng
-    config.ttys = list(spec.ttys)
-    config.display = None
-    if spec.display is not None:
-        config.display = _core.DisplayConfig(*spec.display, spec.display_password)
-    config.vfio_pci = list(spec.vfio_pci)
-    config.balloon_mib = spec.balloon_mib
-    config.guest_events = spec.guest_events
-    config.transport = spec.transport
-    config.ring = spec.ring
-    config.hugepages = spec.hugepages
-    config.split_irqchip = spec.split_irqchip
-    config.kvm_device = spec.kvm_device
-    config.cpu = spec.cpu
-    config.protocol = spec.protocol
-    config.payload = spec.payload
-    return config
-
-
-def _net(spec: NetSpec) -> _core.NetConfig:
-    config = _core.NetConfig()
-    config.kind = spec.kind.value
-    config.mac = spec.mac
-    config.mtu = spec.mtu
-    config.host_loopback = spec.host_loopback
-    config.closed = list(spec.closed)
-    config.forwards = [
-        _core.ForwardConfig(one.udp, one.host_address, one.host_port, one.guest_port)
-        for one in spec.forwards
-    ]
-    config.tap = spec.tap
-    config.queue_pairs = spec.queues
-    config.host_address = spec.host_address
-    config.vhost = spec.vhost
-    return config
+def _record(spec: MachineSpec) -> Any:
+    """The machine as the core reads it: without what only this process needs."""
+    record = json_form.to_json(spec)
+    del record["log_buf"]
+    for net in record["nets"]:
+        del net["script"], net["downscript"]
+    return record

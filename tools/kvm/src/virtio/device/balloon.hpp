@@ -36,6 +36,11 @@ class Balloon final : public Device {
   static constexpr uint32_t kUsualPagesPerRequest = 256;
   static constexpr size_t kMaxStatistics = 64;
 
+  // How many of the balloon's pages make up so much memory.
+  static constexpr uint32_t pages(uint64_t mib) {
+    return static_cast<uint32_t>(mib << (20 - VIRTIO_BALLOON_PFN_SHIFT));
+  }
+
   Balloon(memory::GuestMemory& memory, uint32_t target_pages);
 
   uint32_t type() const override;

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What a machine is made of: memory, the VM, interrupt controllers, buses, devices, and the byte
+// streams to the host. They are created and wired in the order of the members, and end in the
+// reverse order. Life owns a board and drives its vCPUs. Public methods may be called on any
+// thread, but for those of the machine's creation and those marked "after stop".
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "base/unique_fd.hpp"
+#include "devices/debug_exit.hpp"
+#include "devices/debug_port.hpp"
+#include "devices/guest_events.hpp"
+#include "devices/i8042.hpp"
+#include "devices/power_control.hpp"
+#include "devices/pvpanic.hpp"
+#include "devices/reset_control.hpp"
+#include "devices/serial.hpp"
+#include "kvm/kvm.hpp"
+#include "kvm/vcpu.hpp"
+#include "kvm/vm.hpp"
+#include "machine/parts/assigned.hpp"
+#include "machine/build/boot_protocol.hpp"
+#include "machine/parts/display.hpp"
+#include "machine/parts/virtio_slot.hpp"
+#include "machine/config/config.hpp"
+#include "machine/interrupts/irq_line.hpp"
+#include "machine/interrupts/routes.hpp"
+#include "machine/interrupts/split_irqchip.hpp"
+#include "machine/parts/acpi_power.hpp"
+#include "machine/parts/hpet_timer.hpp"
+#include "machine/parts/pci_bus.hpp"
+#include "machine/parts/test_device.hpp"
+#include "machine/run/dispatch.hpp"
+#include "machine/run/gate.hpp"
+#include "machine/run/suspend.hpp"
+#include "machine/streams/host_link.hpp"
+#include "machine/streams/outputs.hpp"
+#include "machine/streams/serial_input.hpp"
+#include "machine/streams/serial_lines.hpp"
+#include "memory/guest_memory.hpp"
+#include "virtio/backlog.hpp"
+#include "virtio/device/balloon.hpp"
+#include "virtio/device/console.hpp"
+
+namespace vmm::machine {
+
+class Board {
+ public:
+  // Loads the kernel. `power` is what devices tell of a reset or a sleep, `gate` where vCPUs wait
+  // for room in an output, and `leave` says whether the machine wants its vCPU threads back; all
+  // three outlive the board. Throws base::ConfigError, base::LoadError or base::SystemError.
+  Board(MachineConfig config, devices::PowerControl& power, Gate& gate,
+        virtio::Backlog::Leave leave);
+  Board(const Board&) = delete;
+  Board& operator=(const Board&) = delete;
+
+  // Part of the machine's creation. `create` makes the vCPU of an id in this board's VM; it is
+  // called once for each, in the order of ids, and the vCPU is then set up for its first
+  // instruction. The vCPUs end before the board.
+  void create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create);
+
+  kvm::Vm& vm() { return vm_; }
+  base::EventLoop& loop() { return loop_; }
+  Buses& buses() { return buses_; }
+  devices::GuestEvents& guest_events() { return guest_events_; }
+  const devices::GuestEvents& guest_events() const { return guest_events_; }
+  Suspend& suspend() { return acpi_power_.suspend(); }
+  const Suspend& suspend() const { return acpi_power_.suspend(); }
+  const memory::GuestMemory& memory() const { return memory_; }
+
+  const std::string& command_line() const { return command_line_; }
+  uint64_t load_ns() const { return load_ns_; }
+  devices::EventPath events_offered() const { return events_path_; }
+
+  // The host's ends of the guest's byte streams.
+  int console_fd() const { return console_link_.host_end.get(); }
+  int agent_fd() const { return agent_link_.host_end.get(); }
+  int serial_agent_fd() const { return serial_agent_link_.host_end.get(); }
+  int events_fd() const { return events_link_.host_end.get(); }
+  std::map<uint32_t, int> tty_fds() const { return ttys_.host_ends(); }
+
+  void flush_output();
+  bool output_unsent() const;
+  // Waits until readers have what was written, or the deadline has passed.
+  void wait_output_sent(std::chrono::steady_clock::time_point deadline);
+
+  // What others ask of a machine, running or stopped (requests.cpp); Machine says what each means.
+  void nmi(uint32_t vcpu);
+  void serial_sysrq(char key);
+  base::UniqueFd connect_viewer();
+  void resize_console(uint16_t columns, uint16_t rows);
+  void set_balloon_target(uint64_t mib);
+  void ask_balloon_statistics();
+  std::optional<virtio::BalloonState> balloon() const;
+  std::vector<bus::AccessCount> device_counters() const;
+  // Why virtio devices need a reset, one line for each that does.
+  std::vector<std::string> faults() const;
+
+ private:
+  void load();
+  void create_interrupt_controllers();
+  void set_line(uint32_t gsi, bool level);
+  void attach_serial_ports();
+  void attach_ports();
+  void attach_payload_devices();
+  void offer_guest_events();
+  void add_virtio_devices();
+  void add_disks();
+  void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
+  void add_display();
+
+  const MachineConfig config_;
+  const std::string command_line_;
+  const virtio::Backlog::Leave leave_;
+
+  kvm::Kvm kvm_;
+  memory::GuestMemory memory_;  // outlives the VM that maps it
+  kvm::Vm vm_;
+  Routes routes_;
+  BootPoint boot_point_;
+  uint64_t load_ns_ = 0;
+
+  HostLink console_link_;
+  HostLink agent_link_;
+  HostLink serial_agent_link_;
+  HostLink events_link_;
+
+  Buses buses_;
+  std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
+  base::EventLoop loop_;
+
+  Outputs outputs_;
+  SerialLines ttys_;
+  std::unique_ptr<IrqLine> com1_line_;
+  std::unique_ptr<IrqLine> com2_line_;
+  std::unique_ptr<devices::Serial> com1_;
+  std::unique_ptr<devices::Serial> com2_;
+  devices::I8042Data i8042_data_;
+  devices::I8042Command i8042_command_;
+  devices::ResetControl reset_control_;
+  AcpiPower acpi_power_;
+  devices::DebugPort debug_port_;
+  devices::DebugExit debug_exit_;
+  devices::Pvpanic pvpanic_;
+  std::unique_ptr<TestDevice> test_device_;  // of a payload's machine
+  std::unique_ptr<HpetTimer> hpet_;          // the same
+  devices::GuestEvents guest_events_;
+  devices::EventPath events_path_ = devices::EventPath::kNone;
+  std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
+  std::vector<std::unique_ptr<VirtioSlot>> virtio_;
+  virtio::Console* console_ = nullptr;           // in virtio_; a payload has none
+  virtio::Balloon* balloon_ = nullptr;           // in virtio_, where the machine has one
+  std::unique_ptr<Display> display_;             // where the machine has one
+  std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any
+  std::unique_ptr<SerialInput> serial_agent_input_;
+};
+
+}  // namespace vmm::machine

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// From a network's configuration to its device: opens the backend and puts a virtio device in
+// front. Called by machine/ while a machine is set up, on the caller's thread.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+
+#include "base/event_loop.hpp"
+#include "machine/config/config.hpp"
+#include "memory/guest_memory.hpp"
+#include "virtio/device/net.hpp"
+
+namespace vmm::machine {
+
+// `loop` and `memory` outlive the device. Throws base::ConfigError when the backend can't be had.
+std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                      const NetConfig& config, size_t number);
+
+// The same for a vsock.
+std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
+                                           const VsockConfig& config);
+
+}  // namespace vmm::machine

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "machine/interrupts/irq_line.hpp"
+
+#include <sys/eventfd.h>
+
+#include "base/error.hpp"
+
+namespace vmm::machine {
+
+IrqLine::IrqLine(kvm::Vm& vm, uint32_t gsi)
+    : event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")) {
+  vm.add_irqfd(gsi, event_.get());
+}
+
+void IrqLine::raise() {
+  // KVM takes the count at once; only a counter at its limit could refuse one more.
+  static_cast<void>(eventfd_write(event_.get(), 1));
+}
+
+}  // namespace vmm::machine

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// The machine's sleep and wake-up: ACPI's registers, the CMOS clock whose alarm wakes, the vCPUs
+// that wait meanwhile, and the state from which processors and interrupt controllers begin anew.
+// Memory and devices keep theirs. machine/ owns one, after the event loop and the buses; vCPU
+// threads and the loop's come in through the devices.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/event_loop.hpp"
+#include "devices/acpi_pm.hpp"
+#include "devices/power_control.hpp"
+#include "devices/rtc.hpp"
+#include "kvm/power_on_state.hpp"
+#include "kvm/vcpu.hpp"
+#include "kvm/vm.hpp"
+#include "machine/parts/deadline.hpp"
+#include "machine/run/dispatch.hpp"
+#include "machine/run/suspend.hpp"
+#include "memory/guest_memory.hpp"
+
+namespace vmm::machine {
+
+class AcpiPower : private Suspend::Hardware, private devices::Rtc::Output {
+ public:
+  using SetLine = std::function<void(uint32_t gsi, bool level)>;
+
+  AcpiPower(devices::PowerControl& power, const memory::GuestMemory& memory, base::EventLoop& loop,
+            SetLine set_line, size_t vcpus);
+
+  void attach(bus::Bus& ports);
+  // While the machine is set up: the interrupt controllers and each processor, in the order of ids,
+  // will wake up as they are now.
+  void keep(kvm::Vm& vm, std::function<void()> reset_split_chip);
+  void keep(const kvm::Kvm& kvm, kvm::Vcpu& vcpu);
+
+  // Whether an HPET stands in for the CMOS clock, whose alarm then interrupts nobody. Any thread.
+  void replace_clock(bool replaced) { clock_replaced_.store(replaced); }
+
+  Suspend& suspend() { return suspend_; }
+  const Suspend& suspend() const { return suspend_; }
+
+ private:
+  struct Processor {
+    kvm::Vcpu& vcpu;
+    kvm::ProcessorState state;
+  };
+
+  // Suspend::Hardware
+  void cut_power() override;
+  bool restore_power() override;
+  void lost() override;
+
+  // devices::Rtc::Output
+  void set_deadline(std::optional<devices::Rtc::Time> time) override;
+  void set_line(bool level) override;
+  void alarm() override;
+
+  devices::PowerControl& power_;
+  const memory::GuestMemory& memory_;
+  const SetLine set_line_;
+  Suspend suspend_;
+  devices::AcpiPm pm_;
+  devices::Rtc rtc_;
+  Deadline rtc_deadline_;
+  std::function<void()> reset_chips_;
+  std::vector<Processor> processors_;
+  std::string why_lost_;
+  std::atomic<bool> clock_replaced_{false};
+};
+
+}  // namespace vmm::machine

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-only
+//
+// What the registers of a vCPU held when its machine had stopped. Values.
+#pragma once
+
+#include <cstdint>
+
+#include "kvm/types.hpp"
+
+namespace vmm::machine {
+
+struct VcpuSnapshot {
+  uint32_t vcpu = 0;
+  kvm::Registers registers;
+  kvm::SystemRegisters system;
+};
+
+}  // namespace vmm::machine
