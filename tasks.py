@@ -20,7 +20,7 @@ _CONFIG = {"config": options(BootOptions)["config"].help}
 
 @task(help={"json": "write the report as JSON to this file, or - for stdout"})
 def doctor(c: Context, json: str = "") -> None:
-    """Say what this machine can do, which host `auto` would choose, and how to mend the rest."""
+    """Say what this machine can do, which host `auto` would choose, and how to fix the rest."""
     from kvm.commands import doctor as command
 
     with call.command() as (project, _):

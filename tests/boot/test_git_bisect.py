@@ -48,7 +48,7 @@ def test_the_commit_is_found_among_revisions_without_a_verdict(checkout: Scratch
     good = git(checkout.root, "rev-parse", "HEAD").strip()
     for kind in kinds[::2]:
         _break(checkout, kind)
-    _commit(checkout, "mend it")
+    _commit(checkout, "fix it")
     init = checkout.root / "tools/kvm/guest/init.c"
     assert init.read_text().count(_MAIN) == 1
     init.write_text(init.read_text().replace(_MAIN, f"{_MAIN}\treturn 1;\n"))

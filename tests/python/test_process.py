@@ -82,7 +82,7 @@ def test_death_by_signal_is_a_negative_status() -> None:
 def test_missing_program_names_it_and_the_mend() -> None:
     with pytest.raises(UserError, match="no-such-program") as caught:
         process.run(("no-such-program",))
-    assert "doctor" in caught.value.mend
+    assert "doctor" in caught.value.hint
 
 
 def test_output_that_is_not_utf8_is_kept_readable() -> None:

@@ -37,7 +37,7 @@ def test_find_outside_names_the_folder_and_the_mend(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="not inside a checkout") as caught:
         Project.find(tmp_path)
     assert str(tmp_path) in caught.value.message
-    assert "./invoke" in caught.value.mend
+    assert "./invoke" in caught.value.hint
 
 
 def test_folders_lie_under_the_checkout(checkout: Path) -> None:

@@ -31,7 +31,7 @@ struct Fixture {
     file = base::UniqueFd(ends[0]);
     static_cast<void>(close(ends[1]));
   }
-  void mend() const { REQUIRE(dup2(good.get(), file.get()) == file.get()); }
+  void fix() const { REQUIRE(dup2(good.get(), file.get()) == file.get()); }
 
   base::UniqueFd good;
   base::UniqueFd file;
@@ -49,7 +49,7 @@ void flush(Flusher& flusher, IoRing& ring, IoRing::Done done) {
 TEST_CASE_FIXTURE(Fixture, "a flush that failed is final") {
   Flusher flusher(file.get());
   CHECK(flusher.flush() == kFailed);
-  mend();
+  fix();
   CHECK(flusher.flush() == kFailed);
   Flusher another(file.get());
   CHECK_FALSE(another.flush());
@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "a flush that failed in the ring is final, there and 
   IoRing::Done done = note;
   REQUIRE(flusher.begin(*ring, done));
   ring->drain();
-  mend();
+  fix();
   CHECK_FALSE(flusher.begin(*ring, done));
   CHECK(flusher.flush() == kFailed);
   REQUIRE(told.size() == 1);
@@ -74,7 +74,7 @@ TEST_CASE_FIXTURE(Fixture, "a flush that failed in the ring is final, there and 
 
 TEST_CASE_FIXTURE(Fixture, "each of many flushes is answered once") {
   base::EventLoop loop;
-  mend();
+  fix();
   Flusher flusher(file.get());
   const auto ring = IoRing::create(loop);
   if (ring == nullptr) return;

@@ -181,7 +181,7 @@ TEST_CASE("a tap that this user may not make says who can") {
   CHECK(contains(error, "for this user"));
 }
 
-TEST_CASE("bad names, addresses and counts are refused with the mend") {
+TEST_CASE("bad names, addresses and counts are refused with the hint") {
   CHECK(contains(error_of(""), "1 to 15 characters"));
   CHECK(contains(error_of("far-too-long-for-an-interface"), "1 to 15 characters"));
   CHECK(contains(error_of("a/b"), "no name of an interface"));

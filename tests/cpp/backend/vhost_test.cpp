@@ -24,7 +24,7 @@ std::string failure(const std::string& path) {
 
 }  // namespace
 
-TEST_CASE("a host without the device is told so, with the mend") {
+TEST_CASE("a host without the device is told so, with the hint") {
   const std::string told = failure<base::ConfigError>("/dev/vhost-none");
   CHECK(told.starts_with("/dev/vhost-none: No such file or directory"));
   CHECK(told.find("leave out vhost") != std::string::npos);

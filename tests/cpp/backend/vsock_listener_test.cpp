@@ -83,7 +83,7 @@ TEST_CASE_FIXTURE(TemporaryFolder, "a socket that a killed VMM left is replaced,
   CHECK(std::filesystem::exists(place));
 }
 
-TEST_CASE_FIXTURE(TemporaryFolder, "a path that can't be is refused with the mend") {
+TEST_CASE_FIXTURE(TemporaryFolder, "a path that can't be is refused with the hint") {
   std::ofstream(*this / "file") << "x";
   CHECK(contains(error_of(*this / "file"), "something is there already"));
   CHECK(std::filesystem::exists(*this / "file"));

@@ -111,10 +111,10 @@ def test_a_flaky_failure_is_run_until_it_is_clear(
     assert max(step["good_runs"] for step in report["steps"]) > 20
 
 
-def test_finds_what_mended_it(history: History, bisect: Bisect) -> None:
+def test_finds_what_fixed_it(history: History, bisect: Bisect) -> None:
     broken = history.commit("break it", kernel="bug\n")
     fill(history, 4, kernel="bug ")
-    fix = history.commit("mend it", kernel="fine\n")
+    fix = history.commit("fix it", kernel="fine\n")
     history.commit("go on", docs="on\n")
     report = bisect(_KERNEL_BROKEN, good=broken, fix=True)
     assert report["first_bad"]["id"] == fix
@@ -163,7 +163,7 @@ def test_paths_and_skips_are_gits(history: History, bisect: Bisect) -> None:
 def test_uncommitted_changes_take_no_part(history: History, bisect: Bisect) -> None:
     good = history.head
     culprit = history.commit("break it", kernel="bug\n")
-    (history.root / KERNEL).write_text("mended, but not committed\n")
+    (history.root / KERNEL).write_text("fixed, but not committed\n")
     before = history.state()
     report = bisect(_KERNEL_BROKEN, good=good)
     assert report["first_bad"]["id"] == culprit
@@ -204,7 +204,7 @@ def test_a_bad_end_that_passes_is_told(history: History, bisect: Bisect) -> None
 
 def test_swapped_ends_are_told(history: History, bisect: Bisect) -> None:
     broken = history.commit("break it", kernel="bug\n")
-    history.commit("mend it", kernel="fine\n")
+    history.commit("fix it", kernel="fine\n")
     with pytest.raises(UserError, match="the wrong way round"):
         bisect(_KERNEL_BROKEN, good=broken)
 

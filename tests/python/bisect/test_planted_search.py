@@ -98,8 +98,8 @@ def test_a_trap_is_over_well_before_its_case_begins(name: str) -> None:
     trap = _trap(CASES[name])
     assert not any(case["at"] in (*trap, trap.stop) for case in PLAN.cases)
     assert trap.stop < CASES[name]["at"] - 1
-    begun, mended = PLAN.items[trap.start - 1], PLAN.items[trap.stop - 1]
-    undone = {key.removesuffix("_reverse"): mended[key] for key in mended if "_reverse" in key}
+    begun, fixed = PLAN.items[trap.start - 1], PLAN.items[trap.stop - 1]
+    undone = {key.removesuffix("_reverse"): fixed[key] for key in fixed if "_reverse" in key}
     assert undone and all(begun[half] == patches for half, patches in undone.items())
 
 

@@ -28,7 +28,7 @@ def test_a_healthy_machine_has_nothing_to_mend(healthy: Facts) -> None:
     report = judge(healthy)
     assert report.exit_code == 0
     assert {check.state for check in report.checks} == {State.OK}
-    assert not any(check.mend for check in report.checks)
+    assert not any(check.hint for check in report.checks)
     assert report.host_choice == "native"
 
 
@@ -46,7 +46,7 @@ def test_every_check_that_is_not_ok_has_a_mend(healthy: Facts, listed: tuple[Pac
     )
     report = judge(broken)
     assert report.exit_code == 1
-    assert all(check.mend for check in report.checks if check.state is not State.OK)
+    assert all(check.hint for check in report.checks if check.state is not State.OK)
     assert {c.name for c in report.checks if c.state is State.OK} == {"lab host"}
 
 
@@ -57,7 +57,7 @@ def test_every_listed_package_is_reported_when_missing(
         report = judge(replace(healthy, missing=(package,)))
         found = [c for c in report.checks if c.state is not State.OK]
         assert len(found) == 1, package
-        assert package.debian in found[0].mend
+        assert package.debian in found[0].hint
 
 
 @pytest.mark.parametrize(
@@ -73,8 +73,8 @@ def test_mends_name_packages_as_the_distribution_does(
 ) -> None:
     facts = _without(replace(healthy, family=family), listed, "flex", "/usr/include/libelf.h")
     report = judge(facts)
-    mends = " ".join(check.mend for check in report.checks)
-    assert set(command.split()) <= set(mends.split())
+    hints = " ".join(check.hint for check in report.checks)
+    assert set(command.split()) <= set(hints.split())
 
 
 def test_missing_ccache_only_slows(healthy: Facts, listed: tuple[Package, ...]) -> None:
@@ -86,15 +86,15 @@ def test_missing_ccache_only_slows(healthy: Facts, listed: tuple[Package, ...]) 
 def test_too_old_a_compiler_is_bad(healthy: Facts) -> None:
     report = judge(replace(healthy, versions={**healthy.versions, "g++": (9, 4, 0)}))
     assert _check(report, "compilers").state is State.BAD
-    assert "g++ ≥ 11" in _check(report, "compilers").mend
+    assert "g++ ≥ 11" in _check(report, "compilers").hint
 
 
 def test_little_disk_says_how_much_to_free(healthy: Facts) -> None:
     report = judge(replace(healthy, disks=(Disk("cache", Path("/c"), 6 << 30),)))
     check = _check(report, "disk for cache")
     assert check.state is State.BAD
-    assert "free 2.0 GiB" in check.mend
-    assert "XDG_CACHE_HOME" in check.mend
+    assert "free 2.0 GiB" in check.hint
+    assert "XDG_CACHE_HOME" in check.hint
 
 
 def test_a_machine_sold_as_4_gib_is_enough(healthy: Facts) -> None:
@@ -118,7 +118,7 @@ def test_an_unprobed_kvm_leaves_the_choice_open(healthy: Facts) -> None:
     report = judge(replace(healthy, kvm=unprobed))
     assert report.host_choice == "undecided"
     assert "not probed: VMM not built" in _check(report, "/dev/kvm").detail
-    assert "./invoke build" in _check(report, "/dev/kvm").mend
+    assert "./invoke build" in _check(report, "/dev/kvm").hint
 
 
 def test_no_kvm_and_no_qemu_leaves_no_host(healthy: Facts) -> None:

@@ -37,7 +37,7 @@ def test_plain_output_is_a_line_a_check_with_its_mend(report: Report) -> None:
         "bad   qemu: missing: [qemu]",
         "      → sudo apt-get install qemu-system-x86",
         "host auto: none (/dev/kvm is absent, and QEMU is missing)",
-        "mend first: qemu",
+        "fix first: qemu",
     ]
 
 

@@ -112,7 +112,7 @@ def test_missing_extra_file_and_folder_are_named(project: Project, tmp_path: Pat
 def test_busybox_must_be_static(tmp_path: Path, init: Path) -> None:
     with pytest.raises(UserError, match="not found") as missing:
         find_busybox((tmp_path / "busybox",))
-    assert "busybox-static" in missing.value.mend
+    assert "busybox-static" in missing.value.hint
     script = tmp_path / "script"
     script.write_text("#!/bin/sh\n")
     with pytest.raises(UserError, match="shared libraries"):

@@ -40,7 +40,7 @@ def test_lab_does_not_probe() -> None:
 def test_native_on_a_broken_kvm_is_refused_with_the_way_out() -> None:
     with pytest.raises(UserError, match="INTERNAL_ERROR") as refused:
         choose("native", lambda: _BROKEN)
-    assert "--host lab" in refused.value.mend
+    assert "--host lab" in refused.value.hint
 
 
 def test_an_unknown_host_is_refused() -> None:

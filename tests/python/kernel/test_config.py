@@ -91,4 +91,4 @@ def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:
 def test_an_unknown_config_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no kernel config 'debgu'") as unknown:
         ConfigSpec.named("debgu", Project.find().linux / "configs")
-    assert "did you mean debug?" in unknown.value.mend
+    assert "did you mean debug?" in unknown.value.hint

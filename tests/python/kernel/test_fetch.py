@@ -117,7 +117,7 @@ def test_without_network_every_source_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError) as failed:
         get(tmp_path, tarball("http://127.0.0.1:9/linux.tar.xz"))
     assert "127.0.0.1:9" in failed.value.message
-    assert "check the network" in failed.value.mend
+    assert "check the network" in failed.value.hint
 
 
 def test_only_a_newer_release_of_the_series_stands_in_for_a_pin_that_is_gone() -> None:

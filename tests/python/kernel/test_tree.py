@@ -86,7 +86,7 @@ def test_a_changed_series_is_refused_over_unsaved_work(checkout: Checkout, commi
     (checkout.patches / "series").write_text("")
     with pytest.raises(UserError, match="unsaved") as refused:
         tree.prepare(checkout.project, quiet)
-    assert "kernel.save" in refused.value.mend
+    assert "kernel.save" in refused.value.hint
     assert "mine" in (checkout.tree / "init" / "main.c").read_text()
 
 

@@ -20,7 +20,7 @@ def test_workers_are_as_many_as_memory_holds() -> None:
 def test_too_many_workers_for_the_memory_are_refused_with_a_number_that_fits() -> None:
     with pytest.raises(UserError) as wrong:
         workers_that_fit(4, available_mib=7000)
-    assert wrong.value.mend.endswith("-n 2")
+    assert wrong.value.hint.endswith("-n 2")
 
 
 def test_lab_hosts_share_the_cores() -> None:

@@ -81,7 +81,7 @@ def test_a_cell_knows_what_its_values_stand_for(load: Load) -> None:
 def test_an_unknown_subset_names_those_there_are(load: Load) -> None:
     with pytest.raises(UserError, match="no such subset") as wrong:
         load(GOOD).cells("ful")
-    assert "smoke, full" in wrong.value.mend
+    assert "smoke, full" in wrong.value.hint
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_an_unknown_format_is_told_with_the_known_ones(word: str) -> None:
     with pytest.raises(UserError) as refused:
         parse(word, _FORMATS)
     assert f"--output {word}:" in refused.value.message
-    assert ".html, .md or .json, or write FORMAT:FILE" in refused.value.mend
+    assert ".html, .md or .json, or write FORMAT:FILE" in refused.value.hint
 
 
 def test_a_format_without_a_file_is_told() -> None:

@@ -69,7 +69,7 @@ def test_a_newer_database_is_refused_by_both_versions(tmp_path: Path) -> None:
     assert str(path) in refused.value.message
     assert "version 99" in refused.value.message
     assert f"up to {len(MIGRATIONS)}" in refused.value.message
-    assert "update" in refused.value.mend
+    assert "update" in refused.value.hint
 
 
 def test_another_programs_database_is_refused(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_what_is_no_database_is_refused_with_a_mend(tmp_path: Path, content: byt
     with pytest.raises(UserError) as refused:
         Store.open(path)
     assert str(path) in refused.value.message
-    assert "move it away" in refused.value.mend
+    assert "move it away" in refused.value.hint
     assert path.read_bytes() == content
 
 

@@ -34,7 +34,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 }  // namespace
 
-TEST_CASE("networks that can't be are refused with the mend") {
+TEST_CASE("networks that can't be are refused with the hint") {
   CHECK(failure([](MachineConfig&) {}) == "");
   CHECK(contains(failure([](MachineConfig& c) { c.nets[0].kind = NetKind::kTap; }),
                  "name the interface"));

@@ -32,7 +32,7 @@ bool contains(const std::string& text, const std::string& part) {
 
 TEST_CASE("a plain configuration is valid") { CHECK(failure(valid()).empty()); }
 
-TEST_CASE("each refusal names the value and the mend") {
+TEST_CASE("each refusal names the value and the hint") {
   MachineConfig config = valid();
   config.kernel.clear();
   CHECK(contains(failure(config), "pass a vmlinux"));

@@ -122,4 +122,4 @@ def test_bad_words_are_refused_before_anything_is_built(text: str, says: str) ->
     with pytest.raises(UserError) as refused:
         workloads.find(USER_WORKLOAD, text)
     assert says in refused.value.message
-    assert refused.value.mend
+    assert refused.value.hint

@@ -135,7 +135,7 @@ def ranged(interaction: Report) -> Report:
 
 
 @pytest.fixture(scope="package")
-def mended(interaction: Report) -> Report:
+def fixed(interaction: Report) -> Report:
     """``--fix``: the older end fails; the VMM alone makes the difference."""
     steps = (
         Step(_commit(4), _BAD, 2, 4),
@@ -146,7 +146,7 @@ def mended(interaction: Report) -> Report:
         interaction,
         failure=dataclasses.replace(interaction.failure, rate=1.0, steady=True),
         steps=steps,
-        first_bad=_commit(5, "vmm: mend the queue"),
+        first_bad=_commit(5, "vmm: fix the queue"),
         blame=Blame(
             Label.VMM,
             "the VMM is to blame: nothing else differs",
@@ -196,7 +196,7 @@ def bare(interaction: Report) -> Report:
     )
 
 
-@pytest.fixture(params=["interaction", "ranged", "mended", "hostile", "bare"])
+@pytest.fixture(params=["interaction", "ranged", "fixed", "hostile", "bare"])
 def any_report(request: pytest.FixtureRequest) -> Report:
     found = request.getfixturevalue(request.param)
     assert isinstance(found, Report)

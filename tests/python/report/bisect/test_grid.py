@@ -32,8 +32,8 @@ def test_sides_of_the_kernel_that_were_told_apart_have_rows_of_their_own(
     ]
 
 
-def test_of_a_fix_what_fails_comes_before(mended: Report) -> None:
-    assert _marks(mended) == (("VMM before", "VMM after"), {"same kernel": ["bad", "good"]})
+def test_of_a_fix_what_fails_comes_before(fixed: Report) -> None:
+    assert _marks(fixed) == (("VMM before", "VMM after"), {"same kernel": ["bad", "good"]})
 
 
 def test_a_half_that_does_not_differ_is_the_same(hostile: Report) -> None:

@@ -56,10 +56,10 @@ def test_blame_is_a_table_with_what_was_not_run(interaction: Report) -> None:
     assert " ".join(plain[3]) == "kernel after G good B bad 2 of 5 runs failed"
 
 
-def test_the_title_names_the_answer(interaction: Report, ranged: Report, mended: Report) -> None:
+def test_the_title_names_the_answer(interaction: Report, ranged: Report, fixed: Report) -> None:
     assert "<title>First bad commit: 292929292929 kvm, vmm: pass" in page(interaction)
     assert "<title>The first bad commit is one of 3</title>" in page(ranged)
-    assert "<title>The commit that mended it: 050505050505 " in page(mended)
+    assert "<title>The commit that fixed it: 050505050505 " in page(fixed)
 
 
 def test_it_has_the_tag_the_failure_the_reproducer_and_the_log(interaction: Report) -> None:
@@ -70,10 +70,10 @@ def test_it_has_the_tag_the_failure_the_reproducer_and_the_log(interaction: Repo
     assert "git bisect start '4040' '0000'" in words
 
 
-def test_a_fix_has_no_tag_and_says_which_end_fails(mended: Report) -> None:
-    words = "".join(Reader(page(mended)).words)
+def test_a_fix_has_no_tag_and_says_which_end_fails(fixed: Report) -> None:
+    words = "".join(Reader(page(fixed)).words)
     assert "Fixes:" not in words
-    assert "failing end" in words and "mended end" in words
+    assert "failing end" in words and "fixed end" in words
 
 
 def test_neighbours_need_no_step(bare: Report) -> None:

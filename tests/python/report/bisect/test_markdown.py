@@ -33,10 +33,10 @@ def test_who_reports_it_is_left_to_the_sender(any_report: Report) -> None:
     assert not re.search(r"^Reported-by:", markdown(any_report), re.MULTILINE)
 
 
-def test_a_range_and_a_fix_have_no_tag(ranged: Report, mended: Report) -> None:
-    assert "Fixes:" not in markdown(ranged) + markdown(mended)
+def test_a_range_and_a_fix_have_no_tag(ranged: Report, fixed: Report) -> None:
+    assert "Fixes:" not in markdown(ranged) + markdown(fixed)
     assert "030303030303 kvm: change number 3\n" in markdown(ranged)
-    assert "050505050505 vmm: mend the queue\n" in markdown(mended)
+    assert "050505050505 vmm: fix the queue\n" in markdown(fixed)
 
 
 def test_it_has_the_table_the_reproducer_and_the_log(interaction: Report) -> None:

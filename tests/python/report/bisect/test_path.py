@@ -37,9 +37,9 @@ def test_each_step_but_a_skip_narrows_what_is_open(interaction: Report) -> None:
     ]
 
 
-def test_of_a_fix_the_older_end_is_bad(mended: Report) -> None:
-    assert [stop.mark for stop in stops(mended)] == [_B, _B, _G, _G, _G]
-    assert [(span.start * 8, span.end * 8) for span in spans(mended)] == [(0, 8), (4, 8), (4, 6)]
+def test_of_a_fix_the_older_end_is_bad(fixed: Report) -> None:
+    assert [stop.mark for stop in stops(fixed)] == [_B, _B, _G, _G, _G]
+    assert [(span.start * 8, span.end * 8) for span in spans(fixed)] == [(0, 8), (4, 8), (4, 6)]
 
 
 def test_neighbours_have_the_ends_alone(bare: Report) -> None:

@@ -54,8 +54,8 @@ def test_a_range_has_candidates_and_no_answer(ranged: Report) -> None:
     assert [commit["id"][:2] for commit in found["candidates"]] == ["02", "03", "04"]
 
 
-def test_what_mended_it_has_no_fixes_tag(mended: Report) -> None:
-    found = record(mended)
+def test_what_fixed_it_has_no_fixes_tag(fixed: Report) -> None:
+    found = record(fixed)
     assert found["fix"]
     assert found["first_bad"]["fixes"] is None
 

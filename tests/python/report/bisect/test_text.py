@@ -44,8 +44,8 @@ def test_a_range_names_all_that_is_left(ranged: Report) -> None:
     assert "To blame: not known\n" in shown
 
 
-def test_a_fix_is_called_one(mended: Report) -> None:
-    assert text(mended).startswith("The commit that mended it: 050505050505 vmm: mend the queue\n")
+def test_a_fix_is_called_one(fixed: Report) -> None:
+    assert text(fixed).startswith("The commit that fixed it: 050505050505 vmm: fix the queue\n")
 
 
 def test_without_steps_and_blame_it_is_short(bare: Report) -> None:

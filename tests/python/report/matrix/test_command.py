@@ -57,7 +57,7 @@ def test_no_database_is_told_and_none_is_made(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         render(Project(tmp_path))
     assert "results.sqlite3" in refused.value.message
-    assert "test --matrix" in refused.value.mend
+    assert "test --matrix" in refused.value.hint
     assert not (tmp_path / "build").exists()
 
 
@@ -65,7 +65,7 @@ def test_an_unknown_run_is_told_with_the_newest(project: Project) -> None:
     with pytest.raises(UserError) as refused:
         render(project, run=77, json="-")
     assert "no run 77" in refused.value.message
-    assert "newest is 2" in refused.value.mend
+    assert "newest is 2" in refused.value.hint
 
 
 def test_an_empty_database_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ try:
     from kvm.cli.program import main
 except Exception:
     traceback.print_exc()
-    print("error: tools-kvm's own Python does not load\n  → mend the line above", file=sys.stderr)
+    print("error: tools-kvm's own Python does not load\n  → fix the line above", file=sys.stderr)
     sys.exit(125)
 
 sys.exit(main())

@@ -6,10 +6,10 @@ from typing import Any, TypedDict
 version: str
 
 class ConfigError(ValueError):
-    """The configuration asks for something impossible; names the value and the mend."""
+    """The configuration asks for something impossible; names the value and the hint."""
 
 class LoadError(RuntimeError):
-    """A kernel or initrd cannot be loaded; names the file and the mend."""
+    """A kernel or initrd cannot be loaded; names the file and the hint."""
 
 class KvmError(RuntimeError):
     """A system call failed; names the call (``KVM_CREATE_VM: ...``)."""

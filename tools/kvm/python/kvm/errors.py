@@ -13,17 +13,17 @@ from collections.abc import Iterator
 class UserError(Exception):
     """Something the user can put right: a broken file, a missing tool, a full disk.
 
-    ``message`` names the file, line or value at fault; ``mend`` says what to do. No verdict was
+    ``message`` names the file, line or value at fault; ``hint`` says what to do. No verdict was
     reached, so ``git bisect run`` is told to skip the revision.
     """
 
-    def __init__(self, message: str, mend: str = "") -> None:
+    def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.mend = mend
+        self.hint = hint
 
     def __str__(self) -> str:
-        return f"{self.message}\n  → {self.mend}" if self.mend else self.message
+        return f"{self.message}\n  → {self.hint}" if self.hint else self.message
 
 
 class UsageError(UserError):
@@ -36,8 +36,8 @@ class BuildError(UserError):
     A revision that does not compile can't show whether it has the bug being hunted.
     """
 
-    def __init__(self, message: str, errors: tuple[str, ...] = (), mend: str = "") -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, errors: tuple[str, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint)
         self.errors = errors
 
 
@@ -53,4 +53,4 @@ def usage() -> Iterator[None]:
     except UsageError:
         raise
     except UserError as wrong:
-        raise UsageError(wrong.message, wrong.mend) from wrong
+        raise UsageError(wrong.message, wrong.hint) from wrong

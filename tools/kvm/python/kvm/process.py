@@ -56,10 +56,10 @@ class Completed:
 class CommandError(UserError):
     """A command failed; carries the whole result so that callers can show its words."""
 
-    def __init__(self, completed: Completed, mend: str = "") -> None:
+    def __init__(self, completed: Completed, hint: str = "") -> None:
         tail = "\n".join(completed.output.strip().splitlines()[-15:])
         command = " ".join(completed.argv)
-        super().__init__(f"`{command}` exited with {completed.returncode}\n{tail}", mend)
+        super().__init__(f"`{command}` exited with {completed.returncode}\n{tail}", hint)
         self.completed = completed
 
 

@@ -25,8 +25,8 @@ ifreq request_for(const std::string& name) {
   return request;
 }
 
-[[noreturn]] void fail(const std::string& name, int error, const std::string& mend) {
-  throw base::ConfigError("tap " + name + ": " + std::strerror(error) + "; " + mend);
+[[noreturn]] void fail(const std::string& name, int error, const std::string& fix) {
+  throw base::ConfigError("tap " + name + ": " + std::strerror(error) + "; " + fix);
 }
 
 std::string how_to_make(const std::string& name, bool multi) {

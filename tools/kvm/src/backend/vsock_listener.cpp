@@ -53,11 +53,11 @@ bool is_stale(const std::string& path) {
 }
 
 [[noreturn]] void fail(const std::string& path, int error) {
-  const char* mend = error == EADDRINUSE ? "something is there already; remove it or choose another"
+  const char* fix = error == EADDRINUSE ? "something is there already; remove it or choose another"
                      : error == ENOENT   ? "create its folder first"
                      : error == EACCES   ? "make its folder writable for this user"
                                          : "choose another path";
-  throw base::ConfigError("vsock " + path + ": " + std::strerror(error) + "; " + mend);
+  throw base::ConfigError("vsock " + path + ": " + std::strerror(error) + "; " + fix);
 }
 
 }  // namespace

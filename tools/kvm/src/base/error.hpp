@@ -24,13 +24,13 @@ class SystemError : public std::runtime_error {
   int error_number_;
 };
 
-// What the user asked for cannot be done; the message names the value and the mend.
+// What the user asked for cannot be done; the message names the value and the hint.
 class ConfigError : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
 
-// A kernel or initrd cannot be loaded; the message names the file and the mend.
+// A kernel or initrd cannot be loaded; the message names the file and the hint.
 class LoadError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

@@ -9,10 +9,10 @@
 
 namespace vmm::base {
 
-SharedLibrary::SharedLibrary(std::string soname, std::string wanted, std::string mend)
+SharedLibrary::SharedLibrary(std::string soname, std::string wanted, std::string fix)
     : soname_(std::move(soname)),
       wanted_(std::move(wanted)),
-      mend_(std::move(mend)),
+      mend_(std::move(fix)),
       handle_(dlopen(soname_.c_str(), RTLD_NOW | RTLD_LOCAL)) {
   if (handle_ == nullptr) fail(dlerror());
 }

@@ -11,9 +11,9 @@ namespace vmm::base {
 
 class SharedLibrary {
  public:
-  // `wanted` begins the error's text, and says who needs what; `mend` ends it, what to install.
+  // `wanted` begins the error's text, and says who needs what; `fix` ends it, what to install.
   // Throws ConfigError when there is no library of that soname.
-  SharedLibrary(std::string soname, std::string wanted, std::string mend);
+  SharedLibrary(std::string soname, std::string wanted, std::string fix);
 
   // Points `function`, a pointer to one, at the symbol. Throws ConfigError when there is none.
   template <class Function>

@@ -49,10 +49,10 @@ Errno check_name(const std::string& name) {
 // A guest has no business leaving programs on the host that run as their owner.
 mode_t safe_mode(mode_t mode, bool directory) { return mode & (directory ? 07777U : 01777U); }
 
-UniqueFd open_folder(const std::string& path, const std::string& role, const std::string& mend) {
+UniqueFd open_folder(const std::string& path, const std::string& role, const std::string& fix) {
   UniqueFd fd(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (fd) return fd;
-  throw base::ConfigError(role + " " + path + ": " + std::strerror(errno) + "; " + mend);
+  throw base::ConfigError(role + " " + path + ": " + std::strerror(errno) + "; " + fix);
 }
 
 // Only root can give files away; what can't be given stays the VMM's user's.

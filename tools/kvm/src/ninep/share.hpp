@@ -42,7 +42,7 @@ struct OpenFile {
 
 class Share {
  public:
-  // Throws base::ConfigError with the path and the mend.
+  // Throws base::ConfigError with the path and the hint.
   Share(const std::string& path, bool read_only);
 
   bool read_only() const { return read_only_; }

@@ -16,9 +16,9 @@ namespace {
 
 constexpr const char* kFolder = "/dev/vfio/";
 
-base::UniqueFd open_file(const std::string& path, const std::string& mend) {
+base::UniqueFd open_file(const std::string& path, const std::string& fix) {
   base::UniqueFd file(::open(path.c_str(), O_RDWR | O_CLOEXEC));
-  if (!file) throw base::ConfigError(path + ": " + std::strerror(errno) + "; " + mend);
+  if (!file) throw base::ConfigError(path + ": " + std::strerror(errno) + "; " + fix);
   return file;
 }
 

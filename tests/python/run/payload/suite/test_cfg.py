@@ -76,7 +76,7 @@ def test_a_mistake_is_named_with_file_and_line(
         cfg.read(path)
     assert refused.value.message.startswith(f"{path}:{line}: ")
     assert says in refused.value.message
-    assert refused.value.mend
+    assert refused.value.hint
 
 
 def test_a_file_without_a_test_or_not_of_text_is_named(tmp_path: Path) -> None:

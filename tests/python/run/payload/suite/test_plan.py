@@ -164,4 +164,4 @@ def test_a_bad_value_is_named_with_its_line(load: Load, lines: str, line: int, s
     with pytest.raises(UserError) as refused:
         load(lines)
     assert f"unittests.cfg:{line}: {says}" in refused.value.message
-    assert refused.value.mend
+    assert refused.value.hint

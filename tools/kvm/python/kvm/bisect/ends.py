@@ -122,7 +122,7 @@ def _refuse_swapped(failing: Built, passing: Built, journal: Journal, say: Say) 
         raise UserError(
             f"the ends are the wrong way round: {failing.name} passes, and {passing.name} fails "
             f"({run.summary})",
-            "swap --good and --bad; or add --fix to find the commit that mended it",
+            "swap --good and --bad; or add --fix to find the commit that fixed it",
         )
 
 
@@ -137,9 +137,9 @@ def _no_failure(failing: Built, runs: Sequence[Run], wanted: Wanted) -> UserErro
         return UserError(
             f"the bad end {failing.name} shows another failure, {runs[-1].reason.value}: "
             f"{runs[-1].summary} [{runs[-1].signature}]",
-            "leave out --reason and --signature, or mend them",
+            "leave out --reason and --signature, or fix them",
         )
     return UserError(
         f"the bad end {failing.name} can't be judged: {runs[-1].summary}",
-        "mend that first, or give another revision",
+        "fix that first, or give another revision",
     )

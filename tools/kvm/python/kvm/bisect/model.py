@@ -197,7 +197,7 @@ class Report:
     ``first_bad`` is None when only skipped commits were left: then ``candidates`` holds them,
     oldest first. ``log`` is git's own, which ``git bisect replay`` takes. ``confidence`` is
     that of the whole answer. ``repeat`` is the command line that shows the failure again.
-    ``fix``: the older end fails, and ``first_bad`` is the commit that mended it; marks say what
+    ``fix``: the older end fails, and ``first_bad`` is the commit that fixed it; marks say what
     was seen, so older steps are bad then. ``commits`` is the place (``Step.at``) of the bad end.
     """
 

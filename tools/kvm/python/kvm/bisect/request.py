@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Request:
     """``good`` and ``bad`` are revisions as typed. One of ``cell``, ``test`` and ``argv`` is set.
 
-    ``fix``: the older end fails and the newer does not, and the commit that mended it is
+    ``fix``: the older end fails and the newer does not, and the commit that fixed it is
     wanted. ``reason`` and ``signature`` name the failure; else it is what the failing end shows.
     ``configs`` is GOOD,BAD: kernel configs, whose difference is searched instead of history.
     """
@@ -35,7 +35,7 @@ class Request:
     test: str = option("", short="t", help="or a pytest test, by its node id")
     argv: tuple[str, ...] = ()
     fix: bool = option(
-        False, short="f", help="the older revision fails: find the commit that mended it"
+        False, short="f", help="the older revision fails: find the commit that fixed it"
     )
     first_parent: bool = option(False, short="i", help="follow the first parent of merges alone")
     skip: tuple[str, ...] = option(
@@ -140,12 +140,12 @@ def resolve_ends(repository: Repository, request: Request) -> Ends:
             f"{request.good} and {request.bad} have no common history", "give two of one history"
         )
     if base.output.strip() == bad:
-        mend = (
+        hint = (
             "--good is the older end with --fix too; there it is the one that fails"
             if request.fix
-            else "swap the two; or add --fix to find the commit that mended it"
+            else "swap the two; or add --fix to find the commit that fixed it"
         )
-        raise UserError(f"--good {request.good} is newer than --bad {request.bad}", mend)
+        raise UserError(f"--good {request.good} is newer than --bad {request.bad}", hint)
     count = int(repository.call("rev-list", "--count", f"{good}..{bad}"))
     return Ends(good, bad, count)
 

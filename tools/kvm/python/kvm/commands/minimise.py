@@ -89,7 +89,7 @@ def minimise(
         try:
             whole, none = variants.build(variants.names, say), variants.build((), say)
         except Unbuildable as why:
-            raise UserError(f"an end {why}", "mend that first") from why
+            raise UserError(f"an end {why}", "fix that first") from why
         said = ends.Wanted(wanted.reason, wanted.signature)
         failure = ends.failure_at(whole, none, workplace.journal, said, wanted.confidence, say)
         test = ends.test_for(failure, error_of_each(wanted.confidence, _ANSWERS))

@@ -321,7 +321,7 @@ def _short(line: str) -> str:
 
 def _mend(names: Sequence[str]) -> str:
     expression = " or ".join(f"test_cell[{name}]" for name in names)
-    return f"mend it first: ./invoke test --matrix --subset full -k '{expression}'"
+    return f"fix it first: ./invoke test --matrix --subset full -k '{expression}'"
 
 
 def _plan(project: Project) -> Path:

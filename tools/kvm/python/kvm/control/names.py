@@ -152,5 +152,5 @@ def _in_use(name: str) -> UserError:
 
 def _no_such(name: str) -> UsageError:
     names = running()
-    mend = f"running: {', '.join(names)}" if names else "no machine is running"
-    return UsageError(f"no machine called {name!r} is running", mend)
+    hint = f"running: {', '.join(names)}" if names else "no machine is running"
+    return UsageError(f"no machine called {name!r} is running", hint)

@@ -49,7 +49,7 @@ _ONLY_SLOWER = frozenset({"ccache"})
 
 
 def judge(facts: Facts) -> Report:
-    """All findings, in the order a newcomer would mend them."""
+    """All findings, in the order a newcomer would fix them."""
     choice, why = choose_host(facts.kvm, facts.versions.get("qemu-system-x86_64") is not None)
     return Report(
         checks=(
@@ -132,10 +132,10 @@ def _disk(disk: Disk) -> Check:
     name = f"disk for {disk.purpose}"
     if disk.free_bytes >= _DISK_BYTES:
         return Check(name, State.OK, detail)
-    mend = f"free {(_DISK_BYTES - disk.free_bytes) / (1 << 30):.1f} GiB"
+    hint = f"free {(_DISK_BYTES - disk.free_bytes) / (1 << 30):.1f} GiB"
     if disk.purpose == "cache":
-        mend += ", or point XDG_CACHE_HOME at a larger disk"
-    return Check(name, State.BAD, detail, mend)
+        hint += ", or point XDG_CACHE_HOME at a larger disk"
+    return Check(name, State.BAD, detail, hint)
 
 
 def _memory(mib: int) -> Check:
@@ -156,7 +156,7 @@ def _kvm(kvm: KvmDevice) -> Check:
         nested = "and can nest" if kvm.nested else "without nesting (the lab host uses TCG)"
         return Check("/dev/kvm", State.OK, f"usable {nested}; {kvm.detail}".rstrip("; "))
     # None of these is bad: the lab host works without the machine's KVM.
-    detail, mend = {
+    detail, hint = {
         KvmState.ABSENT: (
             f"absent: {kvm.detail}",
             "nothing to do: the lab host works without; for speed, enable virtualization",
@@ -171,7 +171,7 @@ def _kvm(kvm: KvmDevice) -> Check:
             "nothing to do: the lab host is used instead",
         ),
     }[kvm.state]
-    return Check("/dev/kvm", State.WARN, detail, mend)
+    return Check("/dev/kvm", State.WARN, detail, hint)
 
 
 def _tree(tree: KernelTree) -> Check:

@@ -17,19 +17,19 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; ``mend`` says what to do and is empty when there is nothing to do."""
+    """One finding; ``hint`` says what to do and is empty when there is nothing to do."""
 
     name: str
     state: State
     detail: str
-    mend: str = ""
+    hint: str = ""
 
     def to_json(self) -> dict[str, str]:
         return {
             "name": self.name,
             "state": self.state.value,
             "detail": self.detail,
-            "mend": self.mend,
+            "mend": self.hint,
         }
 
 

@@ -32,7 +32,7 @@ def text(report: Report) -> str:
 
 
 def plain(report: Report) -> str:
-    """One line a check, its mend below it; greppable, no colours."""
+    """One line a check, its hint below it; greppable, no colours."""
     lines = [line for check in report.checks for line in _plain_check(check)]
     return "\n".join([*lines, *_closing(report)]) + "\n"
 
@@ -45,8 +45,8 @@ def table(report: Report) -> Table:
     grid.add_column()
     for check in report.checks:
         detail = Text(check.detail)
-        if check.mend:
-            detail.append(f"\n→ {check.mend}", style="cyan")
+        if check.hint:
+            detail.append(f"\n→ {check.hint}", style="cyan")
         grid.add_row(Text(check.state.value, style=_COLOUR[check.state]), check.name, detail)
     grid.caption = Text("\n".join(["", *_closing(report)]))
     return grid
@@ -54,10 +54,10 @@ def table(report: Report) -> Table:
 
 def _plain_check(check: Check) -> list[str]:
     first = f"{check.state.value:<4}  {check.name}: {check.detail}"
-    return [first, f"      → {check.mend}"] if check.mend else [first]
+    return [first, f"      → {check.hint}"] if check.hint else [first]
 
 
 def _closing(report: Report) -> list[str]:
     bad = [check.name for check in report.checks if check.state is State.BAD]
-    verdict = f"mend first: {', '.join(bad)}" if bad else "build-and-boot can work here"
+    verdict = f"fix first: {', '.join(bad)}" if bad else "build-and-boot can work here"
     return [f"host auto: {report.host_choice} ({report.why})", verdict]

@@ -129,14 +129,14 @@ def _content(source: Path) -> bytes:
 
 def find_busybox(candidates: Sequence[Path] = BUSYBOX_PATHS) -> Path:
     """A busybox that runs without shared libraries."""
-    mend = "install a static busybox (Debian, Ubuntu: apt-get install busybox-static)"
+    hint = "install a static busybox (Debian, Ubuntu: apt-get install busybox-static)"
     found = [path for path in candidates if path.is_file()]
     for path in found:
         if is_static(path):
             return path
     if found:
-        raise UserError(f"{found[0]} needs shared libraries, which a guest has not", mend)
-    raise UserError("busybox was not found in /bin or /usr/bin", mend)
+        raise UserError(f"{found[0]} needs shared libraries, which a guest has not", hint)
+    raise UserError("busybox was not found in /bin or /usr/bin", hint)
 
 
 def applets(busybox: Path) -> list[str]:

@@ -21,8 +21,8 @@ Event = dict[str, Any]
 class HostLost(InfrastructureError):
     """The host went away under its machines. ``console`` is the text of its kernel."""
 
-    def __init__(self, message: str, mend: str = "", *, console: str = "") -> None:
-        super().__init__(message, mend)
+    def __init__(self, message: str, hint: str = "", *, console: str = "") -> None:
+        super().__init__(message, hint)
         self.console = console
 
 

@@ -34,7 +34,7 @@ found = _core.probe(float(sys.argv[1]))
 print(json.dumps({"state": found.state, "detail": found.detail, "nested": found.nested}))
 """
 _STATES = ("absent", "denied", "broken", "usable")
-_LASTING = ("broken", "usable")  # the others can be mended without a restart
+_LASTING = ("broken", "usable")  # the others can be fixed without a restart
 
 
 class HostKind(Enum):

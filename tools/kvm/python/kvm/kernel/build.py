@@ -173,7 +173,7 @@ def _make(
         raise BuildError(
             f"the kernel does not build ({out / 'build.log'} has all of make's output)",
             _telling(words),
-            "mend the lines above and run the same command again",
+            "fix the lines above and run the same command again",
         )
     if steps > expected:
         history.write_text(str(steps))

@@ -121,7 +121,7 @@ def _debian(source: Source, tarball: Path, folder: Path, say: Say) -> None:
         process.run(("dpkg-deb", "--extract", deb, work / "root"))
         member = work / "root" / source.member
         if not member.exists():
-            raise UserError(f"{deb.name} holds no {source.member}", "mend member in linux/pin.toml")
+            raise UserError(f"{deb.name} holds no {source.member}", "fix member in linux/pin.toml")
         if source.sha256:
             _verify(member, source.sha256, f"{deb.name}:{source.member}")
         os.replace(member, tarball)

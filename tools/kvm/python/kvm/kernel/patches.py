@@ -69,7 +69,7 @@ def commit_series(
             if not applied.ok:
                 raise UserError(
                     f"{patch} does not apply:\n{_rejection(applied.output, patch)}",
-                    "the kernel tree is unchanged; mend the patch or its place in the series file",
+                    "the kernel tree is unchanged; fix the patch or its place in the series file",
                 )
             tree = repository.call("write-tree", env=env)
             tip = _commit(repository, tree, tip, patch)

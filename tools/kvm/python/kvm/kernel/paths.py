@@ -16,11 +16,11 @@ from kvm.errors import UsageError
 _NOT_FOR_MAKE = re.compile(r"""[\s:#$%'"\\`;&|<>*?()\[\]]""")
 
 
-def refuse_odd(path: Path, what: str, mend: str) -> Path:
+def refuse_odd(path: Path, what: str, hint: str) -> Path:
     """The path. Raises ``UsageError`` for one that make or its shell would take apart."""
     found = _NOT_FOR_MAKE.search(str(path))
     if found is not None:
         raise UsageError(
-            f"{what} is {path}: make cannot build a kernel in a path with {found[0]!r}", mend
+            f"{what} is {path}: make cannot build a kernel in a path with {found[0]!r}", hint
         )
     return path

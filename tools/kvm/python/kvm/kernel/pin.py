@@ -73,7 +73,7 @@ _REQUIRED = {
 
 
 def load(path: Path) -> Pin:
-    """Parse and check the pin file; errors name the file, the key and the mend."""
+    """Parse and check the pin file; errors name the file, the key and the hint."""
     try:
         raw = tomllib.loads(path.read_text())
     except FileNotFoundError as missing:
@@ -100,9 +100,7 @@ def _source(path: Path, number: int, table: dict[str, Any]) -> Source:
     fields = {key: value for key, value in table.items() if key != "kind"}
     unknown = set(fields) - set(Source.__dataclass_fields__)
     if unknown:
-        raise UserError(
-            f"{where}: unknown key {sorted(unknown)[0]!r}", "remove it or mend its name"
-        )
+        raise UserError(f"{where}: unknown key {sorted(unknown)[0]!r}", "remove it or fix its name")
     for key in _REQUIRED[kind]:
         if not isinstance(fields.get(key), str) or not fields[key]:
             raise UserError(f"{where}: {key} is missing", f"a {kind.value} source needs {key}")

@@ -187,5 +187,5 @@ def _failure(suite: str, out: Path, missing: tuple[str, ...], output: str) -> Bu
     return BuildError(
         f"{len(missing)} selftest(s) of {suite} do not compile: {', '.join(what)}",
         tuple(errors[:40] or lines[-20:]),
-        "mend the lines above and run the same command again",
+        "fix the lines above and run the same command again",
     )

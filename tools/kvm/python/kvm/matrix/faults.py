@@ -105,8 +105,8 @@ class _Reader:
             self._wrong(where, "cells is not a list of cell ids")
         for cell in listed:
             if cell not in self.known:
-                mend = "see ./invoke test --matrix --subset full --list"
-                self._wrong(where, f"subset full has no cell {cell!r}", mend, cell)
+                hint = "see ./invoke test --matrix --subset full --list"
+                self._wrong(where, f"subset full has no cell {cell!r}", hint, cell)
         return tuple(dict.fromkeys(listed))
 
     def _expect(
@@ -134,9 +134,9 @@ class _Reader:
         return tuple(words[word] for word in listed)
 
     def _wrong(
-        self, where: tuple[str | int, ...], what: str, mend: str = "", value: object = None
+        self, where: tuple[str | int, ...], what: str, hint: str = "", value: object = None
     ) -> NoReturn:
-        raise UserError(f"{self.path}:{self.lines.find(where, value)}: {what}", mend)
+        raise UserError(f"{self.path}:{self.lines.find(where, value)}: {what}", hint)
 
 
 def _all(words: Collection[str]) -> str:

@@ -185,8 +185,8 @@ class _Reader:
     ) -> None:
         for value in axes[axis]:
             if value not in given:
-                mend = f"add it to [{axis}]"
-                self._wrong(("axes", axis), f"{axis} {value!r} is not defined", mend, value)
+                hint = f"add it to [{axis}]"
+                self._wrong(("axes", axis), f"{axis} {value!r} is not defined", hint, value)
 
     def _subsets(self, axes: Mapping[str, tuple[Value, ...]]) -> dict[str, Subset]:
         given = self._table(("subset",), self.record.get("subset"))
@@ -221,8 +221,8 @@ class _Reader:
                 listed = values if isinstance(values, list) else [values]
                 for value in listed:
                     if value != "*" and value not in axes[axis]:
-                        mend = f"use {', '.join(map(str, axes[axis]))}, or add it to [axes]"
-                        self._wrong(here, f"{axis} has no value {value!r}", mend, value)
+                        hint = f"use {', '.join(map(str, axes[axis]))}, or add it to [axes]"
+                        self._wrong(here, f"{axis} has no value {value!r}", hint, value)
                 chosen[axis] = axes[axis] if "*" in listed else tuple(listed)
             blocks.append(chosen)
         return tuple(blocks)
@@ -234,7 +234,7 @@ class _Reader:
         return raw
 
     def _wrong(
-        self, where: tuple[str | int, ...], what: str, mend: str = "", value: object = None
+        self, where: tuple[str | int, ...], what: str, hint: str = "", value: object = None
     ) -> NoReturn:
         line = self.lines.find(where, value)
-        raise UserError(f"{self.path}:{line}: {what}", mend)
+        raise UserError(f"{self.path}:{line}: {what}", hint)

@@ -106,8 +106,8 @@ def _open(disk: DiskSpec, path: Path, *, read_only: bool) -> int | None:
     except PermissionError as denied:
         if path != disk.path:
             return None
-        mend = f"chmod it, or use {path},ro" if not read_only else "chmod it"
-        raise UserError(f"no permission to {'read' if read_only else 'write'} {path}", mend) from (
+        hint = f"chmod it, or use {path},ro" if not read_only else "chmod it"
+        raise UserError(f"no permission to {'read' if read_only else 'write'} {path}", hint) from (
             denied
         )
     except OSError as failed:

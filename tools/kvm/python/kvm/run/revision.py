@@ -89,6 +89,6 @@ def clone(origin: Path, path: Path, say: Say) -> None:
     except CommandError as failed:
         shutil.rmtree(part, ignore_errors=True)
         raise UserError(
-            f"{origin} could not be copied: {failed.completed.output.strip()}", "mend that"
+            f"{origin} could not be copied: {failed.completed.output.strip()}", "fix that"
         ) from failed
     os.replace(part, path)

@@ -66,17 +66,17 @@ class Entrance:
 def parse_entrance(text: str) -> Entrance:
     """Raises ``UserError``."""
     where, *words = text.split(",")
-    mend = "write auto, PORT or HOST:PORT[,password=FILE]; viewers' first is 5900"
+    hint = "write auto, PORT or HOST:PORT[,password=FILE]; viewers' first is 5900"
     matched = _ADDRESS.fullmatch(where)
     port = matched["port"] if matched else ""
     number = 0 if port == "auto" else int(port or -1)
     if matched is None or not 0 <= number <= 65535:
-        raise UserError(f"--vnc {text}", mend)
+        raise UserError(f"--vnc {text}", hint)
     password = _MADE_UP
     for word in words:
         key, _, password = word.partition("=")
         if key != "password" or not password or len(words) > 1:
-            raise UserError(f"--vnc {text}: unknown word {word!r}", mend)
+            raise UserError(f"--vnc {text}: unknown word {word!r}", hint)
     if where == "auto":
         if words:
             raise UserError(

@@ -18,6 +18,6 @@ def judge_error(error: UserError) -> Outcome:
         named = normalise(error.errors[0]) if error.errors else summary
         signature = f"build: {named}"
         return Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, summary, items, signature)
-    lines = (*lines, f"→ {error.mend}") if error.mend else lines
+    lines = (*lines, f"→ {error.hint}") if error.hint else lines
     items = (Evidence("message", lines),) if lines else ()
     return Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, summary, items)

@@ -73,7 +73,7 @@ def parse(path: Path) -> Expected:
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}", "restore it") from error
     except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: {error}", "mend that line") from error
+        raise UserError(f"{path}: {error}", "fix that line") from error
     lines = TomlLines(text)
     if unknown := next((key for key in content if key not in ("expect", "unsteady")), None):
         raise UserError(

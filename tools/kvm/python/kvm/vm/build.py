@@ -130,7 +130,7 @@ def _compile(project: Project, uapi: Path, say: Say) -> None:
         raise BuildError(
             "the VMM does not compile",
             _telling(done.output),
-            "mend the lines above and run the same command again",
+            "fix the lines above and run the same command again",
         )
 
 

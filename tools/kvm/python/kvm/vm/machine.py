@@ -35,7 +35,7 @@ class SetupFailure(Enum):
 
 
 class SetupError(Exception):
-    """The machine could not be created; the message names the file or value and the mend."""
+    """The machine could not be created; the message names the file or value and the hint."""
 
     def __init__(self, kind: SetupFailure, message: str) -> None:
         super().__init__(message)

@@ -33,8 +33,8 @@ class Parser {
   T field(size_t offset) const {
     return load<T>(start_, offset);
   }
-  [[noreturn]] void fail(const std::string& what, const std::string& mend) const {
-    refuse(path_, what, mend);
+  [[noreturn]] void fail(const std::string& what, const std::string& fix) const {
+    refuse(path_, what, fix);
   }
 
   void check_kind() {
@@ -170,8 +170,8 @@ Header parse_header(const std::string& path, std::span<const std::byte> start, b
   return Parser(path, start, read_only).parse();
 }
 
-void refuse(const std::string& path, const std::string& what, const std::string& mend) {
-  throw base::ConfigError("disk " + path + ": " + what + "; " + mend);
+void refuse(const std::string& path, const std::string& what, const std::string& fix) {
+  throw base::ConfigError("disk " + path + ": " + what + "; " + fix);
 }
 
 }  // namespace vmm::backend::qcow2

@@ -34,13 +34,13 @@ struct Header {
 };
 
 // `start` is the file's first cluster, or all of a smaller file. Throws base::ConfigError that
-// names `path`, what is wrong and the mend.
+// names `path`, what is wrong and the hint.
 Header parse_header(const std::string& path, std::span<const std::byte> start, bool read_only);
 
 // What parse_header() wants to see.
 inline constexpr size_t kHeaderReadBytes = 64 * 1024;
 
 // For all that finds something wrong with an image.
-[[noreturn]] void refuse(const std::string& path, const std::string& what, const std::string& mend);
+[[noreturn]] void refuse(const std::string& path, const std::string& what, const std::string& fix);
 
 }  // namespace vmm::backend::qcow2

@@ -23,9 +23,9 @@ void refuse_image(const std::string& path, backend::BlockBackend& disk) {
   if (disk.read(0, std::span(&buffer, 1))) return;  // the guest will see the error
   const std::string kind(backend::image_kind(start));
   if (kind.empty()) return;
-  const std::string mend = kind == "qcow2" ? "attach it with ,qcow2"
+  const std::string fix = kind == "qcow2" ? "attach it with ,qcow2"
                                            : "make a raw one: qemu-img convert -O raw FILE NEW";
-  throw base::ConfigError("disk " + path + ": holds a " + kind + " image; " + mend +
+  throw base::ConfigError("disk " + path + ": holds a " + kind + " image; " + fix +
                           "; or write ,raw if the guest is to see the file as it is");
 }
 

@@ -12,7 +12,7 @@
 
 namespace vmm::machine {
 
-// Throws base::ConfigError with the path and the mend.
+// Throws base::ConfigError with the path and the hint.
 std::unique_ptr<backend::BlockBackend> open_disk(base::EventLoop& loop, const DiskConfig& disk);
 
 }  // namespace vmm::machine

@@ -10,7 +10,7 @@
 
 namespace vmm::machine {
 
-// Throws base::ConfigError with the path and the mend.
+// Throws base::ConfigError with the path and the hint.
 std::unique_ptr<virtio::Device> open_share(const ShareConfig& share);
 
 }  // namespace vmm::machine

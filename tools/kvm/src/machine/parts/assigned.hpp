@@ -39,7 +39,7 @@ class VmWindows final : public vfio::GuestWindows {
 
 class AssignedFunctions {
  public:
-  // Throws base::ConfigError naming the function and the mend.
+  // Throws base::ConfigError naming the function and the hint.
   AssignedFunctions(kvm::Vm& vm, memory::GuestMemory& memory, base::EventLoop& loop, PciBus& bus,
                     const std::vector<std::string>& addresses);
 

@@ -83,7 +83,7 @@ class CommandSubject:
             )
         except process.CommandError as late:
             (folder / "output.log").write_text(late.completed.output)
-            return self._record(folder, Verdict.FAIL, Reason.TIMEOUT, late.mend, "timeout", late)
+            return self._record(folder, Verdict.FAIL, Reason.TIMEOUT, late.hint, "timeout", late)
         (folder / "output.log").write_text(done.output)
         return self._judge(folder, done)
 

@@ -48,16 +48,16 @@ def payloads_workload(text: str) -> Workload:
 
 
 def _parse(text: str) -> _Request:
-    mend = "write payloads:FOLDER, then k=NAME,... g=GROUP,... or expected=LIST"
+    hint = "write payloads:FOLDER, then k=NAME,... g=GROUP,... or expected=LIST"
     try:
         folder, *words = shlex.split(text.removeprefix(PREFIX))
     except ValueError:
-        raise UserError(f"--workload {text} names no folder", mend) from None
+        raise UserError(f"--workload {text} names no folder", hint) from None
     settings = {}
     for word in words:
         name, equals, value = word.partition("=")
         if not equals or name not in _SETTINGS:
-            raise UserError(f"--workload {text}: {word!r} is unknown", mend)
+            raise UserError(f"--workload {text}: {word!r} is unknown", hint)
         settings[name] = value
     return _Request(Path(folder).expanduser().absolute(), settings)
 

@@ -6,7 +6,7 @@
 - ``status``: "found", or "range" when only commits that can't tell were left. Then ``first_bad``
   is null and ``candidates`` holds what is left, oldest first (else it is []).
 - ``first_bad``: {id, subject, author, date, halves, fixes}; ``fixes`` is the tag, null when the
-  search was for a fix (``fix``), where ``first_bad`` is the commit that mended the failure.
+  search was for a fix (``fix``), where ``first_bad`` is the commit that fixed the failure.
   ``good``, ``bad`` and ``candidates`` are such commits too, without ``fixes``.
 - ``culprit``: as KCIDB's issues have it. ``code``: the kernel takes part in the failure; ``tool``:
   the VMM, which runs the kernel, does. Both are true of an interaction, and where either half

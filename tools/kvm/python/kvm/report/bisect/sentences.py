@@ -27,8 +27,8 @@ _LABELS = {
 def headline(report: Report) -> str:
     """What kind of answer it is; the commit itself is not named."""
     if report.first_bad is not None:
-        return "The commit that mended it" if report.fix else "First bad commit"
-    what = "commit that mended it" if report.fix else "first bad commit"
+        return "The commit that fixed it" if report.fix else "First bad commit"
+    what = "commit that fixed it" if report.fix else "first bad commit"
     return f"The {what} is one of {len(report.candidates)}"
 
 

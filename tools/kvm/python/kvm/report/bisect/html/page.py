@@ -75,10 +75,10 @@ def _header(report: Report) -> Markup:
                 "started": moment(report.started),
                 "work": sentences.work(report),
                 "good end" if not report.fix else "failing end": named(report.good),
-                "bad end" if not report.fix else "mended end": named(report.bad),
+                "bad end" if not report.fix else "fixed end": named(report.bad),
                 "command": code(one_line(report.command, _MAX_WORDS)),
             },
-            wide=("test", "work", "good end", "failing end", "bad end", "mended end", "command"),
+            wide=("test", "work", "good end", "failing end", "bad end", "fixed end", "command"),
         ),
     )
 

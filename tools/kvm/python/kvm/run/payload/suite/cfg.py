@@ -178,5 +178,5 @@ class _Reader:
         self._line += 1
         return self._lines[self._line - 1]
 
-    def _wrong(self, what: str, mend: str) -> UserError:
-        return UserError(f"{self._path}:{self._line}: {what}", mend)
+    def _wrong(self, what: str, hint: str) -> UserError:
+        return UserError(f"{self._path}:{self._line}: {what}", hint)
