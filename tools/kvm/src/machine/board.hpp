@@ -69,6 +69,7 @@ class Board {
   // instruction. The vCPUs end before the board.
   void create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create);
 
+  const MachineConfig& config() const { return config_; }
   kvm::Vm& vm() { return vm_; }
   base::EventLoop& loop() { return loop_; }
   Buses& buses() { return buses_; }
