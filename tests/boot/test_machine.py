@@ -29,6 +29,15 @@ TinyKernel = Callable[[bytes], Path]
 SYSRQ = "echo 1 > /proc/sys/kernel/sysrq; echo {} > /proc/sysrq-trigger; sleep 30"
 
 
+def test_a_machine_is_pinned_to_the_hosts_cpus(boot: Boot) -> None:
+    """A lab host's CPU 0 is spared (decision 9); its 1 and 2 are there."""
+    run = boot("nproc", vcpus=2, pin="2,1")
+    assert (run.verdict, run.stdout) == (("PASS", "ok"), b"2\n"), run
+    run = boot("true", pin="0")
+    assert run.verdict == ("ERROR", "vmm-error"), run
+    assert "vCPU 0 can't be pinned to CPU 0: the host has 1, 2" in str(run)
+
+
 def test_a_boot_passes_and_leaves_its_record(boot: Boot) -> None:
     run = boot("uname", "-r", append="quiet")
     assert run.verdict == ("PASS", "ok"), run

@@ -5,6 +5,7 @@
 #include "machine/machine.hpp"
 
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -208,6 +209,31 @@ TEST_CASE("a machine that cannot be set up throws before it runs") {
   if (!have_kvm()) return;
   config.vcpus = 1;
   CHECK_THROWS_AS(Machine{config}, base::LoadError);
+}
+
+TEST_CASE("a vCPU can't be pinned to a CPU that the host has not got") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kHello);
+  MachineConfig config = kernel.config();
+  config.pin = {8191};
+  CHECK_THROWS_WITH_AS(Machine{config}, doctest::Contains("can't be pinned to CPU 8191: the host has"),
+                       base::ConfigError);
+}
+
+TEST_CASE("pinned vCPUs run, and whoever starts them may run where it could") {
+  if (!have_kvm()) return;
+  cpu_set_t before;
+  REQUIRE(sched_getaffinity(0, sizeof before, &before) == 0);
+  uint32_t first = 0;
+  while (!CPU_ISSET(first, &before)) ++first;
+  const Kernel kernel(kHello);
+  MachineConfig config = kernel.config();
+  config.pin = {first};
+  Machine machine(config);
+  CHECK(run(machine).reason == StopReason::kReset);
+  cpu_set_t after;
+  REQUIRE(sched_getaffinity(0, sizeof after, &after) == 0);
+  CHECK(CPU_EQUAL(&before, &after));
 }
 
 TEST_CASE("an NMI reaches the vCPU it is for") {

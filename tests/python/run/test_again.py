@@ -31,6 +31,7 @@ _PAYLOAD_ASIDE = {"json", "output", "list"}
 _SAMPLES = {
     "configitem": "CONFIG_X=y",
     "cpus": "2",
+    "pin": "0-3",
     "memory": "512M",
     "host": "lab",
     "protocol": "pvh",

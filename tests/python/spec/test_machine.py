@@ -14,7 +14,7 @@ import pytest
 
 from kvm.errors import UserError
 from kvm.spec.disk import DiskSpec
-from kvm.spec.machine import MachineSpec
+from kvm.spec.machine import MachineSpec, parse_cpus, say_cpus
 from kvm.spec.network import Forward, NetKind, NetSpec, VsockSpec
 from kvm.spec.share import ShareSpec
 
@@ -178,3 +178,23 @@ def test_what_could_wait_for_ever_is_no_file(spec: MachineSpec, tmp_path: Path) 
     for changes in chosen:
         with pytest.raises(UserError, match="is not a regular file"):
             replace(spec, **changes).check()
+
+
+@pytest.mark.parametrize(
+    ("text", "cpus"), [("0", (0,)), ("0-3,6", (0, 1, 2, 3, 6)), ("7,2", (7, 2))]
+)
+def test_cpus_to_pin_to_are_read_and_said(text: str, cpus: tuple[int, ...]) -> None:
+    assert parse_cpus(text) == cpus
+    assert parse_cpus(say_cpus(cpus)) == cpus
+
+
+@pytest.mark.parametrize("text", ["", "x", "3-1", "0,0", "0-2,1", "1-", "-1", "0,"])
+def test_what_names_no_cpus_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="--pin"):
+        parse_cpus(text)
+
+
+def test_each_vcpu_needs_a_cpu_of_its_own(spec: MachineSpec) -> None:
+    with pytest.raises(UserError, match="1 CPUs for 2 vCPUs"):
+        replace(spec, pin=(3,)).check()
+    replace(spec, pin=(3, 2, 1)).check()

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/life.hpp"
 
+#include <sched.h>
 #include <sys/eventfd.h>
 
 #include <cassert>
@@ -11,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.hpp"
 #include "machine/run/dispatch.hpp"
@@ -31,11 +33,64 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
+// Where the calling thread may run, and where it did when this was made, which the end restores.
+class Affinity {
+ public:
+  Affinity() : before_(kMost / kBitsPerWord) {
+    base::check(sched_getaffinity(0, bytes(before_), set_of(before_)), "sched_getaffinity");
+  }
+  ~Affinity() { sched_setaffinity(0, bytes(before_), set_of(before_)); }
+  Affinity(const Affinity&) = delete;
+  Affinity& operator=(const Affinity&) = delete;
+
+  bool has(uint32_t cpu) const {
+    return cpu < kMost && (before_[cpu / kBitsPerWord] >> cpu % kBitsPerWord & 1) != 0;
+  }
+
+  std::string text() const {
+    std::string all;
+    for (uint32_t cpu = 0; cpu < kMost; ++cpu) {
+      if (has(cpu)) all += (all.empty() ? "" : ", ") + std::to_string(cpu);
+    }
+    return all;
+  }
+
+  void narrow(uint32_t cpu) const {
+    Mask one(before_.size());
+    one[cpu / kBitsPerWord] = uint64_t{1} << cpu % kBitsPerWord;
+    base::check(sched_setaffinity(0, bytes(one), set_of(one)), "sched_setaffinity");
+  }
+
+ private:
+  // As the kernel has it: a bit for each CPU, for more of them than any host has.
+  using Mask = std::vector<uint64_t>;
+  static constexpr uint32_t kMost = 8192;
+  static constexpr uint32_t kBitsPerWord = 64;
+
+  static size_t bytes(const Mask& mask) { return mask.size() * sizeof mask[0]; }
+  static cpu_set_t* set_of(Mask& mask) { return reinterpret_cast<cpu_set_t*>(mask.data()); }
+
+  Mask before_;
+};
+
+void require_cpus(const MachineConfig& config) {
+  if (!config.pin) return;
+  const Affinity ours;
+  for (uint32_t vcpu = 0; vcpu < config.vcpus; ++vcpu) {
+    const uint32_t cpu = config.pin->at(vcpu);
+    if (ours.has(cpu)) continue;
+    throw base::ConfigError("vCPU " + std::to_string(vcpu) + " can't be pinned to CPU " +
+                            std::to_string(cpu) + ": the host has " + ours.text() +
+                            " for this process; use those");
+  }
+}
+
 }  // namespace
 
 Life::Life(MachineConfig config)
     : finished_event_(base::check(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
       board_(std::move(config), *this, gate_, [this] { return stopping() || pausing(); }) {
+  require_cpus(board_.config());
   create_vcpus();
 }
 
@@ -75,8 +130,12 @@ void Life::start() {
     board_.flush_output();
   });
   started_ns_.store(monotonic_ns());
+  const auto& pin = board_.config().pin;
+  const Affinity affinity;
   for (const auto& vcpu : vcpus_) {
     try {
+      // A thread begins where the one that starts it may run.
+      if (pin) affinity.narrow(pin->at(vcpu->vcpu().id()));
       vcpu->start();
     } catch (const std::system_error& error) {
       request_stop({StopReason::kVmmError, std::string("starting a vCPU thread: ") + error.what()});

@@ -30,6 +30,7 @@ TTYS = (0, 2, 3)
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 _MEMORY = re.compile(r"(\d+)([KMG]?)(?:i?B)?", re.IGNORECASE)
 _SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
+_CPUS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 _DISPLAY = re.compile(r"(\d{2,4})x(\d{2,4})")
 _DISPLAY_PIXELS = range(64, 4097)
 _COMMA = "a comma in a path is written \\, here and in --share, --net and --vsock"
@@ -70,6 +71,21 @@ def parse_display(text: str) -> tuple[int, int]:
     return size
 
 
+def parse_cpus(text: str) -> tuple[int, ...]:
+    """``0-3,6`` → (0, 1, 2, 3, 6). Raises ``UserError``."""
+    matches = [_CPUS.fullmatch(part) for part in text.split(",")]
+    ranges = [(int(one[1]), int(one[2] or one[1])) for one in matches if one is not None]
+    cpus = tuple(cpu for first, last in ranges for cpu in range(first, last + 1))
+    if None in matches or len(set(cpus)) < len(cpus) or any(a > b for a, b in ranges):
+        raise UserError(f"--pin {text}", "name CPUs of the host, each once, such as 0-3,6")
+    return cpus
+
+
+def say_cpus(cpus: tuple[int, ...]) -> str:
+    """What ``parse_cpus`` reads as these."""
+    return ",".join(map(str, cpus))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
     """What a person may choose of a machine. ``ttys`` are the serial lines that the user has."""
@@ -98,6 +114,13 @@ class Hardware:
         False,
         short="s",
         help="the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
+    )
+    pin: tuple[int, ...] | None = option(
+        None,
+        read=parse_cpus,
+        say=say_cpus,
+        help="run each vCPU on a CPU of its own of the host that the VMM runs on: CPUS, such as "
+        "0-3,6, the first of them for vCPU 0",
     )
     kvm_device: str = option(
         "/dev/kvm",
@@ -193,6 +216,11 @@ class Hardware:
         check_choices(self)
         if not 1 <= self.vcpus <= MAX_VCPUS:
             raise UserError(f"--cpus {self.vcpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+        if self.pin is not None and len(self.pin) < self.vcpus:
+            raise UserError(
+                f"--pin {say_cpus(self.pin)}: {len(self.pin)} CPUs for {self.vcpus} vCPUs",
+                "name one for each",
+            )
         _check_memory(self.memory_mib)
         if not self.kvm_device.startswith("/"):
             raise UserError(

@@ -96,6 +96,8 @@ struct MachineConfig {
   // For test payloads: the test device instead of virtio devices, debug port and guest events.
   bool payload = false;
   bool hugepages = false;      // memory from the host's pool of them, or none at all
+  // CPUs of the host, one for each vCPU at least; nothing: the host's scheduler chooses.
+  std::optional<std::vector<uint32_t>> pin;
   bool split_irqchip = false;  // the IOAPIC here instead of in KVM, and no 8259s, no 8254
   std::string kvm_device = kvm::kDevicePath;
   std::string cpu = "host";  // the processors' features, as arch::parse_cpu_model() reads them
