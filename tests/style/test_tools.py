@@ -38,3 +38,35 @@ def test_shell_scripts_parse(texts: dict[str, str], root: Path) -> None:
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
 def test_shellcheck_finds_nothing(texts: dict[str, str], root: Path) -> None:
     _must_pass(("shellcheck", *_shell_scripts(texts)), root)
+
+
+def _beside_python(name: str) -> str:
+    """A program that pip installed with the other tools."""
+    found = Path(sys.executable).parent / name
+    if not found.exists():
+        pytest.skip(f"{name} is not installed; ./invoke does that")
+    return str(found)
+
+
+def _cpp(texts: dict[str, str]) -> list[str]:
+    return [name for name in texts if name.endswith((".cpp", ".hpp"))]
+
+
+def test_clang_format_changes_nothing(texts: dict[str, str], root: Path) -> None:
+    words = ("--dry-run", "-Werror", *_cpp(texts))
+    _must_pass((_beside_python("clang-format"), *words), root)
+
+
+# What cppcheck says of sound code: that aggregates have no constructor, that the first element of
+# a span dies with the span, and that what is moved from a parameter or a variant is copied.
+_UNSOUND = ("uninitMemberVarNoCtor", "danglingTempReference", "passedByValue", "returnStdMoveLocal")
+
+
+def test_cppcheck_finds_nothing(texts: dict[str, str], root: Path) -> None:
+    sources = [name for name in _cpp(texts) if name.startswith("tools/")]
+    words = (
+        *("--enable=warning,performance,portability", "--std=c++20", "--language=c++", "-q"),
+        *("--error-exitcode=1", "--suppress=missingInclude", "-I", "tools/kvm/src"),
+        *(f"--suppress={name}" for name in _UNSOUND),
+    )
+    _must_pass((_beside_python("cppcheck"), *words, *sources), root)

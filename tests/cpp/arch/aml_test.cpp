@@ -47,8 +47,7 @@ TEST_CASE("each descriptor is as long as it says") {
   CHECK(aml::fixed_memory(0xd0000000, 0x1000) ==
         bytes({0x86, 9, 0, 1, 0, 0, 0, 0xd0, 0, 0x10, 0, 0}));
   CHECK(aml::edge_interrupt(5) == bytes({0x89, 6, 0, 0x0b, 1, 5, 0, 0, 0}));
-  CHECK(aml::bus_numbers(0, 0) ==
-        bytes({0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0}));
+  CHECK(aml::bus_numbers(0, 0) == bytes({0x88, 13, 0, 2, 0x0c, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0}));
   const aml::Bytes window = aml::memory_window(0xd1000000, 0x0f000000);
   CHECK(window.size() == 3 + 23);
   CHECK(window.at(14) == std::byte{0xff});  // the last byte's address, 0xdfffffff

@@ -24,12 +24,9 @@ constexpr uint32_t kNpt = 1U << 0;
 // Everything in the leaves of interest.
 std::vector<CpuidEntry> offer() {
   return {
-      {1, 0, false, 0, 0, ~0U, ~0U},
-      {7, 0, true, 0, ~0U, ~0U, ~0U},
-      {0xd, 0, true, 0x602e7, 0, 0, 0},
-      {0xd, 1, true, 0xf, 0, 0, 0},
-      {0x80000001, 0, false, 0, 0, ~0U, ~0U},
-      {0x8000000a, 0, false, 1, 8, 0, ~0U},
+      {1, 0, false, 0, 0, ~0U, ~0U},          {7, 0, true, 0, ~0U, ~0U, ~0U},
+      {0xd, 0, true, 0x602e7, 0, 0, 0},       {0xd, 1, true, 0xf, 0, 0, 0},
+      {0x80000001, 0, false, 0, 0, ~0U, ~0U}, {0x8000000a, 0, false, 1, 8, 0, ~0U},
   };
 }
 
@@ -67,18 +64,18 @@ TEST_CASE("a feature that is taken away is gone, and its extended state too") {
   const auto cpuid = with("-avx,-avx512f");
   CHECK((cpuid[0].ecx & kAvx) == 0);
   CHECK((cpuid[0].ecx | kAvx | kVmx | 1U << 12 | 1U << 29) == ~0U);  // fma and f16c need it
-  CHECK((cpuid[0].ecx & 1U) == 1);  // pni stays
+  CHECK((cpuid[0].ecx & 1U) == 1);                                   // pni stays
   CHECK((cpuid[1].ebx & 1U << 16) == 0);
   CHECK(supported_xcr0(cpuid) == 0x60203);
 }
 
 TEST_CASE("what needs a feature goes with it") {
   const auto cpuid = with("-avx");
-  CHECK((cpuid[0].ecx & (1U << 12 | 1U << 29)) == 0);  // fma, f16c
+  CHECK((cpuid[0].ecx & (1U << 12 | 1U << 29)) == 0);            // fma, f16c
   CHECK((cpuid[1].ebx & (1U << 5 | 1U << 16 | 1U << 31)) == 0);  // avx2, avx512f, avx512vl
-  CHECK((cpuid[1].ecx & (1U << 9 | 1U << 11)) == 0);  // vaes, avx512_vnni
-  CHECK((cpuid[1].edx & 1U << 23) == 0);  // avx512_fp16
-  CHECK((cpuid[1].ebx & 1U << 8) != 0);  // bmi2 stays
+  CHECK((cpuid[1].ecx & (1U << 9 | 1U << 11)) == 0);             // vaes, avx512_vnni
+  CHECK((cpuid[1].edx & 1U << 23) == 0);                         // avx512_fp16
+  CHECK((cpuid[1].ebx & 1U << 8) != 0);                          // bmi2 stays
   CHECK((with("-avx2")[0].ecx & kAvx) != 0);
 }
 

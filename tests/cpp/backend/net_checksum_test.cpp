@@ -67,8 +67,8 @@ TEST_CASE("a field that is not in the frame is refused and nothing is touched") 
   for (const auto& [start, offset] : std::initializer_list<std::pair<int, int>>{
            {0, 3}, {3, 0}, {4, 0}, {65535, 65535}, {2, 1}, {0, 65535}}) {
     auto frame = bytes_of({1, 2, 3, 4});
-    CHECK_FALSE(complete_checksum(frame, static_cast<uint16_t>(start),
-                                  static_cast<uint16_t>(offset)));
+    CHECK_FALSE(
+        complete_checksum(frame, static_cast<uint16_t>(start), static_cast<uint16_t>(offset)));
     CHECK(frame == bytes_of({1, 2, 3, 4}));
   }
 }

@@ -52,8 +52,8 @@ struct Fixture {
       MESSAGE("not tested here: " << error.what());
       return;
     }
-    wire = base::UniqueFd(socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                                 htons(kEtherType)));
+    wire = base::UniqueFd(
+        socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(kEtherType)));
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
     address.sll_protocol = htons(kEtherType);
@@ -103,8 +103,7 @@ TEST_CASE_FIXTURE(Fixture, "a tap carries frames both ways with the header in fr
   CHECK(got.substr(0, static_cast<size_t>(length)) == sent);
 
   const std::string answer = frame("for the guest");
-  REQUIRE(send(wire.get(), answer.data(), answer.size(), 0) ==
-          static_cast<ssize_t>(answer.size()));
+  REQUIRE(send(wire.get(), answer.data(), answer.size(), 0) == static_cast<ssize_t>(answer.size()));
   // The host may have said something of its own, such as a router's solicitation.
   REQUIRE(eventually([&] {
     const auto seen = tap->peek(0);

@@ -37,9 +37,9 @@ constexpr Bytes::value_type kGuestMac[6] = {2, 0, 0, 0, 0, 1};
 
 // "Who has 10.0.2.2? Tell 10.0.2.15."
 Bytes arp_request() {
-  Bytes frame = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0, 1, 0x08, 0x06,
-                 0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0, 0, 0,    1,
-                 10,   0,    2,    15,   0,    0,    0, 0, 0, 0, 10, 0, 2,   2};
+  Bytes frame = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2, 0, 0, 0, 0,  1, 0x08, 0x06,
+                 0,    1,    8,    0,    6,    4,    0, 1, 2, 0, 0,  0, 0,    1,
+                 10,   0,    2,    15,   0,    0,    0, 0, 0, 0, 10, 0, 2,    2};
   frame.resize(60);
   return frame;
 }
@@ -55,9 +55,8 @@ void put16(Bytes& bytes, size_t at, unsigned value) {
 
 // A datagram to a port of the router's, whose UDP checksum has the pseudo header's part alone.
 Bytes datagram(uint16_t port, const std::string& text, uint16_t from = 12345) {
-  Bytes frame = {0x52, 0x55, 10, 0, 2, 2, 2, 0, 0, 0, 0, 1, 0x08, 0x00,
-                 0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2,
-                 0, 0, 0, 0, 0, 0, 0, 0};
+  Bytes frame = {0x52, 0x55, 10, 0, 2, 2,  2, 0, 0,  0,  0, 1, 0x08, 0x00, 0x45, 0, 0, 0, 0, 1, 0,
+                 0,    64,   17, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2,    0,    0,    0, 0, 0, 0, 0, 0};
   const size_t udp_bytes = 8 + text.size();
   put16(frame, 34, from);
   put16(frame, 16, static_cast<unsigned>(20 + udp_bytes));
@@ -407,11 +406,11 @@ TEST_CASE("an address of the loopback, or another port of the name server, leads
 
 // "Is there a router?" (RFC 4861, 4.1), from fe80::1.
 Bytes router_solicitation() {
-  Bytes frame = {0x33, 0x33, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x86, 0xdd,  //
-                 0x60, 0, 0, 0, 0, 8, 58, 255,                          //
-                 0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1,  //
-                 0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,     //
-                 133, 0, 0, 0, 0, 0, 0, 0};
+  Bytes frame = {0x33, 0x33, 0, 0, 0, 2, 2,  0,   0, 0, 0, 1, 0x86, 0xdd,        //
+                 0x60, 0,    0, 0, 0, 8, 58, 255,                                //
+                 0xfe, 0x80, 0, 0, 0, 0, 0,  0,   0, 0, 0, 0, 0,    0,    0, 1,  //
+                 0xff, 2,    0, 0, 0, 0, 0,  0,   0, 0, 0, 0, 0,    0,    0, 2,  //
+                 133,  0,    0, 0, 0, 0, 0,  0};
   unsigned sum = sum_of(&frame[22], 32) + 8U + 58U;
   sum = (sum & 0xffff) + (sum >> 16) + 133 * 256;
   sum = (sum & 0xffff) + (sum >> 16);

@@ -62,7 +62,8 @@ TEST_CASE_FIXTURE(TemporaryFolder, "programs connect at the path, which goes wit
   CHECK_FALSE(std::filesystem::exists(place));
 }
 
-TEST_CASE_FIXTURE(TemporaryFolder, "the guest's connections go to the path with the port behind it") {
+TEST_CASE_FIXTURE(TemporaryFolder,
+                  "the guest's connections go to the path with the port behind it") {
   const VsockListener listener(*this / "v");
   VsockListener server(*this / "v_4294967295");
   CHECK_FALSE(listener.connect(5));
@@ -70,7 +71,8 @@ TEST_CASE_FIXTURE(TemporaryFolder, "the guest's connections go to the path with 
   CHECK(server.accept());
 }
 
-TEST_CASE_FIXTURE(TemporaryFolder, "a socket that a killed VMM left is replaced, a live one is not") {
+TEST_CASE_FIXTURE(TemporaryFolder,
+                  "a socket that a killed VMM left is replaced, a live one is not") {
   const std::string place = *this / "v";
   {
     const base::UniqueFd dead(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));

@@ -96,8 +96,7 @@ TEST_CASE_FIXTURE(Fixture, "a sink that is not ready is a transmitter that is no
 TEST_CASE_FIXTURE(Fixture, "written bytes come out at once and the transmitter stays ready") {
   for (const char c : std::string("hello\n")) out8(port, UART_TX, static_cast<uint8_t>(c));
   CHECK(sink.text == "hello\n");
-  CHECK((in8(port, UART_LSR) & (UART_LSR_THRE | UART_LSR_TEMT)) ==
-        (UART_LSR_THRE | UART_LSR_TEMT));
+  CHECK((in8(port, UART_LSR) & (UART_LSR_THRE | UART_LSR_TEMT)) == (UART_LSR_THRE | UART_LSR_TEMT));
   CHECK(line.pulses == 0);
 }
 

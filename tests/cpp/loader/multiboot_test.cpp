@@ -131,9 +131,9 @@ TEST_CASE("a header with addresses needs no ELF") {
 TEST_CASE("bss of a header with addresses counts, and an explicit end cuts the file") {
   memory::GuestMemory memory(32 * kMiB);
   const LoadedKernel kernel = load(memory, addressed([](Header& header) {
-    header.load_end = 2 * kMiB + 40;
-    header.bss_end = 3 * kMiB;
-  }));
+                                     header.load_end = 2 * kMiB + 40;
+                                     header.bss_end = 3 * kMiB;
+                                   }));
   CHECK(kernel.end == 3 * kMiB);
   CHECK(memory.read_object<uint32_t>(GuestAddress{2 * kMiB + 40}) == 0);
 }
@@ -143,8 +143,8 @@ TEST_CASE("addresses that contradict the file are refused") {
                  "begin before the file"));
   CHECK(contains(failure(addressed([](Header& h) { h.load_address = 3 * kMiB; })),
                  "begin before the file"));
-  CHECK(contains(failure(addressed([](Header& h) { h.load_end = kMiB; })),
-                 "end before they begin"));
+  CHECK(
+      contains(failure(addressed([](Header& h) { h.load_end = kMiB; })), "end before they begin"));
   CHECK(contains(failure(addressed([](Header& h) { h.load_end = 3 * kMiB; })), "truncated"));
   CHECK(contains(failure(addressed([](Header& h) { h.bss_end = 0xffffffff; })), "raise --memory"));
   CHECK(contains(failure(addressed([](Header& h) { h.entry = 0xfffffff0; })), "entry point"));

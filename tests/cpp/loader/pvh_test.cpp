@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "loader/pvh_note.hpp"
-
 #include <doctest/doctest.h>
 #include <elf.h>
 
@@ -8,6 +6,7 @@
 #include <cstring>
 
 #include "loader/elf.hpp"
+#include "loader/pvh_note.hpp"
 #include "temporary_file.hpp"
 
 namespace vmm::loader {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What tests with whole machines share: a file of raw code, and a run to the machine's end. A few bytes of guest code run even on a KVM that cannot boot Linux.
+// What tests with whole machines share: a file of raw code, and a run to the machine's end. A few
+// bytes of guest code run even on a KVM that cannot boot Linux.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -62,7 +62,6 @@ TEST_CASE("a guest prints, resets, and leaves its registers and counters") {
   CHECK(snapshots[0].system.cs.selector == 0x10);
   CHECK(machine.last_exits().back() == "io write 0xcf9 0x6 (vcpu 0)");
   CHECK(machine.command_line().find("virtio_mmio.device=4K@0xd0000000:") == 0);
-
 }
 
 TEST_CASE("a triple fault is a shutdown") {
@@ -78,10 +77,19 @@ TEST_CASE("a triple fault is a shutdown") {
 TEST_CASE("a payload's own exit status is passed on") {
   if (!have_kvm()) return;
   const Kernel kernel({
-      0xba, 0xf4, 0x00, 0x00, 0x00,  // mov $0xf4, %edx
-      0xb8, 0x05, 0x00, 0x00, 0x00,  // mov $5, %eax
-      0xef,                          // out %eax, %dx
-      0xeb, 0xfe,
+      0xba,
+      0xf4,
+      0x00,
+      0x00,
+      0x00,  // mov $0xf4, %edx
+      0xb8,
+      0x05,
+      0x00,
+      0x00,
+      0x00,  // mov $5, %eax
+      0xef,  // out %eax, %dx
+      0xeb,
+      0xfe,
   });
   Machine machine(kernel.config());
   const StopInfo stop = run(machine);
@@ -92,10 +100,10 @@ TEST_CASE("a payload's own exit status is passed on") {
 TEST_CASE("flat code starts in real mode, in its own segment") {
   if (!have_kvm()) return;
   const std::vector<uint8_t> code = {
-      0x66, 0x31, 0xc0,              // xor %eax, %eax
-      0x8c, 0xc8,                    // mov %cs, %ax
-      0xba, 0xf4, 0x00,              // mov $0xf4, %dx
-      0x66, 0xef,                    // out %eax, %dx
+      0x66, 0x31, 0xc0,  // xor %eax, %eax
+      0x8c, 0xc8,        // mov %cs, %ax
+      0xba, 0xf4, 0x00,  // mov $0xf4, %dx
+      0x66, 0xef,        // out %eax, %dx
       0xeb, 0xfe,
   };
   const FlatCode flat(code);
@@ -113,8 +121,8 @@ TEST_CASE("a multiboot payload starts in protected mode and finds the test devic
   // At 2 MiB by its own header: the latch must return what is written, then EAX leaves.
   const std::vector<uint8_t> code = {
       0x02, 0xb0, 0xad, 0x1b, 0x00, 0x00, 0x01, 0x00, 0xfe, 0x4f, 0x51, 0xe4,  // the header
-      0x00, 0x00, 0x20, 0x00,        // its own address
-      0x00, 0x00, 0x20, 0x00,        // the load address
+      0x00, 0x00, 0x20, 0x00,                                                  // its own address
+      0x00, 0x00, 0x20, 0x00,                                                  // the load address
       0x00, 0x00, 0x00, 0x00,        // up to the end of the file
       0x00, 0x00, 0x00, 0x00,        // no bss
       0x20, 0x00, 0x20, 0x00,        // entry, the next byte
@@ -139,9 +147,16 @@ TEST_CASE("a multiboot payload starts in protected mode and finds the test devic
 TEST_CASE("a guest that tells of its panic through pvpanic is stopped") {
   if (!have_kvm()) return;
   const Kernel kernel({
-      0xba, 0x05, 0x05, 0x00, 0x00,  // mov $0x505, %edx
-      0xb0, 0x01, 0xee,              // mov $1, %al; out %al, %dx
-      0xeb, 0xfe,
+      0xba,
+      0x05,
+      0x05,
+      0x00,
+      0x00,  // mov $0x505, %edx
+      0xb0,
+      0x01,
+      0xee,  // mov $1, %al; out %al, %dx
+      0xeb,
+      0xfe,
   });
   Machine machine(kernel.config());
   const StopInfo stop = run(machine);
@@ -216,7 +231,8 @@ TEST_CASE("a vCPU can't be pinned to a CPU that the host has not got") {
   const Kernel kernel(kHello);
   MachineConfig config = kernel.config();
   config.pin = {8191};
-  CHECK_THROWS_WITH_AS(Machine{config}, doctest::Contains("can't be pinned to CPU 8191: the host has"),
+  CHECK_THROWS_WITH_AS(Machine{config},
+                       doctest::Contains("can't be pinned to CPU 8191: the host has"),
                        base::ConfigError);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Machines that are paused and resumed, at any moment. Without /dev/kvm these tests say so and pass.
+// Machines that are paused and resumed, at any moment. Without /dev/kvm these tests say so and
+// pass.
 #include <doctest/doctest.h>
 
 #include <atomic>

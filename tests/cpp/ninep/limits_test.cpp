@@ -92,8 +92,9 @@ TEST_CASE("an open file is resized whatever its mode has become, and without a n
   const Unprivileged user;
   REQUIRE(client.walk(kRoot, 1, {}).error == 0);
   // As open(2) gives a file that is made: writable through this descriptor alone.
-  REQUIRE(client.call(Type::kLcreate, 1U, std::string("file"), uint32_t{O_RDWR}, 0444U, kGid)
-              .error == 0);
+  REQUIRE(
+      client.call(Type::kLcreate, 1U, std::string("file"), uint32_t{O_RDWR}, 0444U, kGid).error ==
+      0);
   CHECK(client.setattr(1, ninep::kSetSize, 0, 5000).error == 0);
   REQUIRE(client.call(Type::kUnlinkat, kRoot, std::string("file"), 0U).error == 0);
   CHECK(client.setattr(1, ninep::kSetSize, 0, 3).error == 0);

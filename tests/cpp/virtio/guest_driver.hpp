@@ -36,9 +36,7 @@ class GuestDriver {
     }
   }
 
-  uint64_t offered() {
-    return uint64_t{registers_->offered(1)} << 32 | registers_->offered(0);
-  }
+  uint64_t offered() { return uint64_t{registers_->offered(1)} << 32 | registers_->offered(0); }
   uint32_t status() { return registers_->status(); }
   void add_status(uint32_t bits) { registers_->set_status(status() | bits); }
   bool needs_reset() { return (status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0; }

@@ -29,7 +29,8 @@
 
 #ifdef __SANITIZE_THREAD__
 // It writes its rings and buffers while a device on another thread reads them, as a guest may: that
-// is the point, and no race of ours. What a request says of ranges is read by a thread of the disk's.
+// is the point, and no race of ours. What a request says of ranges is read by a thread of the
+// disk's.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "race:hostile_ring_test\nrace:segments_of\n";
@@ -174,7 +175,8 @@ class HostileDriver {
         const auto any = random_descriptor(random_, driver_.memory.size(), ring.size());
         ring.set_descriptor(random_.below(ring.size()), {any.addr, any.len, any.next, any.flags});
       } else {
-        ring.add({readable(kHeader, 16), {kHeader + 0x1000, data_bytes(), random_.one_in(2)},
+        ring.add({readable(kHeader, 16),
+                  {kHeader + 0x1000, data_bytes(), random_.one_in(2)},
                   writable(kHeader + 0x8000, 1)});
       }
     }
@@ -189,10 +191,10 @@ class HostileDriver {
   // A block request or console message of random type.
   void put_header() {
     driver_.memory.write_object(
-        {kHeader}, virtio_blk_outhdr{static_cast<uint32_t>(random_.below(16)),
-                                     static_cast<uint32_t>(random_.below(8)),
-                                     random_.one_in(8) ? ~0ULL - random_.below(9)
-                                                       : random_.below(70)});
+        {kHeader},
+        virtio_blk_outhdr{static_cast<uint32_t>(random_.below(16)),
+                          static_cast<uint32_t>(random_.below(8)),
+                          random_.one_in(8) ? ~0ULL - random_.below(9) : random_.below(70)});
   }
   uint32_t data_bytes() { return static_cast<uint32_t>(16 + 16 * random_.below(96)); }
 
@@ -396,10 +398,11 @@ TEST_CASE("a hostile driver cannot harm the network device") {
   for (const Wiring& wiring : kWirings) {
     CAPTURE(name_of(wiring.transport, wiring.rings));
     MockNetLog log;
-    virtio::Net net(std::make_unique<MockNet>(
-                        log, backend::NetTraits{
-                                 .max_queue_pairs = 2, .send = kAll, .receive = kAll, .mtu = 1500}),
-                    {2, 0, 0, 0, 0, 1});
+    virtio::Net net(
+        std::make_unique<MockNet>(
+            log,
+            backend::NetTraits{.max_queue_pairs = 2, .send = kAll, .receive = kAll, .mtu = 1500}),
+        {2, 0, 0, 0, 0, 1});
     HostileDriver driver(net, 5, 1, wiring.transport, wiring.rings);
     for (int round = 0; round < 1'000; ++round) {
       driver.run(10);

@@ -50,8 +50,7 @@ struct Fixture {
   void send(const std::string& frame, const NetHeader& header = {}, uint16_t queue = kTransmit) {
     driver.memory.write_object({kPlace}, header);
     driver.put(kPlace + kHeader, frame);
-    driver.add_and_notify(
-        queue, {readable(kPlace, kHeader + static_cast<uint32_t>(frame.size()))});
+    driver.add_and_notify(queue, {readable(kPlace, kHeader + static_cast<uint32_t>(frame.size()))});
   }
   uint16_t buffers_at(uint64_t address) {
     return driver.memory.read_object<NetHeader>({address})->num_buffers;
@@ -250,8 +249,7 @@ TEST_CASE_FIXTURE(Fixture, "the backend learns which offloads the driver takes")
   start(kBasic);
   CHECK(log.offloads == NetOffloads{});
   start(kBasic | bit(VIRTIO_NET_F_GUEST_CSUM) | bit(VIRTIO_NET_F_GUEST_TSO4));
-  CHECK(log.offloads ==
-        NetOffloads{.checksum = true, .tso4 = true, .tso6 = false, .ecn = false});
+  CHECK(log.offloads == NetOffloads{.checksum = true, .tso4 = true, .tso6 = false, .ecn = false});
   driver.reset();
   CHECK(log.offloads == NetOffloads{});
   CHECK(log.queue_pairs == 1);
@@ -260,8 +258,7 @@ TEST_CASE_FIXTURE(Fixture, "the backend learns which offloads the driver takes")
 TEST_CASE("each queue pair has its own frames once the driver has asked for it") {
   Fixture fixture(2);
   MockDriver& driver = fixture.driver;
-  constexpr uint64_t kFeatures =
-      kBasic | bit(VIRTIO_NET_F_MQ) | bit(VIRTIO_NET_F_CTRL_VQ);
+  constexpr uint64_t kFeatures = kBasic | bit(VIRTIO_NET_F_MQ) | bit(VIRTIO_NET_F_CTRL_VQ);
   fixture.start(kFeatures, 5);
   CHECK(driver.read_config<uint16_t>(8) == 2);
   fixture.give(kPlace + 0x1000, 2000, 2);
@@ -296,8 +293,8 @@ TEST_CASE_FIXTURE(Fixture, "a command without room for its answer is a fault") {
 
 TEST_CASE_FIXTURE(Fixture, "an address that the driver sets is read back until the reset") {
   start(kBasic | bit(VIRTIO_NET_F_CTRL_VQ) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR), 3);
-  driver.memory.write_object({kPlace}, std::array<uint8_t, 8>{VIRTIO_NET_CTRL_MAC, 1, 2, 9, 8, 7,
-                                                             6, 5});
+  driver.memory.write_object({kPlace},
+                             std::array<uint8_t, 8>{VIRTIO_NET_CTRL_MAC, 1, 2, 9, 8, 7, 6, 5});
   driver.add_and_notify(2, {readable(kPlace, 8), writable(kPlace + 16, 1)});
   CHECK(driver.read_config<virtio::MacAddress>(0) == virtio::MacAddress{2, 9, 8, 7, 6, 5});
   driver.reset();

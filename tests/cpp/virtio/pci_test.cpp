@@ -244,8 +244,8 @@ TEST_CASE_FIXTURE(Fixture, "pci: a window that is aimed at nothing does nothing"
     uint8_t bar;
     uint32_t offset, length;
   } cases[] = {
-      {1, 0, 4},  {0, VIRTIO_PCI_COMMON_STATUS, 0}, {0, 0, 3}, {0, 0, 8}, {0, 1, 2},
-      {0, PciTransport::kSizeBytes, 4}, {0, 0xfffffffc, 4}, {6, 0, 4},
+      {1, 0, 4}, {0, VIRTIO_PCI_COMMON_STATUS, 0}, {0, 0, 3},          {0, 0, 8},
+      {0, 1, 2}, {0, PciTransport::kSizeBytes, 4}, {0, 0xfffffffc, 4}, {6, 0, 4},
   };
   for (const auto& aim : cases) {
     aim_window(aim.bar, aim.offset, aim.length);

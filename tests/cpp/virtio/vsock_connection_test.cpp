@@ -79,9 +79,9 @@ TEST_CASE_FIXTURE(Fixture, "a greeting names a port and leaves what follows") {
 }
 
 TEST_CASE("greetings that are wrong are known for it") {
-  for (const char* text : {"HELLO 52\n", "CONNECT\n", "CONNECT \n", "CONNECT x\n", "CONNECT -1\n",
-                           "CONNECT 4294967296\n", "CONNECT 5 2\n", "\n",
-                           "CONNECT 00000000000000000000000052\n"}) {
+  for (const char* text :
+       {"HELLO 52\n", "CONNECT\n", "CONNECT \n", "CONNECT x\n", "CONNECT -1\n",
+        "CONNECT 4294967296\n", "CONNECT 5 2\n", "\n", "CONNECT 00000000000000000000000052\n"}) {
     CAPTURE(text);
     Fixture fixture;
     fixture.write(text);

@@ -126,8 +126,8 @@ struct Fixture {
   base::UniqueFd connect_host(const std::string& line) {
     base::UniqueFd client(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     const sockaddr_un address = address_of(folder / "v");
-    REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address),
-                      sizeof address) == 0);
+    REQUIRE(::connect(client.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) ==
+            0);
     write(client, line);
     return client;
   }
@@ -268,8 +268,7 @@ TEST_CASE_FIXTURE(Fixture, "both ends can say that they are done") {
   CHECK(packet->header.op == VIRTIO_VSOCK_OP_SHUTDOWN);
   CHECK(packet->header.flags == VIRTIO_VSOCK_SHUTDOWN_SEND);
   say(VIRTIO_VSOCK_OP_RW, 5, 7, "last");
-  say(VIRTIO_VSOCK_OP_SHUTDOWN, 5, 7, "",
-      VIRTIO_VSOCK_SHUTDOWN_SEND | VIRTIO_VSOCK_SHUTDOWN_RCV);
+  say(VIRTIO_VSOCK_OP_SHUTDOWN, 5, 7, "", VIRTIO_VSOCK_SHUTDOWN_SEND | VIRTIO_VSOCK_SHUTDOWN_RCV);
   CHECK(read(host) == "last");
   CHECK(read(host).empty());
   check_reset(5, 7);
@@ -284,9 +283,9 @@ TEST_CASE_FIXTURE(Fixture, "what breaks the protocol resets its own stream and n
     send(words, data);
     check_reset(words.dst_port, other);
   };
-  for (const uint16_t op : {VIRTIO_VSOCK_OP_RW, VIRTIO_VSOCK_OP_RESPONSE,
-                            VIRTIO_VSOCK_OP_SHUTDOWN, VIRTIO_VSOCK_OP_CREDIT_UPDATE,
-                            VIRTIO_VSOCK_OP_CREDIT_REQUEST, VIRTIO_VSOCK_OP_INVALID}) {
+  for (const uint16_t op :
+       {VIRTIO_VSOCK_OP_RW, VIRTIO_VSOCK_OP_RESPONSE, VIRTIO_VSOCK_OP_SHUTDOWN,
+        VIRTIO_VSOCK_OP_CREDIT_UPDATE, VIRTIO_VSOCK_OP_CREDIT_REQUEST, VIRTIO_VSOCK_OP_INVALID}) {
     expect_refusal(header(op, 5, other));
   }
   expect_refusal(header(999, 5, other));

@@ -69,8 +69,7 @@ class Model {
 // The same requests for the same seed, whatever becomes of them.
 class Guest {
  public:
-  Guest(Image& image, Model& model, uint32_t seed)
-      : image_(image), model_(model), random_(seed) {}
+  Guest(Image& image, Model& model, uint32_t seed) : image_(image), model_(model), random_(seed) {}
 
   void step() {
     const uint64_t first = random_() % model_.sectors();
@@ -90,8 +89,7 @@ class Guest {
     }
   }
   void write(uint64_t first, uint64_t count, char letter) {
-    const bool failed{
-        write_text(image_, first * kSector, std::string(count * kSector, letter))};
+    const bool failed{write_text(image_, first * kSector, std::string(count * kSector, letter))};
     model_.change(first, count, failed ? '*' : letter);
   }
   // Whether it failed.

@@ -116,7 +116,8 @@ TEST_CASE_FIXTURE(Fixture, "terminal exits stop with their reason and details") 
 
 TEST_CASE_FIXTURE(Fixture, "a hypercall with guest events gets its answer") {
   if (devices::GuestEvents::hypercall_mask() == 0) return;  // headers of another tree
-  const auto number = static_cast<uint64_t>(std::countr_zero(devices::GuestEvents::hypercall_mask()));
+  const auto number =
+      static_cast<uint64_t>(std::countr_zero(devices::GuestEvents::hypercall_mask()));
   uint64_t result = 1;
   const auto bytes = std::as_writable_bytes(std::span(&result, 1));
   CHECK_FALSE(dispatch(kvm::Hypercall{number, 0x123, bytes}, buses, events));

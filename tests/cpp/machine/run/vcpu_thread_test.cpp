@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One vCPU's thread on a real KVM, with the test as its machine. Without /dev/kvm these tests say so
-// and pass.
+// One vCPU's thread on a real KVM, with the test as its machine. Without /dev/kvm these tests say
+// so and pass.
 #include "machine/run/vcpu_thread.hpp"
 
 #include <doctest/doctest.h>

@@ -30,18 +30,36 @@ Kernel talker(uint16_t port, uint32_t lines) {
     return static_cast<uint8_t>(value >> (8 * number));
   };
   return Kernel({
-      0xbe, byte(lines, 0), byte(lines, 1), byte(lines, 2), byte(lines, 3),  // mov $lines, %esi
-      0xba, byte(port, 0), byte(port, 1), 0x00, 0x00,                        // mov $port, %edx
-      0xb9, 'a', 0x00, 0x00, 0x00,               // first: mov $'a', %ecx
-      0x89, 0xc8, 0xee,                          // next: mov %ecx, %eax; out %al, %dx
-      0xb0, '\n', 0xee,                          // mov $'\n', %al; out %al, %dx
-      0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00,  // incl 0x200000
-      0xff, 0xce, 0x74, 0x09,                    // dec %esi; jz end
-      0xff, 0xc1, 0x83, 0xf9, 'z' + 1,           // inc %ecx; cmp $'z' + 1, %ecx
-      0x75, 0xe8, 0xeb, 0xe1,                    // jne next; jmp first
-      0xba, 0xf9, 0x0c, 0x00, 0x00,              // end: mov $0xcf9, %edx
-      0xb0, 0x06, 0xee,                          // mov $6, %al; out %al, %dx
-      0xeb, 0xfe,
+      0xbe,           byte(lines, 0),
+      byte(lines, 1), byte(lines, 2),
+      byte(lines, 3),  // mov $lines, %esi
+      0xba,           byte(port, 0),
+      byte(port, 1),  0x00,
+      0x00,  // mov $port, %edx
+      0xb9,           'a',
+      0x00,           0x00,
+      0x00,  // first: mov $'a', %ecx
+      0x89,           0xc8,
+      0xee,  // next: mov %ecx, %eax; out %al, %dx
+      0xb0,           '\n',
+      0xee,  // mov $'\n', %al; out %al, %dx
+      0xff,           0x04,
+      0x25,           0x00,
+      0x00,           0x20,
+      0x00,  // incl 0x200000
+      0xff,           0xce,
+      0x74,           0x09,  // dec %esi; jz end
+      0xff,           0xc1,
+      0x83,           0xf9,
+      'z' + 1,  // inc %ecx; cmp $'z' + 1, %ecx
+      0x75,           0xe8,
+      0xeb,           0xe1,  // jne next; jmp first
+      0xba,           0xf9,
+      0x0c,           0x00,
+      0x00,  // end: mov $0xcf9, %edx
+      0xb0,           0x06,
+      0xee,  // mov $6, %al; out %al, %dx
+      0xeb,           0xfe,
   });
 }
 

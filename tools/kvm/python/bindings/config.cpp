@@ -70,8 +70,7 @@ struct Reading {
   template <base::Chosen Choice>
   static void read(const std::string& place, py::handle value, Choice& member) {
     const bool named = py::isinstance<py::str>(value);
-    const auto chosen =
-        named ? base::value_named<Choice>(value.cast<std::string>()) : std::nullopt;
+    const auto chosen = named ? base::value_named<Choice>(value.cast<std::string>()) : std::nullopt;
     if (!chosen) refuse(place, value, base::names_to_use<Choice>());
     member = *chosen;
   }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "base/error.hpp"
-
 #include "bindings.hpp"
 
 namespace py = pybind11;

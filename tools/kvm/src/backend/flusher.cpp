@@ -40,8 +40,7 @@ void Flusher::ended(IoRing& ring, std::error_code error) {
     in_flight_ = false;
     covered = std::exchange(covered_, {});
     // The kernel gives up what a thread has begun that ends before it: nothing was lost by that.
-    const bool given_up =
-        error == std::errc::operation_canceled || error == std::errc::interrupted;
+    const bool given_up = error == std::errc::operation_canceled || error == std::errc::interrupted;
     if (given_up) error = sync();
     if (error) failure_ = error;
     if (!waiting_.empty() && (failure_ || !submit(ring))) {

@@ -9,9 +9,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-uint16_t swap_bytes(uint16_t value) {
-  return static_cast<uint16_t>(value << 8 | value >> 8);
-}
+uint16_t swap_bytes(uint16_t value) { return static_cast<uint16_t>(value << 8 | value >> 8); }
 
 }  // namespace
 

@@ -71,8 +71,8 @@ class UserFlows {
   };
 
   const FlowLimits limits_;
-  bool feeding_ = false;     // the library has a frame of the guest's just now
-  std::optional<Flow> fed_;  // that frame's, if it is one of a flow
+  bool feeding_ = false;                     // the library has a frame of the guest's just now
+  std::optional<Flow> fed_;                  // that frame's, if it is one of a flow
   std::unordered_map<int, Socket> sockets_;  // by descriptor
   std::multiset<Flow> known_;                // those that have a socket
   size_t incoming_ = 0;

@@ -54,9 +54,9 @@ bool is_stale(const std::string& path) {
 
 [[noreturn]] void fail(const std::string& path, int error) {
   const char* fix = error == EADDRINUSE ? "something is there already; remove it or choose another"
-                     : error == ENOENT   ? "create its folder first"
-                     : error == EACCES   ? "make its folder writable for this user"
-                                         : "choose another path";
+                    : error == ENOENT   ? "create its folder first"
+                    : error == EACCES   ? "make its folder writable for this user"
+                                        : "choose another path";
   throw base::ConfigError("vsock " + path + ": " + std::strerror(error) + "; " + fix);
 }
 

@@ -7,8 +7,7 @@
 namespace vmm::base {
 
 SystemError::SystemError(std::string_view call, int error_number)
-    : std::runtime_error(std::string(call) + ": " +
-                         std::generic_category().message(error_number)),
+    : std::runtime_error(std::string(call) + ": " + std::generic_category().message(error_number)),
       call_(call),
       error_number_(error_number) {}
 

@@ -76,8 +76,7 @@ void EventLoop::run() {
   block_signals();
   std::array<epoll_event, 16> events;
   for (;;) {
-    const int count =
-        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
+    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), -1);
     if (count < 0) {
       assert(errno == EINTR);
       continue;

@@ -22,7 +22,7 @@ void block_signals(int except) {
 int kick_signal() {
   static const int installed = [] {
     const int number = SIGRTMIN + 4;
-    struct sigaction action{};
+    struct sigaction action {};
     action.sa_handler = [](int) {};
     sigemptyset(&action.sa_mask);
     sigaction(number, &action, nullptr);  // without SA_RESTART: KVM_RUN returns

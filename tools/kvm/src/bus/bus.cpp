@@ -27,9 +27,9 @@ void Bus::attach(uint64_t base, uint64_t size, Device& device, std::string name)
 }
 
 Bus::Range* Bus::find(uint64_t address, size_t length) const {
-  const auto above = std::upper_bound(
-      ranges_.begin(), ranges_.end(), address,
-      [](uint64_t wanted, const auto& range) { return wanted < range->base; });
+  const auto above =
+      std::upper_bound(ranges_.begin(), ranges_.end(), address,
+                       [](uint64_t wanted, const auto& range) { return wanted < range->base; });
   if (above == ranges_.begin()) return nullptr;
   Range* range = (above - 1)->get();
   const uint64_t offset = address - range->base;

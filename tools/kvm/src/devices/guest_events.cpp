@@ -92,8 +92,8 @@ bool GuestEvents::deliver(GuestAddress page) {
   const auto events = read_page(memory_, page);
   if (!events) return false;
   last_page_ = page;
-  const uint32_t room = static_cast<uint32_t>(
-      std::min<uint64_t>(events->count, kMaxEvents - events_));
+  const uint32_t room =
+      static_cast<uint32_t>(std::min<uint64_t>(events->count, kMaxEvents - events_));
   refused_ += events->count - room;
   events_ += room;
   if (room == 0) return true;

@@ -36,10 +36,9 @@ constexpr uint64_t kSetAccumulator = 1 << 6;
 constexpr uint64_t k32Bits = 1 << 8;
 constexpr unsigned kRouteShift = 9;
 constexpr uint64_t kRouteMask = 0x1f;
-constexpr uint64_t kWritable = kLevel | kInterruptEnable | kPeriodic | kSetAccumulator | k32Bits |
-                               kRouteMask << kRouteShift;
-constexpr uint64_t kTimerCapabilities =
-    kPeriodicCapable | kSize64 | uint64_t{Hpet::kRoutes} << 32;
+constexpr uint64_t kWritable =
+    kLevel | kInterruptEnable | kPeriodic | kSetAccumulator | k32Bits | kRouteMask << kRouteShift;
+constexpr uint64_t kTimerCapabilities = kPeriodicCapable | kSize64 | uint64_t{Hpet::kRoutes} << 32;
 
 // A guest's timer takes no more of the host than this: ends that lie closer together are one.
 constexpr uint64_t kLeastTicks = 10'000;  // 100 microseconds

@@ -44,8 +44,7 @@ void TestIrqLines::read(uint64_t, std::span<std::byte> data) { fill_with_ones(da
 
 void TestIrqLines::write(uint64_t offset, std::span<const std::byte> data) {
   assert(offset < kSizeBytes);
-  const bool level =
-      std::ranges::any_of(data, [](std::byte byte) { return byte != std::byte{0}; });
+  const bool level = std::ranges::any_of(data, [](std::byte byte) { return byte != std::byte{0}; });
   set_line_(static_cast<uint32_t>(offset), level);
 }
 

@@ -7,8 +7,8 @@ namespace vmm::kvm {
 
 std::string_view name_of(const Exit& exit) {
   static constexpr std::array<std::string_view, std::variant_size_v<Exit>> kNames = {
-      "io",           "mmio",       "halt",           "shutdown", "interrupted", "debug",
-      "hypercall",    "ioapic_eoi", "system_event", "fail_entry", "internal_error", "unknown"};
+      "io",        "mmio",       "halt",         "shutdown",   "interrupted",    "debug",
+      "hypercall", "ioapic_eoi", "system_event", "fail_entry", "internal_error", "unknown"};
   return kNames[exit.index()];
 }
 

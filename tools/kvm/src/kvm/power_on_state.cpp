@@ -27,9 +27,7 @@ constexpr uint32_t kHyperVLast = 0x400001ff;
 constexpr std::array<uint32_t, 3> kChips = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_PIC_SLAVE,
                                             KVM_IRQCHIP_IOAPIC};
 
-bool is_kept(uint32_t msr) {
-  return msr != kMsrTsc && (msr < kHyperVFirst || msr > kHyperVLast);
-}
+bool is_kept(uint32_t msr) { return msr != kMsrTsc && (msr < kHyperVFirst || msr > kHyperVLast); }
 
 // Structures of KVM's that end in a flexible array, which ISO C++ cannot have: a head and `count`
 // elements behind it.
@@ -77,8 +75,8 @@ std::vector<kvm_msr_entry> read_msrs(int fd, const std::vector<uint32_t>& indice
     table.head()->nmsrs = static_cast<uint32_t>(count);
     for (size_t i = 0; i < count; ++i) table.set_element(i, {indices[next + i], 0, 0});
     // KVM stops at the first that it refuses.
-    const auto read = static_cast<size_t>(
-        base::check(ioctl(fd, KVM_GET_MSRS, table.head()), "KVM_GET_MSRS"));
+    const auto read =
+        static_cast<size_t>(base::check(ioctl(fd, KVM_GET_MSRS, table.head()), "KVM_GET_MSRS"));
     for (size_t i = 0; i < read; ++i) values.push_back(table.element(i));
     next += read + 1;
   }
@@ -133,16 +131,16 @@ struct ProcessorState::Values {
 };
 
 ProcessorState::ProcessorState(const Kvm& kvm, const Vcpu& vcpu)
-    : values_(std::make_unique<const Values>(Values{
-          get<kvm_mp_state>(vcpu.fd(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"),
-          get<kvm_sregs>(vcpu.fd(), KVM_GET_SREGS, "KVM_GET_SREGS"),
-          get<kvm_regs>(vcpu.fd(), KVM_GET_REGS, "KVM_GET_REGS"),
-          get<kvm_lapic_state>(vcpu.fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC"),
-          get<kvm_fpu>(vcpu.fd(), KVM_GET_FPU, "KVM_GET_FPU"),
-          get<kvm_xcrs>(vcpu.fd(), KVM_GET_XCRS, "KVM_GET_XCRS"),
-          get<kvm_debugregs>(vcpu.fd(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS"),
-          get<kvm_vcpu_events>(vcpu.fd(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS"),
-          read_msrs(vcpu.fd(), msr_indices(kvm.fd()))})) {}
+    : values_(std::make_unique<const Values>(
+          Values{get<kvm_mp_state>(vcpu.fd(), KVM_GET_MP_STATE, "KVM_GET_MP_STATE"),
+                 get<kvm_sregs>(vcpu.fd(), KVM_GET_SREGS, "KVM_GET_SREGS"),
+                 get<kvm_regs>(vcpu.fd(), KVM_GET_REGS, "KVM_GET_REGS"),
+                 get<kvm_lapic_state>(vcpu.fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC"),
+                 get<kvm_fpu>(vcpu.fd(), KVM_GET_FPU, "KVM_GET_FPU"),
+                 get<kvm_xcrs>(vcpu.fd(), KVM_GET_XCRS, "KVM_GET_XCRS"),
+                 get<kvm_debugregs>(vcpu.fd(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS"),
+                 get<kvm_vcpu_events>(vcpu.fd(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS"),
+                 read_msrs(vcpu.fd(), msr_indices(kvm.fd()))})) {}
 
 ProcessorState::~ProcessorState() = default;
 ProcessorState::ProcessorState(ProcessorState&&) noexcept = default;

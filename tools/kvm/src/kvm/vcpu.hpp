@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // One virtual processor. machine/ creates and configures it on the set-up thread; from then on
-// everything but request_exit() belongs to the vCPU's own thread (KVM serialises vCPU ioctls with KVM_RUN,
-// so a call from elsewhere would wait for the guest).
+// everything but request_exit() belongs to the vCPU's own thread (KVM serialises vCPU ioctls with
+// KVM_RUN, so a call from elsewhere would wait for the guest).
 #pragma once
 
 #include <cstddef>

@@ -41,8 +41,9 @@ setup_header read_header(const ImageFile& file) {
   }
   const auto header = file.read_object<setup_header>(kHeaderAt);
   if (!has_magic(header)) {
-    file.fail("is neither an ELF vmlinux nor a bzImage; pass the vmlinux or "
-              "arch/x86/boot/bzImage of a kernel build");
+    file.fail(
+        "is neither an ELF vmlinux nor a bzImage; pass the vmlinux or "
+        "arch/x86/boot/bzImage of a kernel build");
   }
   if (header.version < kVersionWithXloadflags) {
     file.fail("is a bzImage of a kernel before 3.8, without a 64-bit entry point");
@@ -56,8 +57,8 @@ setup_header read_header(const ImageFile& file) {
 // The header's own length byte ends the part that the boot parameters take over.
 std::vector<std::byte> raw_header(const ImageFile& file) {
   const uint64_t jump_length = file.read_object<uint8_t>(kHeaderAt + 0x10);
-  const uint64_t length = std::clamp<uint64_t>(0x202 + jump_length - kHeaderAt, 0x30,
-                                               sizeof(setup_header));
+  const uint64_t length =
+      std::clamp<uint64_t>(0x202 + jump_length - kHeaderAt, 0x30, sizeof(setup_header));
   std::vector<std::byte> bytes(length);
   file.read(kHeaderAt, bytes);
   return bytes;
@@ -94,8 +95,8 @@ LoadedKernel load_bzimage(memory::GuestMemory& memory, const ImageFile& file) {
   kernel.entry = load_at + kEntry64;
   kernel.end = load_at + footprint;
   kernel.initrd_limit = uint64_t{header.initrd_addr_max} + 1;
-  kernel.command_line_max = std::min<uint64_t>(header.cmdline_size,
-                                               arch::layout::kCommandLineMax - 1);
+  kernel.command_line_max =
+      std::min<uint64_t>(header.cmdline_size, arch::layout::kCommandLineMax - 1);
   kernel.setup_header = raw_header(file);
   return kernel;
 }

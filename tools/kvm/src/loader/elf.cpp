@@ -51,8 +51,9 @@ LoadedKernel load_segments(memory::GuestMemory& memory, const ImageFile& file,
 LoadedKernel load_elf(memory::GuestMemory& memory, const ImageFile& file) {
   const ElfFile elf = read_elf(file);
   if (!elf.is_64bit) {
-    file.fail("is a 32-bit ELF file without a multiboot header; an x86-64 vmlinux or a bzImage "
-              "is needed");
+    file.fail(
+        "is a 32-bit ELF file without a multiboot header; an x86-64 vmlinux or a bzImage "
+        "is needed");
   }
   return load_segments(memory, file, loadable(file, elf), elf.entry);
 }
@@ -62,8 +63,9 @@ LoadedKernel load_pvh(memory::GuestMemory& memory, const ImageFile& file) {
   const ElfFile elf = read_elf(file);
   const auto entry = pvh_entry(file, elf);
   if (!entry) {
-    file.fail("has no PVH entry (XEN_ELFNOTE_PHYS32_ENTRY); build the kernel with CONFIG_PVH=y, "
-              "or leave out the protocol");
+    file.fail(
+        "has no PVH entry (XEN_ELFNOTE_PHYS32_ENTRY); build the kernel with CONFIG_PVH=y, "
+        "or leave out the protocol");
   }
   LoadedKernel kernel = load_segments(memory, file, loadable(file, elf), *entry);
   kernel.protocol = Protocol::kPvh;

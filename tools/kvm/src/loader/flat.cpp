@@ -12,8 +12,10 @@ namespace layout = arch::layout;
 LoadedKernel load_flat(memory::GuestMemory& memory, const ImageFile& file) {
   constexpr uint64_t kSpace = layout::kLowRamEnd - layout::kFlatLoad;
   if (file.size() > kSpace) {
-    file.fail("is too large for a flat binary: " + std::to_string(file.size()) + " bytes, there "
-              "are " + std::to_string(kSpace) + " in conventional memory");
+    file.fail("is too large for a flat binary: " + std::to_string(file.size()) +
+              " bytes, there "
+              "are " +
+              std::to_string(kSpace) + " in conventional memory");
   }
   file.read(0, *memory.slice(memory::GuestAddress{layout::kFlatLoad}, file.size()));
   LoadedKernel kernel;

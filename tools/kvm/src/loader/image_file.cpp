@@ -25,7 +25,7 @@ ImageFile::ImageFile(std::string role, std::string path)
   if (!file.kind.empty()) fail("is not a regular file but " + file.kind);
   if (!file.fd) fail(error_text(file.error));
   fd_ = std::move(file.fd);
-  struct stat status{};
+  struct stat status {};
   if (fstat(fd_.get(), &status) < 0) fail(error_text(errno));
   if (status.st_size == 0) fail("is empty; build it again");
   size_ = static_cast<uint64_t>(status.st_size);
@@ -37,8 +37,7 @@ void ImageFile::read(uint64_t offset, std::span<std::byte> into) const {
          " bytes and has " + std::to_string(size_) + "; build or copy it again");
   }
   while (!into.empty()) {
-    const ssize_t count =
-        pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    const ssize_t count = pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
     if (count < 0) fail("read: " + error_text(errno));
     if (count == 0) fail("shrank while it was read; is a build still running?");

@@ -63,8 +63,7 @@ void check_wishes(const ImageFile& file, const Header& header) {
 // The entry is a virtual address where a linker script gave a segment two (3.1.3 is silent).
 uint64_t physical_entry(const std::vector<ElfSegment>& segments, uint64_t entry) {
   for (const ElfSegment& segment : segments) {
-    if (entry >= segment.virtual_address &&
-        entry - segment.virtual_address < segment.memory_size) {
+    if (entry >= segment.virtual_address && entry - segment.virtual_address < segment.memory_size) {
       return segment.physical_address + (entry - segment.virtual_address);
     }
   }
@@ -134,8 +133,9 @@ bool is_multiboot(const ImageFile& file) { return find_header(file).has_value();
 LoadedKernel load_multiboot(memory::GuestMemory& memory, const ImageFile& file) {
   const auto found = find_header(file);
   if (!found) {
-    file.fail("has no multiboot header in its first 8 KiB; put it there, or leave out the "
-              "protocol");
+    file.fail(
+        "has no multiboot header in its first 8 KiB; put it there, or leave out the "
+        "protocol");
   }
   check_wishes(file, found->header);
   if ((found->header.flags & kHasAddresses) != 0) {
@@ -144,8 +144,9 @@ LoadedKernel load_multiboot(memory::GuestMemory& memory, const ImageFile& file) 
                          found->header.entry_address);
   }
   if (!is_elf(file)) {
-    file.fail("has a multiboot header without addresses and is no ELF file; set bit 16 of its "
-              "flags and fill them in");
+    file.fail(
+        "has a multiboot header without addresses and is no ELF file; set bit 16 of its "
+        "flags and fill them in");
   }
   const ElfFile elf = read_elf(file);
   const std::vector<ElfSegment> segments = loadable(file, elf);

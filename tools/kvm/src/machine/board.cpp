@@ -71,8 +71,7 @@ Board::Board(MachineConfig config, devices::PowerControl& power, Gate& gate,
   if (config_.guest_events != EventPaths::kNone && !config_.payload) offer_guest_events();
   add_virtio_devices();
   if (!config_.vfio_pci.empty()) {
-    assigned_ =
-        std::make_unique<AssignedFunctions>(vm_, memory_, loop_, *pci_, config_.vfio_pci);
+    assigned_ = std::make_unique<AssignedFunctions>(vm_, memory_, loop_, *pci_, config_.vfio_pci);
   }
 }
 
@@ -197,8 +196,8 @@ void Board::add_virtio_devices() {
   if (config_.vsock) add_virtio("virtio-vsock", make_vsock(loop_, memory_, *config_.vsock));
   if (config_.rng) add_virtio("virtio-rng", std::make_unique<virtio::Rng>());
   if (config_.balloon_mib) {
-    auto balloon = std::make_unique<virtio::Balloon>(
-        memory_, virtio::Balloon::pages(*config_.balloon_mib));
+    auto balloon =
+        std::make_unique<virtio::Balloon>(memory_, virtio::Balloon::pages(*config_.balloon_mib));
     balloon_ = balloon.get();
     add_virtio("virtio-balloon", std::move(balloon));
   }
@@ -220,8 +219,8 @@ void Board::add_display() {
   const display::Geometry geometry{config_.display->width, config_.display->height};
   auto keyboard = make_keyboard();
   auto pointer = make_pointer(geometry);
-  display_ = std::make_unique<Display>(vm_, geometry, *keyboard, *pointer,
-                                       config_.display_password);
+  display_ =
+      std::make_unique<Display>(vm_, geometry, *keyboard, *pointer, config_.display_password);
   add_virtio("virtio-keyboard", std::move(keyboard));
   add_virtio("virtio-pointer", std::move(pointer));
 }
@@ -229,8 +228,8 @@ void Board::add_display() {
 void Board::add_virtio(std::string name, std::unique_ptr<virtio::Device> device) {
   const auto rings = config_.ring == Ring::kPacked ? virtio::Rings::kPacked : virtio::Rings::kSplit;
   if (pci_) {
-    auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings, leave_,
-                                          vm_, *pci_);
+    auto slot = std::make_unique<PciSlot>(std::move(name), std::move(device), memory_, rings,
+                                          leave_, vm_, *pci_);
     pci_->root.attach(slot->transport, slot->name);
     virtio_.push_back(std::move(slot));
     return;
@@ -245,9 +244,8 @@ void Board::add_virtio(std::string name, std::unique_ptr<virtio::Device> device)
 
 void Board::create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create) {
   const auto supported = kvm_.supported_cpuid();
-  const arch::CpuExtras extras = {
-      kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0,
-      devices::GuestEvents::feature_bit(events_path_)};
+  const arch::CpuExtras extras = {kvm_.check_extension(kvm::Capability::kTscDeadlineTimer) != 0,
+                                  devices::GuestEvents::feature_bit(events_path_)};
   const arch::CpuModel model = arch::parse_cpu_model(config_.cpu);
   kvm::Vcpu* first = nullptr;
   for (uint32_t id = 0; id < config_.vcpus; ++id) {
@@ -259,6 +257,7 @@ void Board::create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create) {
     acpi_power_.keep(kvm_, vcpu);
     if (id == 0) first = &vcpu;
   }
+  assert(first != nullptr);
   // The others wait for the INIT and SIPI that the guest sends them.
   enter_guest(*first, boot_point_);
 }

@@ -111,11 +111,11 @@ void Life::create_vcpus() {
     vcpus_.push_back(std::move(thread));
     return vcpus_.back()->vcpu();
   });
-  ring_ = std::make_unique<kvm::CoalescedRing>(
-      vcpus_.front()->vcpu().coalesced_page(),
-      [this](uint16_t port, std::span<const std::byte> data) {
-        board_.buses().pio.write(port, data);
-      });
+  ring_ =
+      std::make_unique<kvm::CoalescedRing>(vcpus_.front()->vcpu().coalesced_page(),
+                                           [this](uint16_t port, std::span<const std::byte> data) {
+                                             board_.buses().pio.write(port, data);
+                                           });
 }
 
 void Life::start() {

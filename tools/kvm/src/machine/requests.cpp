@@ -75,9 +75,8 @@ std::vector<bus::AccessCount> Board::device_counters() const {
     const auto bars = pci_->root.counters();
     all.insert(all.end(), bars.begin(), bars.end());
   }
-  std::erase_if(all, [](const bus::AccessCount& count) {
-    return count.reads == 0 && count.writes == 0;
-  });
+  std::erase_if(
+      all, [](const bus::AccessCount& count) { return count.reads == 0 && count.writes == 0; });
   return all;
 }
 

@@ -42,16 +42,17 @@ std::byte* map_huge_pages(uint64_t size) {
     throw base::SystemError("mmap of guest memory in huge pages", errno);
   }
   const std::string pages = std::to_string(size / kHugePage);
-  throw base::ConfigError("no " + pages + " huge pages are free on this host: run `sysctl "
-                          "vm.nr_hugepages=" + pages + "`, or use pages of the usual size");
+  throw base::ConfigError("no " + pages +
+                          " huge pages are free on this host: run `sysctl "
+                          "vm.nr_hugepages=" +
+                          pages + "`, or use pages of the usual size");
 }
 
 }  // namespace
 
 GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
     : size_(size_bytes),
-      base_(backing == Backing::kHugePages ? map_huge_pages(size_bytes)
-                                           : map_aligned(size_bytes)) {
+      base_(backing == Backing::kHugePages ? map_huge_pages(size_bytes) : map_aligned(size_bytes)) {
   assert(size_bytes != 0 && size_bytes % kPageSize == 0);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);

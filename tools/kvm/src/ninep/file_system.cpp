@@ -17,7 +17,7 @@ bool is_type_of_files(uint32_t type) {
     case RAMFS_MAGIC:
     case OVERLAYFS_SUPER_MAGIC:
     case ECRYPTFS_SUPER_MAGIC:
-    case 0x61756673:  // aufs
+    case 0x61756673:          // aufs
     case AUTOFS_SUPER_MAGIC:  // folders alone, to mount others on
     // On several devices, or on flash.
     case BTRFS_SUPER_MAGIC:

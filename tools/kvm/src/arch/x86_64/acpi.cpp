@@ -222,8 +222,7 @@ class Placer {
 
 }  // namespace
 
-std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
-                                   const AcpiDevices& devices) {
+std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus, const AcpiDevices& devices) {
   assert(vcpus >= 1 && vcpus <= layout::kMaxVcpus);
   assert(address % kFacsAlignment == 0);
   Placer placer(address);

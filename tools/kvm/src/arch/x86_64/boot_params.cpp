@@ -71,8 +71,7 @@ std::vector<E820Entry> e820_map(std::span<const memory::Region> regions) {
 void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit) {
   if (text.size() > limit) {
     throw base::ConfigError("the kernel command line has " + std::to_string(text.size()) +
-                            " bytes, this kernel takes " + std::to_string(limit) +
-                            ": shorten it");
+                            " bytes, this kernel takes " + std::to_string(limit) + ": shorten it");
   }
   const bool written = memory.write(GuestAddress{layout::kCommandLine},
                                     std::as_bytes(std::span(text.c_str(), text.size() + 1)));

@@ -133,16 +133,14 @@ void remove_dependents(std::vector<kvm::CpuidEntry>& cpuid) {
 // The leaf that describes SVM alone: Linux lists what it says even where there is no SVM.
 void trim_svm(std::vector<kvm::CpuidEntry>& cpuid) {
   if (has(cpuid, *cpu_feature_named("svm"))) return;
-  std::erase_if(cpuid,
-                [](const kvm::CpuidEntry& entry) { return entry.function == kSvmFeatures; });
+  std::erase_if(cpuid, [](const kvm::CpuidEntry& entry) { return entry.function == kSvmFeatures; });
 }
 
 // State that no feature uses any more, and all of it without XSAVE.
 void trim_extended_state(std::vector<kvm::CpuidEntry>& cpuid) {
   if (!has(cpuid, *cpu_feature_named("xsave"))) {
-    std::erase_if(cpuid, [](const kvm::CpuidEntry& entry) {
-      return entry.function == kExtendedState;
-    });
+    std::erase_if(cpuid,
+                  [](const kvm::CpuidEntry& entry) { return entry.function == kExtendedState; });
     return;
   }
   kvm::CpuidEntry* components = find(cpuid, kExtendedState, 0);

@@ -66,8 +66,8 @@ void append_topology(std::vector<kvm::CpuidEntry>& entries, uint32_t function,
                      CpuTopology topology) {
   const uint32_t id = topology.apic_id;
   entries.push_back({function, 0, true, 0, 1, kLevelThread << 8, id});
-  entries.push_back({function, 1, true, core_bits(topology.vcpus), topology.vcpus,
-                     kLevelCore << 8 | 1, id});
+  entries.push_back(
+      {function, 1, true, core_bits(topology.vcpus), topology.vcpus, kLevelCore << 8 | 1, id});
   entries.push_back({function, 2, true, 0, 0, 2, id});
 }
 

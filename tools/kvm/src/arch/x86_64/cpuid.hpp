@@ -19,8 +19,8 @@ struct CpuTopology {
 
 // What KVM_GET_SUPPORTED_CPUID leaves to the VMM.
 struct CpuExtras {
-  bool tsc_deadline = false;      // KVM_CAP_TSC_DEADLINE_TIMER
-  uint32_t paravirt_features = 0; // more bits for leaf KVM_CPUID_FEATURES
+  bool tsc_deadline = false;       // KVM_CAP_TSC_DEADLINE_TIMER
+  uint32_t paravirt_features = 0;  // more bits for leaf KVM_CPUID_FEATURES
 };
 
 std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> supported,

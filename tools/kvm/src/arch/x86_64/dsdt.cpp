@@ -30,11 +30,11 @@ Bytes virtio_mmio(size_t index) {
   const uint64_t start = layout::kVirtioMmio + index * layout::kVirtioMmioStride;
   return aml::device(
       name,
-      aml::concat({aml::name("_HID", aml::string(kVirtioMmioId)),
-                   aml::name("_UID", aml::integer(static_cast<uint32_t>(index))),
-                   aml::name("_CRS", aml::resources(
-                                         {aml::fixed_memory(start, layout::kVirtioMmioStride),
-                                          aml::edge_interrupt(layout::irq_virtio(index))}))}));
+      aml::concat(
+          {aml::name("_HID", aml::string(kVirtioMmioId)),
+           aml::name("_UID", aml::integer(static_cast<uint32_t>(index))),
+           aml::name("_CRS", aml::resources({aml::fixed_memory(start, layout::kVirtioMmioStride),
+                                             aml::edge_interrupt(layout::irq_virtio(index))}))}));
 }
 
 // The host bridge of bus 0, and the board that keeps ECAM's memory from other uses: a kernel trusts
@@ -42,12 +42,13 @@ Bytes virtio_mmio(size_t index) {
 Bytes pci_root() {
   const Bytes bridge = aml::device(
       "PCI0",
-      aml::concat({aml::name("_HID", aml::eisa_id("PNP0A03")), aml::name("_UID", aml::integer(0)),
-                   aml::name("_BBN", aml::integer(0)), aml::name("_SEG", aml::integer(0)),
-                   aml::name("_CRS", aml::resources({aml::bus_numbers(0, 0),
-                                                     aml::io_ports(layout::kPortPciConfig, 8),
-                                                     aml::memory_window(layout::kPciWindow,
-                                                                        layout::kPciWindowBytes)}))}));
+      aml::concat(
+          {aml::name("_HID", aml::eisa_id("PNP0A03")), aml::name("_UID", aml::integer(0)),
+           aml::name("_BBN", aml::integer(0)), aml::name("_SEG", aml::integer(0)),
+           aml::name("_CRS",
+                     aml::resources(
+                         {aml::bus_numbers(0, 0), aml::io_ports(layout::kPortPciConfig, 8),
+                          aml::memory_window(layout::kPciWindow, layout::kPciWindowBytes)}))}));
   const Bytes board = aml::device(
       "MBRD", aml::concat({aml::name("_HID", aml::eisa_id("PNP0C02")),
                            aml::name("_CRS", aml::resources({aml::fixed_memory(
@@ -61,8 +62,8 @@ std::vector<std::byte> dsdt_body(const AcpiDevices& devices) {
   Bytes found;
   for (size_t i = 0; i < devices.virtio_mmio; ++i) found = aml::concat({found, virtio_mmio(i)});
   if (devices.pci) found = aml::concat({found, pci_root()});
-  const Bytes states = aml::concat({sleep_state("_S3_", layout::kSleepTypeSuspend),
-                                    sleep_state("_S5_", layout::kSleepTypeOff)});
+  const Bytes states = aml::concat(
+      {sleep_state("_S3_", layout::kSleepTypeSuspend), sleep_state("_S5_", layout::kSleepTypeOff)});
   if (found.empty()) return states;
   return aml::concat({states, aml::scope("\\_SB_", found)});
 }

@@ -45,8 +45,7 @@ void write_page_tables(memory::GuestMemory& memory) {
   for (uint64_t i = 0; i < kDirectories; ++i) {
     Table directory;
     for (uint64_t entry = 0; entry < kEntries; ++entry) {
-      directory[entry] =
-          (i * kEntries + entry) * kLargePageSize | kPresentWritable | kLargePage;
+      directory[entry] = (i * kEntries + entry) * kLargePageSize | kPresentWritable | kLargePage;
     }
     put(memory, kFirstDirectory + i * layout::kPageSize, directory);
   }

@@ -116,8 +116,8 @@ void enter_protected_mode(kvm::Vcpu& vcpu, uint64_t entry, uint32_t eax, uint32_
 
 void enter_real_mode(kvm::Vcpu& vcpu, uint64_t address, uint64_t stack) {
   kvm::SystemRegisters system = vcpu.system_registers();  // a new vCPU's are those of real mode
-  for (kvm::Segment* segment : {&system.cs, &system.ds, &system.es, &system.fs, &system.gs,
-                                &system.ss}) {
+  for (kvm::Segment* segment :
+       {&system.cs, &system.ds, &system.es, &system.fs, &system.gs, &system.ss}) {
     segment->selector = static_cast<uint16_t>(address >> 4);
     segment->base = address;
   }

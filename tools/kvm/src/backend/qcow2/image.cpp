@@ -27,8 +27,7 @@ std::error_code failed(const std::variant<Cluster, std::error_code>& found) {
 Image::Image(const std::string& path, bool read_only, const BackingPlaces& backing)
     : Image(path, read_only, backing.folder, {{}, resolve_places(path, backing), backing.files}) {}
 
-Image::Image(const std::string& path, bool read_only, const std::string& folder,
-             const Chain& above)
+Image::Image(const std::string& path, bool read_only, const std::string& folder, const Chain& above)
     : file_(path, read_only),
       header_(read_header()),
       mapping_(file_, header_),

@@ -21,8 +21,8 @@ namespace vmm::backend::qcow2 {
 namespace {
 
 base::UniqueFd open_image(const std::string& path, bool read_only) {
-  base::UserFile file = base::open_user_file(path, read_only ? O_RDONLY : O_RDWR,
-                                             base::BlockDevices::kRefused);
+  base::UserFile file =
+      base::open_user_file(path, read_only ? O_RDONLY : O_RDWR, base::BlockDevices::kRefused);
   if (!file.kind.empty()) {
     refuse(path, "is " + file.kind, "a qcow2 image is a regular file");
   }

@@ -201,8 +201,7 @@ std::error_code Refcounts::turn_header() {
   std::vector<std::byte> pointer(12);
   store<uint64_t>(pointer, 0, table_offset_);
   store<uint32_t>(pointer, 8, static_cast<uint32_t>(table_clusters()));
-  if (const auto error =
-          file_.write(kRefcountTableOffsetAt, std::span<const std::byte>(pointer))) {
+  if (const auto error = file_.write(kRefcountTableOffsetAt, std::span<const std::byte>(pointer))) {
     return error;
   }
   if (const auto error = file_.sync()) return error;

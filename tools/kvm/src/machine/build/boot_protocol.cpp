@@ -47,9 +47,8 @@ Protocol wanted_protocol(const MachineConfig& config) {
 
 BootPoint load_guest(memory::GuestMemory& memory, const MachineConfig& config,
                      const std::string& command_line) {
-  const loader::LoadedKernel kernel =
-      loader::load_image(memory, wanted_protocol(config), config.kernel,
-                         config.initrd.value_or(""));
+  const loader::LoadedKernel kernel = loader::load_image(memory, wanted_protocol(config),
+                                                         config.kernel, config.initrd.value_or(""));
   arch::BootInputs inputs;
   inputs.command_line = command_line;
   inputs.command_line_max = kernel.command_line_max;

@@ -24,7 +24,7 @@ void refuse_image(const std::string& path, backend::BlockBackend& disk) {
   const std::string kind(backend::image_kind(start));
   if (kind.empty()) return;
   const std::string fix = kind == "qcow2" ? "attach it with ,qcow2"
-                                           : "make a raw one: qemu-img convert -O raw FILE NEW";
+                                          : "make a raw one: qemu-img convert -O raw FILE NEW";
   throw base::ConfigError("disk " + path + ": holds a " + kind + " image; " + fix +
                           "; or write ,raw if the guest is to see the file as it is");
 }

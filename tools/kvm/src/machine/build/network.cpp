@@ -33,8 +33,7 @@ std::unique_ptr<backend::NetBackend> open_user(const NetConfig& config) {
 
 std::unique_ptr<backend::Tap> open_tap(base::EventLoop& loop, const NetConfig& config) {
   if (config.tap_fd < 0) {
-    return std::make_unique<backend::Tap>(loop, config.tap, config.queues,
-                                          config.host_address);
+    return std::make_unique<backend::Tap>(loop, config.tap, config.queues, config.host_address);
   }
   std::vector<base::UniqueFd> files;
   files.emplace_back(fcntl(config.tap_fd, F_DUPFD_CLOEXEC, 0));

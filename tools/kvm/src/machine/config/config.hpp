@@ -90,12 +90,12 @@ struct MachineConfig {
   bool rng = true;
   std::optional<uint64_t> balloon_mib;  // how much to take at the start; nothing: no balloon
   EventPaths guest_events = EventPaths::kAuto;
-  Transport transport = Transport::kMmio;  // of every virtio device
-  Ring ring = Ring::kSplit;                // the same
+  Transport transport = Transport::kMmio;               // of every virtio device
+  Ring ring = Ring::kSplit;                             // the same
   loader::Protocol protocol = loader::Protocol::kAuto;  // how the kernel is entered
   // For test payloads: the test device instead of virtio devices, debug port and guest events.
   bool payload = false;
-  bool hugepages = false;      // memory from the host's pool of them, or none at all
+  bool hugepages = false;  // memory from the host's pool of them, or none at all
   // CPUs of the host, one for each vCPU at least; nothing: the host's scheduler chooses.
   std::optional<std::vector<uint32_t>> pin;
   bool split_irqchip = false;  // the IOAPIC here instead of in KVM, and no 8259s, no 8254

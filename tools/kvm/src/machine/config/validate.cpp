@@ -81,12 +81,14 @@ void validate_display(const std::optional<DisplayConfig>& display) {
 void validate_assigned(const MachineConfig& config) {
   if (config.vfio_pci.empty()) return;
   if (!has_pci(config)) {
-    throw ConfigError("vfio-pci " + config.vfio_pci.front() + ": the machine has no PCI bus; use "
+    throw ConfigError("vfio-pci " + config.vfio_pci.front() +
+                      ": the machine has no PCI bus; use "
                       "transport pci");
   }
   // The device's view of memory is pinned: what a balloon gave back would be two pages for one.
   if (config.balloon_mib) {
-    throw ConfigError("vfio-pci " + config.vfio_pci.front() + ": a device of the host needs all of "
+    throw ConfigError("vfio-pci " + config.vfio_pci.front() +
+                      ": a device of the host needs all of "
                       "the guest's memory to stay; leave the balloon out");
   }
 }

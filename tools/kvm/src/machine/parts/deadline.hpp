@@ -4,9 +4,8 @@
 // anew on any thread. machine/ owns those of devices with an alarm or a timer.
 #pragma once
 
-#include <ctime>
-
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <optional>
 

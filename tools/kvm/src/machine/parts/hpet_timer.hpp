@@ -5,9 +5,8 @@
 // deadline timer has no use for it, but would read it, at an exit each, while it boots.
 #pragma once
 
-#include <ctime>
-
 #include <chrono>
+#include <ctime>
 #include <functional>
 #include <optional>
 

@@ -17,8 +17,7 @@ namespace vmm::machine {
 
 struct PciBus {
   static_assert(pci::Ecam::kSizeBytes == arch::layout::kPciEcamBytes);
-  static_assert(arch::layout::kPciWindow + arch::layout::kPciWindowBytes ==
-                arch::layout::kPciEcam);
+  static_assert(arch::layout::kPciWindow + arch::layout::kPciWindowBytes == arch::layout::kPciEcam);
   // The window's share of the MMIO bus, whose counter Root's own counters replace.
   static constexpr const char* kWindowName = "pci-window";
 

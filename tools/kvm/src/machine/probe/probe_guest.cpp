@@ -168,8 +168,8 @@ ProbeGuest probe_guest() {
   const auto offset = [](const std::byte* label) {
     return static_cast<uint64_t>(label - probe_guest_begin);
   };
-  return {std::span(probe_guest_begin, offset(probe_guest_end)),
-          offset(probe_guest_on_breakpoint), offset(probe_guest_on_timer)};
+  return {std::span(probe_guest_begin, offset(probe_guest_end)), offset(probe_guest_on_breakpoint),
+          offset(probe_guest_on_timer)};
 }
 
 }  // namespace vmm::machine

@@ -26,10 +26,11 @@ inline constexpr uint8_t kTimerVector = 0x40;
 
 // What each step number stands for.
 inline constexpr std::array<std::string_view, 10> kProbeSteps = {
-    "first instructions", "cpuid",          "rdmsr and wrmsr",
-    "cmpxchg16b",         "locked add",     "string instructions",
-    "SSE and xsave",      "xsaves",         "int3 through the IDT",
-    "local APIC timer interrupt",
+    "first instructions",   "cpuid",
+    "rdmsr and wrmsr",      "cmpxchg16b",
+    "locked add",           "string instructions",
+    "SSE and xsave",        "xsaves",
+    "int3 through the IDT", "local APIC timer interrupt",
 };
 inline constexpr uint8_t kProbeStepLoop = kProbeSteps.size();
 

@@ -62,8 +62,8 @@ class Dispatcher {
     if (!devices::GuestEvents::is_hypercall(call.number)) {
       return unexpected("hypercall " + std::to_string(call.number));
     }
-    const uint64_t result = events_.take(memory::GuestAddress{call.argument},
-                                         devices::EventPath::kHypercall);
+    const uint64_t result =
+        events_.take(memory::GuestAddress{call.argument}, devices::EventPath::kHypercall);
     std::memcpy(call.result.data(), &result, sizeof result);
     return std::nullopt;
   }

@@ -21,7 +21,6 @@ struct Buses {
 };
 
 // A StopInfo when the machine cannot go on; nothing when the guest is to be re-entered.
-std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses,
-                                 devices::GuestEvents& events);
+std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses, devices::GuestEvents& events);
 
 }  // namespace vmm::machine

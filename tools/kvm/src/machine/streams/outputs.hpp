@@ -17,8 +17,8 @@ namespace vmm::machine {
 
 class Outputs {
  public:
-  Outputs(base::EventLoop& loop, Gate& gate, const HostLink& console,
-          const HostLink& serial_agent, const HostLink& events)
+  Outputs(base::EventLoop& loop, Gate& gate, const HostLink& console, const HostLink& serial_agent,
+          const HostLink& events)
       : console(loop, console.duplicate_device_end(), &gate),
         serial_agent(loop, serial_agent.duplicate_device_end(), &gate),
         events(loop, events.duplicate_device_end(), &gate) {}

@@ -18,10 +18,9 @@ namespace {
 constexpr std::array<uint16_t, 4> kQueueMaxSizes = {128, 128, 8, 64};
 constexpr uint16_t kStatisticsQueue = 2;  // if there is one
 constexpr uint64_t kPageBytes = 1ULL << VIRTIO_BALLOON_PFN_SHIFT;
-constexpr uint64_t kOffered = 1ULL << VIRTIO_BALLOON_F_STATS_VQ |
-                              1ULL << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
-                              1ULL << VIRTIO_BALLOON_F_REPORTING | 1ULL << VIRTIO_F_IN_ORDER |
-                              1ULL << VIRTIO_F_RING_RESET;
+constexpr uint64_t kOffered =
+    1ULL << VIRTIO_BALLOON_F_STATS_VQ | 1ULL << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
+    1ULL << VIRTIO_BALLOON_F_REPORTING | 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
 
 bool has(uint64_t features, int bit) { return (features & 1ULL << bit) != 0; }
 

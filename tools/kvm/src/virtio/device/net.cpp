@@ -202,8 +202,8 @@ void Net::transmit(uint16_t pair) {
   while (auto chain = queues_.pop(index)) {
     const auto header = object_from<NetHeader>(chain->readable(), 0);
     if (header && link_up_) {
-      const auto frame = sub_range(chain->readable(), sizeof *header,
-                                   chain->readable_bytes() - sizeof *header);
+      const auto frame =
+          sub_range(chain->readable(), sizeof *header, chain->readable_bytes() - sizeof *header);
       if (backend_->send(pair, *header, frame) == Sent::kFull) {
         queues_.put_back(index, std::move(*chain));
         return;

@@ -44,9 +44,7 @@ uint32_t fill_request(const Chain& chain) {
 
 uint32_t Rng::type() const { return VIRTIO_ID_RNG; }
 
-uint64_t Rng::features() const {
-  return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
-}
+uint64_t Rng::features() const { return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET; }
 
 std::span<const uint16_t> Rng::queue_max_sizes() const { return kQueueMaxSizes; }
 

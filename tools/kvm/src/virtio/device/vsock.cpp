@@ -57,9 +57,7 @@ Vsock::~Vsock() { loop_.remove(epoll_.get()); }
 uint32_t Vsock::type() const { return VIRTIO_ID_VSOCK; }
 
 // None of its own: streams need none (5.10.3).
-uint64_t Vsock::features() const {
-  return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET;
-}
+uint64_t Vsock::features() const { return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET; }
 
 std::span<const uint16_t> Vsock::queue_max_sizes() const { return kQueueMaxSizes; }
 
@@ -355,8 +353,7 @@ bool Vsock::speak(Id id) {
   }
   const virtio_vsock_hdr header = header_for(*word, static_cast<uint32_t>(length));
   copy_to(chain->writable(), 0, std::as_bytes(std::span(&header, 1)));
-  queues_.complete(kReceiveQueue, std::move(*chain),
-                   static_cast<uint32_t>(sizeof header + length));
+  queues_.complete(kReceiveQueue, std::move(*chain), static_cast<uint32_t>(sizeof header + length));
   return true;
 }
 
