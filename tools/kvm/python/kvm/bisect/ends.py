@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kvm.bisect.confidence import Sequential, runs_to_see
@@ -13,6 +13,7 @@ from kvm.bisect.journal import Journal
 from kvm.bisect.model import Failure, Mark, Run
 from kvm.bisect.subject import Built
 from kvm.errors import UserError
+from kvm.say import Say
 from kvm.verdict.vocabulary import Reason, Verdict
 
 # So many runs that all fail alike make a failure steady.
@@ -24,8 +25,6 @@ _RAREST = 0.1
 _TROUBLES = 3
 # So many runs that pass make one look whether the ends are the wrong way round.
 _DOUBT = 2
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,11 @@ from kvm.bisect.patches import guilty_patch
 from kvm.bisect.request import Request
 from kvm.bisect.search import Place, Search, Terms
 from kvm.bisect.session import Session
-from kvm.bisect.subject import Built, NoSuchTest, Say, Subject, Unbuildable
+from kvm.bisect.subject import Built, NoSuchTest, Subject, Unbuildable
 from kvm.bisect.workplace import Workplace
 from kvm.errors import UserError
 from kvm.output.progress import Progress
+from kvm.say import Say
 
 # The table of blame has at most that many answers of its own, and there are two ends.
 _OTHER_ANSWERS = 8

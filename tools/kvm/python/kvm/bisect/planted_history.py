@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,7 @@ from kvm.matrix.planted_copy import Mirror
 from kvm.process import CommandError
 from kvm.project import Project
 from kvm.run import revision
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 _DATE = "2026-01-{:02}T12:{:02}:00Z"
 _BRANCH = "planted"

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from kvm.bisect.model import Axis, Mix, Run
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kvm.bisect.subject import Built, Say
+from kvm.bisect.subject import Built
 from kvm.bisect.subjects.cell import CellSubject, Parts
 from kvm.errors import UserError
 from kvm.files import write_whole
 from kvm.kernel.config import ConfigSpec
 from kvm.matrix.hosting import LAB_CONFIGS
+from kvm.say import Say
 
 Build = Callable[[Sequence[str], Say], Built]
 

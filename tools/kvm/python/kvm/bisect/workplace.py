@@ -16,7 +16,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +30,8 @@ from kvm.kernel.tree import Mode
 from kvm.project import Project
 from kvm.run import revision
 from kvm.run.halves import Halves
+from kvm.say import Say
 from kvm.vm.build import SOURCES, Vmm
-
-Say = Callable[[str], None]
 
 KERNEL_PATHS = ("linux",)
 _BUILD_DEADLINE_S = 4 * 3600.0

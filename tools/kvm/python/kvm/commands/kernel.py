@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from kvm.kernel import build, config, fetch, identity, pin, tree
 from kvm.kernel.toolchain import Toolchain
 from kvm.lock import locked
 from kvm.project import Project
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 
 def fetch_source(project: Project, say: Say, *, pinned_only: bool = False) -> str:

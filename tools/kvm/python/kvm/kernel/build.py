@@ -9,7 +9,6 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +24,7 @@ from kvm.kernel.paths import refuse_odd
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
 from kvm.project import Project
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 _KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
 _STEP = re.compile(r"^\s+(CC|AS|LD|AR|LDS|OBJCOPY|NM|BTF|KSYMS|HOSTCC|GEN|SORTTAB|UPD)\s+(\S+)")

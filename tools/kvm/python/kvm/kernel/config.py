@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,8 +20,7 @@ from kvm.files import write_whole
 from kvm.kernel.identity import SourceId
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Mode, Tree
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 _SET = re.compile(r"(CONFIG_[A-Za-z0-9_]+)=(.*)")
 _UNSET = re.compile(r"# (CONFIG_[A-Za-z0-9_]+) is not set")

@@ -14,7 +14,7 @@ import re
 import shutil
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,8 +22,7 @@ from kvm import process
 from kvm.errors import UserError
 from kvm.kernel.pin import Pin, Source, SourceKind
 from kvm.lock import locked
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 _CHUNK = 1 << 20
 

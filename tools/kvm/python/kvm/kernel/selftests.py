@@ -25,8 +25,7 @@ from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Tree
 from kvm.lock import locked
 from kvm.project import Project
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 PROGRAMS = "programs"  # in the folder of KVM's: the names of the test programs, one a line
 

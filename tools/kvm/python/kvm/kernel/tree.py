@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -31,8 +30,8 @@ from kvm.kernel.pin import Pin
 from kvm.kernel.pin import load as load_pin
 from kvm.process import CommandError
 from kvm.project import Project
+from kvm.say import Say
 
-Say = Callable[[str], None]
 STATE_FILE = "tools-kvm.json"  # in a pinned tree's git folder
 _BASE = "refs/tags/tools-kvm-base"
 # How the source is imported; a tree imported in another way is imported anew.

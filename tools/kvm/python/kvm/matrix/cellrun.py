@@ -11,7 +11,6 @@ import hashlib
 import json
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +29,9 @@ from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
 from kvm.run import observe
 from kvm.run.halves import Halves
+from kvm.say import Say
 from kvm.verdict import known
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ kept: only what changed is copied again, and its build folders make builds incre
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode
 from kvm.process import CommandError
 from kvm.project import Project
+from kvm.say import Say
 
-Say = Callable[[str], None]
 _GIB = 1 << 30
 _NEEDED = 5 * _GIB  # the tree, its build folder and the VMM's
 

@@ -7,7 +7,6 @@ not blamed: ``Connected`` tells whose kernel the lab host runs, and what became 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,8 +20,7 @@ from kvm.host.qemu import Accelerator
 from kvm.project import Project
 from kvm.run import proven
 from kvm.run.halves import Halves
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 # A kernel that takes this many times as long as the proven one did is examined as a guest;
 # should it only have been slow, that costs a few seconds and no wrong verdict.

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from kvm.errors import UserError
@@ -21,8 +20,7 @@ from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode
 from kvm.process import CommandError
 from kvm.project import Project
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 
 def resolve(project: Project, revision: str) -> str:

@@ -18,7 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +27,7 @@ from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
 from kvm.freshness import HERMETIC, BuildFolder, listed_changes, listing
 from kvm.project import Project
-
-Say = Callable[[str], None]
+from kvm.say import Say
 
 _KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
 _COMPILED = (

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kvm.bisect.model import Axis, Mix, Run
-from kvm.bisect.subject import Built, Say
+from kvm.bisect.subject import Built
 from kvm.bisect.subjects.command import new_folder
 from kvm.bisect.workplace import Workplace
 from kvm.host import lab
@@ -29,6 +29,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run.halves import Halves
 from kvm.run.hosts import HostNotes
+from kvm.say import Say
 from kvm.vm.build import Vmm
 
 SLOT = "bisect"

@@ -17,9 +17,10 @@ from pathlib import Path
 
 from kvm import process
 from kvm.bisect.model import Axis, Mix, Run
-from kvm.bisect.subject import Built, NoSuchTest, Say
+from kvm.bisect.subject import Built, NoSuchTest
 from kvm.bisect.workplace import Workplace
 from kvm.run.pytest_run import NO_VERDICT
+from kvm.say import Say
 from kvm.verdict.finding import normalise
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, Reason, Verdict
 
