@@ -35,7 +35,7 @@ def _net(folder: Path) -> dict[str, Any]:
 
 
 def _balloon(folder: Path) -> dict[str, Any]:
-    return {"balloon": 0}
+    return {"balloon_mib": 0}
 
 
 CASES = {
