@@ -35,8 +35,7 @@ class Gate {
   void output_emptied();
   bool output_full() const { return full_outputs_.load(std::memory_order_relaxed) != 0; }
 
-  // Called on a vCPU's thread. True once no output is full; false when a pause or the stop comes
-  // first.
+  // On a vCPU's thread. True once no output is full; false when a pause or the stop comes first.
   bool wait_for_room();
 
  private:
