@@ -5,7 +5,8 @@
  *   toolskvm.role=guest    (default) run one command for the host, then reset
  *   toolskvm.role=labhost  run the resident agent on the developer's own files
  *
- * Whatever happens, the machine ends by a reset: the host waits for that, and a panic of a dying init would hide earlier errors. It writes to the console only when something failed.
+ * Whatever happens, the machine ends by a reset: the host waits for that, and a panic of a
+ * dying init would hide earlier errors. It writes to the console only when something failed.
  *
  * `init --agent-fd N` serves one session on an inherited stream socket as an ordinary
  * process: no mounts, no reset. Tests and debuggers use this.
