@@ -30,9 +30,9 @@ struct registers {
 	uint8_t (*status)(struct device *device);
 	void (*set_status)(struct device *device, uint8_t status);
 	void (*accept)(struct device *device, uint32_t half, uint32_t features);
-	/* Of the first queue, which alone is driven: the most entries that it takes. */
+	/* The maximum size of the first queue, the only one used. */
 	uint16_t (*most_entries)(struct device *device);
-	/* Its entries and the three places below, and then that it is ready. */
+	/* Writes its size and the three addresses below, and makes it ready. */
 	void (*set_up_queue)(struct device *device);
 	void (*notify)(struct device *device);
 };
@@ -42,7 +42,7 @@ struct device {
 	uint32_t type;				/* VIRTIO_ID_* */
 	const struct registers *registers;
 
-	/* Behind PCI. */
+	/* With PCI. */
 	volatile struct virtio_pci_common_cfg *common;
 	volatile uint8_t *doorbells;
 	uint32_t doorbell_step;			/* bytes from one queue's to the next */

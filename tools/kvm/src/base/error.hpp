@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // How the VMM reports errors on the host side: an exception that names the call that failed and its
-// errno (`KVM_SET_SREGS: Invalid argument`). Guest faults are never exceptions; our own bugs are
+// errno (`KVM_SET_SREGS: Invalid argument`). Guest faults are never exceptions; bugs of the VMM are
 // assertions. Usable from any thread.
 #pragma once
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a loader found out about the file it has loaded: how and where to enter it, and what memory
-// it leaves free. Values, passed from loader/ to machine/.
+// The result of loading a kernel: how and where to enter it, and what memory it leaves free.
+// Values, passed from loader/ to machine/.
 #pragma once
 
 #include <array>

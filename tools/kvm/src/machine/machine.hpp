@@ -48,8 +48,8 @@ class Machine {
   void stop();
 
   // When pause() returns, no vCPU is in the guest; devices and clocks keep running. It does nothing
-  // if the machine is paused or has stopped. It waits for the vCPUs' threads, at most 5 s: then it
-  // throws base::SystemError, and the machine continues to run.
+  // if the machine is paused or has stopped. It waits for the vCPUs' threads, at most 5 s. If one
+  // does not leave the guest, it throws base::SystemError and the machine continues to run.
   void pause();
   void resume();
   bool paused() const;

@@ -26,7 +26,7 @@ struct DiskConfig {
   std::optional<std::string> backing_folder{};
   bool format_said = false;                  // the user chose raw, whatever the content
   std::vector<std::string> backing{};        // more files and folders allowed as backing
-  std::vector<std::string> backing_files{};  // their paths, if not those in the images
+  std::vector<std::string> backing_files{};  // paths of backing files, if not their names
 };
 
 // A folder of the host that the guest mounts by its tag (9p, trans=virtio).

@@ -24,8 +24,8 @@ class Doorbells {
   // (virtio 1.2, 4.2.2).
   void share(uint64_t address);
 
-  // Registers one doorbell per queue, `stride` bytes apart, from `first` on; nothing removes them
-  // (4.1.4.4).
+  // Registers one doorbell per queue, `stride` bytes apart, from `first` on; without `first`,
+  // removes all of them (4.1.4.4).
   void place(std::optional<uint64_t> first, uint64_t stride);
 
  private:
