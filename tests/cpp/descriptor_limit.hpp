@@ -11,7 +11,7 @@ namespace vmm::test {
 
 class DescriptorLimit {
  public:
-  // Whether this process may have so many.
+  // Whether this process may open that many.
   static bool possible(rlim_t most) {
     rlimit limit{};
     return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_max >= most;
@@ -36,7 +36,7 @@ inline size_t open_descriptors() {
   size_t count = 0;
   while (readdir(folder) != nullptr) ++count;
   closedir(folder);
-  return count - 3;  // ".", ".." and the folder's own
+  return count - 3;  // without ".", ".." and the folder's descriptor
 }
 
 }  // namespace vmm::test

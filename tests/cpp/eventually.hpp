@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Waits for what another thread does, up to a deadline that only a test that fails reaches.
+// Waits for a condition that another thread makes true, up to a deadline that only a failing test
+// reaches.
 #pragma once
 
 #include <chrono>

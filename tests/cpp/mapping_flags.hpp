@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the kernel says of one of this process's mappings: the VmFlags of /proc/self/smaps.
+// The kernel's flags for a mapping of this process: VmFlags in /proc/self/smaps.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace vmm::test {
 
-// Two letters each, as proc_pid_smaps(5) names them; empty where nothing is mapped.
+// Two letters each, as in proc_pid_smaps(5); empty where nothing is mapped.
 inline std::string mapping_flags(const void* address) {
   const auto wanted = reinterpret_cast<uintptr_t>(address);
   std::ifstream smaps("/proc/self/smaps");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// This process without root's rights for as long as it lives: what is refused to users is refused
-// then. Nothing changes for a process that is not root's. Used by tests of any folder.
+// Drops root's rights of this process during its lifetime, so that the kernel refuses what it
+// refuses to users. No effect if the process is not root's. Used by tests of any folder.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Walks the tables as an operating system does: from the root pointer, in guest memory.
+// Walks the tables like an operating system: from the root pointer, in guest memory.
 #include "arch/x86_64/acpi.hpp"
 
 #include <asm/bootparam.h>

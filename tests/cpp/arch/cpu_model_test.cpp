@@ -55,7 +55,7 @@ TEST_CASE("the host's model takes nothing away but virtualization of the guest's
   const auto cpuid = with("host");
   CHECK(cpuid[0].ecx == ~kVmx);
   CHECK(cpuid[4].ecx == ~kSvm);
-  CHECK(cpuid.size() == 5);  // nothing describes an SVM that is not there
+  CHECK(cpuid.size() == 5);  // no leaf describes the missing SVM
   CHECK(cpuid[1].ebx == ~0U);
   CHECK(supported_xcr0(cpuid) == 0x602e7);
 }
@@ -63,7 +63,7 @@ TEST_CASE("the host's model takes nothing away but virtualization of the guest's
 TEST_CASE("a feature that is taken away is gone, and its extended state too") {
   const auto cpuid = with("-avx,-avx512f");
   CHECK((cpuid[0].ecx & kAvx) == 0);
-  CHECK((cpuid[0].ecx | kAvx | kVmx | 1U << 12 | 1U << 29) == ~0U);  // fma and f16c need it
+  CHECK((cpuid[0].ecx | kAvx | kVmx | 1U << 12 | 1U << 29) == ~0U);  // fma and f16c depend on it
   CHECK((cpuid[0].ecx & 1U) == 1);                                   // pni stays
   CHECK((cpuid[1].ebx & 1U << 16) == 0);
   CHECK(supported_xcr0(cpuid) == 0x60203);

@@ -23,7 +23,7 @@ namespace {
 using backend::Flusher;
 using backend::IoRing;
 
-// The kernel can't sync a pipe, and can sync the file that takes its place.
+// The kernel can't sync a pipe, but it can sync the file that replaces it.
 struct Fixture {
   Fixture() : good(memfd_create("disk", 0)) {
     std::array<int, 2> ends;
@@ -39,7 +39,7 @@ struct Fixture {
 
 constexpr auto kFailed = std::errc::invalid_argument;
 
-// As a disk does: what would have to wait is done by who may.
+// Like a disk: a flush that would have to wait runs on a thread that may wait.
 void flush(Flusher& flusher, IoRing& ring, IoRing::Done done) {
   if (!flusher.begin(ring, done)) done(flusher.flush());
 }

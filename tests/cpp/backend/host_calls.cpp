@@ -62,7 +62,7 @@ HostCalls::~HostCalls() { current = nullptr; }
 
 }  // namespace vmm::test
 
-// The linker takes these instead of the C library's.
+// The linker uses these instead of the C library's functions.
 extern "C" {
 
 using vmm::test::current;
@@ -93,7 +93,7 @@ int fdatasync(int fd) {
   if (fault != Fault::kNone) return vmm::test::refuse();
   if (current->on_sync) current->on_sync();
   current->unsynced.clear();
-  return 0;  // nothing here need outlive a power cut, and waiting for the disk takes long
+  return 0;  // no test data has to survive a power cut, and a real sync takes long
 }
 
 int fallocate(int fd, int mode, off_t offset, off_t length) {

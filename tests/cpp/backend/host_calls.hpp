@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Stands between the program and the host's calls on a file: counts them, keeps what no sync has
-// made stable, and has chosen ones fail as a disk's do. All others are the kernel's. One at a time,
-// while one thread makes such calls; what goes through io_uring does not pass here.
+// Intercepts the system calls on one file: counts them, records the data that no sync has made
+// stable, and makes chosen calls fail like a disk's. Calls on other files go to the kernel. One
+// object at a time, while one thread makes such calls; requests through io_uring are not
+// intercepted.
 #pragma once
 
 #include <cstdint>
@@ -14,31 +15,32 @@ namespace vmm::test {
 
 class HostCalls {
  public:
-  // `path`: of the one file whose calls count; it is there.
+  // `path`: the file whose calls are intercepted; it must exist.
   explicit HostCalls(const std::string& path);
   ~HostCalls();
   HostCalls(const HostCalls&) = delete;
   HostCalls& operator=(const HostCalls&) = delete;
 
-  // What becomes of a call: an error with nothing done, with all done, or with a half of it done.
+  // The result of a call: success, or an error with nothing done, with all done, or with half of it
+  // done.
   enum class Fault { kNone, kRefused, kDone, kHalf };
 
-  // Asked with the call's number, from 0, and how many there were.
+  // Called with the call's number, from 0; and the number of calls so far.
   std::function<Fault(int)> write_fault;
   std::function<Fault(int)> sync_fault;
   int writes = 0;
   int syncs = 0;
   uint64_t read_bytes = 0;
-  bool knows_holes = true;  // as a file system that finds data (SEEK_DATA)
+  bool knows_holes = true;  // like a file system with SEEK_DATA
 
   struct Change {
     uint64_t offset;
     std::string bytes;
   };
   std::vector<Change> unsynced;
-  std::function<void()> on_sync;  // before what is unsynced is forgotten
+  std::function<void()> on_sync;  // called before the record of unsynced data is cleared
 
-  // Whether a call is on the file.
+  // Whether `fd` is the file.
   bool concerns(int fd) const;
 
  private:

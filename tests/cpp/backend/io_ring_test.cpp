@@ -30,7 +30,7 @@ struct Fixture {
     if (ring == nullptr) MESSAGE("this host has no io_uring");
   }
 
-  // Both are told on the loop's thread; the wait ends with the ring's.
+  // Both complete on the loop's thread; the ring's completion ends the wait.
   std::error_code wait_for_write(uint64_t offset, const std::string& text) {
     const iovec buffer{const_cast<char*>(text.data()), text.size()};
     std::error_code result = std::make_error_code(std::errc::timed_out);
@@ -100,8 +100,8 @@ TEST_CASE_FIXTURE(Fixture, "requests that others follow leave the loop to its ot
   std::atomic<int> told_before_other = kRequests;
   base::EventSource other(loop,
                           [&] { told_before_other = std::min<int>(told, told_before_other); });
-  // As fast as a guest can be: each end begins the next, which has ended before it is looked for,
-  // as there is no such file.
+  // The fastest possible guest: each completion begins the next request, which has failed before
+  // the ring is checked, as there is no such file.
   backend::IoRing::Done next = [&](std::error_code) {
     if (told == 0) static_cast<void>(eventfd_write(other.fd(), 1));
     if (++told == kRequests) return;
@@ -120,7 +120,7 @@ TEST_CASE_FIXTURE(Fixture, "threads begin more than the ring holds, and each end
   std::atomic<int> refused = 0;
   std::array<char, 512> bytes{};
   const iovec buffer{bytes.data(), bytes.size()};
-  // The kernel cancels what a thread that ends has begun, so they stay until all has been told.
+  // The kernel cancels requests of a thread that ends, so the threads stay until all are complete.
   constexpr int kThreads = 4;
   std::latch begun(kThreads);
   std::latch over(1);

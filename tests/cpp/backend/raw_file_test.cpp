@@ -56,7 +56,7 @@ class Fixture {
   TemporaryFolder folder_;
 };
 
-// Files of this process can't be written past `bytes` while this lives.
+// While this exists, files of this process can't be written past `bytes`.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
@@ -126,7 +126,7 @@ TEST_CASE_FIXTURE(Fixture, "a file that shrank is an error, not a hang") {
   CHECK(file.read(0, std::span(&into, 1)) == std::errc::io_error);
 }
 
-// The kernel says EIO for what no page of this process is mapped to, as for a bad sector.
+// The kernel returns EIO for unmapped pages of this process, as for a bad sector.
 TEST_CASE("a bad sector is an error, with and without a ring") {
   std::string buffer(512, 'b');
   const iovec whole = over(buffer);
@@ -240,7 +240,7 @@ TEST_CASE_FIXTURE(Fixture, "an image has one writer, or readers") {
   CHECK(refused(false));
 }
 
-// As on a full host disk: the system call takes a part, then nothing.
+// Like a full host disk: the system call writes a part, then nothing.
 TEST_CASE_FIXTURE(Fixture, "a write that finds no room is an error, and reads go on") {
   std::string bytes = numbered(4);
   const std::string image = make("image", std::string(bytes.size(), '-'));
@@ -269,7 +269,7 @@ TEST_CASE_FIXTURE(Fixture, "a raw file's flush that failed is final") {
   CHECK(file.flush() == std::errc::io_error);
 }
 
-// The descriptor that a RawFile has open, by what it leads to.
+// Finds a RawFile's open descriptor by its path.
 int descriptor_of(const std::string& path) {
   for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
     std::error_code error;
@@ -280,7 +280,7 @@ int descriptor_of(const std::string& path) {
   return -1;
 }
 
-// By the ring the kernel itself says so: it can't sync a pipe.
+// With the ring the kernel itself reports the error: it can't sync a pipe.
 TEST_CASE_FIXTURE(Fixture, "a flush that failed in the ring is final, too") {
   base::EventLoop loop;
   auto ring = backend::IoRing::create(loop);

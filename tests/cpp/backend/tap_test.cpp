@@ -43,7 +43,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// A tap of its own for each test, or none where making one is not allowed.
+// Each test has its own tap, or none where making one is not permitted.
 struct Fixture {
   explicit Fixture(uint16_t pairs = 1) {
     try {
@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(Fixture, "a tap carries frames both ways with the header in fr
 
   const std::string answer = frame("for the guest");
   REQUIRE(send(wire.get(), answer.data(), answer.size(), 0) == static_cast<ssize_t>(answer.size()));
-  // The host may have said something of its own, such as a router's solicitation.
+  // The host may have sent other frames, such as a router solicitation.
   REQUIRE(eventually([&] {
     const auto seen = tap->peek(0);
     if (seen.size() == sizeof(NetHeader) + answer.size() &&

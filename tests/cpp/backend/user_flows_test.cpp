@@ -18,7 +18,7 @@ using Frame = std::vector<std::byte>;
 
 constexpr unsigned kSyn = 0x02, kSynAck = 0x12;
 
-// IPv4 without options; `at_13` is TCP's flags, `first` the first byte behind the IP header.
+// IPv4 without options; `at_13` is TCP's flags, `first` the first byte after the IP header.
 Frame frame(unsigned protocol, unsigned port, unsigned at_13 = 0, unsigned first = 0) {
   Frame bytes(60);
   const auto put = [&](size_t at, unsigned value) { bytes[at] = static_cast<std::byte>(value); };
@@ -33,7 +33,7 @@ Frame frame(unsigned protocol, unsigned port, unsigned at_13 = 0, unsigned first
 
 Frame udp(unsigned port) { return frame(IPPROTO_UDP, port); }
 
-// What UserNet and the library do; true if the frame got that far.
+// Acts like UserNet and the library; true if the frame was admitted.
 bool pass(UserFlows& flows, const Frame& bytes, int opens = -1) {
   if (!flows.admit(bytes)) return false;
   flows.opened(opens);

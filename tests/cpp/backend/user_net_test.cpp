@@ -53,7 +53,7 @@ void put16(Bytes& bytes, size_t at, unsigned value) {
   bytes[at + 1] = static_cast<uint8_t>(value);
 }
 
-// A datagram to a port of the router's, whose UDP checksum has the pseudo header's part alone.
+// A datagram to a port of the router, whose UDP checksum only covers the pseudo header.
 Bytes datagram(uint16_t port, const std::string& text, uint16_t from = 12345) {
   Bytes frame = {0x52, 0x55, 10, 0, 2, 2,  2, 0, 0,  0,  0, 1, 0x08, 0x00, 0x45, 0, 0, 0, 0, 1, 0,
                  0,    64,   17, 0, 0, 10, 0, 2, 15, 10, 0, 2, 2,    0,    0,    0, 0, 0, 0, 0, 0};
@@ -70,7 +70,7 @@ Bytes datagram(uint16_t port, const std::string& text, uint16_t from = 12345) {
   return frame;
 }
 
-// A socket of the host's at a port that was free.
+// A socket of the host at a free port.
 struct HostSocket {
   explicit HostSocket(int kind) : fd(socket(AF_INET, kind | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
@@ -130,7 +130,7 @@ base::UniqueFd start_connecting(uint16_t port) {
 struct Fixture {
   Fixture() : Fixture(0, {.host_loopback = true}) {}
 
-  // With a port of the host's that leads to port 80 of the guest, of this kind unless it is 0.
+  // Forwards a port of the host to port 80 of the guest, of this kind unless it is 0.
   Fixture(int kind, const UserNetTraits& traits) {
     std::vector<PortForward> forwards;
     if (kind != 0) {
@@ -168,7 +168,8 @@ struct Fixture {
     return {};
   }
 
-  // From a port of the guest's to a socket of the host's, with a checksum for the device to finish.
+  // Sends from a port of the guest to a socket of the host, with a checksum for the device to
+  // complete.
   void send_datagram(const HostSocket& to, const std::string& text, uint16_t from) {
     NetHeader header{};
     header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
@@ -177,7 +178,7 @@ struct Fixture {
     send(datagram(to.port, text, from), header);
   }
 
-  // All that was sent before has been served when this returns.
+  // Returns when all frames sent before have been served.
   void settle() {
     send(arp_request());
     Bytes answer;
@@ -211,7 +212,7 @@ TEST_CASE_FIXTURE(Fixture, "a checksum left to us is completed, so the datagram 
   const HostSocket host(SOCK_DGRAM);
   send(arp_request());
   NetHeader header{};
-  send(datagram(host.port, "left undone"), header);  // and nobody is told: the library drops it
+  send(datagram(host.port, "left undone"), header);  // the library drops it silently
   header.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
   header.csum_start = 34;
   header.csum_offset = 6;
@@ -261,7 +262,7 @@ TEST_CASE_FIXTURE(Fixture, "frames that make no sense are lost and nothing else 
     frame[13] = static_cast<uint8_t>(type);
     send(frame);
   }
-  Bytes ip(64, 0xff);  // an IPv4 header whose lengths are nonsense
+  Bytes ip(64, 0xff);  // an IPv4 header with invalid lengths
   ip[12] = 0x08;
   ip[13] = 0x00;
   ip[14] = 0x4f;

@@ -20,7 +20,7 @@ void put(Frame& frame, size_t at, std::initializer_list<unsigned> values) {
   for (const unsigned value : values) frame[at++] = static_cast<std::byte>(value);
 }
 
-// To that address and port, by IPv4 or IPv6.
+// A frame to this address and port, by IPv4 or IPv6.
 Frame to(const char* address, unsigned port = 80, unsigned protocol = IPPROTO_UDP) {
   Frame frame(80);
   const bool ipv6 = std::strchr(address, ':') != nullptr;
@@ -59,7 +59,7 @@ TEST_CASE("the world is reached, and the loopback only where it was asked for") 
     CHECK_FALSE(reach.leads(to(address)));
     CHECK(with_loopback.leads(to(address)));
   }
-  // A socket would take it for the IPv4 address.
+  // A socket would treat it as the IPv4 address.
   CHECK_FALSE(reach.leads(to("::ffff:127.0.0.1")));
   CHECK_FALSE(with_loopback.leads(to("::ffff:10.0.2.3")));
 }
@@ -76,7 +76,7 @@ TEST_CASE("a network that is closed is, and its neighbours are not") {
     CAPTURE(address);
     CHECK(reach.leads(to(address)));
   }
-  // Each of its pieces says where a datagram goes.
+  // Each fragment has the datagram's address.
   Frame fragment = to("198.51.100.2");
   fragment[21] = std::byte{1};
   CHECK_FALSE(reach.leads(fragment));

@@ -76,7 +76,7 @@ class Fixture {
     return bytes;
   }
 
-  // One letter for each sector, of what the cache reads as or of what is on the disk.
+  // One letter per sector, as read through the cache, or on the disk.
   std::string letters(uint64_t sector, uint64_t count) { return shorten(read(sector, count)); }
   std::string on_disk(uint64_t sector, uint64_t count) const {
     return shorten(disk.bytes.substr(sector * kSector, count * kSector));
@@ -229,7 +229,7 @@ TEST_CASE_FIXTURE(Fixture, "what is written back stays in the cache until it is 
   disk.flush_error = std::make_error_code(std::errc::io_error);
   CHECK(cache->flush() == std::errc::io_error);
   CHECK(cache->cached_bytes() == cached);
-  // The host dropped what it could not write.
+  // The host dropped data that it could not write.
   std::fill(disk.bytes.begin(), disk.bytes.end(), '.');
   CHECK(letters(0, 6) == "aa..0.");
   disk.flush_error = {};
@@ -301,8 +301,8 @@ TEST_CASE_FIXTURE(Fixture, "what many small cuts leave behind is counted") {
   CHECK(cache->cached_bytes() == kExtentCost);
 }
 
-// Against two strings: what the guest must see, and, with `max_bytes` so large that nothing is
-// written back early, what must be left of it after a power cut.
+// Compares with two strings: what the guest must read and, if `max_bytes` is so large that nothing
+// is written back early, what must be left after a power cut.
 void compare_with_model(uint64_t max_bytes, bool exact_cut, uint32_t seed) {
   CAPTURE(seed);
   Fixture fixture;

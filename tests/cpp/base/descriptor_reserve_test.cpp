@@ -24,7 +24,7 @@ TEST_CASE("who asks before opening leaves the reserve to the VMM itself") {
   CHECK(taken.size() > 64);
   std::vector<UniqueFd> own;
   for (UniqueFd fd = open_null(); fd; fd = open_null()) own.push_back(std::move(fd));
-  CHECK(own.size() > kReservedDescriptors / 2);  // who started this may have left some open
+  CHECK(own.size() > kReservedDescriptors / 2);  // the parent process may have left some open
   CHECK(own.size() <= kReservedDescriptors);
   CHECK(is_reserved_descriptor(own.front().get()));
   CHECK_FALSE(is_reserved_descriptor(taken.back().get()));

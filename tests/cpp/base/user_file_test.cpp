@@ -42,7 +42,7 @@ TEST_CASE("what can't be opened is told by its error") {
   CHECK(file.kind.empty());
 }
 
-// Opened like a file, the first would wait for a writer for ever.
+// If opened like a file, the first would wait for a writer for ever.
 TEST_CASE("nothing else is opened, and nobody is waited for") {
   const TemporaryFolder folder;
   REQUIRE(mkfifo((folder / "fifo").c_str(), 0600) == 0);

@@ -70,7 +70,7 @@ TEST_CASE("of an access that straddles ranges each byte goes to whoever is there
   CHECK(bus.write(0x102, data));
   CHECK(first.written == Written{{1, 1}, {2, 2}});
   CHECK(second.written == Written{{0, 3}, {1, 4}});
-  CHECK(bus.write(0x100, std::span(data).first(2)));  // of which 0x100 is nobody's
+  CHECK(bus.write(0x100, std::span(data).first(2)));  // 0x100 is unclaimed
   CHECK(first.written.back() == std::pair<uint64_t, int>{0, 2});
 
   std::array<std::byte, 4> read{};

@@ -108,7 +108,7 @@ TEST_CASE_FIXTURE(Fixture, "an alarm wakes a machine that sleeps, once, and leav
   pm.rtc_alarm();
   pm.rtc_alarm();
   CHECK(power.wakes == 1);
-  CHECK(sci.empty());  // there is nobody to interrupt yet
+  CHECK(sci.empty());  // there is no CPU to interrupt yet
   pm.woken();
   CHECK(sci == std::vector{true});
   CHECK(in16(kStatus) == (kRtc | kWake));

@@ -54,7 +54,7 @@ struct Fixture {
   void set(uint64_t offset, std::type_identity_t<T> value) {
     hpet.write(offset, std::as_bytes(std::span(&value, 1)));
   }
-  // To the deadline, which comes; how long that was.
+  // Advances to the deadline and expires; returns the time that passed.
   Hpet::Nanoseconds pass() {
     REQUIRE(output.deadline);
     const auto waited = *output.deadline - now;
@@ -73,13 +73,13 @@ TEST_CASE_FIXTURE(Fixture, "it says what it is: three timers of 64 bits, a tick 
   const uint64_t capabilities = get(0);
   CHECK((capabilities >> 32) == 10'000'000);  // femtoseconds
   CHECK((capabilities >> 8 & 0x1f) + 1 == Hpet::kTimers);
-  CHECK((capabilities >> 13 & 1) == 1);  // a counter of 64 bits
+  CHECK((capabilities >> 13 & 1) == 1);  // a 64-bit counter
   CHECK((capabilities >> 15 & 1) == 1);  // legacy replacement
   CHECK((capabilities & 0xff) != 0);     // a revision must not be 0
   CHECK(get<uint32_t>(0) == Hpet::kBlockId);
   CHECK(get<uint32_t>(4) == 10'000'000);
   for (uint64_t timer = 0; timer < Hpet::kTimers; ++timer) {
-    CHECK((get(config_of(timer)) & 0xffff) == 0x30);  // periodic mode and 64 bits are on offer
+    CHECK((get(config_of(timer)) & 0xffff) == 0x30);  // supports periodic mode and 64 bits
     CHECK((get(config_of(timer)) >> 32) == Hpet::kRoutes);
   }
 }
@@ -111,7 +111,7 @@ TEST_CASE_FIXTURE(Fixture, "a timer goes off once when the counter meets its com
   CHECK(pass() == 10us);
   CHECK(taken() == kPulse20);
   CHECK_FALSE(output.deadline);
-  CHECK(get(kStatus) == 0);  // of edges nothing is kept
+  CHECK(get(kStatus) == 0);  // edges leave no status
 }
 
 TEST_CASE_FIXTURE(Fixture, "a comparator of 32 bits is met each time the low half comes round") {
@@ -134,7 +134,7 @@ TEST_CASE_FIXTURE(Fixture, "a periodic timer is set as Linux does it, and goes o
   CHECK(pass() == 5ms);
   CHECK(pass() == 1ms);
   CHECK(get(comparator_of(2)) == 700'000);
-  now += 2'300us;  // somebody had other things to do
+  now += 2'300us;  // expire() comes late
   hpet.expire();
   CHECK(taken().size() == 6);
   CHECK(pass() == 700us);
@@ -230,7 +230,7 @@ TEST_CASE_FIXTURE(Fixture, "accesses that the specification has no meaning for d
   set<uint32_t>(kConfig + 2, 0xffffffff);
   CHECK(get(kConfig) == 0);
   CHECK(get<uint8_t>(3) == 0x80);
-  CHECK(get(0x4) == 0);  // 64 bits that are not aligned
+  CHECK(get(0x4) == 0);  // an unaligned access of 64 bits
   for (uint64_t offset = 0x160; offset < Hpet::kSizeBytes; offset += 8) {
     set(offset, ~0ULL);
     CHECK(get(offset) == 0);

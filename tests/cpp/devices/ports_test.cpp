@@ -28,7 +28,7 @@ TEST_CASE("Linux gives up on the keyboard at once and never waits to write a com
   test::RecordingPower power;
   I8042Command command(power);
   I8042Data data;
-  CHECK((in8(command, 0) & 0x01) != 0);  // i8042_flush(): output that never ends
+  CHECK((in8(command, 0) & 0x01) != 0);  // i8042_flush(): endless output
   CHECK((in8(command, 0) & 0x02) == 0);  // kb_wait(): room for a command
   CHECK(in8(data, 0) == 0xff);
 }

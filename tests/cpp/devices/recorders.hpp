@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the devices' tests give a device instead of a machine: they remember what it did. One per
-// test, used on its thread.
+// Replacements for a machine in the tests of devices: they record what a device did. One per test,
+// used on its thread.
 #pragma once
 
 #include <array>

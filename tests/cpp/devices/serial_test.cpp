@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture, "a sink that is not ready is a transmitter that is no
   CHECK(in8(port, UART_IIR) == UART_IIR_THRI);
   sink.busy = true;
   CHECK((in8(port, UART_LSR) & kEmpty) == 0);
-  out8(port, UART_TX, 'x');  // the sink decides what becomes of it
+  out8(port, UART_TX, 'x');  // the sink decides what happens to it
   CHECK(sink.text == "x");
   CHECK(in8(port, UART_IIR) == UART_IIR_NO_INT);
   out8(port, UART_IER, 0);

@@ -59,7 +59,7 @@ TEST_CASE("a line follows the value written for it") {
   out<uint8_t>(bus, 0x2005, 1);
   out<uint16_t>(bus, 0x2017 - 1, 0x0100);
   out<uint32_t>(bus, 0x2005, 0);
-  out<uint32_t>(bus, 0x2017, 1);  // the last line alone is there
+  out<uint32_t>(bus, 0x2017, 1);  // only the last line exists
   CHECK(seen ==
         std::vector<std::pair<uint32_t, bool>>{{5, true}, {22, true}, {5, false}, {23, true}});
   CHECK(in<uint8_t>(bus, 0x2005) == 0xff);

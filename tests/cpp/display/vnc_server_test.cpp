@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A viewer of a few lines (RFC 6143) against the server, over a socket pair.
+// A minimal viewer (RFC 6143) against the server, over a socket pair.
 #include "display/vnc_server.hpp"
 
 #include <dlfcn.h>
@@ -114,7 +114,7 @@ class Viewer {
     REQUIRE(write(socket_.get(), data.data(), data.size()) == static_cast<ssize_t>(data.size()));
   }
   void close() { socket_.reset(); }
-  // The server has closed it, perhaps after some words.
+  // Whether the server has closed it, perhaps after a message.
   bool let_go() {
     pollfd readable{socket_.get(), POLLIN, 0};
     std::array<char, 64> words;
@@ -155,7 +155,7 @@ class Viewer {
     CHECK(number(init, 0, 2) == kSize.width);
     CHECK(number(init, 2, 2) == kSize.height);
     name = read(number(init, 20, 4));
-    send(std::string("\2\0\0\1\0\0\0\0", 8));  // raw pixels alone
+    send(std::string("\2\0\0\1\0\0\0\0", 8));  // only raw pixels
   }
 
   // The pixels as they are in the screen's memory, after an update of all of it.
@@ -269,7 +269,7 @@ TEST_CASE("who has the password sees and is heard, and nobody else") {
   CHECK(stranger.let_go());
   Viewer cheat(f.server);
   CHECK(cheat.offered() == "\2");
-  cheat.send("\1\1");  // what was not offered, and on as if it had been
+  cheat.send("\1\1");  // choose a type that was not offered, and continue
   CHECK(cheat.let_go());
   Viewer viewer(f.server);
   CHECK(viewer.authenticate("s3cret"));

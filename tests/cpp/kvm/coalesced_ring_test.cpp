@@ -10,7 +10,7 @@
 namespace vmm::kvm {
 namespace {
 
-// What virt/kvm/coalesced_mmio.c does with the ring's page.
+// Acts on the ring's page like virt/kvm/coalesced_mmio.c.
 struct Fixture {
   static constexpr uint32_t kEntries =
       (4096 - sizeof(kvm_coalesced_mmio_ring)) / sizeof(kvm_coalesced_mmio);
@@ -23,7 +23,7 @@ struct Fixture {
                        seen += static_cast<char>(data[0]);
                        if (refills > 0 && produce('r')) --refills;
                      }};
-  size_t refills = 0;  // what a guest adds while it is drained
+  size_t refills = 0;  // entries that a guest adds while it is drained
 
   bool produce(char c) {
     const uint32_t next = (shared->last + 1) % kEntries;

@@ -84,7 +84,7 @@ TEST_CASE("every failure names the file and its role") {
   message = failure(kernel.path(), "/nonexistent/initrd");
   CHECK(contains(message, "initrd /nonexistent/initrd"));
   CHECK(contains(failure("/tmp", ""), "not a regular file"));
-  // Opening it would wait for somebody who writes.
+  // Opening it would wait for a writer.
   const std::string fifo = "/tmp/vmm-loader-test-fifo-" + std::to_string(getpid());
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
   CHECK(contains(failure(fifo, ""), "kernel " + fifo + ": is not a regular file but a FIFO"));

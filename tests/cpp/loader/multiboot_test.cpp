@@ -31,7 +31,7 @@ struct Header {
   }
 };
 
-// As kvm-unit-tests link theirs: a 32-bit ELF file, one segment at 4 MiB.
+// Like a payload of kvm-unit-tests: a 32-bit ELF file, one segment at 4 MiB.
 struct Payload {
   Elf32_Ehdr elf{};
   Elf32_Phdr segment{};
@@ -75,7 +75,8 @@ std::string failure(const std::vector<std::byte>& bytes) {
   });
 }
 
-// Without ELF: the header at 16 of a file that is loaded from its byte 8 to 2 MiB.
+// A file without ELF: the header is at offset 16, and the file is loaded from its byte 8 on to 2
+// MiB.
 std::vector<std::byte> addressed(const std::function<void(Header&)>& change) {
   Header header;
   header.set_flags(1U << 16);

@@ -40,7 +40,7 @@ void put(std::vector<std::byte>& image, size_t offset, const T& object) {
   std::copy(bytes.begin(), bytes.end(), image.begin() + static_cast<std::ptrdiff_t>(offset));
 }
 
-// What loading throws, or "" when it succeeds.
+// The message that loading throws, or "" on success.
 template <class Call>
 std::string failure_of(Call call) {
   try {

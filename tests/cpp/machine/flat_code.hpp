@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What tests with whole machines share: a file of raw code, and a run to the machine's end. A few
-// bytes of guest code run even on a KVM that cannot boot Linux.
+// Shared code of tests with whole machines: a file of raw code, and a run to the machine's end. A
+// few bytes of guest code run even on a KVM that cannot boot Linux.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -18,7 +18,7 @@
 
 namespace vmm::test {
 
-// A file of code alone, removed at the end.
+// A file with only code, removed at the end.
 class FlatCode {
  public:
   explicit FlatCode(const std::vector<uint8_t>& code) {
@@ -38,7 +38,7 @@ class FlatCode {
     return config;
   }
 
-  // Of a machine that starts the code in real mode, at 1000:0000.
+  // The configuration of a machine that starts the code in real mode, at 1000:0000.
   machine::MachineConfig payload() const {
     machine::MachineConfig made = config();
     made.protocol = loader::Protocol::kFlat;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Whole machines running a few bytes of guest code: such payloads run even on a KVM that cannot
-// boot Linux. Without /dev/kvm these tests say so and pass.
+// boot Linux. Without /dev/kvm these tests report that and pass.
 #include "machine/machine.hpp"
 
 #include <doctest/doctest.h>
@@ -69,7 +69,7 @@ TEST_CASE("a triple fault is a shutdown") {
   const Kernel kernel({0x0f, 0x0b});  // ud2 without an IDT
   Machine machine(kernel.config());
   const StopInfo stop = run(machine);
-  // A KVM that interprets may give up at the instruction instead.
+  // A KVM that interprets code may fail at the instruction instead.
   CHECK((stop.reason == StopReason::kShutdown || stop.reason == StopReason::kInternalError));
   CHECK(stop.detail.find("vcpu 0") != std::string::npos);
 }
@@ -118,7 +118,8 @@ TEST_CASE("flat code starts in real mode, in its own segment") {
 
 TEST_CASE("a multiboot payload starts in protected mode and finds the test device") {
   if (!have_kvm()) return;
-  // At 2 MiB by its own header: the latch must return what is written, then EAX leaves.
+  // Loaded at 2 MiB by its own header: the latch must return the written value, which the code then
+  // passes to the debug exit.
   const std::vector<uint8_t> code = {
       0x02, 0xb0, 0xad, 0x1b, 0x00, 0x00, 0x01, 0x00, 0xfe, 0x4f, 0x51, 0xe4,  // the header
       0x00, 0x00, 0x20, 0x00,                                                  // its own address
@@ -254,7 +255,7 @@ TEST_CASE("pinned vCPUs run, and whoever starts them may run where it could") {
 
 TEST_CASE("an NMI reaches the vCPU it is for") {
   if (!have_kvm()) return;
-  // Without a handler it is the end of the guest.
+  // Without a handler it ends the guest.
   const Kernel kernel(kSpin);
   Machine machine(kernel.config());
   machine.start();
@@ -291,7 +292,7 @@ TEST_CASE(
 
 TEST_CASE("a viewer sees what the guest draws") {
   if (!have_kvm()) return;
-  // Row by row of 64 pixels, for ever another colour: the first pixel of the second row counts.
+  // Rows of 64 pixels; the code changes the first pixel of the second row for ever.
   const Kernel kernel({
       0xbf, 0x00, 0x01, 0x00, 0xc0,  // mov $0xc0000100, %edi
       0xff, 0x07,                    // incl (%rdi)
@@ -325,7 +326,7 @@ TEST_CASE("a viewer sees what the guest draws") {
   const std::string all("\3\1\0\0\0\0\0\x40\0\x40", 10);
   exchange(std::string("\2\0\0\1\0\0\0\0", 8) + std::string("\3\0\0\0\0\0\0\x40\0\x40", 10),
            16 + 64 * 64 * 4);
-  // Each time it asks, something has changed.
+  // There is a change at each request.
   for (int i = 0; i < 5; ++i) CHECK(exchange(all, 16 + 64 * 4).size() >= 16 + 64 * 4);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Machines that are paused and resumed, at any moment. Without /dev/kvm these tests say so and
+// Machines that are paused and resumed at any time. Without /dev/kvm these tests report that and
 // pass.
 #include <doctest/doctest.h>
 
@@ -98,8 +98,8 @@ TEST_CASE("pauses that others end at once keep no vCPU from the guest") {
 
 namespace {
 
-// Reads 16 bytes of a disk's configuration space by `read`, for ever, and counts how often, and, in
-// the next word, how often they were not as they were the first time.
+// Reads 16 bytes of a disk's configuration space by `read` for ever. Counts the reads and, in the
+// next word, those that differed from the first.
 std::vector<uint8_t> reader(const std::vector<uint8_t>& read) {
   const std::vector<uint8_t> enable_sse = {
       0x0f, 0x20, 0xe0,              // mov %cr4, %rax
@@ -178,7 +178,7 @@ TEST_CASE("an instruction that writes to a device several times is finished befo
       0x83, 0xe0, 0xfb,                          // and $~4, %eax: not EM
       0x83, 0xc8, 0x02,                          // or $2, %eax: MP
       0x0f, 0x22, 0xc0,                          // mov %rax, %cr0
-      0xbf, 0x00, 0x00, 0x00, 0xe0,              // mov $0xe0000000, %edi, where nothing is
+      0xbf, 0x00, 0x00, 0x00, 0xe0,              // mov $0xe0000000, %edi, an unclaimed address
       0x0f, 0x11, 0x07,                          // again: movups %xmm0, (%rdi)
       0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00,  // incl 0x200000
       0xeb, 0xf4,                                // jmp again
@@ -195,7 +195,7 @@ TEST_CASE("an instruction that writes to a device several times is finished befo
     for (const bus::AccessCount& count : machine.device_counters()) {
       if (count.name == "unclaimed-mmio") writes = count.writes;
     }
-    // Two for each turn, and two when the last has not been counted.
+    // Two for each iteration, even if the last one has not been counted.
     CHECK(writes % 2 == 0);
     CHECK(writes / 2 - count_of(machine) <= 1);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Kernels of a few bytes for whole machines: they run even on a KVM that cannot boot Linux. Used by
-// the tests of this folder that need a real /dev/kvm; where there is none, they say so and pass.
+// the tests of this folder that need a real /dev/kvm; without it, they report that and pass.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -85,10 +85,10 @@ inline std::string received(int fd) {
   return count > 0 ? std::string(buffer.data(), static_cast<size_t>(count)) : "";
 }
 
-// Guests count here.
+// The address where guests count.
 inline constexpr uint64_t kCountAt = 2 << 20;
 
-// Counts for ever.
+// Code that counts for ever.
 inline const std::vector<uint8_t> kCount = {
     0xff, 0x04, 0x25, 0x00, 0x00, 0x20, 0x00,  // incl 0x200000
     0xeb, 0xf7,                                // jmp back
@@ -107,7 +107,7 @@ inline bool counts_on(const Machine& machine) {
   return false;
 }
 
-// Until it stands still, as a guest does that waits for its host.
+// Waits until it no longer counts, like a guest that waits for its host.
 inline bool comes_to_a_stand(const Machine& machine) {
   const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(30);
   while (std::chrono::steady_clock::now() < deadline) {

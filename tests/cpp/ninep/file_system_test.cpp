@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A share spans the file systems below it, but leads into none that shows the host's kernel: a
-// hostile guest tries every door to /proc/self/mem, which is the memory of its VMM.
+// A share spans the file systems below it, except those that expose the host's kernel: a hostile
+// guest tries every way to /proc/self/mem, the memory of its VMM.
 #include "ninep/file_system.hpp"
 
 #include <doctest/doctest.h>
@@ -30,13 +30,13 @@ bool holds_files(const std::string& path) {
   return std::get<ninep::FileSystem>(found).holds_files;
 }
 
-// The root of this machine, writable where the user of the tests could write there.
+// The root of this machine, writable where the tests' user can write.
 struct WholeMachine {
   const bool writable = access("/", W_OK) == 0;
   MockClient client{"/", !writable};
 
   WholeMachine() { client.start(); }
-  // What a change of a closed place, or through one, ends with.
+  // The error for a change of a closed place, or through one.
   int refusal() const { return writable ? EACCES : EROFS; }
 };
 
@@ -118,7 +118,7 @@ TEST_CASE("no symbolic link leads to the memory of the VMM") {
   REQUIRE(client.walk(kRoot, 1, {"mem"}).error == 0);
   CHECK(client.call(Type::kLopen, 1U, uint32_t{O_RDWR}).error == ELOOP);
   CHECK(client.walk(kRoot, 2, {"fds", "0"}).at<uint16_t>(0) == 1);
-  // Made by the guest itself, with any target.
+  // The guest can make a link to any target.
   CHECK(client.call(Type::kSymlink, kRoot, std::string("own"), std::string("/proc/self/mem"), kGid)
             .error == 0);
   REQUIRE(client.walk(kRoot, 3, {}).error == 0);
@@ -151,7 +151,7 @@ TEST_CASE_FIXTURE(WholeMachine, "nothing is made, moved or changed through a clo
 }
 
 TEST_CASE_FIXTURE(WholeMachine, "file systems of files are part of what they are mounted in") {
-  // Every machine has its devices on a file system of their own, which are looked at alone.
+  // On every machine /dev is a separate file system, where only attributes are read.
   REQUIRE(client.walk(kRoot, 1, {"dev"}).error == 0);
   REQUIRE(client.walk(1, 2, {"null"}).error == 0);
   CHECK(client.call(Type::kLopen, 2U, uint32_t{O_RDONLY}).error == ENXIO);

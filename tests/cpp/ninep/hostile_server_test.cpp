@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A hostile client: random messages of every type over a small set of fids and names, from fixed
-// seeds, so that a failure repeats. Whatever comes, nothing crashes, every message is answered, and
-// what lies outside of the share stays as it is.
+// seeds, so that a failure repeats. Nothing may crash, every message must be answered, and files
+// outside of the share must not change.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -56,7 +56,7 @@ class HostileClient {
                               std::string(300, 'n'), std::string("z\0z", 3)});
   }
 
-  // Mostly the right fields with odd values: what is plainly wrong ends at the first check.
+  // Mostly valid fields with odd values, as invalid messages end at the first check.
   void fill(ninep::Writer& body, Type type) {
     if (below(20) == 0) {
       for (uint64_t i = below(64); i > 0; --i) body.put(static_cast<uint8_t>(below(256)));

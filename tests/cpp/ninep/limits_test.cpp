@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// At the limit on descriptors everything stays as it was: a guest that is told "too many files" has
-// made nothing, and has emptied nothing.
+// At the limit on descriptors nothing changes: a request that fails with "too many files" has
+// created and truncated nothing.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/resource.h>
@@ -31,7 +31,7 @@ class SmallLimit {
   rlimit before_{};
 };
 
-// A guest that holds as many places as it may; fids from 1000 on are free.
+// A guest that has as many places as it may; fids from 1000 on are free.
 struct FullShare {
   SmallLimit limit;
   Folder folder;
@@ -68,7 +68,7 @@ TEST_CASE_FIXTURE(FullShare, "nothing is made for a guest that has too many file
     CHECK(client.call(Type::kMknod, kRoot, name, type | 0600, 0U, 0U, kGid).error == EMFILE);
   }
   CHECK(entries() == 1);
-  // What needs no descriptor goes on, and a place that is let go of is enough for the rest.
+  // Requests without a new descriptor still work, and releasing one place is enough for the others.
   CHECK(client.call(Type::kLink, kRoot, 1000U, std::string("hard")).error == 0);
   CHECK(client.call(Type::kClunk, 1U).error == 0);
   CHECK(client.call(Type::kMkdir, kRoot, name, 0700U, kGid).error == 0);
@@ -91,7 +91,7 @@ TEST_CASE("an open file is resized whatever its mode has become, and without a n
   client.start();
   const Unprivileged user;
   REQUIRE(client.walk(kRoot, 1, {}).error == 0);
-  // As open(2) gives a file that is made: writable through this descriptor alone.
+  // Like a file created by open(2): writable only through this descriptor.
   REQUIRE(
       client.call(Type::kLcreate, 1U, std::string("file"), uint32_t{O_RDWR}, 0444U, kGid).error ==
       0);
@@ -100,7 +100,7 @@ TEST_CASE("an open file is resized whatever its mode has become, and without a n
   CHECK(client.setattr(1, ninep::kSetSize, 0, 3).error == 0);
   const Reply all = client.read(1, 0, 100);
   CHECK(all.data == std::string(3, '\0'));
-  // Not through one that is open for reading.
+  // A fid opened for reading is not writable.
   REQUIRE(client.walk(kRoot, 2, {}).error == 0);
   REQUIRE(client.call(Type::kLcreate, 2U, std::string("other"), uint32_t{O_RDONLY}, 0444U, kGid)
               .error == 0);

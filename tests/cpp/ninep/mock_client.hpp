@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A 9P client without a kernel, and a folder to share: builds messages, hands them to a Server and
-// takes the answers apart. Shared by the tests of this folder, on their thread. Does what it is
-// told; whether that is right the test says.
+// A 9P client without a kernel, and a folder to share: builds messages, passes them to a Server and
+// parses the answers. Shared by the tests of this folder, on their thread. It checks nothing
+// itself; the test does.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -19,7 +19,7 @@
 
 namespace vmm::test {
 
-// A temporary folder with a share in it and, beside that, what nobody may reach.
+// A temporary folder with a share in it and, next to that, files that must not be reachable.
 class Folder {
  public:
   Folder() {
@@ -48,7 +48,7 @@ class Folder {
   TemporaryFolder top_;
 };
 
-// What came back: an error, or the body of the answer.
+// The answer: an error, or its body.
 struct Reply {
   int error;
   uint8_t type;
@@ -73,7 +73,7 @@ class MockClient {
       : MockClient(folder.share().string(), read_only) {}
   MockClient(const std::string& path, bool read_only) : server(ninep::Share(path, read_only)) {}
 
-  // From nothing to an attached root.
+  // Negotiates a version and attaches the root.
   void start() {
     REQUIRE(version().error == 0);
     REQUIRE(attach(kRoot).error == 0);
@@ -108,7 +108,7 @@ class MockClient {
     (put_field(body, fields), ...);
     return send(type, std::move(body));
   }
-  // Of a Tsetattr; `valid` says which of them count.
+  // Sends a Tsetattr; `valid` selects the fields.
   Reply setattr(uint32_t fid, uint32_t valid, uint32_t mode, uint64_t size) {
     return call(ninep::Type::kSetattr, fid, valid, mode, ninep::kNoId, ninep::kNoId, size,
                 uint64_t{0}, uint64_t{0}, uint64_t{0}, uint64_t{0});
@@ -137,7 +137,7 @@ class MockClient {
   Reply send_bytes(std::span<const std::byte> message, std::string data = "",
                    uint32_t answer_bytes = kMessageBytes) {
     std::string room(answer_bytes - ninep::kReadHeaderBytes, '\0');
-    // In odd pieces, as drivers may split them anywhere.
+    // Use odd pieces, as drivers may split buffers anywhere.
     const iovec from[2] = {{data.data(), data.size() / 3},
                            {data.data() + data.size() / 3, data.size() - data.size() / 3}};
     const iovec to[2] = {{room.data(), room.size() / 3},

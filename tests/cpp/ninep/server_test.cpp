@@ -219,7 +219,7 @@ TEST_CASE_FIXTURE(Fixture, "names are made, linked, renamed and removed") {
   CHECK(client.call(Type::kUnlinkat, 3U, std::string("moved"), 0U).error == 0);
   CHECK(client.call(Type::kUnlinkat, kRoot, std::string("dir"), 0x200U).error == 0);
   CHECK_FALSE(folder.has("dir"));
-  // What is open stays usable when its name is gone.
+  // An open file remains usable without its name.
   CHECK(client.call(Type::kLopen, 2U, uint32_t{O_RDONLY}).error == 0);
   CHECK(client.read(2, 0, 100).data == "content");
 }
@@ -274,7 +274,7 @@ TEST_CASE_FIXTURE(Fixture, "messages that lie about themselves are refused") {
   CHECK(client.send_bytes(lying.take()).error == EPROTO);
   CHECK(client.send_bytes({}).error == EPROTO);
   CHECK(client.last_tag == ninep::kNoTag);
-  // Each type with its fields cut off.
+  // Each type with truncated fields.
   for (unsigned type = 0; type < 256; ++type) {
     if (static_cast<Type>(type) == Type::kVersion || static_cast<Type>(type) == Type::kFlush)
       continue;

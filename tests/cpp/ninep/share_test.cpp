@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// No way out: by "..", by a symbolic link, by a name with a slash, or by a race.
+// A guest can't leave the share: not by "..", a symbolic link, a name with a slash, or a race.
 #include "ninep/share.hpp"
 
 #include <doctest/doctest.h>
@@ -92,13 +92,13 @@ TEST_CASE_FIXTURE(Fixture, "a symbolic link is a place, never a way") {
   REQUIRE(client.walk(kRoot, 2, {"to-all"}).error == 0);
   CHECK(client.call(Type::kMkdir, 2U, std::string("x"), 0700U, kGid).error == ENOTDIR);
   CHECK(client.call(Type::kReaddir, 2U, uint64_t{0}, 100U).error == EBADF);
-  // Creating through one.
+  // Creating a file through a link.
   REQUIRE(client.walk(kRoot, 3, {}).error == 0);
   CHECK(client
             .call(Type::kLcreate, 3U, std::string("to-secret"), uint32_t{O_RDWR | O_TRUNC}, 0600U,
                   kGid)
             .error == ELOOP);
-  // A hard link to a link is to the link itself.
+  // A hard link to a symbolic link links that link itself.
   CHECK(client.call(Type::kLink, kRoot, 1U, std::string("hard")).error == 0);
   CHECK(S_ISLNK(folder.mode("hard")));
   CHECK(folder.get("../secret") == "secret");
@@ -172,7 +172,7 @@ TEST_CASE_FIXTURE(Fixture, "a guest can't use up the descriptors of its VMM") {
       CHECK(fd >= 0);
       ::close(fd);
     }
-    // Clones cost none.
+    // Clones need no descriptor.
     for (uint32_t clone = 1000; clone < 1500; ++clone) {
       REQUIRE(other.walk(kRoot, clone, {}).error == 0);
     }

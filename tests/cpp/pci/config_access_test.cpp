@@ -65,7 +65,7 @@ TEST_CASE_FIXTURE(Fixture, "mechanism 1: the reset control register shows throug
   set<uint8_t>(ports, 1, 6);
   CHECK(reset_control.written == std::vector<uint64_t>{1});
   CHECK(get<uint8_t>(ports, 1) == 1);
-  // Other accesses to parts of the address register are nobody's, as drivers' probes expect.
+  // Other accesses to parts of the address register are unclaimed, as drivers' probes expect.
   set<uint8_t>(ports, 3, 1);
   set<uint16_t>(ports, 0, 0);
   CHECK(get<uint8_t>(ports, 3) == 0xff);

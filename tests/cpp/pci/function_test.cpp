@@ -38,7 +38,7 @@ TEST_CASE("a bar tells its size and keeps its type bits") {
   CHECK(function.get<uint32_t>(PCI_BASE_ADDRESS_0) == ~(MockFunction::kBarBytes - 1));
   function.set<uint32_t>(PCI_BASE_ADDRESS_2, 0xffffffff);
   CHECK(function.get<uint32_t>(PCI_BASE_ADDRESS_2) == 0);
-  function.set<uint8_t>(PCI_BASE_ADDRESS_0 + 3, 0x12);  // byte by byte works, too
+  function.set<uint8_t>(PCI_BASE_ADDRESS_0 + 3, 0x12);  // single bytes work too
   CHECK(function.get<uint32_t>(PCI_BASE_ADDRESS_0) == 0x12ffe000);
 }
 

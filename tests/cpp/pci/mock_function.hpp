@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A PCI function with one bar of registers that remember what was done to them, and an MSI-X table
-// whose messages are collected. Shared by the tests of pci/.
+// A PCI function with one bar of registers that record accesses, and an MSI-X table whose messages
+// are collected. Shared by the tests of pci/.
 #pragma once
 
 #include <linux/pci_regs.h>
@@ -15,7 +15,7 @@
 
 namespace vmm::test {
 
-// Reads give the offset; the offsets of writes are kept.
+// Reads return the offset; the offsets of writes are recorded.
 struct MockBarRegisters final : bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override {
     for (std::byte& byte : data) byte = std::byte{static_cast<uint8_t>(offset++)};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Collects the interrupt messages of a function, and what is passed on to send its own. Shared by
-// the tests of pci/ and of virtio over it.
+// Collects the interrupt messages of a function, and the eventfds that are passed on. Shared by the
+// tests of pci/ and of virtio over it.
 #pragma once
 
 #include <cstdint>

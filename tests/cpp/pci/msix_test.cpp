@@ -37,7 +37,7 @@ struct Fixture {
   }
 };
 
-// Vector 2 has a source of its own.
+// Vector 2 has its own source.
 struct WiredFixture : Fixture {
   base::EventLoop loop;
   base::EventSource source{loop, [this] { table.raise(2); }};
@@ -49,7 +49,7 @@ struct WiredFixture : Fixture {
   ~WiredFixture() { table.unwire(source); }
 
   void write() const { REQUIRE(eventfd_write(source.fd(), 1) == 0); }
-  // Whoever it was passed to would read it; nobody here does.
+  // Whether the eventfd is unread: its new reader would read it, but there is none here.
   bool unread() const {
     eventfd_t count = 0;
     return eventfd_read(source.fd(), &count) == 0;

@@ -128,7 +128,7 @@ TEST_CASE_FIXTURE(Fixture, "accesses are counted by bar") {
 }
 
 TEST_CASE("there is room for a function while its bars fit into the window") {
-  // The window has a page more than the bars of the first function take.
+  // The window has one page more than the bars of the first function need.
   MockFunction first{1};
   MockFunction second{2};
   pci::Root root{kStart, kWindow - kStart + 0x5000, kWindow};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What this host has not. What it takes to have one is in tests/boot/test_assigned.py.
+// Errors for functions that this host lacks. tests/boot/test_assigned.py tests real ones.
 #include "vfio/host_function.hpp"
 
 #include <doctest/doctest.h>

@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Keeps what was served, in order.
+// Records the queues served, in order.
 struct Served {
   void operator()(uint16_t index) {
     const std::lock_guard lock(mutex);
@@ -35,7 +35,7 @@ TEST_CASE("queues are served in the order in which their time comes, each once")
   backlog.serve_after(0, 300ms);
   backlog.serve_after(2, 150ms);
   backlog.serve_after(1, 1ms);
-  backlog.serve_after(0, 1ns);  // is waited for already
+  backlog.serve_after(0, 1ns);  // already scheduled
   REQUIRE(served.reaches(3));
   CHECK(served.order == std::vector<uint16_t>{1, 2, 0});
   backlog.serve_after(2, 1us);

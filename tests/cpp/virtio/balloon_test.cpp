@@ -18,12 +18,12 @@
 namespace vmm::test {
 namespace {
 
-constexpr uint64_t kPages = 4 << 20;  // of guest memory, where pages are given away
+constexpr uint64_t kPages = 4 << 20;  // an address in guest memory, for pages to give away
 constexpr uint32_t kPage = 4096;
 constexpr uint64_t kList = MockDriver::kBuffers;
 
 struct Fixture {
-  // Built in two steps, as driver and device share the driver's memory.
+  // Constructed in two steps, as driver and device share the driver's memory.
   struct Late final : virtio::Device {
     std::unique_ptr<virtio::Balloon> device;
     uint32_t type() const override { return VIRTIO_ID_BALLOON; }
@@ -65,7 +65,7 @@ struct Fixture {
   }
   virtio::Balloon& balloon() { return *late.device; }
 
-  // Pages with something in them; their numbers go to the list.
+  // Fills pages and adds their numbers to the list.
   void list(const std::vector<uint32_t>& pages) {
     driver.memory.write({kList}, std::as_bytes(std::span(pages)));
   }
@@ -116,7 +116,7 @@ TEST_CASE_FIXTURE(Fixture, "pages that are no memory are left out, the others ar
   driver.add_and_notify(0, {readable(kList, 20)});
   CHECK(driver.ring(0).take_used());
   CHECK(zero(uint64_t{last} * kPage));
-  // Part of a number, no number, and far too many.
+  // Test part of a number, no number, and far too many.
   driver.add_and_notify(0, {readable(kList, 3)});
   driver.add_and_notify(0, {writable(kList, 8)});
   driver.add_and_notify(0, {readable(kPages, 8 << 20)});
@@ -134,7 +134,7 @@ TEST_CASE_FIXTURE(Fixture, "statistics are kept until new ones are asked for") {
   CHECK(balloon().state().statistics_count == 1);
   balloon().ask_for_statistics();
   CHECK(eventually([&] { return driver.ring(2).take_used().has_value(); }));
-  balloon().ask_for_statistics();  // none are here yet
+  balloon().ask_for_statistics();  // there are none yet
   CHECK_FALSE(driver.ring(2).take_used());
   statistics({{VIRTIO_BALLOON_S_MEMFREE, 500}});
   state = balloon().state();
@@ -212,7 +212,7 @@ TEST_CASE_FIXTURE(Fixture, "the host asks and is answered while the guest has th
     CHECK(asked.wait_for(std::chrono::seconds(10)) == std::future_status::ready);
   };
   list({kPages / kPage});
-  driver.add_and_notify(0, {readable(kList, 4)});  // raises while it is served
+  driver.add_and_notify(0, {readable(kList, 4)});  // raises an interrupt while it is served
   REQUIRE(raised);
   asked.get();
   CHECK(driver.read_config<uint32_t>(0) == 7);

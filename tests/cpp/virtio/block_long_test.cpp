@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Requests that could keep a vCPU for long: those larger than the disk allows are refused as they
-// are, and a flush, a discard or zeroes take their time on a thread of the disk's, during which
-// vCPUs come and go.
+// Requests that could hold a vCPU for long: those larger than the disk allows are refused, and a
+// flush, a discard or zeroes run on the disk's own thread, while vCPUs use the device.
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 
@@ -25,10 +24,10 @@ constexpr uint64_t kDiskBytes = 16 << 20;
 constexpr uint64_t kHeader = MockDriver::kBuffers;
 constexpr uint64_t kStatus = kHeader + 0x100;
 constexpr uint64_t kData = kHeader + 0x1000;
-constexpr uint64_t kSlotBytes = 0x10000;  // from one request's header to the next one's
+constexpr uint64_t kSlotBytes = 0x10000;  // between the headers of two requests
 constexpr uint8_t kNoStatus = 0xaa;
 
-// Holds up those who pass until it is opened, or a test has failed long ago.
+// Blocks threads until it is opened, or until a long timeout, when the test has failed.
 class Gate {
  public:
   void pass() {
@@ -64,7 +63,7 @@ struct Fixture {
     REQUIRE(driver.start(driver.device_features(), 2));
   }
 
-  // A request with a place of its own for each `slot`; its data, if any, is at data(slot).
+  // Begins a request at a separate address for each `slot`; its data, if any, is at data(slot).
   void begin(uint16_t queue, uint32_t type, uint64_t slot = 0, std::vector<Buffer> chain = {}) {
     const uint64_t at = slot * kSlotBytes;
     driver.memory.write_object({kHeader + at}, virtio_blk_outhdr{type, 0, 0});
@@ -128,7 +127,7 @@ TEST_CASE_FIXTURE(Fixture, "block refuses what is larger, and touches nothing bu
   REQUIRE(next_used(0));
   CHECK(status() == VIRTIO_BLK_S_IOERR);
   CHECK(disk->reads + disk->writes == 0);
-  // What is as large as it may be is served.
+  // A request of the maximum size is served.
   begin(0, VIRTIO_BLK_T_IN, 0, {writable(kPlace, kMost)});
   REQUIRE(next_used(0));
   CHECK(status() == VIRTIO_BLK_S_OK);
@@ -148,7 +147,7 @@ TEST_CASE_FIXTURE(Fixture, "a vCPU waits for no flush, discard or zeroes, its ow
     disk->on_slow = [&] { gate.pass(); };
     begin(0, request.type, 0, request.data);
     REQUIRE(gate.wait_for_somebody());
-    // This backend takes one call at a time: those behind it are taken, and wait without us.
+    // This backend takes one call at a time: later requests are accepted and wait elsewhere.
     begin(0, VIRTIO_BLK_T_IN, 1, {writable(data(1), 512)});
     begin(1, VIRTIO_BLK_T_IN, 2, {writable(data(2), 512)});
     CHECK(status(0) == kNoStatus);

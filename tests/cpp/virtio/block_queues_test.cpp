@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A block device with several queues: each serves, none sees another's requests, a fault in one
-// stops them all, and drivers on threads of their own use them at once. And one whose backend does
-// not answer at once, and one whose driver has many requests under way.
+// stops them all, and drivers on several threads use them at once. Also one whose backend answers
+// later, and one whose driver has many requests in flight.
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <sys/mman.h>
@@ -46,7 +46,7 @@ struct Fixture {
     REQUIRE(driver.start(driver.device_features(), kQueues));
   }
 
-  // A page of buffers for each queue; whether the sector was read right.
+  // Uses a page of buffers per queue; returns whether the data was right.
   bool read_sector(uint16_t queue, uint64_t sector) {
     const uint64_t at = MockDriver::kBuffers + queue * 0x1000ULL;
     driver.memory.write_object({at}, virtio_blk_outhdr{VIRTIO_BLK_T_IN, 0, sector});
@@ -58,7 +58,7 @@ struct Fixture {
            driver.get(at + 0x200, 512) == std::string(512, static_cast<char>(sector));
   }
 
-  // Now and then a request is answered a moment later, with those that may join it.
+  // Now and then a request is answered a little later, gathered with others.
   std::optional<vring_used_elem> next_used(uint16_t queue) {
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     for (;;) {
@@ -87,7 +87,7 @@ TEST_CASE("a block device with one queue is not called one with several") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "a fault in one queue stops all, until the device is reset") {
-  driver.add_and_notify(2, {readable(MockDriver::kBuffers, 16)});  // no place for a status
+  driver.add_and_notify(2, {readable(MockDriver::kBuffers, 16)});  // no room for a status
   CHECK((driver.status() & VIRTIO_CONFIG_S_NEEDS_RESET) != 0);
   CHECK_FALSE(read_sector(0, 1));
   REQUIRE(driver.start(driver.device_features(), kQueues));
@@ -139,14 +139,14 @@ TEST_CASE("a flush is answered when the host has done it, and a reset waits for 
   for (int i = 0; i < 50; ++i) {
     flush();
     REQUIRE(driver.start(driver.device_features(), kQueues));
-    // Whatever became of it is over: nothing is used in the new ring.
+    // The request has ended by now: nothing is used in the new ring.
     CHECK_FALSE(driver.ring(0).take_used());
     CHECK(fixture.read_sector(1, 0));
   }
 }
 
 TEST_CASE_FIXTURE(Fixture, "requests that a driver has under way together are answered together") {
-  // Eight that share their header; each has a status of its own.
+  // Eight requests share a header; each has its own status.
   constexpr uint64_t kHeader = MockDriver::kBuffers;
   driver.memory.write_object({kHeader}, virtio_blk_outhdr{VIRTIO_BLK_T_IN, 0, 7});
   const auto begin = [&](uint64_t slot) {
@@ -159,7 +159,7 @@ TEST_CASE_FIXTURE(Fixture, "requests that a driver has under way together are an
     for (uint64_t slot = 0; slot < kSlots; ++slot) begin(slot);
     for (int i = 0; i < kSlots; ++i) REQUIRE(next_used(0));
   }
-  // Far fewer interrupts than requests: fewer than those of the first few dozen, one by one.
+  // Far fewer interrupts than requests, although the first few dozen are served one by one.
   CHECK(driver.line.pulses < kRounds * kSlots / 2);
   for (uint64_t slot = 0; slot < kSlots; ++slot) {
     CHECK(*driver.memory.read_object<uint8_t>({kHeader + 0x100 + slot}) == VIRTIO_BLK_S_OK);

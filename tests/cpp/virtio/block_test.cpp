@@ -47,7 +47,7 @@ struct Fixture {
     uint32_t writable_bytes = 0;
     for (const Buffer& buffer : chain) writable_bytes += buffer.writable ? buffer.length : 0;
     driver.add_and_notify(0, std::move(chain));
-    // What may take long is answered a moment later.
+    // Requests that may take long are answered later.
     std::optional<vring_used_elem> used;
     REQUIRE(eventually([&] { return (used = driver.ring(0).take_used()).has_value(); }));
     CHECK(used->len == writable_bytes);
@@ -69,7 +69,7 @@ struct ReadOnlyFixture : Fixture {
   ReadOnlyFixture() : Fixture(true) {}
 };
 
-// A driver that has never heard of FLUSH.
+// A driver that does not support FLUSH.
 struct WriteThroughFixture : Fixture {
   WriteThroughFixture() {
     REQUIRE(driver.start(driver.device_features() & ~(1ULL << VIRTIO_BLK_F_FLUSH), 1));
@@ -125,7 +125,7 @@ TEST_CASE_FIXTURE(Fixture, "block refuses ranges that are not on the disk") {
   CHECK(request(VIRTIO_BLK_T_IN, kSectors - 1, sector) == VIRTIO_BLK_S_OK);
   driver.put(kData, std::string(512, 's'));
   CHECK(request(VIRTIO_BLK_T_IN, kSectors, sector) == VIRTIO_BLK_S_IOERR);
-  // What the guest gets with an error is never something stale.
+  // With an error the guest never gets stale data.
   CHECK(driver.get(kData, 512) == std::string(512, '\0'));
   CHECK(request(VIRTIO_BLK_T_IN, ~0ULL, sector) == VIRTIO_BLK_S_IOERR);
   CHECK(request(VIRTIO_BLK_T_IN, 1ULL << 55, sector) == VIRTIO_BLK_S_IOERR);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// However fast a queue is filled again, at whatever device: one call serves as many chains as the
-// queue has entries, the device is let go of, and what is left is served without another
-// notification. And when the machine wants its vCPUs back, a call ends after the request at hand.
+// However fast a driver refills a queue, for every device: one call serves as many chains as the
+// queue has entries and then leaves the device, and the rest is served without another
+// notification. When the machine pauses or stops, a call ends after the current request.
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -19,8 +19,8 @@
 namespace vmm::test {
 namespace {
 
-// A driver that adds a request for each that is used, until it has made `total`: on the thread
-// that serves them, as another vCPU would that is always as fast.
+// A driver that adds a request for each used one, up to `total`: on the serving thread, like
+// another vCPU that is always fast enough.
 class Refiller {
  public:
   Refiller(MockDriver& driver, Specimen& specimen, uint32_t total)
@@ -63,7 +63,7 @@ class Refiller {
   std::atomic<uint32_t> used_here_ = 0;
 };
 
-// Each use is an interrupt.
+// Features with which each used chain raises an interrupt.
 uint64_t plain_features(MockDriver& driver) {
   return driver.device_features() & ~(1ULL << VIRTIO_RING_F_EVENT_IDX);
 }
@@ -102,7 +102,7 @@ TEST_CASE("a queue that holds what one call may serve is drained by it") {
     for (size_t i = 0; i < count; ++i) ring.add(request);
     driver.notify(specimen.queue());
     CHECK(ring.used_index() == count);
-    // And it asks to be told of the next.
+    // And it requests a notification for the next one.
     CHECK(ring.available_event() == count);
   });
 }
@@ -115,7 +115,7 @@ TEST_CASE("a call ends after the request at hand when the machine wants its vCPU
     wanted = true;
     Refiller refiller(driver, specimen, driver.ring(specimen.queue()).size());
     driver.notify(specimen.queue());
-    // From now on none is even begun there; the others are served all the same.
+    // From now on no request begins on this thread, but all are still served.
     CHECK(refiller.used_here() == 0);
     CHECK(eventually([&] { return refiller.all_used(); }));
     driver.reset();

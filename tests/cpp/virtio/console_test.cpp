@@ -34,7 +34,7 @@ constexpr uint64_t kMultiport = MockDriver::kRingFeatures | 1ULL << VIRTIO_F_IN_
                                 1ULL << VIRTIO_CONSOLE_F_SIZE | 1ULL << VIRTIO_CONSOLE_F_MULTIPORT;
 constexpr uint64_t kSinglePort = MockDriver::kRingFeatures;
 
-// Nothing here may wait for ever; no step takes anywhere near this long.
+// Tests must not wait for ever; no step takes nearly this long.
 bool eventually(const std::function<bool()>& condition) {
   const auto deadline = std::chrono::steady_clock::now() + 10s;
   while (!condition()) {
@@ -84,7 +84,7 @@ struct Control {
   bool operator==(const Control&) const = default;
 };
 
-// Bytes that betray a lost, doubled or swapped piece.
+// Bytes in which a lost, doubled or swapped piece is visible.
 std::string pattern(size_t length) {
   std::string bytes(length, '\0');
   uint32_t state = 1;
@@ -118,7 +118,7 @@ struct Fixture {
     driver.add_and_notify(kControlTx, {readable(kScratch, sizeof(virtio_console_control))});
   }
 
-  // Control buffers are given and used in order, so their places repeat with the ring.
+  // Control buffers are added and used in order, so their addresses repeat with the ring.
   std::vector<Control> take_control() {
     std::vector<Control> messages;
     while (const auto used = driver.ring(kControlRx).take_used()) {
@@ -130,7 +130,7 @@ struct Fixture {
     return messages;
   }
 
-  // As Linux does it, up to both ports open.
+  // Opens both ports like Linux.
   void open_ports() {
     REQUIRE(driver.start(kMultiport, 6));
     give_control_buffers(16);
@@ -149,7 +149,7 @@ struct Fixture {
 
   bool transmitted(uint16_t queue) { return driver.ring(queue).take_used().has_value(); }
 
-  // Offers one buffer and waits for what comes into it.
+  // Adds one buffer and waits for its data.
   std::string receive(uint16_t queue, uint32_t length) {
     driver.add_and_notify(queue, {writable(kScratch + 0x2000, length)});
     return received(queue);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A virtio driver without a guest that can sit behind either transport and use either ring, for
-// tests of what must hold in all four cases. MockDriver does more, of virtio-mmio alone.
+// tests that must pass in all four cases. MockDriver can do more, but only on virtio-mmio.
 #pragma once
 
 #include <linux/virtio_config.h>
@@ -65,7 +65,7 @@ class GuestDriver {
     return registers_->enable_queue(size, ring.descriptors(), ring.available(), ring.used());
   }
 
-  // From reset to DRIVER_OK, with every feature there is.
+  // Goes from reset to DRIVER_OK, with every offered feature.
   bool start(uint16_t queues) {
     if (!negotiate(offered())) return false;
     for (uint16_t index = 0; index < queues; ++index) {
@@ -75,8 +75,8 @@ class GuestDriver {
     return (status() & VIRTIO_CONFIG_S_DRIVER_OK) != 0;
   }
 
-  // One raw descriptor as a chain by itself, with split flags. An indirect table is laid out
-  // alike for both rings, as long as it has one entry.
+  // Adds one raw descriptor as a chain, with split flags. An indirect table has the same layout for
+  // both rings, as long as it has one entry.
   void add_raw(uint16_t index, uint64_t address, uint32_t length, uint16_t flags) {
     if (rings_ == Rings::kPacked) {
       packed(index).put(address, length, flags);
@@ -93,7 +93,7 @@ class GuestDriver {
       split(index).add(std::move(buffers));
     }
   }
-  // Of the chain added last.
+  // The used element of the chain added last.
   std::optional<vring_used_elem> take_used(uint16_t index) {
     return rings_ == Rings::kPacked ? packed(index).take_used(slots_) : split(index).take_used();
   }

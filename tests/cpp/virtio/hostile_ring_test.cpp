@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A hostile driver: random rings, random descriptors, random register writes, from fixed seeds, so
-// that a failure repeats. What is checked is what must hold whatever a guest does: no crash, no
-// access outside guest memory (the sanitizers see that), every chain inside memory and bounded.
+// that a failure repeats. Checks what must hold for any guest: no crash, no access outside guest
+// memory (detected by sanitizers), every chain inside memory and bounded.
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
@@ -28,9 +28,9 @@
 #include "virtio/device/rng.hpp"
 
 #ifdef __SANITIZE_THREAD__
-// It writes its rings and buffers while a device on another thread reads them, as a guest may: that
-// is the point, and no race of ours. What a request says of ranges is read by a thread of the
-// disk's.
+// The driver writes its rings and buffers while a device on another thread reads them. A guest may
+// do that, so it is intended and no bug of the VMM. A thread of the disk reads the ranges in
+// requests.
 extern "C" const char* __tsan_default_suppressions();
 extern "C" const char* __tsan_default_suppressions() {
   return "race:hostile_ring_test\nrace:segments_of\n";
@@ -59,7 +59,7 @@ class Random {
   std::mt19937_64 engine_;
 };
 
-// Mostly plausible, because what is plainly wrong ends at the first check.
+// Mostly plausible, because invalid descriptors end at the first check.
 vring_desc random_descriptor(Random& random, uint64_t memory_bytes, uint16_t size) {
   vring_desc descriptor;
   descriptor.addr = random.one_in(12)
@@ -82,14 +82,14 @@ void scramble(MockRing& ring, memory::GuestMemory& memory, Random& random) {
   for (uint64_t i = 0; i < ring.size(); ++i) {
     ring.set_descriptor(i, random_descriptor(random, memory.size(), ring.size()));
   }
-  // Tables for indirect descriptors to land in; they gather from one call to the next.
+  // Tables for indirect descriptors; they accumulate over the calls.
   for (uint64_t i = 0; i < 4; ++i) {
     memory.write_object({random.below(memory.size()) & ~15ULL},
                         random_descriptor(random, memory.size(), ring.size()));
   }
 }
 
-// One answer, not a check per buffer: checks are slow, and there are millions of buffers.
+// One result for all, as a CHECK per buffer is slow, and there are millions of buffers.
 bool is_valid(const Chain& chain, const memory::GuestMemory& memory, uint16_t size) {
   const auto region = memory.regions()[0];
   uint64_t total = 0;
@@ -124,7 +124,7 @@ class HostileDriver {
         started_ = driver_.start(queue_count_);
         REQUIRE(started_);
       }
-      // A device that the driver broke stays quiet until it is reset.
+      // A device with a fault does nothing until it is reset.
       if (driver_.needs_reset()) {
         ++faults_;
         started_ = false;
@@ -146,7 +146,7 @@ class HostileDriver {
     }
     const size_t interrupts = driver_.registers().interrupts();
     driver_.registers().notify(index);
-    if (driver_.is_packed()) {  // whose driver wants an interrupt for each that is used
+    if (driver_.is_packed()) {  // request an interrupt for each used chain
       if (!driver_.needs_reset()) served_ += driver_.registers().interrupts() > interrupts;
       return;
     }
@@ -198,7 +198,7 @@ class HostileDriver {
   }
   uint32_t data_bytes() { return static_cast<uint32_t>(16 + 16 * random_.below(96)); }
 
-  // Chains of three at each third descriptor, in random sizes.
+  // Chains of three, one at each third descriptor, with random sizes.
   void plausible_requests(MockRing& ring) {
     for (uint64_t i = 0; i + 3 <= ring.size(); i += 3) {
       const auto at = static_cast<uint16_t>(i);
@@ -245,7 +245,7 @@ constexpr Wiring kWirings[] = {{Transport::kMmio, Rings::kSplit},
                                {Transport::kPci, Rings::kSplit},
                                {Transport::kPci, Rings::kPacked}};
 
-// Both sides of the device's code are reached, and often.
+// Must often reach both valid and invalid paths of the device's code.
 void torment(virtio::Device& device, uint16_t queue_count, uint32_t seed, int steps = 8'000) {
   for (const Wiring& wiring : kWirings) {
     CAPTURE(seed);
@@ -290,7 +290,7 @@ TEST_CASE("hostile rings give valid chains or faults") {
       }
     }
   }
-  // Both sides of the code were reached, and often.
+  // Valid and invalid paths were both reached often.
   CHECK(chains > 10'000);
   CHECK(faults > 10'000);
 }
@@ -334,7 +334,7 @@ TEST_CASE("hostile packed rings give valid chains or faults") {
 TEST_CASE("a hostile driver cannot harm the block device") {
   for (uint32_t seed = 1; seed <= 2; ++seed) {
     virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
-    // Many requests are answered a moment later, and by then the driver has often begun anew.
+    // Many requests are answered later, when the driver has often reset the device.
     torment(block, 1, seed, 48'000);
   }
 }
@@ -368,7 +368,7 @@ TEST_CASE("a hostile driver cannot harm the balloon") {
 TEST_CASE("a hostile driver cannot harm a share") {
   const TemporaryFolder folder;
   virtio::Ninep share(ninep::Share(folder.path(), false), "tag");
-  // Half of what comes has no room for an answer, which is a fault.
+  // Half of the requests have no room for an answer, which is a fault.
   torment(share, 1, 1, 30'000);
 }
 
@@ -381,7 +381,7 @@ TEST_CASE("a hostile driver cannot harm the console") {
   const base::UniqueFd agent_host(ends[1][0]);
   base::EventLoop loop;
   virtio::Console console(loop, {base::UniqueFd(ends[0][1]), base::UniqueFd(ends[1][1])});
-  // Both hosts echo, which keeps both directions busy.
+  // Both host ends echo, which keeps both directions busy.
   for (const auto* host : {&console_host, &agent_host}) {
     loop.add(host->get(), EPOLLIN, [fd = host->get()](uint32_t) {
       std::array<char, 4096> bytes;
@@ -406,7 +406,7 @@ TEST_CASE("a hostile driver cannot harm the network device") {
     HostileDriver driver(net, 5, 1, wiring.transport, wiring.rings);
     for (int round = 0; round < 1'000; ++round) {
       driver.run(10);
-      // Whatever it sent comes back, and larger frames for more than one buffer.
+      // Sent frames come back, with larger ones that need more than one buffer.
       for (const auto& frame : log.sent) log.waiting[frame.pair].push_back(frame.bytes);
       log.sent.clear();
       for (auto& queue : log.waiting) {

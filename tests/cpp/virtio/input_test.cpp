@@ -44,7 +44,7 @@ struct Fixture {
   }
   uint64_t next() { return MockDriver::kBuffers + 8 * offered++; }
 
-  // What the driver has been told since, in order.
+  // The events that the driver has received since, in order.
   std::vector<InputEvent> events() {
     std::vector<InputEvent> found;
     while (const auto used = driver.ring(0).take_used()) {
@@ -109,7 +109,7 @@ TEST_CASE_FIXTURE(Fixture, "reports wait for buffers, up to a limit, and are nev
     }
   }
   CHECK(got == Input::kMaxWaiting);
-  // And the next one comes through.
+  // The next one is delivered.
   input.report(key);
   CHECK(events().size() == 2);
 }
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(Fixture, "nothing of one driver's time is told to the next") {
   offer(4);
   CHECK(events().empty());
   driver.reset();
-  input.report(key);  // nobody is there
+  input.report(key);  // there is no driver
   REQUIRE(driver.start(MockDriver::kRingFeatures, 2));
   offered = told = 0;
   offer(4);

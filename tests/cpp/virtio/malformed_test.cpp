@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Every way a driver can get a ring wrong, at every device, behind each transport and with each
-// kind of ring: the device asks for a reset and says why, stays quiet, and works again after it.
+// Every error that a driver can make in a ring, for every device, transport and kind of ring: the
+// device requests a reset and gives the reason, does nothing more, and works again after the reset.
 #include <doctest/doctest.h>
 
 #include <functional>
@@ -16,7 +16,7 @@ constexpr uint64_t kBuffers = MockDriver::kBuffers;
 constexpr uint64_t kEnd = MockDriver::kMemoryBytes;
 constexpr uint64_t kTop = ~uint64_t{0};
 
-// What a driver does to a queue, and the words that say so.
+// A driver's error in a queue, and the expected message.
 struct Malady {
   std::string words;
   std::function<void(GuestDriver&, uint16_t queue)> inflict;
@@ -29,7 +29,7 @@ Malady raw(std::string words, uint64_t address, uint32_t length, int flags) {
           }};
 }
 
-// A loop where descriptors have a next, a chain without end where they follow one another.
+// A loop for split rings, where descriptors have a `next`; an endless chain for packed rings.
 void add_loop(GuestDriver& driver, uint16_t queue) {
   if (!driver.is_packed()) {
     driver.split(queue).set_descriptor(0, {kBuffers, 4, VRING_DESC_F_NEXT, 0});
@@ -112,7 +112,7 @@ void check_malady(const Malady& malady, Specimen& specimen, GuestDriver& driver)
   const auto fault = driver.registers().fault();
   REQUIRE(fault);
   CHECK(fault->find(malady.words) != std::string::npos);
-  // Quiet until it is reset.
+  // It does nothing until it is reset.
   driver.registers().notify(queue);
   CHECK(driver.registers().fault() == fault);
   REQUIRE(driver.start(specimen.queues()));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A disk in memory, for the tests of the block device and of the backends that wrap another: counts
-// what it is asked and fails on demand. `error` fails each call but lets it change the bytes;
-// `flush_error` fails flushes alone; `bad_byte` fails what would read or change that byte.
-// `on_slow` is called by what may take long on a real disk, and may.
+// calls and fails on demand. `error` fails each call but lets it change the bytes; `flush_error`
+// fails only flushes; `bad_byte` fails calls that read or change that byte. `on_slow` is called by
+// operations that may take long on a real disk, and may block.
 #pragma once
 
 #include <algorithm>
@@ -67,7 +67,7 @@ class MemoryBackend final : public backend::BlockBackend {
   std::error_code flush_error;
   std::optional<uint64_t> bad_byte;
   std::function<void()> on_slow;
-  bool side_by_side = false;  // what concurrent() says; for reads of what nobody changes
+  bool side_by_side = false;  // the value of concurrent(); only for reads of constant data
   uint64_t longest_zeroes = 0;
   int reads = 0;
   int writes = 0;

@@ -12,7 +12,7 @@ namespace {
 
 using virtio::Activation;
 
-// Two queues, one feature, eight bytes of configuration; records what the transport does to it.
+// Two queues, one feature, eight bytes of configuration; records the transport's calls.
 class FakeDevice final : public virtio::Device {
  public:
   static constexpr uint64_t kFeature = 1ULL << 5;

@@ -2,7 +2,7 @@
 //
 // A virtio driver without a guest: drives an MmioTransport through its registers, and keeps a
 // MockRing for each queue in guest memory. Shared by the tests of the transport and the devices and
-// by the random test. Does what it is told; it does not check that this is right.
+// by the random test. It performs requests without checking them.
 #pragma once
 
 #include <linux/virtio_config.h>
@@ -24,8 +24,8 @@
 
 namespace vmm::test {
 
-// Counts the pulses, and lets a test act at each as a driver on another vCPU would: on the thread
-// that raises it, while the device is at work.
+// Counts the pulses, and lets a test react to each like a driver on another vCPU: on the thread
+// that raises it, while the device is working.
 struct MockLine final : base::InterruptLine {
   void raise() override {
     ++pulses;
@@ -75,7 +75,7 @@ class MockDriver {
     return high << 32 | read32(VIRTIO_MMIO_DEVICE_FEATURES);
   }
 
-  // Up to FEATURES_OK; true when the device kept the bit.
+  // Goes up to FEATURES_OK; true when the device kept the bit.
   bool negotiate(uint64_t features) {
     add_status(VIRTIO_CONFIG_S_ACKNOWLEDGE);
     add_status(VIRTIO_CONFIG_S_DRIVER);
@@ -87,7 +87,7 @@ class MockDriver {
     return (status() & VIRTIO_CONFIG_S_FEATURES_OK) != 0;
   }
 
-  // True when the device took the queue.
+  // Returns whether the device accepted the queue.
   bool set_up_queue(uint16_t index, uint32_t size, uint64_t descriptors, uint64_t available,
                     uint64_t used) {
     write32(VIRTIO_MMIO_QUEUE_SEL, index);
@@ -99,7 +99,7 @@ class MockDriver {
     return read32(VIRTIO_MMIO_QUEUE_READY) == 1;
   }
 
-  // A queue of the largest size, with its ring in a place of its own.
+  // Sets up a queue of the largest size, with its ring at its own address.
   bool set_up_queue(uint16_t index) {
     write32(VIRTIO_MMIO_QUEUE_SEL, index);
     const auto size = static_cast<uint16_t>(read32(VIRTIO_MMIO_QUEUE_NUM_MAX));
@@ -109,7 +109,7 @@ class MockDriver {
     return set_up_queue(index, size, ring.descriptors(), ring.available(), ring.used());
   }
 
-  // From reset to DRIVER_OK.
+  // Goes from reset to DRIVER_OK.
   bool start(uint64_t features, uint16_t queue_count) {
     reset();
     if (!negotiate(features)) return false;
@@ -127,7 +127,7 @@ class MockDriver {
     notify(index);
   }
 
-  // Acknowledges and returns what was pending.
+  // Acknowledges and returns the pending interrupts.
   uint32_t take_interrupts() {
     const uint32_t pending = read32(VIRTIO_MMIO_INTERRUPT_STATUS);
     write32(VIRTIO_MMIO_INTERRUPT_ACK, pending);

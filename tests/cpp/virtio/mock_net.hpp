@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A network for the tests of the net device: keeps what the guest sends, and hands out what the
-// test puts in. It runs no thread; a test calls ready() as a backend's thread would.
+// A network for the tests of the net device: records the frames that the guest sends, and delivers
+// those that the test adds. It runs no thread; a test calls ready() like a backend's thread.
 #pragma once
 
 #include <cstring>
@@ -23,13 +23,13 @@ struct MockNetLog {
   };
   std::vector<SentFrame> sent;
   std::vector<std::deque<std::string>> waiting;  // by pair, without headers
-  backend::NetHeader next_header{};              // in front of what waits
+  backend::NetHeader next_header{};              // in front of waiting frames
   backend::NetOffloads offloads;
   uint16_t queue_pairs = 0;
   bool full = false;
   bool started = false;
   backend::NetBackend::Ready ready;
-  std::function<void()> on_consume;  // one frame of those that wait
+  std::function<void()> on_consume;  // called for each waiting frame that is consumed
 };
 
 class MockNet final : public backend::NetBackend {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The driver's side of a packed virtqueue, as simple and as unchecked as possible: tests build good
-// and bad rings with it. The counterpart of MockRing, with the same names where both have it.
+// and bad rings with it. The counterpart of MockRing, with the same names for the same functions.
 #pragma once
 
 #include <cstddef>
@@ -23,7 +23,7 @@ class MockPackedRing {
   static constexpr uint16_t kUsed = 1 << VRING_PACKED_DESC_F_USED;
   static constexpr uint16_t kWrap = 1 << VRING_PACKED_EVENT_F_WRAP_CTR;
 
-  // The ring, the driver's event structure and the device's one, from `base` on.
+  // Places the ring, the driver's event structure and the device's from `base` on.
   MockPackedRing(memory::GuestMemory& memory, uint64_t base, uint16_t size)
       : memory_(memory), size_(size), descriptors_(base) {
     memory_.write({base}, std::vector<std::byte>(end() - base));
@@ -47,7 +47,7 @@ class MockPackedRing {
     return state;
   }
 
-  // The flags come last: a device on another thread may look at them at any time (2.8.21).
+  // Writes the flags last: a device on another thread may read them at any time (2.8.21).
   void set_descriptor(uint64_t slot, const vring_packed_desc& descriptor) {
     const auto bytes = std::as_bytes(std::span(&descriptor, 1));
     memory_.write({place_of(slot)}, bytes.first(kFlagsAt));
@@ -57,10 +57,10 @@ class MockPackedRing {
     return *memory_.read_object<vring_packed_desc>({descriptors_ + slot * 16});
   }
 
-  // The flags that make a descriptor available at the place where the next one goes.
+  // The flags that make the next descriptor available.
   uint16_t available_flags() const { return wrap_ ? kAvailable : kUsed; }
 
-  // Puts one descriptor where the next one goes, with `flags` besides those that make it available.
+  // Puts the next descriptor, with `flags` in addition to those that make it available.
   void put(uint64_t address, uint32_t length, int flags, uint16_t id = 0) {
     set_descriptor(next_, {address, length, id, static_cast<uint16_t>(flags | available_flags())});
     advance();
@@ -88,7 +88,7 @@ class MockPackedRing {
     return id;
   }
 
-  // The same by an indirect table at `table`.
+  // Makes a chain available by an indirect table at `table`.
   uint16_t add_indirect(uint64_t table, std::span<const Buffer> buffers) {
     for (size_t i = 0; i < buffers.size(); ++i) {
       const auto flags = static_cast<uint16_t>(buffers[i].writable ? VRING_DESC_F_WRITE : 0);
@@ -100,7 +100,7 @@ class MockPackedRing {
     return id;
   }
 
-  // The next used entry, if there is one; a chain of `slots` entries is thereby seen.
+  // Takes the next used entry, if there is one, for a chain of `slots` entries.
   std::optional<vring_used_elem> take_used(uint16_t slots = 1) {
     const uint16_t flags = *memory_.load_acquire_u16({place_of(seen_) + kFlagsAt});
     const bool available = (flags & kAvailable) != 0;
@@ -114,12 +114,12 @@ class MockPackedRing {
     return vring_used_elem{entry.id, entry.len};
   }
 
-  // The driver's wishes for interrupts.
+  // The driver's event suppression, for interrupts.
   void set_driver_event(uint16_t flags, uint16_t position = 0) {
     memory_.store_release_u16({available()}, position);
     memory_.store_release_u16({available() + 2}, flags);
   }
-  // The device's wishes for notifications.
+  // The device's event suppression, for notifications.
   uint16_t device_event_position() const { return *memory_.load_acquire_u16({used()}); }
   uint16_t device_event_flags() const { return *memory_.load_acquire_u16({used() + 2}); }
 
@@ -140,7 +140,7 @@ class MockPackedRing {
   bool wrap_ = true;
   uint32_t seen_ = 0;
   bool seen_wrap_ = true;
-  uint16_t next_id_ = 0x100;  // ids are the driver's: nothing ties them to slots
+  uint16_t next_id_ = 0x100;  // the driver chooses ids, independent of slots
 };
 
 }  // namespace vmm::test

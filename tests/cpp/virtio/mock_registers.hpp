@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a driver does to a transport's registers, for either transport: the lower half of
-// GuestDriver. A PCI device is reached as a guest reaches it: through configuration space, bars and
-// the MSI-X table.
+// A driver's accesses to a transport's registers, for either transport: the lower half of
+// GuestDriver. A PCI device is accessed like in a guest: through configuration space, bars and the
+// MSI-X table.
 #pragma once
 
 #include <linux/pci_regs.h>
@@ -27,21 +27,21 @@ namespace vmm::test {
 
 using virtio::Rings;
 
-// What a driver does to a transport's registers, whatever they look like.
+// A driver's accesses to registers, independent of their layout.
 struct Registers {
   virtual ~Registers() = default;
   virtual uint32_t status() = 0;
   virtual void set_status(uint32_t value) = 0;
   virtual uint32_t offered(uint32_t word) = 0;
   virtual void accept(uint32_t word, uint32_t value) = 0;
-  virtual uint16_t select_queue(uint16_t index) = 0;  // its size: 0 when it is not there
+  virtual uint16_t select_queue(uint16_t index) = 0;  // returns its size, 0 if it does not exist
   virtual bool enable_queue(uint16_t size, uint64_t descriptors, uint64_t available,
                             uint64_t used) = 0;
   virtual void reset_queue() = 0;
   virtual void notify(uint16_t index) = 0;
   virtual size_t interrupts() = 0;
   virtual std::optional<std::string> fault() = 0;
-  // An access to any place of the registers, by a hostile driver.
+  // A hostile driver's access to any offset of the registers.
   virtual void poke(uint64_t offset, std::span<const std::byte> data) = 0;
   virtual void peek(uint64_t offset, std::span<std::byte> data) = 0;
   virtual uint64_t poke_range() = 0;
@@ -110,7 +110,7 @@ class PciRegisters final : public Registers {
  public:
   static constexpr uint64_t kWindow = 0xd1000000;
   static constexpr uint64_t kWindowBytes = 1 << 20;
-  static constexpr uint32_t kSlotFunction = 1 << 3;  // behind the bridge in slot 0
+  static constexpr uint32_t kSlotFunction = 1 << 3;  // after the bridge in slot 0
 
   PciRegisters(virtio::Device& device, memory::GuestMemory& memory, Rings rings)
       : transport_(device, memory, messages_, rings,
@@ -123,7 +123,7 @@ class PciRegisters final : public Registers {
   }
 
   uint32_t status() override { return get<uint8_t>(VIRTIO_PCI_COMMON_STATUS); }
-  // After a reset the driver gives out the vectors again, as it has to.
+  // After a reset the driver must assign the vectors again.
   void set_status(uint32_t value) override {
     set<uint8_t>(VIRTIO_PCI_COMMON_STATUS, static_cast<uint8_t>(value));
     if (value == 0) set<uint16_t>(VIRTIO_PCI_COMMON_MSIX, 0);
@@ -211,11 +211,11 @@ class PciRegisters final : public Registers {
     root_.read(bar_offset(bar) + offset, std::as_writable_bytes(std::span(&value, 1)));
     return value;
   }
-  // The offset of a bar into the window, wherever it is now.
+  // The present offset of a bar in the window.
   uint64_t bar_offset(unsigned bar) {
     return (config<uint32_t>(PCI_BASE_ADDRESS_0 + 4ULL * bar) & ~15ULL) - kWindow;
   }
-  // Where the capability with this id starts, the `nth` one; 0 when there is none.
+  // The offset of the `nth` capability with this id; 0 when there is none.
   uint8_t capability(uint8_t id, int nth = 0) {
     uint8_t at = config<uint8_t>(PCI_CAPABILITY_LIST);
     for (; at != 0; at = config<uint8_t>(at + 1ULL)) {
@@ -239,7 +239,7 @@ class PciRegisters final : public Registers {
 
   MockMessages& messages() { return messages_; }
   pci::Root& root() { return root_; }
-  // As the transport has told last.
+  // The last report of the transport.
   std::optional<uint64_t> first_doorbell() const { return first_doorbell_; }
 
  private:

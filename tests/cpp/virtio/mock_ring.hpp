@@ -71,7 +71,7 @@ class MockRing {
     return head;
   }
 
-  // Writes a chain into an indirect table at `table` and one descriptor that leads there.
+  // Writes a chain into an indirect table at `table` and one descriptor that refers to it.
   uint16_t write_indirect(uint64_t table, std::span<const Buffer> buffers) {
     for (size_t i = 0; i < buffers.size(); ++i) {
       const bool last = i + 1 == buffers.size();
@@ -104,7 +104,7 @@ class MockRing {
 
   uint16_t used_index() const { return *memory_.load_acquire_u16({used_ + 2}); }
 
-  // The next used element the driver has not seen.
+  // Takes the next used element that the driver has not seen.
   std::optional<vring_used_elem> take_used() {
     if (used_index() == seen_used_) return std::nullopt;
     const uint64_t slot = seen_used_ % size_;
@@ -118,7 +118,7 @@ class MockRing {
   }
   uint16_t available_event() const { return *memory_.load_acquire_u16({used_ + 4 + 8ULL * size_}); }
 
-  // A fresh ring whose indices do not start at zero, to test the wrap of 2^16.
+  // Makes a new ring whose indices do not start at zero, to test the wrap at 2^16.
   void start_at(uint16_t index) {
     set_available_index(index);
     memory_.store_release_u16({used_ + 2}, index);

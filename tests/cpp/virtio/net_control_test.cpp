@@ -20,7 +20,7 @@ constexpr uint64_t kEverything = bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CT
                                  bit(VIRTIO_NET_F_GUEST_CSUM) | bit(VIRTIO_NET_F_GUEST_TSO4);
 
 struct Fixture {
-  // Each byte in a buffer of its own: drivers may split a command anywhere.
+  // Puts each byte in a separate buffer, as drivers may split a command anywhere.
   bool takes(std::initializer_list<int> bytes, uint64_t features = kEverything) {
     std::vector<uint8_t> copy;
     for (const int byte : bytes) copy.push_back(static_cast<uint8_t>(byte));

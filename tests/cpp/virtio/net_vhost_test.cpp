@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Needs a host that has vhost and lets us make a tap; tests/boot shows the same on machines.
+// Needs a host with vhost and the permission to make a tap; tests/boot tests the same on machines.
 #include <arpa/inet.h>
 #include <doctest/doctest.h>
 #include <net/ethernet.h>
@@ -54,7 +54,7 @@ std::string bytes_of(const T& object) {
   return {reinterpret_cast<const char*>(&object), sizeof object};
 }
 
-// RFC 791: of the header's 16-bit words, its own field zero.
+// RFC 791: the checksum of the header's 16-bit words, with its own field zero.
 uint16_t header_checksum(const iphdr& header) {
   std::array<uint16_t, sizeof header / 2> words;
   std::memcpy(words.data(), &header, sizeof header);
@@ -81,7 +81,7 @@ struct Heard final : virtio::Interrupt {
   std::atomic<std::optional<Fault>> broken;
 };
 
-// A datagram from the guest's side to the host's, in a frame to all, as nobody asks for addresses.
+// A datagram from the guest's side to the host's, in a broadcast frame, as there is no ARP.
 std::string frame(const std::string& words) {
   ether_header ethernet{
       {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, {2, 0, 0, 0, 0, 1}, htons(ETHERTYPE_IP)};
@@ -101,7 +101,7 @@ std::string frame(const std::string& words) {
   return bytes_of(ethernet) + bytes_of(ip) + bytes_of(udp) + words;
 }
 
-// The device's own door instead of a transport's, as vhost is given the memory first.
+// Calls the device directly instead of through a transport, as vhost needs the memory first.
 struct Fixture {
   Fixture() {
     try {
@@ -160,7 +160,7 @@ struct Fixture {
     REQUIRE(sendto(wire.get(), words.data(), words.size(), 0,
                    reinterpret_cast<const sockaddr*>(&all), sizeof all) > 0);
   }
-  // Other frames of the host's (of IPv6, say) may come before it.
+  // Other frames of the host (such as IPv6) may come before it.
   bool received(const std::string& words) {
     return eventually([&] {
       const auto used = rings[kReceive]->take_used();
@@ -179,7 +179,7 @@ struct Fixture {
   Heard heard;
   virtio::Backlog backlog{3, [this](uint16_t index) { net->catch_up(index); }};
   base::UniqueFd wire;
-  std::unique_ptr<virtio::Net> net;  // null: not to be had here
+  std::unique_ptr<virtio::Net> net;  // null: not available here
 };
 
 }  // namespace

@@ -24,7 +24,7 @@ constexpr uint64_t kAnswer = kRequest + 0x10000;
 
 constexpr int answer_to(ninep::Type type) { return static_cast<int>(type) + 1; }
 
-// A disk whose syncs end when they are let, as they are told to.
+// A disk whose syncs end when the test allows it, with a chosen result.
 class Disk {
  public:
   ninep::Errno sync(const ninep::Sync& sync) {
@@ -46,7 +46,7 @@ class Disk {
   }
 
   std::atomic<bool> data_only = false;
-  std::atomic<int> error = 0;  // what they come to
+  std::atomic<int> error = 0;  // their result
 
  private:
   std::mutex mutex_;
@@ -93,13 +93,13 @@ struct Fixture {
   static std::string sync(bool data_only) {
     return message(ninep::Type::kFsync, u32(1) + u32(data_only ? 1 : 0));
   }
-  // "file" is open as fid 1.
+  // Opens "file" as fid 1.
   void open_file() {
     REQUIRE(send(attach()) == answer_to(ninep::Type::kAttach));
     REQUIRE(send(walk("file")) == answer_to(ninep::Type::kWalk));
     REQUIRE(send(message(ninep::Type::kLopen, u32(1) + u32(2))) == answer_to(ninep::Type::kLopen));
   }
-  // Does not wait for the answer; each `slot` has a place of its own.
+  // Does not wait for the answer; each `slot` has its own addresses.
   void begin(const std::string& request, uint64_t slot) {
     const uint64_t at = (slot + 1) * 0x1000;
     driver.put(kRequest + at, request);
@@ -115,7 +115,7 @@ struct Fixture {
   }
   static constexpr uint64_t kNoAnswer = 0;
 
-  // The type of the answer; its bytes are at kAnswer.
+  // Returns the type of the answer, whose bytes are at kAnswer.
   int send(const std::string& request, uint32_t room = 8192) {
     driver.put(kRequest, request);
     const auto length = static_cast<uint32_t>(request.size());
@@ -150,7 +150,7 @@ TEST_CASE_FIXTURE(Fixture, "9p reads and writes a file in place") {
   std::string content(19, '\0');
   std::ifstream(folder / "file").read(content.data(), 19);
   CHECK(content == "CONTENT of the file");
-  // Claims more data than came.
+  // Claims more data than was sent.
   CHECK(send(message(Type::kWrite, u32(1) + u32(0) + u32(0) + u32(9999) + "x")) ==
         static_cast<int>(Type::kRlerror));
 }

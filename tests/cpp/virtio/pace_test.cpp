@@ -10,7 +10,7 @@ using namespace std::chrono_literals;
 using virtio::Pace;
 
 struct Driver {
-  // Notifies until it is told to wait, at most `limit` times; how many were served at once.
+  // Notifies until it has to wait, at most `limit` times; returns how many were served at once.
   int until_wait(int limit = 10'000) {
     for (int served = 0; served < limit; ++served) {
       now += interval;
@@ -38,7 +38,7 @@ TEST_CASE_FIXTURE(Driver,
     ++waited;
   }
   CHECK(waited <= 10'000 / 200);
-  CHECK(waited >= 10);  // it may have more one day
+  CHECK(waited >= 10);  // trials go on, if seldom
 }
 
 TEST_CASE_FIXTURE(Driver, "a queue goes on gathering while that is worth it") {
@@ -47,7 +47,7 @@ TEST_CASE_FIXTURE(Driver, "a queue goes on gathering while that is worth it") {
     pace.gathered(32);
     CHECK(until_wait() == 0);
   }
-  // One that comes alone now and then ends nothing.
+  // A single lone request now and then does not end gathering.
   pace.gathered(1);
   CHECK(until_wait() == 0);
   pace.gathered(32);

@@ -174,7 +174,7 @@ TEST_CASE_FIXTURE(Fixture, "packed: a size need not be a power of two") {
 
 TEST_CASE_FIXTURE(Fixture, "packed: put_back makes pop return the same chain again") {
   Queue queue = make();
-  for (int i = 0; i < 9; ++i) {  // over the ring's end, too
+  for (int i = 0; i < 9; ++i) {  // also past the ring's end
     const uint16_t id = ring.add({readable(0x8000, 4), readable(0x8000, 4), readable(0x8000, 4)});
     queue.put_back(pop_chain(queue));
     CHECK(queue.in_flight() == 0);
@@ -221,7 +221,7 @@ TEST_CASE_FIXTURE(Fixture, "packed: without event index the driver's flag decide
   ring.add({writable(0x8000, 4)});
   queue.push_used(pop_chain(queue), 0);
   CHECK_FALSE(queue.needs_interrupt());
-  // Nobody may ask for a place without having negotiated that: any interrupt is allowed then.
+  // A driver must not request a position without the feature: any interrupt is allowed then.
   ring.set_driver_event(VRING_PACKED_EVENT_FLAG_DESC, 7);
   ring.add({writable(0x8000, 4)});
   queue.push_used(pop_chain(queue), 0);

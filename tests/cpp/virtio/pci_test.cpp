@@ -17,7 +17,7 @@ namespace {
 
 using virtio::PciTransport;
 
-constexpr uint8_t kData = sizeof(virtio_pci_cap);  // of the window, from its capability's start
+constexpr uint8_t kData = sizeof(virtio_pci_cap);  // the window's data, from its capability's start
 
 struct Fixture {
   virtio::Rng rng;
@@ -44,7 +44,7 @@ struct Fixture {
   }
 };
 
-// One queue, of whose used buffers somebody else tells.
+// One queue, served elsewhere, whose used buffers an eventfd reports.
 class Served final : public virtio::Device {
  public:
   explicit Served(base::EventLoop& loop)
@@ -208,7 +208,7 @@ TEST_CASE_FIXTURE(Fixture, "pci: the device goes on where the guest has moved it
   uint32_t there = 0;
   pci.root().read(before, std::as_writable_bytes(std::span(&there, 1)));
   CHECK(there == 0xffffffff);
-  // Out of the window it is out of reach, and back again it is as it was.
+  // Outside of the window it can't be accessed; moved back it works as before.
   pci.set_config<uint32_t>(PCI_BASE_ADDRESS_0, 0x10000000);
   pci.set_config<uint32_t>(PCI_BASE_ADDRESS_0, PciRegisters::kWindow + 0x40000);
   CHECK(serves());
@@ -253,7 +253,7 @@ TEST_CASE_FIXTURE(Fixture, "pci: a window that is aimed at nothing does nothing"
     CHECK(pci.config<uint32_t>(data) == 0);
   }
   aim_window(0, VIRTIO_PCI_COMMON_DFSELECT, 4);
-  pci.set_config<uint8_t>(data, 1);  // too short for what it is aimed at
+  pci.set_config<uint8_t>(data, 1);  // too short for the target field
   CHECK(pci.get<uint32_t>(VIRTIO_PCI_COMMON_DFSELECT) == 0);
 }
 

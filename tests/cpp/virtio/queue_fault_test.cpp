@@ -11,7 +11,7 @@ using virtio::Fault;
 using virtio::Queue;
 
 constexpr uint64_t kMemoryBytes = 1 << 20;
-constexpr uint64_t kTop = ~uint64_t{0};  // the last address there is
+constexpr uint64_t kTop = ~uint64_t{0};  // the last address
 
 struct Fixture {
   memory::GuestMemory memory{kMemoryBytes};
@@ -21,7 +21,7 @@ struct Fixture {
     return std::get<Queue>(Queue::create(memory, ring.state(indirect), 8));
   }
 
-  // What pop() says about a chain that starts at descriptor 0.
+  // The fault that pop() returns for a chain that starts at descriptor 0.
   Fault pop_fault(bool indirect = true) {
     ring.make_available(0);
     Queue queue = make(indirect);

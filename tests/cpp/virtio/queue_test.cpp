@@ -104,7 +104,7 @@ TEST_CASE_FIXTURE(Fixture, "an indirect table gives the same chain") {
 TEST_CASE_FIXTURE(Fixture, "direct descriptors may lead to one indirect table") {
   Queue queue = make();
   ring.set_descriptor(0, {0x8000, 4, VRING_DESC_F_NEXT, 1});
-  // WRITE means nothing on a descriptor that leads to a table (2.7.5.3.2).
+  // WRITE is ignored on a descriptor that refers to a table (2.7.5.3.2).
   ring.set_descriptor(1, {0x7000, 16, VRING_DESC_F_INDIRECT | VRING_DESC_F_WRITE, 0});
   memory.write_object({0x7000}, vring_desc{0x9000, 8, 0, 0});
   ring.make_available(0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One of each kind of device, with a request that it completes at once: for tests of what must hold
-// at all of them. A new device joins by an entry in kDevices.
+// One of each kind of device, with a request that it completes at once, for tests that all devices
+// must pass. A new device needs an entry in kDevices.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -35,10 +35,10 @@ struct Specimen {
   virtual ~Specimen() = default;
   virtual virtio::Device& device() = 0;
   virtual uint16_t queues() = 0;
-  // The queue that is put to the test, and a request there that the device completes at once.
+  // The queue under test, and a request for it that the device completes at once.
   virtual uint16_t queue() = 0;
   virtual std::vector<Buffer> request(memory::GuestMemory& memory) = 0;
-  // Makes room for what requests leave on the host's side.
+  // Removes data that requests leave on the host's side.
   virtual void tidy() {}
 };
 
@@ -141,7 +141,7 @@ struct ShareSpecimen final : Specimen {
   virtio::Device& device() override { return share; }
   uint16_t queues() override { return 1; }
   uint16_t queue() override { return 0; }
-  // Answered with an error, as no session has begun.
+  // The answer is an error, as there is no session.
   std::vector<Buffer> request(memory::GuestMemory&) override {
     return {readable(MockDriver::kBuffers, 16), writable(MockDriver::kBuffers + 0x1000, 64)};
   }

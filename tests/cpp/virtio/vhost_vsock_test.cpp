@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Needs a host that has vhost; tests/boot shows the device on machines of a lab host, which has.
+// Needs a host with vhost; tests/boot tests the device on machines of a lab host, which has it.
 #include "virtio/device/vhost_vsock.hpp"
 
 #include <doctest/doctest.h>
@@ -54,7 +54,7 @@ struct Heard final : virtio::Interrupt {
   std::atomic<std::optional<Fault>> broken;
 };
 
-// The device's own door instead of a transport's, as vhost is given the memory first.
+// Calls the device directly instead of through a transport, as vhost needs the memory first.
 struct Fixture {
   Fixture() {
     try {
@@ -106,10 +106,10 @@ struct Fixture {
   std::array<std::unique_ptr<MockRing>, 3> rings;
   Heard heard;
   virtio::Backlog backlog{3, [this](uint16_t index) { device->catch_up(index); }};
-  std::unique_ptr<VhostVsock> device;  // null: not to be had here
+  std::unique_ptr<VhostVsock> device;  // null: not available here
 };
 
-// A socket of the host's that waits for guests, and its port.
+// A listening socket of the host, and its port.
 std::pair<base::UniqueFd, uint32_t> listening() {
   base::UniqueFd server(::socket(AF_VSOCK, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_vm address{};

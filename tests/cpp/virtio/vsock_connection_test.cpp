@@ -47,7 +47,7 @@ struct Fixture {
     bytes.resize(connection.read(std::span(&piece, 1)));
     return bytes;
   }
-  // A stream that is open, with nothing to say.
+  // Opens a stream, without pending packets.
   void open(uint32_t credit) {
     connection.respond({1, 2});
     connection.hear_credit(credit, 0);
@@ -113,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture, "a guest that claims more than it got has no credit")
   connection.hear_credit(10, 1);
   CHECK_FALSE(connection.can_read());
   connection.hear_credit(0xffffffff, 0x80000000);
-  CHECK(connection.can_read());  // its buffer is that large
+  CHECK(connection.can_read());  // the guest's buffer is that large
   connection.hear_credit(0, 0);
   CHECK_FALSE(connection.can_read());
 }
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(Fixture, "a guest that claims more than it got has no credit")
 TEST_CASE_FIXTURE(Fixture, "what the host does not read is kept up to the credit given") {
   open(0);
   const std::string piece(64 * 1024, 'x');
-  // The socket takes some, the buffer the rest; then the guest has used all it had.
+  // The socket takes some bytes, the buffer the rest; then the guest has used all its credit.
   uint64_t total = 0;
   while (take(piece)) total += piece.size();
   CHECK(total >= VsockConnection::kBufferBytes);

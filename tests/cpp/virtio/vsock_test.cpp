@@ -71,7 +71,7 @@ struct Fixture {
     driver.add_and_notify(kReceive, {writable(kReceivePlace + given++ % 64 * 0x1000, length)});
   }
 
-  // The device's next packet; its buffer goes back.
+  // Takes the device's next packet, and adds its buffer again.
   std::optional<Packet> next() {
     std::optional<vring_used_elem> used;
     if (!eventually([&] { return (used = driver.ring(kReceive).take_used()).has_value(); })) {
@@ -142,7 +142,7 @@ struct Fixture {
     return bytes;
   }
 
-  // A stream from the guest's port 7 to the host's port 5.
+  // Opens a stream from the guest's port 7 to the host's port 5.
   base::UniqueFd open_from_guest() {
     const base::UniqueFd server = listen_at(5);
     say(VIRTIO_VSOCK_OP_REQUEST, 5, 7);
@@ -311,7 +311,7 @@ TEST_CASE_FIXTURE(Fixture, "a length beyond the packet, and too much data, reset
   }
   std::filesystem::remove(folder / "v_5");
   const base::UniqueFd host = open_from_guest();
-  // Nobody reads at the host: at some point there is no room, and no credit either.
+  // The host does not read: at some point there is neither room nor credit.
   const std::string piece(60000, 'x');
   bool reset = false;
   for (int i = 0; i < 64 && !reset; ++i) {
@@ -348,7 +348,7 @@ TEST_CASE_FIXTURE(Fixture, "packets from a stranger or too short are dropped") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "refusals wait for buffers, and packets behind them wait too") {
-  REQUIRE(driver.start(MockDriver::kRingFeatures, 3));  // no buffers given
+  REQUIRE(driver.start(MockDriver::kRingFeatures, 3));  // no buffers added
   given = seen = 0;
   for (uint32_t guest = 0; guest < 100; ++guest) say(VIRTIO_VSOCK_OP_RW, 5, guest);
   const uint16_t served = driver.ring(kTransmit).used_index();
@@ -428,7 +428,7 @@ TEST_CASE_FIXTURE(Fixture, "callers that leave before the driver has buffers lea
   connect_host("CONN").reset();
   CHECK(eventually([&] { return vsock.connection_count() == 0; }));
   for (int i = 0; i < 64; ++i) give(kHeader);
-  CHECK(driver.ring(kReceive).used_index() == 0);  // the guest has heard of none, and need not
+  CHECK(driver.ring(kReceive).used_index() == 0);  // the guest saw none of them
   say(VIRTIO_VSOCK_OP_RW, 5, 7);
   check_reset(5, 7);
 }

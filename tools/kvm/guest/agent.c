@@ -25,9 +25,9 @@
 
 enum {
 	RUN_WAIT_MS = 60 * 1000,
-	/* How long the host has to answer EXIT with POWEROFF: on a busy one it takes a while. */
+	/* The time that the host has to answer EXIT with POWEROFF; a busy host may be slow. */
 	ACKNOWLEDGE_MS = 3000,
-	/* ... and when it goes on sending input instead. */
+	/* The limit if the host continues to send input instead. */
 	ACKNOWLEDGE_MAX_MS = 6000,
 	CONNECT_STEP_US = 500,
 };
@@ -36,7 +36,7 @@ static bool greeted;
 static struct frame_writer writer;
 static struct frame_reader reader;
 
-/* The host's clock knows when it started us; this says how long the kernel had. */
+/* The time since the kernel's start; the host knows when it started the machine. */
 static unsigned long long uptime_ns(void)
 {
 	struct timespec now;
@@ -65,7 +65,7 @@ static void put_hello(enum transport transport)
 	frame_put(&writer, FRAME_HELLO, text, (size_t)length);
 }
 
-/* Until everything queued has left, however long the host takes: it has the deadlines. */
+/* Waits until all queued frames are sent, however long the host takes: deadlines are its task. */
 static enum stream_state flush_all(void)
 {
 	for (;;) {
@@ -92,8 +92,8 @@ static void await_connection(int fd)
 }
 
 /*
- * The next frame from the host, in the reader until popped; STREAM_AGAIN when none
- * comes in time. Frames are small here, so the deadline may count from each poll.
+ * Gets the next frame from the host, which stays in the reader until popped; STREAM_AGAIN when
+ * none comes in time. Frames are small here, so the timeout may restart with each poll.
  */
 static enum stream_state next_frame(struct frame *frame, int wait_ms)
 {
@@ -133,8 +133,8 @@ static void put_error(const char *message)
 }
 
 /*
- * A write to a virtio port returns once the buffer is queued, and a reset may overtake
- * it, so give the host a moment to say that it has EXIT. A serial line can be asked.
+ * A write to a virtio port returns once the buffer is queued, and a reset may overtake it, so
+ * give the host some time to confirm EXIT. A serial line can be drained.
  */
 static void deliver(const struct port *port)
 {
@@ -165,7 +165,7 @@ static void refuse(const struct request *request, int error)
 	put_exit(command_refusal_code(error), 0);
 }
 
-/* A lab host has a /tmp and other folders of its own: there it starts where it would have. */
+/* A lab host has its own /tmp and other folders, so a missing one is only reported. */
 static void enter(const char *folder)
 {
 	char line[4500], here[PATH_MAX] = "";
@@ -219,7 +219,7 @@ static int watch_children(void)
 	return signalfd(-1, &ended, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* HELLO has said why. */
+/* HELLO has reported the reason. */
 static int run_nothing(const struct port *port)
 {
 	put_exit(command_refusal_code(EACCES), 0);

@@ -11,12 +11,12 @@
 #include "port.h"
 
 /*
- * `rooted`: whether what is there is the root that was asked for; no command runs in another.
- * 0 when the command's EXIT was sent or the host said POWEROFF, 1 when the host is gone.
+ * `rooted`: whether the present root is the requested one; otherwise no command runs. Returns
+ * 0 when the command's EXIT was sent or the host sent POWEROFF, 1 when the host has gone.
  */
 int agent_serve(const struct port *port, bool rooted);
 
-/* Tell the host, if there is one, that this machine still works. */
+/* Send a heartbeat to the host, if there is one. */
 void agent_beat(void);
 
 #endif

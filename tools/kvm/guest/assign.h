@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The lab host's PCI functions that its machines may be given: vfio-pci takes them. */
+/* Binds the lab host's PCI functions that may be assigned to its machines to vfio-pci. */
 #ifndef ASSIGN_H
 #define ASSIGN_H
 
 /*
- * Gives the functions of toolskvm.assign=ADDRESS[,ADDRESS...] to vfio-pci, away from any driver
- * that has one; says so of each that it cannot.
+ * Binds the functions of toolskvm.assign=ADDRESS[,ADDRESS...] to vfio-pci, after unbinding
+ * them from any other driver; reports each failure.
  */
 void assign_functions(void);
 

@@ -80,7 +80,7 @@ const char *request_folder(const struct request *request)
 	return NULL;
 }
 
-/* The three standard streams of the child, and our ends of them. */
+/* The three standard streams of the child, and the agent's ends of them. */
 struct plumbing {
 	int child[3];
 	int ours[3];
@@ -104,7 +104,7 @@ static int plumb_pipes(struct plumbing *plumbing)
 		plumbing->ours[stream] = ends[ours];
 		plumbing->child[stream] = ends[!ours];
 		fcntl(ends[ours], F_SETFL, O_NONBLOCK);
-		/* Fewer switches per MiB; the default size still works. */
+		/* Saves context switches; the default size works too. */
 		fcntl(ends[ours], F_SETPIPE_SZ, PIPE_BYTES);
 	}
 	return 0;
@@ -154,7 +154,7 @@ static void __attribute__((noreturn)) child_main(const struct request *request,
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_DFL);
 	setsid();
-	/* All of them are above 2: init opens /dev/null on whatever of 0..2 is closed. */
+	/* All of them are above 2, as init opens /dev/null for each of 0..2 that is closed. */
 	for (int stream = 0; stream < 3; stream++)
 		dup2(plumbing->child[stream], stream);
 	if (request->tty)
@@ -167,7 +167,7 @@ static void __attribute__((noreturn)) child_main(const struct request *request,
 	_exit(127);
 }
 
-/* The pipe closes without a word when execve succeeds. */
+/* The pipe closes without data when execve succeeds. */
 static int await_exec(pid_t pid, int report)
 {
 	int error = 0;
@@ -239,7 +239,7 @@ void command_explain(char *line, size_t size, const struct request *request, int
 		snprintf(line, size, "toolskvm: %s: command not found\n", name);
 }
 
-/* On a tty the job in the foreground may have a process group of its own. */
+/* On a tty the foreground job may have its own process group. */
 void command_signal(const struct command *command, int number)
 {
 	pid_t group = command->tty && command->out >= 0 ? tcgetpgrp(command->out) : -1;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The command a host asked for: its argv and environment, and the process once it
- * runs. The agent (agent.c) parses one from a RUN frame and starts it; the pump
- * (pump.c) moves its bytes. Owned by the agent, used from init's only thread.
+ * The command that a host requests: its argv and environment, and the process once it runs.
+ * The agent (agent.c) parses one from a RUN frame and starts it; the pump (pump.c) moves its
+ * bytes. Owned by the agent, used from init's only thread.
  */
 #ifndef TOOLSKVM_COMMAND_H
 #define TOOLSKVM_COMMAND_H
@@ -18,13 +18,16 @@ struct request {
 	uint16_t rows, cols;
 	char **argv;	/* NULL-terminated */
 	char **env;	/* "K=V", NULL-terminated */
-	char *storage;	/* what argv and env point into */
+	char *storage;	/* argv and env point into it */
 };
 
 struct command {
 	pid_t pid;
 	bool tty;
-	/* Our ends, non-blocking; -1 once closed. On a tty `in` and `out` are its master. */
+	/*
+	 * The agent's ends, non-blocking; -1 once closed. On a tty `in` and `out` are its
+	 * master.
+	 */
 	int in, out, err;
 };
 
@@ -33,15 +36,15 @@ bool request_parse(struct request *request, const struct frame *frame);
 void request_free(struct request *request);
 
 /*
- * Start it in a session of its own. 0, or the errno that kept it from starting (from
- * a pipe, a pty, fork or execve). PATH comes from the request's environment.
+ * Start it in a new session. Returns 0, or the errno of the failure (of a pipe, a pty, fork or
+ * execve). PATH comes from the request's environment.
  */
 int command_start(struct command *command, const struct request *request);
 
-/* The folder to start in, which is what the environment says of it (PWD); NULL: any. */
+/* The folder to start in, from PWD in the request's environment; NULL: any. */
 const char *request_folder(const struct request *request);
 
-/* As a shell would: 127 not found, 126 found and not executable. */
+/* The exit code of a shell: 127 for not found, 126 for not executable. */
 int command_refusal_code(int error);
 void command_explain(char *line, size_t size, const struct request *request, int error);
 

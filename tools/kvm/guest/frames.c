@@ -7,7 +7,7 @@
 
 static const uint8_t magic[8] = { 0, 'T', 'K', 'V', 'M', 1, '\r', '\n' };
 
-/* Below this a read of a busy pipe would be cut into slivers: let the host catch up. */
+/* With less room, reads of a busy pipe would become tiny: let the host catch up. */
 enum { ROOM_MIN = 4096 };
 
 static void compact(uint8_t *bytes, size_t *head, size_t *tail)

@@ -36,10 +36,10 @@ enum {
 };
 
 enum stream_state {
-	STREAM_OK,	/* done all there was to do */
+	STREAM_OK,	/* all done */
 	STREAM_AGAIN,	/* poll first */
 	STREAM_GONE,	/* the host closed its end */
-	STREAM_CORRUPT,	/* what the host sent can't be a frame */
+	STREAM_CORRUPT,	/* the host sent an invalid frame */
 };
 
 struct frame {
@@ -60,12 +60,12 @@ struct frame_reader {
 	uint8_t bytes[FRAME_MAX];
 };
 
-/* The host looks for these bytes to find the start of the first frame. */
+/* The host searches for these bytes to find the start of the first frame. */
 void frame_put_magic(struct frame_writer *out);
 
 /*
- * Room for the payload of the next frame, in place, to spare a copy; NULL while the
- * host is behind. `*room` is at most FRAME_PAYLOAD_MAX. frame_commit() closes it.
+ * Returns room for the payload of the next frame, to avoid a copy; NULL while the host is
+ * behind. `*room` is at most FRAME_PAYLOAD_MAX. frame_commit() completes the frame.
  */
 uint8_t *frame_room(struct frame_writer *out, size_t *room);
 void frame_commit(struct frame_writer *out, enum frame_type type, size_t length);
@@ -73,7 +73,7 @@ void frame_commit(struct frame_writer *out, enum frame_type type, size_t length)
 /* Queue a small frame; false when there is no room for it. */
 bool frame_put(struct frame_writer *out, enum frame_type type, const void *data, size_t length);
 
-/* Write what is queued, as far as the stream takes it. */
+/* Write queued frames, as far as the stream accepts them. */
 enum stream_state frame_flush(struct frame_writer *out);
 
 static inline bool frame_queued(const struct frame_writer *out)
@@ -81,10 +81,10 @@ static inline bool frame_queued(const struct frame_writer *out)
 	return out->tail > out->head;
 }
 
-/* Read what has arrived. */
+/* Read the bytes that have arrived. */
 enum stream_state frame_fill(struct frame_reader *in);
 
-/* The frame at the head of what has arrived: OK, AGAIN (not whole yet) or CORRUPT. */
+/* Returns the first frame that has arrived: OK, AGAIN (incomplete) or CORRUPT. */
 enum stream_state frame_peek(const struct frame_reader *in, struct frame *frame);
 void frame_pop(struct frame_reader *in, const struct frame *frame);
 

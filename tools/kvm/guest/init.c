@@ -5,12 +5,11 @@
  *   toolskvm.role=guest    (default) run one command for the host, then reset
  *   toolskvm.role=labhost  run the resident agent on the developer's own files
  *
- * Whatever happens, the machine ends by a reset: the host waits for that and no panic
- * of a dying init hides what went before. It writes to the console only when
- * something failed.
+ * Whatever happens, the machine ends by a reset: the host waits for that, and a panic of a
+ * dying init would hide earlier errors. It writes to the console only when something failed.
  *
  * `init --agent-fd N` serves one session on an inherited stream socket as an ordinary
- * process: no mounts, no reset. It is the door for tests and debuggers.
+ * process: no mounts, no reset. Tests and debuggers use this.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,12 +34,12 @@
 #include "writeback.h"
 
 #define PORT_NAME "org.toolskvm.agent"
-/* The files are the user's, who may change them: nothing is kept that is not in use. */
+/* The files belong to the user, who may change them, so only files in use are cached. */
 #define ROOT NINE_P ",cache=mmap"
 
 /*
- * The kernel opens none of these when there is no console, or not yet: a virtio
- * console appears when a worker thread has had the device's answer.
+ * The kernel does not open these if there is no console, or not yet: a virtio console appears
+ * once a worker thread has the device's answer.
  */
 static void guard_standard_streams(void)
 {
@@ -57,7 +56,7 @@ static void __attribute__((noreturn)) reset_machine(void)
 {
 	write_back(agent_beat);
 	reboot(RB_AUTOBOOT);
-	/* Only a kernel that can't reset gets here; ending would panic it. */
+	/* Reached only if the kernel can't reset; if init ended, it would panic. */
 	for (;;)
 		pause();
 }

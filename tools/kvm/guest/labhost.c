@@ -24,11 +24,11 @@
 #define ARGV_FILE "/agent.argv"
 #define PORT_NAME "org.toolskvm.lab"
 
-/* Not cached: where both sides write, and what is read there as it is at the time. */
+/* Not cached, for folders that both sides write: reads see the present content. */
 #define SHARE NINE_P ",cache=none"
-/* Cached for good: programs and what was built, which have other names when they change. */
+/* Cached for ever, for programs and builds, which get new names when they change. */
 #define ROOT NINE_P ",cache=loose"
-/* A folder that every procfs has for others to mount on: there it has no folders of its own. */
+/* A folder in every procfs that is free for mounts: procfs itself has no folders there. */
 #define MOUNTS "/proc/fs"
 
 enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC };
@@ -57,8 +57,9 @@ static bool read_argv(void)
 }
 
 /*
- * An export of the developer's root has that machine's kernel in it, which 9p does not tell from
- * files: this machine's own hides it, and the VMM lets no guest into that.
+ * An export of the developer's root includes the file systems that expose that machine's
+ * kernel, which 9p does not distinguish from files. This machine mounts its own over them, and
+ * the VMM lets no guest into those.
  */
 static bool hide_kernel(const char *export)
 {
@@ -76,7 +77,7 @@ static bool hide_kernel(const char *export)
 	return true;
 }
 
-/* A list of TAG:PATH, for each a 9p export and its mount point, which may lie in MOUNTS. */
+/* Mounts a list of TAG:PATH, each a 9p export and its mount point, which may lie in MOUNTS. */
 static bool mount_exports(void)
 {
 	char list[1024], target[PATH_MAX + sizeof(NEW_ROOT)], *rest = list, *tag;
@@ -101,8 +102,8 @@ static bool mount_exports(void)
 }
 
 /*
- * /tmp stays the overlay's: it is as writable as a tmpfs, and a checkout or a virtual
- * environment that lives there stays visible.
+ * /tmp remains part of the overlay: it is as writable as a tmpfs, and a checkout or a virtual
+ * environment there stays visible.
  */
 static bool assemble_root(void)
 {
@@ -129,7 +130,7 @@ static void set_environment(void)
 	setenv("HOME", "/root", 1);
 	setenv("LANG", "C.UTF-8", 1);
 	setenv("TERM", "linux", 1);
-	/* The overlay would keep them in memory, and they would be stale there. */
+	/* The overlay would keep bytecode files in memory, where they would become stale. */
 	setenv("PYTHONDONTWRITEBYTECODE", "1", 1);
 	if (port_find(PORT_NAME, port, sizeof(port)))
 		setenv("TOOLSKVM_PORT", port, 1);
@@ -138,8 +139,8 @@ static void set_environment(void)
 }
 
 /*
- * The agent's words go to the console. A virtio console may not have been there when
- * the kernel started init, which then got none: try again for a while.
+ * The agent's messages go to the console. A virtio console may have appeared only after the
+ * kernel started init, which then got none: try again for a while.
  */
 static void take_console(void)
 {
@@ -171,7 +172,7 @@ static pid_t start_agent(void)
 	_exit(errno == ENOENT ? 127 : 126);
 }
 
-/* Returns the agent's exit code; reaps what it leaves behind meanwhile. */
+/* Returns the agent's exit code; meanwhile reaps its orphans. */
 static int await_agent(pid_t agent)
 {
 	for (;;) {

@@ -6,7 +6,7 @@
 #ifndef TOOLSKVM_LABHOST_H
 #define TOOLSKVM_LABHOST_H
 
-/* Returns when the agent has ended or could not be started, having said why. */
+/* Returns when the agent has ended, or after reporting why it could not be started. */
 void labhost_serve(void);
 
 #endif

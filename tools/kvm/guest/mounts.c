@@ -20,7 +20,10 @@ struct mount_entry {
 
 enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 
-/* In order: later ones lie in earlier ones. Optional: not every kernel under test has it. */
+/*
+ * In this order, as later ones lie in earlier ones. Some are optional, as not every kernel has
+ * them.
+ */
 static const struct mount_entry system_mounts[] = {
 	{ "proc", "/proc", NULL, SAFE, false },
 	{ "sysfs", "/sys", NULL, SAFE, false },
@@ -84,7 +87,7 @@ bool mount_at(const char *type, const char *source, const char *path, unsigned l
 	return false;
 }
 
-/* Without devtmpfs the folder of the initramfs serves, with the nodes that init knows. */
+/* Without devtmpfs the initramfs's folder is used, with the nodes that init needs. */
 static void make_nodes(const char *root)
 {
 	char path[PATH_MAX];

@@ -8,14 +8,17 @@
 
 #include <stdbool.h>
 
-/* Make the folder and those above it that are missing. */
+/* Make the folder and its missing parents. */
 void make_folder(const char *path);
 
-/* As mount(2), errno too, making the mount point; says what failed unless `optional`. */
+/*
+ * Like mount(2), including errno, but makes the mount point; reports failures unless
+ * `optional`.
+ */
 bool mount_at(const char *type, const char *source, const char *path, unsigned long flags,
 	      const char *options, bool optional);
 
-/* proc, sys, dev, run and what lies in them. */
+/* Mount proc, sys, dev, run and the file systems in them. */
 void mount_system(const char *root);
 
 #endif

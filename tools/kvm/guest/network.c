@@ -18,7 +18,7 @@
 #include "say.h"
 #include "wants.h"
 
-/* Interfaces that are not there at all are told of by check_wanted_devices(). */
+/* check_wanted_devices() reports interfaces that do not exist. */
 static void failed(const char *name, const char *what)
 {
 	int error = errno;
@@ -88,7 +88,7 @@ static bool add_gateway(int fd, const char *address)
 	return ioctl(fd, SIOCADDRT, &route) == 0;
 }
 
-/* In a root of the user's the file is theirs, or a link to one that is not there. */
+/* In a user's root the file may be the user's, or a dangling link, so replace it. */
 static bool use_name_server(const char *address)
 {
 	FILE *file;
@@ -102,8 +102,9 @@ static bool use_name_server(const char *address)
 }
 
 /*
- * Nobody else is on this network: no address need be tried before it is used, and the router may
- * be asked for one at once instead of after a second or two. A kernel without IPv6 has no such file.
+ * No other host is on this network, so an address needs no duplicate detection, and the router
+ * can be asked at once instead of after a second or two. A kernel without IPv6 has no such
+ * file.
  */
 static void hurry_ipv6(const char *name)
 {
@@ -123,7 +124,7 @@ static void hurry_ipv6(const char *name)
 	}
 }
 
-/* `words` is what toolskvm.net= says about this interface. */
+/* `words` is the part of toolskvm.net= for this interface. */
 static void bring_up(int fd, const char *name, char *words)
 {
 	char *address = strsep(&words, ":"), *gateway = strsep(&words, ":");

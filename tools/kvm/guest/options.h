@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the kernel's command line says to init: words of the form "toolskvm.name=value".
- * Read from /proc/cmdline, so /proc must be mounted. Called from init's only thread.
+ * Options for init on the kernel's command line: words of the form "toolskvm.name=value". Read
+ * from /proc/cmdline, so /proc must be mounted. Called from init's only thread.
  */
 #ifndef TOOLSKVM_OPTIONS_H
 #define TOOLSKVM_OPTIONS_H
@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Copies the value of `name`; false, and `value` untouched, when it is not there. */
+/* Copies the value of `name`; false, with `value` untouched, if there is none. */
 bool boot_option(const char *name, char *value, size_t size);
 
 #endif

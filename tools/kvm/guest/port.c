@@ -34,7 +34,7 @@ static bool read_line(const char *path, char *line, size_t size)
 	return true;
 }
 
-/* A kernel without devtmpfs names the device in sysfs and leaves the node to us. */
+/* A kernel without devtmpfs only names the device in sysfs, so make the node here. */
 static bool have_node(const char *port, char *path, size_t size)
 {
 	unsigned int major, minor;
@@ -89,7 +89,7 @@ static bool driver_has_device(void)
 	return bound;
 }
 
-/* A port's name comes by a control message, which a worker thread handles after probe. */
+/* A port's name arrives in a control message, which a worker thread handles after probe. */
 bool port_find(const char *name, char *path, size_t size)
 {
 	int left = driver_has_device() ? NAME_WAIT_MS : 0;
@@ -121,8 +121,8 @@ static bool open_serial(struct port *port, const char *path)
 	cfmakeraw(&mode);
 	mode.c_cflag |= CLOCAL | CREAD;
 	/*
-	 * RTS is how a tty with a full buffer holds back a sender that cares. Without a CTS
-	 * from it, asking for flow control would stop us instead.
+	 * RTS lets a tty with a full buffer stop a sender that supports it. Without CTS from
+	 * the other end, enabling flow control would block this end.
 	 */
 	if (ioctl(fd, TIOCMGET, &lines) == 0 && (lines & TIOCM_CTS))
 		mode.c_cflag |= CRTSCTS;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The byte stream to whoever owns this machine: a named virtio-serial port or the
- * second serial line. Opened once by the agent (guests) or handed on by path (lab
- * hosts); never closed before the machine ends. One thread.
+ * The byte stream to the host of this machine: a named virtio-serial port or the second serial
+ * line. Opened once by the agent (guests) or passed on by path (lab hosts); not closed before
+ * the machine ends. One thread.
  */
 #ifndef TOOLSKVM_PORT_H
 #define TOOLSKVM_PORT_H
@@ -17,10 +17,10 @@ struct port {
 	enum transport transport;
 };
 
-/* The device path of the virtio port called `name`. */
+/* Finds the device path of the virtio port called `name`. */
 bool port_find(const char *name, char *path, size_t size);
 
-/* The virtio port of that name if there is one, else the second serial line. */
+/* Opens the virtio port of that name if there is one, else the second serial line. */
 bool port_open(struct port *port, const char *name);
 
 #endif

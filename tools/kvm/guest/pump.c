@@ -19,16 +19,16 @@
 enum {
 	INPUT_MAX = 512 * 1024,
 	INPUT_MAX_ROOMY = 64 * 1024 * 1024,
-	/* How long children left behind may keep the pipes quiet, and how long noisy. */
+	/* How long to wait for output of orphans: while they are quiet, and while they write. */
 	QUIET_MS = 200,
 	NOISY_MS = 1000,
-	/* A silent command is no hang: tell the host this often that the guest lives. */
+	/* The interval of heartbeats to the host, as a silent command is no hang. */
 	HEARTBEAT_MS = 1000,
 	REAPED_AT_ONCE = 64,
 	END_OF_TRANSMISSION = 4,
 };
 
-/* Bytes on their way to the command. */
+/* Input for the command that is not written yet. */
 struct backlog {
 	uint8_t *bytes;
 	size_t head, tail, size;
@@ -45,10 +45,13 @@ struct pump {
 	bool poweroff, host_gone, exited, more_to_reap;
 	int status;
 	int64_t beat_at;
-	/* Bytes that went into the command's pipe, and a way to look into it when `in` is closed. */
+	/*
+	 * Bytes written to the command's pipe, and a descriptor to inspect it after `in` is
+	 * closed.
+	 */
 	uint64_t written;
 	int input_pipe;
-	/* After the exit: bytes that were in the pipes then, and the times in ms. */
+	/* After the exit: bytes left in the pipes at that time, and times in ms. */
 	size_t owed;
 	int64_t exited_at, last_output_at;
 };
@@ -97,7 +100,7 @@ static void close_input(struct pump *p)
 	command_close_input(p->command);
 }
 
-/* The command closed its stdin or is gone: what is meant for it goes nowhere. */
+/* The command closed its stdin or has gone: discard its input. */
 static void drop_input(struct pump *p)
 {
 	p->input.head = p->input.tail = 0;
@@ -123,7 +126,7 @@ static void write_input(struct pump *p)
 		close_input(p);
 }
 
-/* What a terminal does at the end of input is its line discipline's business. */
+/* On a terminal the line discipline handles the end of input. */
 static void end_input(struct pump *p)
 {
 	static const uint8_t eof = END_OF_TRANSMISSION;
@@ -191,7 +194,10 @@ static void obey_arrived(struct pump *p)
 	}
 }
 
-/* What is left is heard in the next step: a host that sends all the time is not alone here. */
+/*
+ * Reads once; the rest waits for the next step, so that a host that always sends does not
+ * block others.
+ */
 static void hear_host(struct pump *p)
 {
 	if (frame_fill(p->in) == STREAM_GONE)
@@ -199,7 +205,7 @@ static void hear_host(struct pump *p)
 	obey_arrived(p);
 }
 
-/* A pty's master reads EIO once its last slave is closed: that is its end of file. */
+/* A pty's master returns EIO once its last slave is closed: that is its end of file. */
 static void carry(struct pump *p, int *source, enum frame_type type)
 {
 	size_t room;
@@ -219,7 +225,7 @@ static void carry(struct pump *p, int *source, enum frame_type type)
 	}
 }
 
-/* Everything that ends is ours to reap: orphans come to process 1, faster than it can at times. */
+/* Process 1 must reap all orphans, which may come faster than it can. */
 static void reap(struct pump *p)
 {
 	struct signalfd_siginfo unused;
@@ -278,7 +284,7 @@ static void set_interest(struct pump *p, struct pollfd *fds)
 	fds[FD_ERR] = (struct pollfd){ .fd = room ? p->command->err : -1, .events = POLLIN };
 }
 
-/* By the clock: input and orphans that keep us busy are no sign of life to the host. */
+/* By the clock, as this loop may be busy with input and orphans, which the host does not see. */
 static void beat(struct pump *p)
 {
 	int64_t now = now_ms();

@@ -17,20 +17,20 @@
 
 enum pump_end {
 	PUMP_EXITED,
-	PUMP_POWEROFF,	/* the host asked for an end */
+	PUMP_POWEROFF,	/* the host requested the end */
 	PUMP_HOST_GONE,
 };
 
-/* How the command ended, and how much of its input it had read by then (not on a tty). */
+/* The command's exit status, and how much of its input it had read by then (not on a tty). */
 struct pump_result {
 	int status;
 	uint64_t input_read;
 };
 
 /*
- * `children` is a signalfd for SIGCHLD. `roomy`: keep reading the host's frames even
- * while the command reads none of them, for a serial line, which has no way to hold
- * the host back and would lose bytes.
+ * `children` is a signalfd for SIGCHLD. `roomy`: keep reading the host's frames even while the
+ * command reads none of them. This is for a serial line, which can't stop the host and would
+ * lose bytes.
  */
 enum pump_end pump(struct command *command, struct frame_reader *in, struct frame_writer *out,
 		   int children, bool roomy, struct pump_result *result);

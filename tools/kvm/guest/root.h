@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A folder of the host's as the root of this machine: shared read-only, with an overlay in memory
- * that takes the writes. Called from init's only thread; what fails is said on the console.
+ * Makes a folder of the host the root of this machine: shared read-only, with an overlay in
+ * memory for writes. Called from init's only thread; errors go to the console.
  */
 #ifndef TOOLSKVM_ROOT_H
 #define TOOLSKVM_ROOT_H
@@ -12,8 +12,8 @@
 #define NINE_P "trans=virtio,version=9p2000.L,msize=512000"
 
 /*
- * Assembles it at NEW_ROOT from the 9p share `tag`, mounted with these options, with the kernel's
- * own file systems in it.
+ * Assembles the root at NEW_ROOT from the 9p share `tag`, mounted with these options, and
+ * mounts the kernel's file systems in it.
  */
 bool overlay_root(const char *tag, const char *options);
 

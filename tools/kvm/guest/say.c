@@ -11,9 +11,9 @@
 enum { LINE_MAX_BYTES = 400 };
 
 /*
- * A kernel whose only console is an early one has no tty behind /dev/console. What
- * goes to kmsg at level "error" reaches every console there is, `quiet` or not. One
- * write is one record; dprintf() would first seek, which kmsg refuses.
+ * A kernel with only an early console has no tty behind /dev/console. Messages to kmsg at
+ * level "error" reach every console, even with `quiet`. One write is one record; dprintf()
+ * would seek first, which kmsg refuses.
  */
 static void deliver(const char *words)
 {

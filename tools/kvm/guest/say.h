@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one way this program speaks to a human: a line on the console, prefixed
- * "toolskvm:". Used when something failed and by nothing else, so that a normal
- * boot writes no byte there. Called from init's only thread.
+ * This program's only messages for people: lines on the console, prefixed "toolskvm:". Used
+ * only when something failed, so that a normal boot writes nothing there. Called from init's
+ * only thread.
  */
 #ifndef TOOLSKVM_SAY_H
 #define TOOLSKVM_SAY_H
 
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* As say(), followed by what errno means. */
+/* Like say(), followed by the text of errno. */
 void say_errno(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

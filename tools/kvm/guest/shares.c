@@ -14,15 +14,15 @@
 #include "wants.h"
 
 /*
- * The user may change what is shared, so names, sizes and what was read are not cached; pages are
- * where this side can write, for mmap of files that are. Each user attaches, so that what one
- * makes belongs to that user.
+ * The user may change shared files, so names, sizes and data are not cached, except pages on a
+ * writable share, for writable mmap. Each user attaches, so that new files belong to that
+ * user.
  */
 #define SHARE NINE_P ",access=user"
 
 enum { NAME_BYTES = 64, OPTION_BYTES = 1024 };
 
-/* EBUSY of mount(2) may mean that the share has a user already. */
+/* EBUSY of mount(2) may mean that the share is mounted already. */
 static bool is_mounted(const char *path)
 {
 	struct stat folder, above;

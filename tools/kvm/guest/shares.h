@@ -6,7 +6,7 @@
 #ifndef TOOLSKVM_SHARES_H
 #define TOOLSKVM_SHARES_H
 
-/* Mounts each at /mnt/NAME; says which can't be. */
+/* Mounts each at /mnt/NAME; reports failures. */
 void mount_shares(void);
 
 #endif

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Magic SysRq, as the host asks for it. */
+/* Magic SysRq on request of the host. */
 #ifndef TOOLSKVM_SYSRQ_H
 #define TOOLSKVM_SYSRQ_H
 
 #include "frames.h"
 
-/* Gives the frame's key to the kernel, which acts at once; says so where it has no ear for it. */
+/*
+ * Passes the frame's key to the kernel, which acts at once; reports it if the kernel lacks
+ * SysRq.
+ */
 void sysrq(const struct frame *frame);
 
 #endif

@@ -105,7 +105,7 @@ static unsigned int id_of(const char *device)
 	return (unsigned int)strtoul(text, NULL, 16);
 }
 
-/* How many devices of this kind there are, and how many of them a driver has taken. */
+/* Counts the devices of this kind, and how many of them have a driver. */
 static void count(const struct kind *kind, int *found, int *taken)
 {
 	DIR *devices = opendir(BUS "/devices");
@@ -124,7 +124,7 @@ static void count(const struct kind *kind, int *found, int *taken)
 		closedir(devices);
 }
 
-/* NULL, or what the kernel would need to find virtio devices on this bus at all. */
+/* NULL, or the option that the kernel needs to find virtio devices on this bus. */
 static const char *lacking_bus(const char *bus)
 {
 	if (strcmp(bus, "pci") == 0)
@@ -183,7 +183,10 @@ static void check_line(int number)
 			     "(CONFIG_SERIAL_8250)", number);
 }
 
-/* Besides the host bridge. Which of them are virtio's and which the host's own, none can tell. */
+/*
+ * Counts functions except the host bridge. Virtio functions and assigned ones are not
+ * distinguished.
+ */
 static void check_functions(int wanted)
 {
 	DIR *functions = opendir("/sys/bus/pci/devices");

@@ -11,7 +11,7 @@
 #include "clock.h"
 
 enum {
-	/* So many pages are written before anybody wonders. */
+	/* Fewer pages are written in too short a time to need a heartbeat. */
 	FEW_PAGES = 1024,
 	BEAT_MS = 1000,
 	STEP_US = 2000,
@@ -47,7 +47,7 @@ static bool count(struct pages *pages)
 	return size > 0;
 }
 
-/* One that no page leaves any more gives no sign of life: the host decides what that is. */
+/* Sends no heartbeat while no page is written, so that the host can detect a hang. */
 static void watch(pid_t writer, struct pages seen, void (*beat)(void))
 {
 	int64_t next = now_ms() + BEAT_MS;

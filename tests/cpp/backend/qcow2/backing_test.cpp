@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where the name in an image leads, and where not.
+// Which files the name in an image may refer to, and which not.
 #include "backend/qcow2/backing.hpp"
 
 #include <doctest/doctest.h>
@@ -18,7 +18,7 @@ using backend::qcow2::Image;
 
 constexpr uint64_t kMiB = 1 << 20;
 
-// A folder with images, and one beside it with what they have no business with.
+// A folder with images, and one next to it with files that they must not reach.
 class Folders : public ImageFolder {
  public:
   Folders() {
@@ -34,7 +34,7 @@ class Folders : public ImageFolder {
     image.set_backing(backing, format);
     return put(file, image.bytes);
   }
-  // The first byte of the disk, or why there is none.
+  // The first byte of the disk, or the error.
   static std::string opened(const std::string& path, const BackingPlaces& places = {}) {
     try {
       Image image(path, false, places);
@@ -72,7 +72,7 @@ TEST_CASE_FIXTURE(Folders, "elsewhere it is refused, with the option that allows
     CHECK(opened(image, {.allowed = {"/"}}) == "r");
     CHECK(contains(opened(image, {.allowed = {path("images/sub")}}), "backing="));
   }
-  // A name that starts with the folder's is not in the folder.
+  // A path that only starts with the folder's name is not in the folder.
   CHECK(contains(opened(overlay("images/a", path("images-secret/base.raw"))), "backing="));
   CHECK(contains(opened(overlay("images/a", "/etc/passwd")), "outside of the folder"));
   CHECK(contains(opened(overlay("images/a", "../none")), "outside of the folder"));
@@ -84,7 +84,7 @@ TEST_CASE_FIXTURE(Folders, "the whole chain lies there") {
   CHECK(contains(opened(top), "disk " + top + ", its backing file: disk " + path("images/mid")));
   CHECK(contains(opened(top), "backing=" + path("other/base.raw")));
   CHECK(opened(top, {.allowed = {path("other")}}) == "r");
-  // An image elsewhere that was allowed does not lead further, not even beside itself.
+  // An allowed image elsewhere may not refer to other files, not even in its own folder.
   overlay("other/mid", "base.raw");
   const std::string second = overlay("images/second", "../other/mid", "qcow2");
   CHECK(contains(opened(second, {.allowed = {path("other/mid")}}), "outside of the folder"));
@@ -100,12 +100,12 @@ TEST_CASE_FIXTURE(Folders, "the image's folder is where it was before it was sta
 }
 
 TEST_CASE_FIXTURE(Folders, "a host that has the files elsewhere is told where") {
-  // As a lab host has what its user calls /srv/base.raw.
+  // Like a lab host, where the user's /srv/base.raw has another path.
   const std::string top = overlay("images/top", "/srv/middle", "qcow2");
   const std::string middle = overlay("images/middle", "/srv/base.raw");
   const std::string other = path("other/base.raw");
   CHECK(opened(top, {.files = {middle, path("images/sub/base.raw")}}) == "b");
-  // What it is not told of it looks for by name, and it goes nowhere else than by names.
+  // A file without a given path is looked up by name, and names are only those in images.
   CHECK(contains(opened(top, {.files = {middle}}), "has the backing file /srv/base.raw"));
   CHECK(contains(opened(top, {.files = {middle, other}}), "outside of the folder"));
   CHECK(opened(top, {.allowed = {path("other")}, .files = {middle, other}}) == "r");

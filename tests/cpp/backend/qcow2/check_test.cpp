@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What is refused, and with which words: headers that are unknown or lie, tables that are corrupt.
+// Which images are refused, and with which message: unknown or wrong headers, corrupt tables.
 #include "backend/qcow2/check.hpp"
 
 #include <doctest/doctest.h>
@@ -155,8 +155,7 @@ TEST_CASE_FIXTURE(ImageFolder, "a tower of backing files ends") {
   CHECK(contains(open_error(path("floor17")), "stands on more than 16"));
 }
 
-// Whatever the bytes, opening either works or says what is wrong, and reading either works or
-// fails.
+// With any bytes, opening either works or reports an error, and reading either works or fails.
 TEST_CASE_FIXTURE(ImageFolder, "random damage harms nobody") {
   int opened = 0;
   int refused = 0;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A host whose storage fails, at every write and every sync of a sequence, and whose power is cut
-// at any time: what a flush has promised is there when the image is opened again, and the image is
-// sound.
+// A host whose storage fails at every write and every sync of a sequence, and whose power is cut at
+// any time: flushed data is there when the image is opened again, and the image is consistent.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -28,8 +27,8 @@ std::string content_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-// What a disk may show: for each sector the letters that it may be full of, the last one if nothing
-// went wrong since; a star is any content.
+// The valid contents of a disk: for each sector the letters that may fill it, the last one if there
+// was no failure since; a star is any content.
 class Model {
  public:
   explicit Model(const std::string& disk) {
@@ -49,7 +48,7 @@ class Model {
   }
   uint64_t sectors() const { return sectors_.size(); }
 
-  // The first sector that shows what it can't; -1 for none.
+  // The first sector with an invalid content; -1 for none.
   int64_t mismatch(const std::string& disk) const {
     for (uint64_t sector = 0; sector < sectors_.size(); ++sector) {
       const std::string_view shown(disk.data() + sector * kSector, kSector);
@@ -66,7 +65,7 @@ class Model {
   std::vector<std::string> sectors_;
 };
 
-// The same requests for the same seed, whatever becomes of them.
+// Makes the same requests for the same seed, whatever their results.
 class Guest {
  public:
   Guest(Image& image, Model& model, uint32_t seed) : image_(image), model_(model), random_(seed) {}
@@ -92,7 +91,7 @@ class Guest {
     const bool failed{write_text(image_, first * kSector, std::string(count * kSector, letter))};
     model_.change(first, count, failed ? '*' : letter);
   }
-  // Whether it failed.
+  // Returns whether it failed.
   bool flush() {
     const bool failed{image_.flush()};
     if (!failed) model_.flushed();
@@ -100,7 +99,7 @@ class Guest {
   }
 
  private:
-  // What a discarded range reads as is the image's choice.
+  // The image chooses the content of a discarded range.
   void show(uint64_t first, uint64_t count, bool failed) {
     if (failed) return model_.change(first, count, '*');
     model_.change_to(first, read_text(image_, first * kSector, count * kSector));
@@ -114,12 +113,12 @@ class Guest {
 struct Subject {
   std::string file;
   std::string disk;
-  uint64_t filled;  // sectors that are written first, without a flush
+  uint64_t filled;  // sectors written at the start, without a flush
 };
 
-// An image in use, whose refcount table is almost full: most of what it counts belongs to nobody.
-// What is written first takes the last refcount block, to which the table on the disk does not lead
-// yet, and then makes the table grow.
+// A used image whose refcount table is almost full: most counted clusters have no user. The first
+// writes take the last refcount block, which the table on the disk does not refer to yet, and then
+// make the table grow.
 Subject almost_full(const ImageFolder& folder) {
   constexpr uint64_t kPlaces = 64;  // in a table of one cluster of 512 bytes
   constexpr uint64_t kPerBlock = 64;
@@ -154,7 +153,7 @@ uint64_t refcount_table_of(const std::string& path) {
                                         backend::qcow2::kRefcountTableOffsetAt);
 }
 
-// What a guest does after an error: what it was about to do, or nothing but flush.
+// A guest's behaviour after an error: it goes on, or only flushes.
 enum class Then { kGoesOn, kStops };
 
 // Runs the sequence with a fault in one call. Returns whether that call was made.
@@ -175,7 +174,7 @@ bool run(const ImageFolder& folder, const Subject& subject, Fault fault, bool in
       guest.write(20 + at, 20, 'F');
     }
     for (int step = 0; step < kSteps && goes_on(); ++step) guest.step();
-    // An error of a write passes, and a flush may succeed after it; that of a sync stays.
+    // After an error of a write a later flush may succeed; after an error of a sync none does.
     const bool failed = guest.flush() && (in_sync || guest.flush());
     CHECK(failed == (in_sync && calls.syncs > which));
   }
@@ -231,7 +230,7 @@ TEST_CASE_FIXTURE(ImageFolder, "an error in any sync fails all later flushes") {
   }
 }
 
-// What was written since the last sync may be on the disk or not, sector by sector.
+// Data written since the last sync may be on the disk or not, sector by sector.
 TEST_CASE_FIXTURE(ImageFolder, "a power cut leaves a sound image with what was flushed") {
   for (const Subject& subject : {almost_full(*this), on_a_backing_file(*this)}) {
     for (uint32_t seed = 1; seed <= 3; ++seed) {
@@ -292,7 +291,7 @@ TEST_CASE_FIXTURE(ImageFolder, "an overwrite syncs nothing, however large the di
     REQUIRE_FALSE(write_text(image, i % 128 * kPerTable, std::string(kSector, 'b')));
   }
   CHECK(calls.syncs == 0);
-  // New clusters by a few tables, among many that are as they are on the disk.
+  // New clusters in a few tables, among many clean ones.
   for (uint64_t i = 1; i <= 40; ++i) {
     REQUIRE_FALSE(write_text(image, i % 4 * kPerTable + i * kMiB, std::string(kSector, 'c')));
   }
@@ -318,7 +317,7 @@ TEST_CASE_FIXTURE(ImageFolder, "what was never written is not read when an image
   HostCalls calls(path);
   CHECK(open_error(path, true) == "");
   CHECK(calls.read_bytes < 16 * kMiB);
-  // Where holes are not known, so much is too much.
+  // Without known holes, this is too much to check.
   calls.knows_holes = false;
   calls.read_bytes = 0;
   CHECK(contains(open_error(path, true), "more than 1 GiB of L2 tables"));

@@ -163,7 +163,7 @@ TEST_CASE_FIXTURE(ImageFolder, "an image shows its backing file until it is writ
       put("middle.qcow2", middle.bytes);
       name = "middle.qcow2";
     }
-    MockImage overlay(2 * kMiB);  // longer than what it stands on
+    MockImage overlay(2 * kMiB);  // longer than its backing file
     overlay.set_backing(name, format);
     const std::string path = put("overlay.qcow2", overlay.bytes);
     std::string model = base + std::string(kMiB, '\0');

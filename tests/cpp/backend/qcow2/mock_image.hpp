@@ -60,7 +60,7 @@ class MockImage {
     backend::qcow2::store<T>(std::as_writable_bytes(std::span(bytes)), offset, value);
   }
 
-  // In the first refcount block.
+  // Sets a count in the first refcount block.
   void count(uint64_t cluster, unsigned uses, uint32_t order = 4) {
     const uint64_t block = 2 * cluster_bytes;
     if (order == 4) return put<uint16_t>(block + 2 * cluster, static_cast<uint16_t>(uses));
@@ -69,7 +69,7 @@ class MockImage {
     bytes[block + last] |= static_cast<char>(uses << (order < 3 ? bit % 8 : 0));
   }
 
-  // Behind all that is there; counted once.
+  // Appends a cluster, with a count of one.
   uint64_t add_cluster(const std::string& content) {
     const uint64_t offset = (bytes.size() + cluster_bytes - 1) / cluster_bytes * cluster_bytes;
     bytes.resize(offset + cluster_bytes, '\0');
@@ -129,7 +129,7 @@ inline bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-// What `qemu-img check` has against a file; nothing where it is not installed.
+// The errors that `qemu-img check` reports for a file; empty where it is not installed.
 inline std::string qemu_complaint(const std::string& path) {
   if (std::system("command -v qemu-img >/dev/null 2>&1") != 0) return "";
   const std::string out = path + ".check";

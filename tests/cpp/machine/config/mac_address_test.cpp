@@ -30,7 +30,7 @@ bool contains(const std::string& text, const std::string& part) {
 TEST_CASE("an interface's address is the same each time, and its own") {
   CHECK(mac_address("", 0) == mac_address("", 0));
   CHECK(mac_address("", 0) != mac_address("", 1));
-  CHECK((mac_address("", 0)[0] & 3) == 2);  // one station's, locally administered
+  CHECK((mac_address("", 0)[0] & 3) == 2);  // unicast, locally administered
   CHECK(mac_address("52:54:00:aB:cd:0f", 3) ==
         virtio::MacAddress{0x52, 0x54, 0x00, 0xab, 0xcd, 0x0f});
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Real writes of a guest of a few bytes. Without /dev/kvm these tests say so and pass.
+// Real writes by a guest of a few bytes. Without /dev/kvm these tests report that and pass.
 #include "machine/interrupts/doorbells.hpp"
 
 #include <doctest/doctest.h>
@@ -22,11 +22,11 @@ namespace vmm::machine {
 namespace {
 
 constexpr size_t kPage = 4096;
-constexpr uint64_t kFirst = 0x8000;     // where the guest has the doorbells of queues 0, 1 and 2
+constexpr uint64_t kFirst = 0x8000;     // the doorbells of queues 0, 1 and 2
 constexpr uint64_t kRegister = 0x9050;  // and the register for all
 constexpr uint64_t kStride = 4;
 
-// In real mode.
+// Real-mode code.
 constexpr std::array<unsigned char, 26> kCode = {
     0xc7, 0x06, 0x04, 0x80, 0x01, 0x00,                    // movw $1, 0x8004
     0xc6, 0x06, 0x08, 0x80, 0x02,                          // movb $2, 0x8008
@@ -35,7 +35,7 @@ constexpr std::array<unsigned char, 26> kCode = {
     0xf4,                                                  // hlt
 };
 
-// Queue 0 is its own, 1 and 2 have doorbells.
+// The device serves queue 0 itself; 1 and 2 have doorbells.
 class Rung final : public virtio::Device {
  public:
   uint32_t type() const override { return 0; }
@@ -52,7 +52,7 @@ class Rung final : public virtio::Device {
     return queue == 0 ? kNoDoorbell : events_[queue - 1U].get();
   }
 
-  // How often a queue was rung since the last time.
+  // How often a queue was rung since the last call.
   uint64_t rung(uint16_t queue) const {
     eventfd_t count = 0;
     return eventfd_read(doorbell(queue), &count) == 0 ? count : 0;
@@ -122,7 +122,7 @@ TEST_CASE("doorbells ring without an exit, wherever they are") {
   CHECK(device.rung(1) == 1);
   CHECK(device.rung(2) == 1);
 
-  doorbells.place(kFirst - kStride, kStride);  // what was the first one's place is the second's
+  doorbells.place(kFirst - kStride, kStride);  // the first one's address becomes the second's
   CHECK(guest.exits() == "32776 36944 ");
   CHECK(device.rung(1) == 1);
   CHECK(device.rung(2) == 1);

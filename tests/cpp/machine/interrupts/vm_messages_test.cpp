@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Real interrupts, of a vCPU that never runs. Without /dev/kvm these tests say so and pass.
+// Real interrupts of a vCPU that never runs. Without /dev/kvm these tests report that and pass.
 #include "machine/interrupts/vm_messages.hpp"
 
 #include <doctest/doctest.h>
@@ -49,7 +49,7 @@ struct Guest {
     REQUIRE(ioctl(vcpu.get(), KVM_SET_LAPIC, &apic) == 0);
   }
 
-  // Takes an interrupt that is waiting. KVM may be a moment in delivering it.
+  // Takes a pending interrupt. KVM may need some time to deliver it.
   bool hears(std::chrono::milliseconds patience = 5s) const {
     constexpr size_t place = kRequests + kVector / 32 * 16;
     for (auto waited = 0ms; waited <= patience; waited += 1ms) {
@@ -134,7 +134,7 @@ TEST_CASE("a message that KVM does not take is left to its sender") {
   if (!have_kvm()) return;
   Guest guest;
   CHECK_FALSE(guest.messages.pass(-1, kToFirst, kVector));
-  CHECK(guest.routes.add(kToFirst, kVector) == 24U);  // behind the pins
+  CHECK(guest.routes.add(kToFirst, kVector) == 24U);  // after the pins
 }
 
 TEST_CASE("routes for messages leave the pins of KVM's controllers theirs") {

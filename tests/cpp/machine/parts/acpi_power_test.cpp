@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Whole machines that sleep and are woken by the CMOS clock. Without /dev/kvm these tests say so
-// and pass.
+// Whole machines that sleep and are woken by the CMOS clock. Without /dev/kvm these tests report
+// that and pass.
 #include "machine/parts/acpi_power.hpp"
 
 #include <doctest/doctest.h>
@@ -19,9 +19,9 @@ using test::FlatCode;
 using test::have_kvm;
 using test::run;
 
-// Puts `vector` into FACS, sets an alarm for each second and sleeps; an 8-bit 1 leaves if the sleep
-// does not come. At 0x3c it goes on, tells from power-on state what memory and the registers hold,
-// and leaves with that.
+// Writes `vector` to the FACS, sets an alarm for each second and sleeps; if it does not sleep, it
+// exits with an 8-bit 1. At 0x3c it resumes in power-on state, reads memory and the registers, and
+// exits with their values.
 std::vector<uint8_t> sleeper(uint8_t vector_low, uint8_t vector_high) {
   return {
       0xb8,       0x00, 0xe0,                                 // mov $0xe000, %ax
@@ -79,7 +79,7 @@ TEST_CASE("a guest that left no waking vector is reset when it wakes up") {
 TEST_CASE("a machine that sleeps can be paused, resumed and stopped") {
   if (!have_kvm()) return;
   std::vector<uint8_t> code = sleeper(0x3c, 0x01);
-  code.at(0x2d) = 0x02;  // without the alarm's interrupt: nothing wakes it
+  code.at(0x2d) = 0x02;  // without the alarm's interrupt nothing wakes it
   const FlatCode flat(code);
   MachineConfig config = flat.payload();
   config.vcpus = 2;

@@ -45,11 +45,11 @@ TEST_CASE("pages that were written are rows of the screen") {
   const display::Geometry wide{3000,
                                100};  // 12000 bytes a row: a page ends one and begins the next
   CHECK(same(rows_of_pages(std::array<uint64_t, 1>{1ULL << 2}, wide), {{0, 2}}));
-  const display::Geometry narrow{100, 30};  // 400 bytes: ten rows and a bit in a page
+  const display::Geometry narrow{100, 30};  // 400 bytes: a little more than ten rows per page
   CHECK(same(rows_of_pages(std::array<uint64_t, 1>{0b01}, narrow), {{0, 11}}));
   CHECK(same(rows_of_pages(std::array<uint64_t, 1>{0b10}, narrow), {{10, 21}}));
   CHECK(same(rows_of_pages(std::array<uint64_t, 1>{0b11}, narrow), {{0, 21}}));
-  // What is behind the last row is none.
+  // There are no rows after the last one.
   CHECK(same(rows_of_pages(std::array<uint64_t, 1>{0b100}, narrow), {{20, 30}}));
   CHECK(rows_of_pages(std::array<uint64_t, 1>{0b1000}, narrow).empty());
   const display::Geometry tall{1024, 200};

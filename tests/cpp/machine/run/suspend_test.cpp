@@ -32,7 +32,7 @@ struct RecordingHardware : Suspend::Hardware {
   bool broken = false;
 };
 
-// vCPU threads as they live with a machine that may sleep or be paused.
+// vCPU threads of a machine that may sleep or be paused.
 struct Fixture {
   RecordingHardware hardware;
   Gate gate;
@@ -57,7 +57,7 @@ struct Fixture {
     for (std::thread& thread : threads) thread.join();
     threads.clear();
   }
-  // All vCPUs sleep, and are paused in that.
+  // Pauses the machine while all vCPUs sleep.
   void pause_asleep() {
     suspend.begin();
     start(kVcpus);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One vCPU's thread on a real KVM, with the test as its machine. Without /dev/kvm these tests say
-// so and pass.
+// One vCPU's thread on a real KVM, with the test as its machine. Without /dev/kvm these tests
+// report that and pass.
 #include "machine/run/vcpu_thread.hpp"
 
 #include <doctest/doctest.h>
@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 constexpr size_t kPage = 4096;
 constexpr std::array<unsigned char, 4> kCode = {0xe6, 0x10, 0xeb, 0xfc};  // again: out %al, $16
 
-// Counts the guest's accesses, and keeps its thread in one of them as a slow device would.
+// Counts the guest's accesses, and holds its thread in one of them, like a slow device.
 struct SlowMachine : RunControl {
   bool stopping() const override { return stopped_; }
   bool pausing() const override { return pausing_; }

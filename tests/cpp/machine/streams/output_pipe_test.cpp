@@ -37,7 +37,7 @@ struct Fixture {
   }
   std::string received() const { return received(link); }
 
-  // All that comes until the pipe holds nothing more.
+  // Reads until the pipe is empty.
   static std::string rest(const OutputPipe& from, const HostLink& at) {
     std::string text;
     for (;;) {
@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(Fixture, "a terminal that nobody reads loses the rest and stop
     all += kLine;
   }
   CHECK_FALSE(gate.output_full());
-  // What its driver has on the way is kept, and no more than that.
+  // Bytes that the driver has in flight are kept, and no more than those.
   for (int i = 0; i < 16; ++i) write_tty(std::to_string(i) + "\n");
   for (int i = 0; i < 100; ++i) write_tty(kLine);
   const std::string text = rest(tty, tty_link);

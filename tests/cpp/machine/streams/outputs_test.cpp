@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Guests that write more than their host reads. Without /dev/kvm these tests say so and pass.
+// Guests that write more than their host reads. Without /dev/kvm these tests report that and pass.
 #include "machine/streams/outputs.hpp"
 
 #include <doctest/doctest.h>
@@ -67,7 +67,7 @@ constexpr uint16_t kCom1 = 0x3f8;
 constexpr uint16_t kCom2 = 0x2f8;
 constexpr uint16_t kCom3 = 0x3e8;
 constexpr uint16_t kDebugPort = 0xe9;
-// Far more than the socket and the VMM hold.
+// Far more than the socket and the VMM can hold.
 constexpr uint32_t kForEver = 1U << 31;
 constexpr uint32_t kMany = 100'000;
 
@@ -77,7 +77,7 @@ std::string lines(uint32_t count) {
   return text;
 }
 
-// Whether `act` returns. Where it does not, the machine is stopped so that it does.
+// Whether `act` returns by itself. If not, stops the machine so that it does.
 bool returns(Machine& machine, const std::function<void()>& act) {
   auto done = std::async(std::launch::async, act);
   const bool in_time = done.wait_for(20s) == std::future_status::ready;
@@ -86,7 +86,7 @@ bool returns(Machine& machine, const std::function<void()>& act) {
   return in_time;
 }
 
-// What comes out until `over` and nothing is left to read.
+// Reads until `over` returns true and nothing is left to read.
 std::string read_until(int fd, const std::function<bool()>& over) {
   std::string text;
   for (;;) {
@@ -152,7 +152,7 @@ TEST_CASE("a console loses nothing, however late it is read and whatever happens
     machine.pause();
     machine.resume();
   }
-  // Who reads while the machine stops has all of it then.
+  // A reader that reads while the machine stops gets all output.
   const std::string text = read_until(machine.console_fd(), [&] { return stopped(machine); });
   CHECK(machine.wait(0s)->reason == StopReason::kReset);
   CHECK((text == lines(kMany)));

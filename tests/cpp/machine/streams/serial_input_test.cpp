@@ -27,7 +27,7 @@ struct Fixture {
   devices::Serial port{nowhere, nowhere};
   SerialInput input{loop, link.device_end.get(), port};
 
-  // What a guest polling the line status reads within a generous time.
+  // The bytes that a guest reads by polling the line status, within a long timeout.
   std::string read_as_guest(size_t wanted) {
     std::string text;
     const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);

@@ -22,7 +22,7 @@ struct place {
 		struct sockaddr_un local;
 	} address;
 	socklen_t length;
-	unsigned int guest_port;	/* to ask the VMM for, when not 0 */
+	unsigned int guest_port;	/* requested from the VMM, when not 0 */
 };
 
 /* Cuts "WHERE:PORT" in two. */
@@ -112,7 +112,7 @@ int address_listen(const char *word)
 	return fd;
 }
 
-/* What the VMM's socket wants to hear, and its answer "OK PORT\n". */
+/* Sends the request that the VMM's socket expects, and reads its answer "OK PORT\n". */
 static bool ask_for_guest(int fd, unsigned int port)
 {
 	char line[32], answer[32];

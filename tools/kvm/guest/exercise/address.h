@@ -10,10 +10,10 @@
 #ifndef TOOLSKVM_EXERCISE_ADDRESS_H
 #define TOOLSKVM_EXERCISE_ADDRESS_H
 
-/* A socket that listens there; what goes wrong ends the program. */
+/* Returns a socket that listens there; an error ends the program. */
 int address_listen(const char *word);
 
-/* One try at a connection; -1 with errno. */
+/* Tries to connect once; -1 with errno on failure. */
 int address_connect(const char *word);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Clocks and timers: no clock goes back whatever processor is asked, no timer is early or
- * very late, the kernel's clocks agree about an interval, and they keep the pace of the
- * machine's CMOS clock, which is the host's.
+ * Clocks and timers: no clock goes back on any processor, no timer is early or very late, the
+ * kernel's clocks agree about an interval, and they run at the rate of the machine's CMOS
+ * clock, which is the host's.
  */
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,7 +21,7 @@ enum {
 	HOPS = 40,
 	TICK_MS = 10,
 	TICKS = 30,
-	/* An emulated CPU that its host also shares with others is this late at times. */
+	/* An emulated CPU on a host with other load may be this late. */
 	LATE_MS = 250,
 	EDGES = 3,
 };
@@ -37,7 +37,7 @@ struct warp {
 	atomic_llong last, worst, reads, until;
 };
 
-/* Whoever read the clock last published it: a later read must not be smaller. */
+/* Each thread publishes the time that it read: a later read must not be smaller. */
 static void look_for_warps(int cpu, void *context)
 {
 	struct warp *warp = context;
@@ -132,7 +132,7 @@ static void sleep_until(int64_t when_ns)
 	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, NULL);
 }
 
-/* The clocks over an interval in which the others of these checks are made. */
+/* Compares the clocks over an interval, during which the other checks run. */
 static void check_clocks(double seconds, int cpus)
 {
 	double spent[COUNT(clocks)], apart = 0;
@@ -160,8 +160,8 @@ static void check_clocks(double seconds, int cpus)
 }
 
 /*
- * A change of second is seen late at times, never early: the least lateness of a few is
- * that of the clocks.
+ * A change of second may be seen late but never early, so the smallest delay of a few
+ * measurements is the offset of the clocks.
  */
 static double least_offset_s(int64_t *middle)
 {

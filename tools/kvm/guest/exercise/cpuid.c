@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the processors say about themselves: a KVM guest with the topology that was asked
- * for, the same on all of them, and nothing that they can't do.
+ * Checks the processors' CPUID: a KVM guest with the requested topology, the same on all of
+ * them, without features that do not work.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static void collect(struct view *view, uint32_t first)
 	}
 }
 
-/* What names one processor is no part of the comparison. */
+/* Fields that identify one processor are not compared. */
 static void mask_identity(struct leaf *leaf)
 {
 	if (leaf->function == 1)

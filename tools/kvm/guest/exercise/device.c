@@ -13,7 +13,7 @@
 
 enum { PAGE = 4096, PATIENCE_MS = 3000, AVAILABLE_AT = 0x400, USED_AT = 0x800 };
 
-/* Kept by its driver, a device would be driven by both. */
+/* Otherwise both the kernel's driver and this program would drive the device. */
 void device_unbind(const char *folder, const char *name)
 {
 	char path[128];

@@ -15,7 +15,7 @@
 
 enum { PAGE = 4096, MAGIC = 0x74726976 };
 
-/* Its place in memory as the kernel lists it, or 0. */
+/* The device's address in the kernel's list, or 0. */
 static uint64_t place_of(const char *name)
 {
 	unsigned long long first, last;

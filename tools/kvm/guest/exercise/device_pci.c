@@ -23,7 +23,7 @@ static int open_file(const char *name, const char *file, int flags)
 	return open(path, flags | O_CLOEXEC);
 }
 
-/* Memory space and bus mastering on, interrupts by wire off: nobody waits for them. */
+/* Enables memory space and bus mastering, and disables INTx, which nothing waits for. */
 static void enable(int config)
 {
 	uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE;
@@ -51,7 +51,7 @@ static volatile uint8_t *map_bar(const char *name, unsigned int bar, uint32_t of
 	return (volatile uint8_t *)at + offset;
 }
 
-/* The vendor capabilities say where the structures are. */
+/* Finds the structures by the vendor capabilities. */
 static void find_structures(struct device *device, const uint8_t *config)
 {
 	struct virtio_pci_notify_cap cap;

@@ -94,7 +94,7 @@ void exercise_verify(char **argv)
 	for (at = 0; right && at < length; at += step_at(at, length, request)) {
 		size_t step = step_at(at, length, request);
 
-		/* What the device does not write must not look right. */
+		/* Bytes that the device does not write must not look right. */
 		memset(buffer, 0xa5, step);
 		disk_read(fd, buffer, step, offset + at);
 		right = pattern_verify(buffer, seed, offset + at, step, why, sizeof(why));

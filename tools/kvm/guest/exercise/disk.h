@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A disk past the page cache: what is read and written is what the device does.
+ * A disk without the page cache: each read and write goes to the device.
  */
 #ifndef TOOLSKVM_EXERCISE_DISK_H
 #define TOOLSKVM_EXERCISE_DISK_H
@@ -11,10 +11,10 @@
 /* Open with O_DIRECT; dies when it can't. */
 int disk_open(const char *path);
 
-/* Memory fit for it, at a page's beginning. */
+/* Memory for O_DIRECT, page-aligned. */
 void *disk_buffer(size_t size);
 
-/* Move all of it; dies on an error, which names the place. */
+/* Transfer all of it; an error, which names the offset, ends the program. */
 void disk_write(int fd, const void *from, size_t length, uint64_t offset);
 void disk_read(int fd, void *into, size_t length, uint64_t offset);
 

@@ -228,7 +228,7 @@ static const struct feature {
 	{ "rdtscp", EXTENDED_EDX, 27, try_rdtscp },
 };
 
-/* What KVM offers on every processor that can run it at all. */
+/* Features that KVM offers on every processor that supports it. */
 static const struct feature expected[] = {
 	{ "cx16", LEAF_1_ECX, 13, NULL }, { "x2apic", LEAF_1_ECX, 21, NULL },
 	{ "tsc-deadline", LEAF_1_ECX, 24, NULL }, { "hypervisor", LEAF_1_ECX, 31, NULL },

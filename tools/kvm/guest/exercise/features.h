@@ -15,7 +15,10 @@ struct leaf {
 struct leaf leaf_of(uint32_t function, uint32_t index);
 bool vendor_is(const char *name);
 
-/* Each instruction on offer is executed and its result compared; KVM's usual offer is complete. */
+/*
+ * Executes each announced instruction and compares its result; checks that KVM's usual
+ * features are there.
+ */
 void check_features(void);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Files of many sizes on a file system: written and synced, and found whole again later,
- * by a kernel that knows of them from the disk alone.
+ * Files of many sizes on a file system: written and synced, and checked later by a kernel that
+ * knows them only from the disk.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +72,7 @@ void exercise_files_write(char **argv)
 	      now_s() - start);
 }
 
-/* One byte more than there should be is asked for, to see the file's end. */
+/* Reads one byte more than expected, to check the file's end. */
 static bool file_is_right(const char *path, uint64_t seed, int number)
 {
 	static char seen[LARGEST + SECTOR + 1], wanted[LARGEST + SECTOR];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A datagram from each of many ports to one place: as many flows, to whoever keeps account of them.
- * Whether any arrives is not checked.
+ * Sends a datagram from each of many ports to one address, which makes as many flows on a user
+ * network. Whether any arrives is not checked.
  */
 #include <arpa/inet.h>
 #include <errno.h>

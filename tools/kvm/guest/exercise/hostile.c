@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A driver that breaks the rules of the ring, in the ways that have hurt VMMs before. After
- * each the device must ask for its reset (virtio 1.2, 2.1.2), use no buffer, and serve a
- * request that is right once it had it. For the entropy device and the block device.
+ * each the device must request a reset (virtio 1.2, 2.1.2), use no buffer, and after the reset
+ * serve a valid request. For the entropy device and the block device.
  */
 #include <errno.h>
 #include <linux/virtio_blk.h>
@@ -17,7 +17,7 @@
 #include "pattern.h"
 #include "report.h"
 
-/* Between the memory below 4 GiB and the BARs: no memory of a guest of less than 3 GiB. */
+/* Between the memory below 4 GiB and the BARs: no memory in a guest with less than 3 GiB. */
 #define HOLE 0xd0000000ULL
 
 enum {
@@ -36,7 +36,7 @@ static void put(volatile struct vring_desc *into, uint64_t address, uint32_t len
 	into->next = next;
 }
 
-/* The first byte behind the guest's memory. */
+/* The first byte after the guest's memory. */
 static uint64_t end_of_memory(void)
 {
 	unsigned long long first, last, end = 0;
@@ -53,7 +53,7 @@ static uint64_t end_of_memory(void)
 	return end;
 }
 
-/* --- requests that are right ------------------------------------------------------- */
+/* --- valid requests ---------------------------------------------------------------- */
 
 static void put_block_request(struct device *d, uint32_t type, uint64_t sector)
 {
@@ -108,7 +108,7 @@ static void check_service(struct device *d, const char *after)
 		      d->used->ring[0].len);
 }
 
-/* --- faults of the ring ------------------------------------------------------------ */
+/* --- faults in the ring ------------------------------------------------------------ */
 
 static uint16_t head_past_the_ring(struct device *d)
 {
@@ -239,7 +239,7 @@ static void check_ring_faults(struct device *d)
 	expect_needs_reset(d, "more entries than the ring has");
 }
 
-/* --- faults of its set-up ---------------------------------------------------------- */
+/* --- faults in its set-up ---------------------------------------------------------- */
 
 static void check_set_up_faults(struct device *d)
 {
@@ -280,7 +280,7 @@ static void check_early_reset(struct device *d)
 	check_service(d, "50 resets in mid-request");
 }
 
-/* --- faults of a block request, which have a status of their own ------------------- */
+/* --- faults in a block request, which have their own status ------------------------ */
 
 static void expect_status(struct device *d, int wanted, const char *fault)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The entropy device through /dev/hwrng. Whether bytes are random can't be checked, but a
- * device that says it wrote more than it did leaves zeroes or older bytes, and one that
- * says less needs more requests.
+ * device that reports more bytes than it wrote leaves zeroes or older bytes, and one that
+ * reports fewer needs more requests.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "report.h"
 #include "timing.h"
 
-/* The driver asks for this much at a time (virtio-rng.c: max(32, SMP_CACHE_BYTES)). */
+/* The driver requests this much at a time (virtio-rng.c: max(32, SMP_CACHE_BYTES)). */
 enum { REQUEST = 64, SLOTS_PER_WORD = 4 };
 
 static void read_exactly(int fd, unsigned char *into, size_t length)
@@ -31,7 +31,7 @@ static void read_exactly(int fd, unsigned char *into, size_t length)
 	}
 }
 
-/* Sizes that end inside of the driver's buffer, and go over it. */
+/* Sizes that end inside of the driver's buffer, and sizes that exceed it. */
 static void check_odd_sizes(int fd)
 {
 	static const size_t sizes[] = { 1, 7, 8, 31, 32, 33, 63, 64, 65, 100, 127, 129, 1000, 4095 };
@@ -50,7 +50,7 @@ static void check_odd_sizes(int fd)
 	      runs, COUNT(sizes));
 }
 
-/* Eight bytes come again once in 2^64: a hash set of all words finds those that do. */
+/* Counts repeated words with a hash set: random eight bytes repeat once in 2^64. */
 static long repeated_words(const unsigned char *bytes, size_t length)
 {
 	size_t slots = 1, words = length / sizeof(uint64_t);

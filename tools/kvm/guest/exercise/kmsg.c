@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Lines from stdin to the kernel's log, one write for each, as /dev/kmsg wants it.
+ * Copies lines from stdin to the kernel's log, with one write for each, as /dev/kmsg requires.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The same work again and again, and the kernel's own memory after each round: what is
- * lost a little at a time adds up.
+ * Repeats the same work, and measures the kernel's own memory after each round: small leaks
+ * add up.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -27,9 +27,9 @@ enum {
 	RANDOM = 100,
 	FILES = 200,
 	CHILDREN = 30,
-	WARM_UP = 2,	/* rounds, for what is allocated once */
-	LONGER = 4,	/* times the rounds, where memory seems to be lost */
-	/* Caches of CPUs come and go by a few pages; a lost kilobyte a child is twice that. */
+	WARM_UP = 2,	/* rounds, for one-time allocations */
+	LONGER = 4,	/* factor for the rounds, if memory seems to leak */
+	/* Per-CPU caches vary by a few pages; a leak of one kilobyte per child is twice that. */
 	KERNEL_ALLOWED_KIB = 16,	/* a round */
 	FREE_ALLOWED_KIB = 2048,
 };
@@ -44,7 +44,7 @@ static void drop_caches(void)
 			note("caches stay: %s", strerror(errno));
 		close(fd);
 	}
-	usleep(50000);	/* what RCU still holds */
+	usleep(50000);	/* let RCU free memory */
 }
 
 static void use_disk(const char *path)
@@ -135,7 +135,7 @@ void exercise_leak(char **argv)
 	struct held first, last;
 	double start = now_s();
 
-	/* Each CPU has caches of its own, which would fill one after another. */
+	/* Each CPU has its own caches, which would fill one after another. */
 	pin_to(0);
 	for (int round = 1 - WARM_UP; round <= 0; round++)
 		first = use_everything(argv[0], round);

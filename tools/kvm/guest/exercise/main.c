@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * `exercise NAME WORDS...`: makes a guest's devices and processors work, and checks what
- * they did. The workloads of the test matrix put it into guests; it also runs on any
- * machine, as far as its devices go.
+ * `exercise NAME WORDS...`: makes a guest's devices and processors work, and checks what they
+ * did. The workloads of the test matrix put it into guests; it also runs on any machine, as
+ * far as its devices go.
  *
- * The work is done in a child. A device that never answers leaves its caller asleep for
- * good, which no signal ends; the parent then says so, and where the child sleeps.
+ * The work is done in a child. A device that never answers leaves its caller asleep for ever,
+ * in a sleep that no signal ends; the parent then reports that, and where the child sleeps.
  */
 #include <errno.h>
 #include <signal.h>
@@ -57,7 +57,7 @@ static void usage(void)
 		fprintf(stderr, "  %s %s\n", exercises[i].name, exercises[i].words);
 }
 
-/* The kernel function in which a process sleeps: evidence of what never came. */
+/* Prints the kernel function in which a process sleeps, as evidence. */
 static void print_whereabouts(pid_t pid)
 {
 	char path[64], line[256];

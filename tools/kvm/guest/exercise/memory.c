@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Most of the memory that is free, filled with a pattern of its own in each page and read
- * back. Two addresses that share a page, or a page that is not there, show.
+ * Fills most of the free memory with a different pattern in each page and reads it back. This
+ * finds two addresses that share a page, and a missing page.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -18,7 +18,10 @@
 
 enum {
 	PAGE_WORDS = 4096 / sizeof(uint64_t),
-	/* Each first touch costs an emulated machine two faults; some page of each 64 KiB is. */
+	/*
+	 * Each first touch costs an emulated machine two faults, so only some pages are: with
+	 * 1.5 GiB, one in each 64 KiB.
+	 */
 	TOUCHES_MAX = 24 * 1024,
 };
 

@@ -6,7 +6,10 @@
 
 enum {
 	WORDS = SECTOR / sizeof(uint64_t),
-	/* How far to look for the place where a stray sector belongs, and for its seed. */
+	/*
+	 * The range in which to search for the right offset of a stray sector, and for its
+	 * seed.
+	 */
 	SEARCH_SECTORS = 1 << 16,
 	SEARCH_SEEDS = 4,
 };
@@ -52,7 +55,7 @@ static bool all_zero(const unsigned char *bytes, size_t length)
 	return bytes[0] == 0 && memcmp(bytes, bytes + 1, length - 1) == 0;
 }
 
-/* Name what stands in a sector that should hold another. */
+/* Describe the content of a sector that should have another one. */
 static void identify(const unsigned char *bytes, uint64_t seed, char *what, size_t size)
 {
 	uint64_t first;

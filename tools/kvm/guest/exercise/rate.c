@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many reads a disk answers in a span of time, with `depth` of them under way: as many as
- * can be, past the page cache. What is read is not looked at: `verify` does that.
+ * Measures how many reads a disk completes in a given time, with `depth` of them in flight,
+ * without the page cache. It does not check the data: `verify` does that.
  */
 #include <errno.h>
 #include <linux/aio_abi.h>
@@ -21,7 +21,7 @@ enum { MAX_DEPTH = 128 };
 
 struct rate {
 	int fd;
-	uint64_t request, places;	/* bytes; requests that the disk has room for */
+	uint64_t request, places;	/* size in bytes; number of requests that fit on the disk */
 	bool random;
 	unsigned long begun, done;
 };
@@ -46,7 +46,7 @@ static void submit(struct rate *rate, aio_context_t context, struct iocb *reques
 		die("io_submit");
 }
 
-/* Each answer makes room for the next request, until time is up and all are back. */
+/* Each completion allows the next request, until time is up and all have completed. */
 static void read_together(struct rate *rate, char *buffer, long depth, double until_s)
 {
 	struct iocb requests[MAX_DEPTH] = { 0 };

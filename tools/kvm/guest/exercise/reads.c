@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Many small reads, each checked: as many as a span of time allows, so that a fast machine
- * goes round its rings more often. First one at a time, each waiting for its own
- * interrupt, so that a lost one is noticed; then many at once.
+ * Many small reads, each checked: as many as fit in a given time, so that a fast machine wraps
+ * its rings more often. First one at a time, each waiting for its own interrupt, so that a
+ * lost one is noticed; then many at once.
  */
 #include <errno.h>
 #include <linux/aio_abi.h>
@@ -18,7 +18,7 @@
 #include "report.h"
 #include "timing.h"
 
-/* A ring's indices begin again after 65536 requests. */
+/* A ring's indices wrap after 65536 requests. */
 enum { DEPTH = 96, ENOUGH = 70000, SLOW_MS = 2000 };
 
 struct reads {
@@ -46,7 +46,7 @@ static void read_alone(struct reads *reads)
 	uint64_t sector = mix(reads->done) % reads->sectors;
 	double before = now_s(), spent;
 
-	/* What the device does not write must not look right. */
+	/* Bytes that the device does not write must not look right. */
 	memset(reads->buffer, 0xa5, SECTOR);
 	disk_read(reads->fd, reads->buffer, SECTOR, sector * SECTOR);
 	spent = now_s() - before;
@@ -54,7 +54,10 @@ static void read_alone(struct reads *reads)
 	verify(reads, reads->buffer, sector);
 }
 
-/* More at a time than half of the ring holds; sectors far apart, so that none are merged. */
+/*
+ * Reads more at a time than half of the ring holds; sectors are far apart, so that none are
+ * merged.
+ */
 static void read_together(struct reads *reads, aio_context_t context)
 {
 	struct iocb requests[DEPTH] = { 0 }, *list[DEPTH];
@@ -100,7 +103,7 @@ static void check_alone(struct reads *reads, double limit_s, const char *interru
 	report_reads(reads, "reads one at a time", now_s() - start);
 	check(reads->worst_s * 1000 < SLOW_MS, "no read waits long", "longest %.1f ms, mean %.2f ms",
 	      reads->worst_s * 1e3, (now_s() - start) * 1e3 / reads->done);
-	/* The line may be shared with others, never fewer. */
+	/* More interrupts are possible on a shared line, but never fewer. */
 	check(before >= 0 && raised >= (long)reads->done, "an interrupt for each read",
 	      "%ld interrupts of %s for %lu reads", raised, interrupt, reads->done);
 }

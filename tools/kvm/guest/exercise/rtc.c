@@ -6,7 +6,7 @@
 #include "rtc.h"
 #include "timing.h"
 
-/* Registers and ports: <linux/mc146818rtc.h> inside the kernel. */
+/* Registers and ports: see the kernel's internal <linux/mc146818rtc.h>. */
 enum {
 	PORT_INDEX = 0x70,
 	PORT_DATA = 0x71,
@@ -17,7 +17,7 @@ enum {
 	STATUS_B = 0x0b,
 	STATUS_B_BINARY = 0x04,
 	DAY_S = 24 * 60 * 60,
-	/* Each poll is an exit to the VMM: only the last part of a second is polled. */
+	/* Each poll is an exit to the VMM, so only the last part of a second is polled. */
 	ASLEEP_US = 900000,
 	DEADLINE_S = 10,
 };

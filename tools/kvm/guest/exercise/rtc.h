@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The CMOS clock (MC146818), read at its ports: the machine's own time, whatever the
- * kernel makes of its other clocks. One thread.
+ * The CMOS clock (MC146818), read at its ports: the machine's time, independent of the
+ * kernel's other clocks. One thread.
  */
 #ifndef TOOLSKVM_EXERCISE_RTC_H
 #define TOOLSKVM_EXERCISE_RTC_H
@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 struct rtc_edge {
-	int64_t second;		/* of the day the clock shows now */
-	int64_t monotonic_ns;	/* CLOCK_MONOTONIC as it began, or shortly after */
+	int64_t second;		/* of the day, as shown by the clock now */
+	int64_t monotonic_ns;	/* CLOCK_MONOTONIC when it began, or shortly after */
 };
 
 /* Sleeps and then polls until the clock's next second begins, which takes up to 2 s. */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The display: draws a pattern on /dev/fb0, waits until somebody has typed and pointed, and draws
- * a line then. Whoever looks knows the pattern (tests/support/rfb.py) and types what is checked.
+ * The display: draws a pattern on /dev/fb0, waits for keyboard and pointer events, and then
+ * draws a line. The viewer (tests/support/rfb.py) knows the pattern and sends the events that
+ * are checked.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +86,7 @@ static int open_input(const char *wanted)
 	die("%s", wanted);
 }
 
-/* What has been seen of what is waited for. */
+/* The expected events seen so far. */
 struct heard {
 	int presses, releases;	/* of the key A */
 	int x, y;

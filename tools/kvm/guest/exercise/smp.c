@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * All processors at work at once, and what they say to each other: futexes, barriers,
- * locks, and the interrupts that drop stale translations.
+ * All processors work at once and communicate: futexes, barriers, locks, and the interrupts
+ * that drop stale translations.
  */
 #include <errno.h>
 #include <linux/futex.h>
@@ -155,7 +155,7 @@ static void show_page(struct mapping *mapping, uint64_t number)
 		die("mmap");
 }
 
-/* CPU 0 puts a new page in place of the old one; the others must never see an older one. */
+/* CPU 0 replaces the page by a new one; the others must never see an older one. */
 static void remap(int cpu, void *context)
 {
 	struct mapping *mapping = context;
@@ -170,7 +170,7 @@ static void remap(int cpu, void *context)
 	for (uint64_t number = 1; cpu == 0 && number <= REMAPS; number++) {
 		show_page(mapping, number);
 		atomic_store(&mapping->published, number);
-		/* Let the others take the new translation before it goes stale. */
+		/* Let the others use the new translation before it becomes stale. */
 		for (uint64_t seen = mapping->looks; mapping->looks < seen + 2;)
 			sched_yield();
 	}

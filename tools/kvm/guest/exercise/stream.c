@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A stream of bytes both ways, checked at each end: the client sends the pattern of its seed, the
- * server checks it and says so; then the server sends that of seed + 1, and the client does. So
- * each end knows whether every byte got there, in its place, and reports it. The server serves
- * one client and ends; in a guest, on the host, it is the same program.
+ * A stream of bytes in both directions, checked at each end: the client sends the pattern of
+ * its seed, and the server checks it and answers; then the server sends the pattern of seed +
+ * 1, and the client checks it. So each end knows whether every byte arrived, in its place, and
+ * reports it. The server serves one client and ends; guest and host run the same program.
  *
- * A connection may stand before anybody is at its other end: who forwards a port answers for a
- * guest that is not up yet. So the server greets, and a client that hears nothing tries again.
+ * A connection may be accepted before the server runs: a port forwarder answers for a guest
+ * that is not up yet. So the server greets, and a client without a greeting tries again.
  */
 #include <errno.h>
 #include <stdint.h>
@@ -76,7 +76,7 @@ static void report_rate(const char *what, uint64_t bytes, double seconds)
 	     bytes / seconds / (1 << 20));
 }
 
-/* Sends the pattern, and returns whether the other end has found it right. */
+/* Sends the pattern, and checks that the other end has confirmed it. */
 static void send_pattern(int fd, uint64_t seed, uint64_t bytes, const char *name)
 {
 	double start = now_s();
@@ -119,7 +119,7 @@ static void receive_pattern(int fd, uint64_t seed, uint64_t bytes, const char *n
 	      (unsigned long long)answer.bytes, (unsigned long long)bytes, why);
 }
 
-/* True once the server has taken the order. */
+/* True once the server has accepted the order. */
 static bool place_order(int fd, const struct order *order)
 {
 	uint64_t greeting;

@@ -7,10 +7,13 @@
 
 enum { CPUS_MAX = 256 };
 
-/* Pin the calling thread; dies when the processor is not there. */
+/* Pin the calling thread; ends the program if there is no such processor. */
 void pin_to(int cpu);
 
-/* Call `run(cpu, context)` on a thread pinned to each of `cpus` processors; until all return. */
+/*
+ * Call `run(cpu, context)` on a thread pinned to each of `cpus` processors; wait until all
+ * return.
+ */
 void on_each_cpu(int cpus, void (*run)(int cpu, void *context), void *context);
 
 #endif

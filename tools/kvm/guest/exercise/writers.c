@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Eight writers at once, each with requests of many sizes, some of them scattered in
- * memory: seven eighths of the disk in regions of their own, the rest interleaved.
+ * Eight writers at once, each with requests of many sizes, some of them scattered in memory:
+ * seven eighths of the disk in separate regions, the rest interleaved.
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -29,7 +29,7 @@ struct writer {
 	unsigned long requests;
 };
 
-/* The request in pieces that begin and end inside of pages. */
+/* Writes the request in pieces that begin and end inside of pages. */
 static void write_scattered(struct writer *writer, int fd, char *buffer, size_t length,
 			    uint64_t offset)
 {
@@ -129,7 +129,7 @@ static unsigned long all_at_once(struct writer *writers, void *(*run)(void *), c
 	return requests;
 }
 
-/* Twice, so that what a lost write leaves behind is the pattern of an earlier pass. */
+/* Makes two passes, so that a lost write leaves the pattern of the earlier pass. */
 void exercise_writers(char **argv)
 {
 	struct writer writers[WRITERS];

@@ -15,8 +15,8 @@ void bind_config(pybind11::module_& module);
 void bind_machine(pybind11::module_& module);
 void bind_probe(pybind11::module_& module);
 
-// The configuration that `record` describes, by the names in machine/config/fields.hpp. Throws
-// base::ConfigError naming the field that is unknown, missing or not of its type. With the GIL.
+// The configuration that `record` describes, by the names in machine/config/fields.hpp. Throws a
+// base::ConfigError with the field that is unknown, missing or of a wrong type. Needs the GIL.
 machine::MachineConfig read_config(const pybind11::dict& record);
 
 }  // namespace vmm::bindings

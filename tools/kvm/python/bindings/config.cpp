@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A machine's configuration from and to plain values of Python. Both ways go through the visitors
-// of machine/config/fields.hpp, so no field is named here.
+// Converts a machine's configuration from and to plain Python values. Both directions use the
+// visitors of machine/config/fields.hpp, so no field is named here.
 #include <concepts>
 #include <cstddef>
 #include <limits>
@@ -29,7 +29,7 @@ concept Record = requires(const Value& value) { machine::record_name(value); };
 
 std::string quoted(py::handle value) { return py::repr(value).cast<std::string>(); }
 
-// Where a value stands: "field 'vcpus' of a machine".
+// Describes a value's position: "field 'vcpus' of a machine".
 std::string place_of(std::string_view field, std::string_view record) {
   return "field '" + std::string(field) + "' of " + std::string(record);
 }
@@ -42,7 +42,7 @@ bool is_sequence(py::handle value) {
   return py::isinstance<py::list>(value) || py::isinstance<py::tuple>(value);
 }
 
-// From a value of Python to a member of the configuration, one overload for each kind of member.
+// Converts a Python value to a member of the configuration; one overload for each kind of member.
 struct Reading {
   static void read(const std::string& place, py::handle value, bool& member) {
     if (!py::isinstance<py::bool_>(value)) refuse(place, value, "True or False");
@@ -122,7 +122,7 @@ struct Reading {
     }
   }
 
-  // The values of a record that is written as a list, each under the name of its field.
+  // Returns the values of a record that is written as a list, by field name.
   template <Record Config>
   static py::dict named_values(const std::string& place, py::handle value, Config& member) {
     std::vector<const char*> names;
@@ -139,7 +139,7 @@ struct Reading {
   }
 };
 
-// From a member that has its default to the value that Python has for it.
+// Converts a member's default to a Python value.
 struct Writing {
   template <class Value>
   static py::object written(const Value& member) {

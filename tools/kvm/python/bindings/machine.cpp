@@ -22,7 +22,8 @@ using machine::Machine;
 using machine::StopInfo;
 using machine::VcpuSnapshot;
 
-// Python's Machine: close() ends the VM, which a destructor at the collector's pleasure would not.
+// Python's Machine. close() ends the VM at once; the destructor only runs when Python collects the
+// object.
 class OwnedMachine {
  public:
   explicit OwnedMachine(const py::dict& record) {
@@ -34,14 +35,14 @@ class OwnedMachine {
   OwnedMachine(const OwnedMachine&) = delete;
   OwnedMachine& operator=(const OwnedMachine&) = delete;
 
-  // What `work` returns of the machine, called without the GIL: the guest, or the host's files, may
-  // make it wait, and Python's other threads must not wait with it. It touches nothing of Python's.
+  // Calls `work` without the GIL and returns its result: it may wait for the guest or for host
+  // files, and Python's other threads must not wait too. It must not touch Python objects.
   template <class Work>
   auto call(Work work) const {
     std::shared_ptr<Machine> machine = machine_;
     if (!machine) throw std::runtime_error("the machine is closed");
     const py::gil_scoped_release release;
-    // Ends before the GIL is back: the machine may have been closed meanwhile.
+    // Released before the GIL is taken again, as the machine may have been closed meanwhile.
     const std::shared_ptr<Machine> kept = std::move(machine);
     return work(*kept);
   }
@@ -49,7 +50,8 @@ class OwnedMachine {
   void close() {
     std::shared_ptr<Machine> doomed = std::move(machine_);
     const py::gil_scoped_release release;
-    if (doomed) doomed->stop();  // calls of other threads end, and then it is gone
+    if (doomed)
+      doomed->stop();  // ends calls on other threads, after which the machine is destroyed
     doomed.reset();
   }
 
@@ -57,7 +59,7 @@ class OwnedMachine {
   std::shared_ptr<Machine> machine_;
 };
 
-// Binds a method of the machine's.
+// Binds a method of the machine.
 template <auto kMethod, class... Arguments>
 auto method(const OwnedMachine& owned, Arguments... arguments) {
   return owned.call([&](Machine& machine) { return (machine.*kMethod)(arguments...); });

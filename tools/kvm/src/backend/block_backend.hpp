@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a block device's bytes live. virtio::Block owns one and calls it on vCPU threads, and for
-// what may take long on a thread of its own; one call at a time unless concurrent() says that it
-// takes more. Offsets and lengths are in bytes, multiples of a sector, and inside size_bytes(),
-// which the device has checked. A failure of the host's storage is the guest's I/O error and
-// therefore a value here; only opening throws.
+// The storage behind a block device. virtio::Block owns one and calls it on vCPU threads, or on its
+// own thread for what may take long; one call at a time unless concurrent() is true. Offsets and
+// lengths are in bytes, multiples of a sector, and inside size_bytes(), which the device has
+// checked. A failure of the host's storage becomes an I/O error in the guest and is therefore
+// returned as a value; only opening throws.
 #pragma once
 
 #include <sys/uio.h>
@@ -28,23 +28,23 @@ class BlockBackend {
   virtual bool read_only() const = 0;
   virtual bool concurrent() const { return false; }
 
-  // What offsets and lengths should be multiples of; a power of two. Others may be slow, or fail.
+  // Offsets and lengths should be multiples of this power of two. Others may be slow, or fail.
   virtual uint32_t block_bytes() const { return kSectorBytes; }
 
-  // What the guest sees as the disk's serial number; it shows the first 20 bytes.
+  // The disk's serial number; the guest sees the first 20 bytes.
   virtual std::string identity() const = 0;
 
-  // All of the buffers, or an error.
+  // Fills all of the buffers, or returns an error.
   virtual std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) = 0;
   virtual std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) = 0;
 
-  // Once it succeeds, every earlier write survives a crash of the host. Once the host could not
-  // make one stable, no later flush succeeds (backend/flusher.hpp).
+  // Once it succeeds, every earlier write survives a crash of the host. Once a flush has failed, no
+  // later one succeeds (backend/flusher.hpp).
   virtual std::error_code flush() = 0;
 
-  // The same for a caller who does not wait: the result where it is to be had at once; else
-  // nothing, and `done` gets it later, on another thread. The buffers, and the array that lists
-  // them, stay until then. What has not ended when a flush begins, the flush does not cover.
+  // Asynchronous versions. They return the result if it is known at once; else nothing, and `done`
+  // gets it later, on another thread. The buffers, and the array that lists them, must stay until
+  // then. A flush does not cover requests that have not completed when it begins.
   using Done = std::function<void(std::error_code)>;
   using Result = std::optional<std::error_code>;
   virtual Result begin_read(uint64_t offset_bytes, std::span<const iovec> into, Done) {
@@ -53,16 +53,16 @@ class BlockBackend {
   virtual Result begin_write(uint64_t offset_bytes, std::span<const iovec> from, Done) {
     return write(offset_bytes, from);
   }
-  // False where flush() is the only way; `done` is as it was then.
+  // Returns false, with `done` untouched, when only flush() is possible.
   virtual bool begin_flush(Done&) { return false; }
 
-  // Waits for the end of all that was begun; `done` may be called on this thread, too.
+  // Waits until all requests that were begun have completed; may call `done` on this thread.
   virtual void drain() {}
 
-  // The range's content no longer matters; what it reads as afterwards is up to the backend.
+  // The range's content no longer matters; the backend decides what it reads as afterwards.
   virtual std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) = 0;
 
-  // The range reads as zeroes. `may_unmap` lets the backend give its space back.
+  // Makes the range read as zeroes. `may_unmap` lets the backend free its space.
   virtual std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
                                        bool may_unmap) = 0;
 };

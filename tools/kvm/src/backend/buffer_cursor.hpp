@@ -20,16 +20,16 @@ class BufferCursor {
 
   uint64_t left() const { return left_; }
 
-  // The buffers of the next `length` bytes, which are there.
+  // Returns the buffers of the next `length` bytes, which must exist.
   std::vector<iovec> take(uint64_t length);
 
  private:
   std::span<const iovec> rest_;
-  size_t used_ = 0;  // of rest_'s first
+  size_t used_ = 0;  // bytes used of the first buffer in rest_
   uint64_t left_ = 0;
 };
 
-// Copies between buffers and as many bytes as they have.
+// Copy between `bytes` and the buffers, whose total length is the length copied.
 void scatter(const std::byte* bytes, std::span<const iovec> buffers);
 void gather(std::span<const iovec> buffers, std::byte* bytes);
 void clear(std::span<const iovec> buffers);

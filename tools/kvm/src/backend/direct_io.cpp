@@ -19,7 +19,7 @@
 namespace vmm::backend {
 namespace {
 
-// Right for every disk there is, where the kernel (before 6.1) does not tell.
+// Safe for every disk, where the kernel (before 6.1) does not report the size.
 constexpr uint32_t kSafeBlockBytes = 4096;
 constexpr uint64_t kBounceBytes = 1 << 20;
 
@@ -27,8 +27,8 @@ struct Free {
   void operator()(void* memory) const { std::free(memory); }
 };
 
-// Through an aligned buffer, piece by piece: `transfer` moves it to or from the file, `copy_in` and
-// `copy_out` are called before and after.
+// Goes through an aligned buffer, piece by piece: `transfer` moves it to or from the file;
+// `copy_in` and `copy_out` are called before and after.
 template <class CopyIn, class Transfer, class CopyOut>
 std::error_code bounce(uint64_t offset, std::span<const iovec> buffers, CopyIn copy_in,
                        Transfer transfer, CopyOut copy_out) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What O_DIRECT wants: offsets, lengths and addresses that are multiples of a block. Offsets and
-// lengths are the guest's, who is told the block's size; buffers lie where its driver put them, so
-// what is not aligned goes through a buffer of ours. Used by RawFile; any thread.
+// O_DIRECT requires offsets, lengths and addresses that are multiples of a block. The guest knows
+// the block size and chooses offsets and lengths; its driver places buffers anywhere, so unaligned
+// requests go through a bounce buffer. Used by RawFile; any thread.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,7 +19,7 @@ uint32_t direct_block_bytes(int fd);
 // Whether O_DIRECT takes these buffers as they are.
 bool is_aligned(std::span<const iovec> buffers, uint32_t block_bytes);
 
-// As read_all() and write_all().
+// Like read_all() and write_all().
 std::error_code read_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,
                             std::span<const iovec> into);
 std::error_code write_direct(int fd, uint32_t block_bytes, uint64_t offset_bytes,

@@ -42,7 +42,7 @@ std::error_code transfer_all(std::span<const iovec> buffers, uint64_t offset, Tr
     const ssize_t done = transfer(rest.data(), count, static_cast<off_t>(offset));
     if (done < 0 && errno == EINTR) continue;
     if (done < 0) return last_error();
-    // Somebody truncated the image behind our back.
+    // The image was truncated while in use.
     if (done == 0) return std::make_error_code(std::errc::io_error);
     offset += static_cast<uint64_t>(done);
     rest = rest.subspan(skip_bytes(rest, static_cast<size_t>(done)));

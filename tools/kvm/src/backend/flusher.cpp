@@ -22,7 +22,7 @@ bool Flusher::begin(IoRing& ring, IoRing::Done& done) {
   return false;
 }
 
-// One flush for all who wait. The caller holds the mutex.
+// Submits one flush for all waiting callers. The caller holds the mutex.
 bool Flusher::submit(IoRing& ring) {
   IoRing::Done done = [this, &ring](std::error_code error) { ended(ring, error); };
   in_flight_ = ring.sync_data(fd_, done);
@@ -30,7 +30,8 @@ bool Flusher::submit(IoRing& ring) {
   return in_flight_;
 }
 
-// On the thread where the ring tells it, which holds nothing that a caller's `done` may want.
+// Called on the thread where the ring completes it, which holds no lock that a caller's `done` may
+// take.
 void Flusher::ended(IoRing& ring, std::error_code error) {
   Callers covered;
   Callers late;
@@ -39,7 +40,7 @@ void Flusher::ended(IoRing& ring, std::error_code error) {
     const std::lock_guard lock(mutex_);
     in_flight_ = false;
     covered = std::exchange(covered_, {});
-    // The kernel gives up what a thread has begun that ends before it: nothing was lost by that.
+    // The kernel cancels requests of a thread that has ended; no data was lost by that.
     const bool given_up = error == std::errc::operation_canceled || error == std::errc::interrupted;
     if (given_up) error = sync();
     if (error) failure_ = error;

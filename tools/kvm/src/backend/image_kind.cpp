@@ -23,7 +23,7 @@ constexpr Magic kMagics[] = {
     {0, "# Disk DescriptorFile"sv, "VMDK"},
     {0, "vhdxfile"sv, "VHDX"},
     {0, "conectix"sv, "VHD"},
-    {64, "\x7f\x10\xda\xbe"sv, "VDI"},  // 0xbeda107f, behind a line of text
+    {64, "\x7f\x10\xda\xbe"sv, "VDI"},  // 0xbeda107f, after a line of text
     {0, "WithoutFreeSpace"sv, "Parallels"},
     {0, "WithouFreSpacExt"sv, "Parallels"},
 };

@@ -13,7 +13,8 @@ namespace vmm::backend {
 namespace {
 
 constexpr unsigned kEntries = 128;
-// Somebody else may be telling the last end, or it is yet to come: look again after this.
+// The last completion may be in progress on another thread, or not there yet: check again after
+// this.
 constexpr std::chrono::milliseconds kDrainStep{1};
 
 uint64_t total(std::span<const iovec> buffers) {
@@ -31,8 +32,8 @@ struct IoRing::Request {
   std::span<const iovec> buffers;
   Done done;
 
-  // What the kernel did in part is done again, whole: it is rare, and ends in an error more often
-  // than not.
+  // A request that the kernel did in part is repeated as a whole: this is rare, and mostly ends in
+  // an error.
   std::error_code result(int returned) const {
     if (returned < 0) return {-returned, std::generic_category()};
     if (kind == Kind::kSync || static_cast<uint64_t>(returned) == total(buffers)) return {};
@@ -60,7 +61,7 @@ IoRing::IoRing(base::EventLoop& loop, io_uring ring, base::UniqueFd event)
     for (unsigned i = 0; i < kEntries; ++i) {
       if (!reap()) return;
     }
-    // What is told begins more, which may end as fast: others of the loop are next, then we again.
+    // Callbacks may begin more requests, which may end as fast: let the loop serve others first.
     static_cast<void>(eventfd_write(event_.get(), 1));
   });
 }
@@ -84,7 +85,8 @@ bool IoRing::sync_data(int fd, Done& done) { return begin(Kind::kSync, fd, 0, {}
 bool IoRing::begin(Kind kind, int fd, uint64_t offset_bytes, std::span<const iovec> buffers,
                    Done& done) {
   const std::lock_guard lock(mutex_);
-  // As many as fit into the completion queue, so that none is ever held back in the kernel.
+  // The limit is the completion queue's size, so that the kernel never has to hold completions
+  // back.
   if (in_flight_ >= kEntries) return false;
   io_uring_sqe* entry = io_uring_get_sqe(&ring_);
   if (entry == nullptr) return false;
@@ -99,7 +101,7 @@ bool IoRing::begin(Kind kind, int fd, uint64_t offset_bytes, std::span<const iov
   auto request = std::make_unique<Request>(kind, fd, offset_bytes, buffers, Done{});
   io_uring_sqe_set_data(entry, request.get());
   if (io_uring_submit(&ring_) < 1) {
-    io_uring_prep_nop(entry);  // it stays in the ring, and goes with the next
+    io_uring_prep_nop(entry);  // it stays in the ring until the next submit
     io_uring_sqe_set_data(entry, nullptr);
     return false;
   }
@@ -108,7 +110,7 @@ bool IoRing::begin(Kind kind, int fd, uint64_t offset_bytes, std::span<const iov
   return true;
 }
 
-// Tells the end of one request, if there is one to tell.
+// Completes one request. False if none has ended.
 bool IoRing::reap() {
   io_uring_cqe* entry = nullptr;
   std::unique_ptr<Request> request;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Input and output that the caller does not wait for, by the host's io_uring. Requests may be begun
-// on any thread; how one ended is told on the event loop's, or on the thread that drains. Owned by
-// the backend whose file it works on, which outlives its requests.
+// Asynchronous input and output by the host's io_uring. Requests may begin on any thread; they
+// complete on the event loop's thread, or on the one that calls drain(). Owned by the backend whose
+// file it works on; the file outlives the requests.
 #pragma once
 
 #include <liburing.h>
@@ -24,22 +24,22 @@ namespace vmm::backend {
 
 class IoRing {
  public:
-  // How the request ended: all of its bytes, or an error. Must not throw.
+  // Gets the result: success for all of its bytes, or an error. Must not throw.
   using Done = std::function<void(std::error_code)>;
 
-  // Nothing where the host has no io_uring, or does not let us have it.
+  // Returns nothing where the host has no io_uring, or does not permit it.
   static std::unique_ptr<IoRing> create(base::EventLoop& loop);
   ~IoRing();
   IoRing(const IoRing&) = delete;
   IoRing& operator=(const IoRing&) = delete;
 
-  // The buffers, and the array that lists them, stay until `done`. False, and `done` is as it was,
-  // when the ring is full.
+  // The buffers, and the array that lists them, must stay until `done`. False, with `done`
+  // untouched, when the ring is full.
   bool read(int fd, uint64_t offset_bytes, std::span<const iovec> into, Done& done);
   bool write(int fd, uint64_t offset_bytes, std::span<const iovec> from, Done& done);
   bool sync_data(int fd, Done& done);
 
-  // Waits until all that was begun has ended, and been told.
+  // Waits until all requests have completed and `done` was called for each.
   void drain();
 
  private:

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a net device's frames go and come from. virtio::Net owns one and makes every call but
-// start() and stop() under its mutex, on vCPU threads and on whatever thread calls `ready`. A
-// frame that can't be carried is lost, as on a wire; only opening throws. The header in front of
-// a frame is virtio's own (virtio 1.2, 5.1.6), which tap devices speak too.
+// The network behind a net device. virtio::Net owns one and makes every call but start() and stop()
+// under its mutex, on vCPU threads and on the thread that calls `ready`. A frame that can't be
+// carried is lost, as on a wire; only opening throws. The header in front of a frame is virtio's
+// (virtio 1.2, 5.1.6), which tap devices use too.
 #pragma once
 
 #include <sys/uio.h>
@@ -19,13 +19,13 @@ namespace vmm::backend {
 
 using NetHeader = virtio_net_hdr_v1;
 
-// An IP packet, and its Ethernet header with a VLAN tag.
+// The largest IP packet, with an Ethernet header and a VLAN tag.
 inline constexpr size_t kMaxFrameBytes = 65535 + 18;
 inline constexpr size_t kMinFrameBytes = 14;
 
-// What frames may be left undone by their sender: fields of the header tell what.
+// Work that a frame's sender may leave to the receiver; fields of the header say which.
 struct NetOffloads {
-  bool checksum = false;  // NEEDS_CSUM and DATA_VALID; the others need this one
+  bool checksum = false;  // NEEDS_CSUM and DATA_VALID; required by the others
   bool tso4 = false;
   bool tso6 = false;
   bool ecn = false;
@@ -37,12 +37,12 @@ struct NetTraits {
   uint16_t max_queue_pairs = 1;
   NetOffloads send;     // what send() can finish
   NetOffloads receive;  // what peek() may return, once set_offloads() has allowed it
-  uint16_t mtu = 0;     // for the guest; 0: its own choice
+  uint16_t mtu = 0;     // for the guest; 0: the guest chooses
 };
 
 enum class Sent {
-  kTaken,  // or lost for good
-  kFull,   // not taken: `ready` is called when it is worth another try
+  kTaken,  // sent, or lost for good
+  kFull,   // not taken: `ready` will be called when a retry makes sense
 };
 
 class NetBackend {
@@ -53,21 +53,21 @@ class NetBackend {
 
   virtual NetTraits traits() const = 0;
 
-  // From here on `ready` is called, on a thread of the backend's, when there may be something to
-  // receive, or room to send again, on a queue pair. Not after stop() has returned; hold no lock
-  // that `ready` takes when calling that.
+  // From here on the backend calls `ready` on one of its threads when a queue pair may have
+  // something to receive, or room to send again. It does not do so after stop() has returned; hold
+  // no lock that `ready` takes when calling stop().
   virtual void start(Ready ready) = 0;
   virtual void stop() = 0;
 
-  // What the guest takes of traits().receive.
+  // The part of traits().receive that the guest accepts.
   virtual void set_offloads(const NetOffloads& allowed) = 0;
-  // The first `count` pairs are in use, the others get no frames.
+  // The first `count` pairs are in use; the others get no frames.
   virtual void set_queue_pairs(uint16_t count) = 0;
 
-  // The bytes of `frame` belong to a guest, who may change them meanwhile.
+  // The guest owns the bytes of `frame` and may change them meanwhile.
   virtual Sent send(uint16_t pair, const NetHeader& header, std::span<const iovec> frame) = 0;
 
-  // The next frame for the guest, a NetHeader in front of it (num_buffers is anything); empty when
+  // The next frame for the guest, after a NetHeader (whose num_buffers is undefined); empty when
   // there is none. It stays the next one until consume().
   virtual std::span<const std::byte> peek(uint16_t pair) = 0;
   virtual void consume(uint16_t pair) = 0;

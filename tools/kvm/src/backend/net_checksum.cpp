@@ -14,8 +14,8 @@ uint16_t swap_bytes(uint16_t value) { return static_cast<uint16_t>(value << 8 | 
 }  // namespace
 
 uint16_t ones_complement_sum(std::span<const std::byte> bytes) {
-  // The sum is the same in either byte order but for a swap at its end (RFC 1071, 2 B). 2^32 words
-  // of 32 bits would have to be added before this overflows.
+  // The sum is the same in either byte order except for a final swap (RFC 1071, 2 B). It overflows
+  // only after 2^32 words of 32 bits.
   uint64_t sum = 0;
   while (bytes.size() >= sizeof(uint32_t)) {
     uint32_t word;
@@ -33,7 +33,7 @@ uint16_t ones_complement_sum(std::span<const std::byte> bytes) {
 bool complete_checksum(std::span<std::byte> frame, uint16_t start, uint16_t offset) {
   const size_t place = size_t{start} + offset;
   if (place + sizeof(uint16_t) > frame.size()) return false;
-  // Zero means "no checksum" in UDP; all ones is the same number and means itself.
+  // Zero means "no checksum" in UDP; all ones is the same number in one's complement.
   auto sum = static_cast<uint16_t>(~ones_complement_sum(frame.subspan(start)));
   if (sum == 0) sum = 0xffff;
   const uint16_t stored = swap_bytes(sum);

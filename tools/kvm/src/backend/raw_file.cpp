@@ -96,8 +96,8 @@ std::error_code RawFile::write(uint64_t offset_bytes, std::span<const iovec> fro
 
 std::error_code RawFile::flush() { return read_only_ ? std::error_code{} : flusher_.flush(); }
 
-// Most reads find their bytes in the page cache, where fetching them takes less time than asking
-// somebody else to.
+// Most reads find their bytes in the page cache, where a copy takes less time than a request to the
+// ring.
 BlockBackend::Result RawFile::begin_read(uint64_t offset_bytes, std::span<const iovec> into,
                                          Done done) {
   if (ring_ == nullptr || (direct_ && !is_aligned(into, block_bytes_))) {
@@ -118,7 +118,7 @@ BlockBackend::Result RawFile::begin_read(uint64_t offset_bytes, std::span<const 
   return read(offset_bytes, into);
 }
 
-// The page cache takes what is written, and is not waited for.
+// Writes go to the page cache, without waiting for the disk.
 BlockBackend::Result RawFile::begin_write(uint64_t offset_bytes, std::span<const iovec> from,
                                           Done done) {
   const bool waits = direct_ && is_aligned(from, block_bytes_);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A disk image that is a plain file (or a block device), byte for byte. machine/ opens it and hands
-// it to a virtio::Block, which owns it. Opening throws base::ConfigError
-// with the path and what to do about it; input and output fail with an error code.
+// it to a virtio::Block, which owns it. Opening throws base::ConfigError with the path and a hint;
+// input and output fail with an error code.
 #pragma once
 
 #include <atomic>
@@ -18,8 +18,8 @@ namespace vmm::backend {
 
 class RawFile final : public BlockBackend {
  public:
-  // `direct`: past the host's page cache (O_DIRECT). With a `ring`, what the page cache does not
-  // have, what goes past it, and flushes are left to it.
+  // `direct` bypasses the host's page cache (O_DIRECT). A `ring` serves flushes and all input and
+  // output that the page cache cannot.
   RawFile(const std::string& path, bool read_only, bool direct = false,
           std::unique_ptr<IoRing> ring = nullptr);
 
@@ -49,8 +49,8 @@ class RawFile final : public BlockBackend {
   uint64_t size_bytes_;
   bool read_only_;
   std::string identity_;
-  std::atomic<bool> cache_tells_ = true;  // whether it would have to wait (RWF_NOWAIT)
-  std::unique_ptr<IoRing> ring_;          // ends before the file does
+  std::atomic<bool> cache_tells_ = true;  // the file system supports RWF_NOWAIT
+  std::unique_ptr<IoRing> ring_;          // destroyed before the file
 };
 
 }  // namespace vmm::backend

@@ -23,7 +23,7 @@ Library load() {
 }  // namespace
 
 const Library& library() {
-  static const Library loaded = load();  // an exception leaves it unloaded, for another try
+  static const Library loaded = load();  // after an exception the next call tries again
   return loaded;
 }
 

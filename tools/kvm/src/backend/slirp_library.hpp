@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// libslirp, found when a machine first wants it: neither building the VMM nor any other machine
-// needs it. Declares the part of its ABI (soname libslirp.so.0, configuration version 1) that
+// libslirp, loaded when a machine first needs it: neither building the VMM nor any other machine
+// requires it. Declares the part of its ABI (soname libslirp.so.0, configuration version 1) that
 // UserNet uses; a test compares it with the library's header where that is installed. Any thread.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace vmm::backend::slirp {
 
-struct Stack;  // the library's own
+struct Stack;  // opaque
 
 inline constexpr int kPollIn = 1 << 0;
 inline constexpr int kPollOut = 1 << 1;
@@ -35,7 +35,7 @@ struct Callbacks {
   void (*register_poll_fd)(int fd, void* opaque);
   void (*unregister_poll_fd)(int fd, void* opaque);
   void (*notify)(void* opaque);
-  // Of version 4 and later, not called for version 1; they keep room for what a library may copy.
+  // From version 4 on; not called for version 1. They reserve space that a library may copy.
   void (*init_completed)(Stack* stack, void* opaque);
   void* (*timer_new_opaque)(int id, void* argument, void* opaque);
 };

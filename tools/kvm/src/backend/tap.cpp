@@ -98,8 +98,8 @@ void Tap::set_offloads(const NetOffloads& allowed) {
     flags = TUN_F_CSUM | (allowed.tso4 ? TUN_F_TSO4 : 0) | (allowed.tso6 ? TUN_F_TSO6 : 0);
     if (allowed.ecn && (allowed.tso4 || allowed.tso6)) flags |= TUN_F_TSO_ECN;
   }
-  // The interface's, so by any file of it that is attached: the first always is. It fails only for
-  // an interface that somebody has deleted, which then carries nothing.
+  // This concerns the interface, so any attached file will do, and the first always is attached. It
+  // fails only for a deleted interface, which then carries nothing.
   static_cast<void>(ioctl(queues_.front().file.get(), TUNSETOFFLOAD, flags));
 }
 
@@ -127,7 +127,7 @@ Sent Tap::send(uint16_t pair, const NetHeader& header, std::span<const iovec> fr
   do {
     done = writev(queues_[pair].file.get(), pieces.data(), static_cast<int>(pieces.size()));
   } while (done < 0 && errno == EINTR);
-  // What the kernel refuses (a header that makes no sense, an interface that is down) is lost.
+  // A frame that the kernel refuses (an invalid header, an interface that is down) is lost.
   return Sent::kTaken;
 }
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A tap device of the host: the guest's frames come out of a network interface, one file per queue
-// pair. The kernel speaks virtio's own header (IFF_VNET_HDR), so checksums and segments that the
-// guest left undone go through as they are. Frames wait in the interface's own queue while the
-// guest has no buffers. The event loop says when there are some; machine/ gives it one that
-// outlives this.
+// A tap device of the host: the guest's frames leave by a network interface, one file per queue
+// pair. The kernel understands virtio's header (IFF_VNET_HDR), so checksums and segmentation that
+// the guest left undone pass through unchanged. Frames wait in the interface's queue while the
+// guest has no buffers. The event loop, which outlives this object, reports new frames.
 #pragma once
 
 #include <string>
@@ -20,21 +19,21 @@ class Tap final : public NetBackend {
  public:
   static constexpr uint16_t kMaxQueuePairs = 8;
 
-  // Opens the interface `name`, making it if that is allowed, and sets it up. `host_address`
-  // ("192.168.7.1/24") is given to it; empty: it keeps what it has. Throws base::ConfigError,
-  // saying what to do, when it may not or can't be opened.
+  // Opens the interface `name`, creating it if permitted, and brings it up. It gets the address
+  // `host_address` ("192.168.7.1/24"); empty: it keeps its own. Throws a base::ConfigError with a
+  // hint when it can't be opened.
   Tap(base::EventLoop& loop, const std::string& name, uint16_t queue_pairs,
       const std::string& host_address);
 
-  // Takes over files of a tap that somebody opened with IFF_TAP and IFF_VNET_HDR, one per pair.
+  // Takes ownership of tap files that were opened with IFF_TAP and IFF_VNET_HDR, one per pair.
   Tap(base::EventLoop& loop, std::vector<base::UniqueFd> files);
 
   ~Tap() override;
 
-  // The interface's name as the kernel tells it.
+  // The interface's name as the kernel reports it.
   const std::string& name() const { return name_; }
 
-  // By pair, for who moves frames through them instead; they stay this one's.
+  // The files by pair, for VhostNet, which then moves the frames. This object still owns them.
   std::vector<int> files() const;
 
   NetTraits traits() const override;
@@ -50,7 +49,7 @@ class Tap final : public NetBackend {
   struct Queue {
     base::UniqueFd file;
     std::vector<std::byte> buffer;
-    size_t held_bytes = 0;  // of the frame in the buffer; 0: none
+    size_t held_bytes = 0;  // size of the frame in the buffer; 0: none
     bool attached = true;
   };
 

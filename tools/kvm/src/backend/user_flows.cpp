@@ -18,11 +18,11 @@ struct Effect {
 
 Effect effect_of(const UserFrame& frame) {
   if (frame.kind == UserFrame::Kind::kOther) return {};
-  // The last fragment makes a datagram whole, and only the first has its ports.
+  // The last fragment completes a datagram, and only the first has its ports.
   if (frame.fragment) return {true, std::nullopt};
   Flow flow{frame.protocol, frame.guest, {}, frame.guest_port, 0};
   switch (frame.protocol) {
-    case IPPROTO_ICMP:  // of IPv6 the library answers what it answers itself
+    case IPPROTO_ICMP:  // the library answers ICMPv6 itself
       return {frame.first_byte == kEchoRequest, std::nullopt};
     case IPPROTO_UDP:
       return {true, flow};
@@ -58,7 +58,7 @@ void UserFlows::settle() { feeding_ = false; }
 
 void UserFlows::opened(int fd) {
   if (fd < 0) return;
-  closed(fd);  // where the library gave one up without a word
+  closed(fd);  // the library may have closed it without a report
   const Socket socket{!feeding_, feeding_ ? fed_ : std::nullopt};
   if (socket.incoming) ++incoming_;
   if (socket.flow) known_.insert(*socket.flow);
@@ -67,7 +67,7 @@ void UserFlows::opened(int fd) {
 
 void UserFlows::closed(int fd) {
   const auto found = sockets_.find(fd);
-  if (found == sockets_.end()) return;  // a forwarded port's, or none
+  if (found == sockets_.end()) return;  // a forwarded port's, or unknown
   const Socket& socket = found->second;
   if (socket.incoming) --incoming_;
   if (socket.flow) known_.erase(known_.find(*socket.flow));

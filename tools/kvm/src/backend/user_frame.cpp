@@ -11,12 +11,12 @@ constexpr size_t kIpAt = 14;
 constexpr uint32_t kTypeIpv4 = 0x0800, kTypeIpv6 = 0x86dd;
 // RFC 791, 3.1: "more fragments" and the offset.
 constexpr uint32_t kFragment = 0x3fff;
-// RFC 8200, 3. The library knows no extension headers.
+// RFC 8200, 3. The library does not support extension headers.
 constexpr size_t kIpv6HeaderBytes = 40;
-// RFC 9293, 3.1; libslirp opens a socket for a segment that has SYN alone of these.
+// RFC 9293, 3.1; libslirp opens a socket for a segment with only SYN among these.
 constexpr uint32_t kFin = 1 << 0, kSyn = 1 << 1, kRst = 1 << 2, kAck = 1 << 4, kUrg = 1 << 5;
 
-// A number in network order; zero where the frame ends before it.
+// Reads a number in network order; zero past the frame's end.
 uint32_t number(std::span<const std::byte> frame, size_t at, size_t bytes) {
   uint32_t value = 0;
   if (at + bytes > frame.size()) return value;

@@ -18,11 +18,11 @@
 namespace vmm::backend {
 namespace {
 
-// Beyond the first, sockets are left unread, and senders wait; beyond the second frames are lost:
-// only what the library makes of frames that the guest itself sent gets that far.
+// Above the first limit sockets are not read, so senders wait; above the second frames are lost:
+// only the library's replies to the guest's own frames get that far.
 constexpr size_t kQueueBytes = 1 << 20;
 constexpr size_t kHardLimitBytes = 8 << 20;
-// How many of the guest's frames are worked off before the sockets get their turn.
+// The number of guest frames that are processed before the sockets are served.
 constexpr int kFeedFrames = 64;
 constexpr uint32_t kPollTimeoutMs = 1000;
 
@@ -83,12 +83,12 @@ int from_poll(short events) {
   return all;
 }
 
-// Does what the driver left to the device; false when the header asks for what can't be.
+// Does the work that the driver left to the device; false when the header is invalid.
 bool finish_frame(std::span<std::byte> frame, const NetHeader& header) {
   const int kind = header.gso_type & ~VIRTIO_NET_HDR_GSO_ECN;
   const bool checksum = (header.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) != 0;
   if (kind != VIRTIO_NET_HDR_GSO_NONE && kind != VIRTIO_NET_HDR_GSO_TCPV4) return false;
-  // Segments have headers that are made from the whole's (5.1.6.2.1), so its sum must be known.
+  // Segments get headers derived from the whole frame's (5.1.6.2.1), so it must have a checksum.
   if (kind != VIRTIO_NET_HDR_GSO_NONE && !checksum) return false;
   return !checksum || complete_checksum(frame, header.csum_start, header.csum_offset);
 }
@@ -113,7 +113,7 @@ slirp::Callbacks UserNet::callbacks() {
     static_cast<UserNet*>(opaque)->take_packet({static_cast<const std::byte*>(frame), length});
     return static_cast<ssize_t>(length);
   };
-  all.guest_error = [](const char*, void*) {};  // a guest may err as often as it likes
+  all.guest_error = [](const char*, void*) {};  // guests' errors are not logged
   all.clock_get_ns = [](void*) { return slirp::Clock::now_ns(); };
   all.timer_new = [](slirp::TimerCallback callback, void* argument, void* opaque) -> void* {
     auto& timers = static_cast<UserNet*>(opaque)->timers_;
@@ -237,7 +237,7 @@ Sent UserNet::send(uint16_t, const NetHeader& header, std::span<const iovec> fra
 std::span<const std::byte> UserNet::peek(uint16_t pair) {
   const std::lock_guard lock(mutex_);
   if (pair != 0 || to_guest_.frames.empty()) return {};
-  return to_guest_.frames.front();  // where it is, a deque leaves it until it is popped
+  return to_guest_.frames.front();  // a deque does not move it until it is popped
 }
 
 void UserNet::consume(uint16_t) {
@@ -254,7 +254,7 @@ void UserNet::consume(uint16_t) {
 void UserNet::take_packet(std::span<const std::byte> frame) {
   reach_.called(frame);
   NetHeader header{};
-  header.flags = VIRTIO_NET_HDR_F_DATA_VALID;  // it has seen no wire
+  header.flags = VIRTIO_NET_HDR_F_DATA_VALID;  // it was on no wire
   const auto head = std::as_bytes(std::span(&header, 1));
   Frame whole(head.size() + frame.size());
   std::ranges::copy(head, whole.begin());
@@ -312,7 +312,7 @@ void UserNet::poll_once() {
         stack_, &timeout_ms,
         [](int fd, int events, void* opaque) {
           auto& net = *static_cast<UserNet*>(opaque);
-          // poll() passes over a negative one.
+          // poll() ignores negative descriptors.
           net.polled_.push_back({net.flows_.may_poll(fd) ? fd : -1, to_poll(events), 0});
           return static_cast<int>(net.polled_.size() - 1);
         },

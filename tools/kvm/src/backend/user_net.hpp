@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// User-mode networking: libslirp plays router, DHCP and DNS server for one guest and opens
+// User-mode networking: libslirp acts as router, DHCP and DNS server for one guest and opens
 // ordinary sockets for its connections, so it needs no privilege. The library is single-threaded:
-// it lives on a thread of its own, with a queue of frames in each direction. What would fill the
-// queue to the guest stays in the sockets, so TCP slows down instead of losing.
+// it runs on its own thread, with a queue of frames in each direction. While the queue to the guest
+// is full, data stays in the sockets, so TCP slows down instead of losing frames.
 //
 // Offloads are done in software: checksums are completed here, as the library verifies them. A
-// segment of up to 64 KiB is passed on whole, since the library takes frames of any size; what it
-// sends is right and is marked so. Frames to the guest keep to its MTU.
+// segment of up to 64 KiB is passed on whole, since the library takes frames of any size; frames
+// from it have correct checksums and are marked so. Frames to the guest respect its MTU.
 //
-// The library opens as many sockets as the guest asks it to, so frames that would open one too many
-// do not reach it (user_flows.hpp): the guest sees them lost, as on a busy network, and idle flows
-// end sooner than otherwise.
+// The library has no limit on sockets, so frames that would open one too many are dropped
+// (user_flows.hpp): the guest sees loss, as on a busy network, and idle flows end sooner than
+// otherwise.
 #pragma once
 
 #include <poll.h>
@@ -32,7 +32,7 @@
 
 namespace vmm::backend {
 
-// A port of this machine that leads to one of the guest.
+// A port of this host that is forwarded to the guest.
 struct PortForward {
   bool udp = false;
   std::string host_address = "127.0.0.1";
@@ -42,20 +42,20 @@ struct PortForward {
 
 struct UserNetTraits {
   uint16_t mtu = 1500;
-  bool host_loopback = false;  // the guest reaches this machine's 127.0.0.1 as the router's address
+  bool host_loopback = false;  // the router's address leads to this host's 127.0.0.1
   FlowLimits limits = {};
   std::vector<std::string> closed = {};  // networks that the guest must not reach
 };
 
 class UserNet final : public NetBackend {
  public:
-  // The addresses that users of libslirp know.
+  // libslirp's usual addresses.
   static constexpr const char* kNetwork = "10.0.2.0";
   static constexpr const char* kNetmask = "255.255.255.0";
   static constexpr const char* kHost = "10.0.2.2";
   static constexpr const char* kNameServer = "10.0.2.3";
   static constexpr const char* kGuest = "10.0.2.15";
-  // IPv6, where a guest gets its own address from the router.
+  // IPv6; the guest gets its address from the router.
   static constexpr const char* kPrefix6 = "fec0::";
   static constexpr uint8_t kPrefix6Bits = 64;
   static constexpr const char* kHost6 = "fec0::2";
@@ -112,7 +112,7 @@ class UserNet final : public NetBackend {
   std::atomic<bool> stopping_ = false;
   Ready ready_;
 
-  // Of the thread alone, once it runs.
+  // Used only by the thread, once it runs.
   UserReach reach_;
   UserFlows flows_;
   std::vector<std::unique_ptr<Timer>> timers_;
@@ -122,7 +122,7 @@ class UserNet final : public NetBackend {
   FrameQueue from_guest_;
   FrameQueue to_guest_;
   bool sender_waits_ = false;
-  bool news_ = false;  // for the device, since it was last called
+  bool news_ = false;  // for the device, since the last call of `ready`
 };
 
 }  // namespace vmm::backend

@@ -30,7 +30,8 @@ bool is_name_server(const IpAddress& address) {
   return address == ipv4 || address == ipv6;
 }
 
-// Names are asked for in one piece, which the library passes on to a machine that may be this one.
+// Only unfragmented queries to the name server's port, and ICMP, are allowed: the library passes
+// queries on to a machine that may be this host.
 bool asks_for_names(const UserFrame& frame) {
   if (frame.fragment) return false;
   const bool ports = frame.protocol == IPPROTO_UDP || frame.protocol == IPPROTO_TCP;
@@ -42,7 +43,7 @@ bool asks_for_names(const UserFrame& frame) {
 UserReach::UserReach(bool loopback, const std::vector<std::string>& closed) {
   for (const std::string& network : closed) closed_.push_back(parse(network));
   if (loopback) return;
-  // "This host" (RFC 1122, 3.2.1.3) is where connect(2) goes to the loopback, too.
+  // "This host" (RFC 1122, 3.2.1.3) also leads to the loopback in connect(2).
   for (const char* network : {"127.0.0.0/8", "0.0.0.0/8", "::/96"}) {
     closed_.push_back(parse(network));
   }
@@ -51,7 +52,7 @@ UserReach::UserReach(bool loopback, const std::vector<std::string>& closed) {
 bool UserReach::leads(std::span<const std::byte> frame) const {
   const UserFrame found = parse_user_frame(frame);
   if (found.kind == UserFrame::Kind::kOther) return true;
-  // On a wire an IPv4 address is no IPv6 address; a socket takes it for the former.
+  // An IPv4-mapped address never appears on a wire, but a socket would treat it as IPv4.
   static const Network mapped_ones{mapped(0), kMappedBits};
   if (found.kind == UserFrame::Kind::kIpv6 && mapped_ones.contains(found.host)) return false;
   if (is_name_server(found.host)) return asks_for_names(found);
@@ -62,7 +63,7 @@ bool UserReach::leads(std::span<const std::byte> frame) const {
 }
 
 void UserReach::called(std::span<const std::byte> frame) {
-  const UserFrame found = parse_user_frame(frame);  // whose guest is the host here
+  const UserFrame found = parse_user_frame(frame);  // its `guest` fields describe the host here
   if (found.protocol != IPPROTO_UDP || !closed(found.guest)) return;
   const Caller caller{found.guest, found.guest_port, found.host_port};
   std::erase(callers_, caller);

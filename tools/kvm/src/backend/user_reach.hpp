@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a guest may go by a user network. libslirp keeps it from this machine's loopback only at
-// the router's address: a frame to 127.0.0.1 itself, or to another port of the name server, would
-// get there all the same, and so, where this machine reaches its own host by an address, would one
-// to that. Frames that lead where the guest has no business do not reach the library, unless they
-// answer somebody there: a port that is forwarded has callers from a closed network. Used on
-// UserNet's thread; waits for nothing.
+// Decides where a guest may send frames on a user network. libslirp protects this host's loopback
+// only at the router's address: a frame to 127.0.0.1 itself, to another port of the name server, or
+// to an address by which this machine reaches its own host would get there all the same. Frames to
+// closed addresses do not reach the library, unless they are replies: a forwarded port may have
+// callers from a closed network. Used on UserNet's thread; never waits.
 #pragma once
 
 #include <cstddef>
@@ -21,15 +20,15 @@ namespace vmm::backend {
 
 class UserReach {
  public:
-  // `loopback`: the guest may reach it. `closed` are networks like "198.51.100.0/24"; throws
-  // base::ConfigError for what is none.
+  // `loopback` lets the guest reach the host's loopback. `closed` are networks like
+  // "198.51.100.0/24"; throws base::ConfigError for anything else.
   UserReach(bool loopback, const std::vector<std::string>& closed);
 
   static constexpr size_t kMaxCallers = 256;
 
   bool leads(std::span<const std::byte> frame) const;
-  // A frame on its way to the guest, which may answer it. Of more than kMaxCallers that came by
-  // datagrams the oldest is forgotten.
+  // Notes a frame on its way to the guest, so that the guest may answer it. Keeps the last
+  // kMaxCallers that sent datagrams.
   void called(std::span<const std::byte> frame);
 
  private:

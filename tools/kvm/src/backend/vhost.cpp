@@ -55,7 +55,7 @@ Vhost::Vhost(base::EventLoop& loop, const memory::GuestMemory& memory, const std
 
 Vhost::~Vhost() = default;
 
-// All of the guest's RAM and nothing else: what is not in the table vhost does not touch.
+// Shares all of the guest's RAM and nothing else: vhost only accesses memory in the table.
 void Vhost::share_memory() {
   const auto regions = memory_.regions();
   // struct vhost_memory ends in a flexible array, which ISO C++ cannot have.
@@ -99,7 +99,7 @@ bool Vhost::set_ring(uint16_t ring, const VhostRing& place) {
 }
 
 void Vhost::kick(uint16_t ring) {
-  // Only a counter at its limit could refuse one more, and that rings as well.
+  // This fails only if the counter is at its limit, and then the eventfd is readable anyway.
   static_cast<void>(eventfd_write(kicks_[ring].get(), 1));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The UAPI's vhost, for the files that need it. It draws in <linux/virtio_ring.h>, whose helpers
-// for legacy layouts are not valid C++ and are left out here. Declarations only.
+// Includes the UAPI of vhost. That includes <linux/virtio_ring.h>, whose helpers for legacy layouts
+// are not valid C++ and are left out here. Declarations only.
 #pragma once
 
 #ifndef VIRTIO_RING_NO_LEGACY

@@ -16,7 +16,7 @@ constexpr int kNoTap = -1;
 
 uint16_t ring_of(uint16_t queue) { return queue % kRings; }
 
-// What happens to a ring of pair `pair`, told with the device's number of the queue.
+// Translates a ring's number in pair `pair` to the device's queue number.
 Vhost::Events of_pair(const Vhost::Events& events, uint16_t pair) {
   const auto renumbered = [pair](const std::function<void(uint16_t)>& tell) {
     return [tell, pair](uint16_t ring) { tell(static_cast<uint16_t>(kRings * pair + ring)); };
@@ -47,7 +47,7 @@ uint64_t VhostNet::features() const { return pairs_.front()->vhost.features(); }
 
 bool VhostNet::set_features(uint64_t negotiated) {
   for (const auto& pair : pairs_) {
-    // The tap has virtio's header in front of each frame, so vhost is not to make one itself.
+    // The tap has virtio's header in front of each frame, so vhost must not add one itself.
     if (!pair->vhost.set_features(negotiated & ~(1ULL << VHOST_NET_F_VIRTIO_NET_HDR))) return false;
   }
   return true;
@@ -63,13 +63,13 @@ bool VhostNet::start(uint16_t queue, const VhostRing& ring) {
   assert(!running(queue));
   if (!pair.vhost.set_ring(ring_of(queue), ring) || !attach(queue, pair.tap)) return false;
   pair.running[ring_of(queue)] = true;
-  kick(queue);  // the driver may have filled it before there was anyone to notify
+  kick(queue);  // the driver may have filled it before vhost was notified
   return true;
 }
 
 void VhostNet::stop(uint16_t queue) {
   if (!running(queue)) return;
-  const bool stopped = attach(queue, kNoTap);  // waits for what is being served
+  const bool stopped = attach(queue, kNoTap);  // waits for requests in progress
   assert(stopped);
   static_cast<void>(stopped);
   pairs_[queue / kRings]->running[ring_of(queue)] = false;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The host's kernel between the data queues of a network device and the files of a tap
-// (/dev/vhost-net), one vhost for each pair. Queues have the device's numbers: 2N receives for pair
-// N, 2N + 1 transmits. virtio::Net owns one and calls it under its mutex; Tap keeps the files, and
-// the interface's offloads and pairs.
+// Lets the host's kernel (/dev/vhost-net) move frames between a network device's data queues and
+// the files of a tap, with one vhost for each pair. Queues have the device's numbers: 2N receives
+// for pair N, 2N + 1 transmits. virtio::Net owns one and calls it under its mutex; Tap keeps the
+// files, and sets the interface's offloads and pairs.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class VhostNet {
  public:
   static constexpr const char* kPath = "/dev/vhost-net";
 
-  // One file per pair; they, `loop` and `memory` outlive it. Throws what Vhost does.
+  // `taps` has one file per pair; they, `loop` and `memory` outlive it. Throws like Vhost.
   VhostNet(base::EventLoop& loop, const memory::GuestMemory& memory, std::span<const int> taps,
            const Vhost::Events& events, const std::string& path = kPath);
   ~VhostNet();
@@ -30,12 +30,13 @@ class VhostNet {
   bool serves(uint16_t queue) const { return queue / 2 < pairs_.size(); }
   uint64_t features() const;
 
-  // While none is running. False when the host refuses, as of start().
+  // Only while no queue is running. False when the host refuses; so does start().
   bool set_features(uint64_t negotiated);
 
-  // From here on frames go through the queue, from what it holds already on.
+  // From here on vhost serves the queue, beginning with the buffers that it already holds.
   bool start(uint16_t queue, const VhostRing& ring);
-  // Once it has returned, guest memory of the queue is left alone. Nothing if it is not running.
+  // Once it has returned, vhost no longer accesses the queue's guest memory. Does nothing if the
+  // queue is not running.
   void stop(uint16_t queue);
   void stop();
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The UAPI's network device, for the files that need it. One of its fields has a name that C++
-// keeps for itself; here it is _class. Declarations only.
+// Includes the UAPI of the network device. One of its fields has a name that is a C++ keyword; here
+// it is _class. Declarations only.
 #pragma once
 
 #include <linux/if_ether.h>

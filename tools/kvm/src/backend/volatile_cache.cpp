@@ -83,7 +83,7 @@ std::error_code VolatileCache::flush() {
 
 std::error_code VolatileCache::keep(uint64_t offset, Extent extent) {
   if (extent.length == 0) return {};
-  // Cutting it out of an older extent may leave two of that.
+  // Cutting it out of an older extent may split that in two.
   if (const auto error = make_room(extent.cost() + kExtentCostBytes)) return error;
   forget(offset, extent.length);
   cached_bytes_ += extent.cost();
@@ -138,7 +138,7 @@ void VolatileCache::forget(uint64_t offset, uint64_t length) {
   extents_.erase(first, last);
 }
 
-// Makes an extent that `offset` is in the middle of two.
+// Splits the extent that has `offset` in its middle.
 void VolatileCache::split(uint64_t offset) {
   const auto after = extents_.lower_bound(offset);
   if (after == extents_.begin()) return;

@@ -7,12 +7,12 @@
 // around a disk that asks for it and hands it to a virtio::Block, which owns it and serialises the
 // calls, on vCPU threads.
 //
-// The end of the object is a power cut too: the destructor writes nothing back, so a clean stop
+// Destroying the object is a power cut too: the destructor writes nothing back, so a clean stop
 // loses what was not flushed just as SIGKILL does.
 //
 // The cache is bounded. A drive may write back whenever it likes, so when it is full the lowest
 // offsets go to the wrapped backend, without a flush; a guest that keeps much less than
-// kDefaultMaxBytes unflushed sees none of this. What can't be written back stays in the cache, and
+// kDefaultMaxBytes unflushed never notices. Data that can't be written back stays in the cache, and
 // so does all that a flush writes back until the wrapped backend has flushed it.
 #pragma once
 
@@ -28,11 +28,11 @@ namespace vmm::backend {
 class VolatileCache final : public BlockBackend {
  public:
   static constexpr uint64_t kDefaultMaxBytes = 64 << 20;
-  // A write is kept in pieces of at most this size, each with a cost of its own for the map.
+  // A write is kept in pieces of at most this size; each costs one map entry.
   static constexpr uint64_t kMaxExtentBytes = 64 << 10;
   static constexpr uint64_t kExtentCostBytes = 128;
 
-  // `backend` is a writable one: a read-only disk has nothing to lose.
+  // `backend` must be writable: a read-only disk has nothing to lose.
   explicit VolatileCache(std::unique_ptr<BlockBackend> backend,
                          uint64_t max_bytes = kDefaultMaxBytes);
 
@@ -43,18 +43,19 @@ class VolatileCache final : public BlockBackend {
 
   std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) override;
 
-  // Fails only when there is no room and none can be made; a part of `from` may be taken then.
+  // Fails only when there is no room and none can be made; part of `from` may have been cached
+  // then.
   std::error_code write(uint64_t offset_bytes, std::span<const iovec> from) override;
 
-  // An error leaves all in the cache: what was written back may not be on the disk either.
+  // An error leaves everything in the cache, as data written back may not be on the disk either.
   std::error_code flush() override;
 
-  // A discarded range reads as zeroes until it is written back; then as the backend has it.
+  // A discarded range reads as zeroes until it is written back; then the backend decides.
   std::error_code discard(uint64_t offset_bytes, uint64_t length_bytes) override;
   std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
                                bool may_unmap) override;
 
-  // What the cache holds now, as counted against the bound.
+  // The size of the cache now, as counted against the bound.
   uint64_t cached_bytes() const { return cached_bytes_; }
 
  private:
@@ -63,7 +64,7 @@ class VolatileCache final : public BlockBackend {
   struct Extent {
     Kind kind;
     uint64_t length;
-    std::vector<std::byte> data;  // of kData alone
+    std::vector<std::byte> data;  // for kData only
 
     uint64_t cost() const { return kExtentCostBytes + data.size(); }
   };
@@ -81,8 +82,8 @@ class VolatileCache final : public BlockBackend {
 
   const std::unique_ptr<BlockBackend> backend_;
   const uint64_t max_bytes_;
-  // They never overlap, since each write cuts its range out of the older ones: the order in which
-  // they are written back can't matter.
+  // Extents never overlap, since each write cuts its range out of the older ones; so the order of
+  // writing them back does not matter.
   Extents extents_;
   uint64_t cached_bytes_ = 0;
 };

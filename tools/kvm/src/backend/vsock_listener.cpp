@@ -41,8 +41,8 @@ base::UniqueFd try_connect(const std::string& path) {
   return {};
 }
 
-// A socket that nobody listens on any more: that is what a killed VMM leaves behind. Connecting
-// to a plain file is refused with the same words, and that is somebody's.
+// Recognises a socket without a listener, which a killed VMM leaves behind. Connecting to a plain
+// file fails with the same error, so the file type is checked as well.
 bool is_stale(const std::string& path) {
   struct stat info {};
   if (lstat(path.c_str(), &info) < 0 || !S_ISSOCK(info.st_mode)) return false;

@@ -39,7 +39,7 @@ constexpr std::optional<Value> value_named(std::string_view name) {
   return std::nullopt;
 }
 
-// All names as a message offers them: "auto, port or none".
+// All names, formatted for a message: "auto, port or none".
 template <Chosen Value>
 std::string names_to_use() {
   constexpr auto choices = choices_of(Value{});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How the VMM reports trouble on the host side: an exception that names the call that failed and
-// what errno said (`KVM_SET_SREGS: Invalid argument`). Guest faults are never exceptions; our own
-// bugs are assertions. Usable from any thread.
+// How the VMM reports errors on the host side: an exception that names the call that failed and its
+// errno (`KVM_SET_SREGS: Invalid argument`). Guest faults are never exceptions; bugs of the VMM are
+// assertions. Usable from any thread.
 #pragma once
 
 #include <stdexcept>
@@ -24,13 +24,13 @@ class SystemError : public std::runtime_error {
   int error_number_;
 };
 
-// What the user asked for cannot be done; the message names the value and the hint.
+// The user's request cannot be met; the message has the value and a hint.
 class ConfigError : public std::invalid_argument {
  public:
   using std::invalid_argument::invalid_argument;
 };
 
-// A kernel or initrd cannot be loaded; the message names the file and the hint.
+// A kernel or initrd cannot be loaded; the message has the file and a hint.
 class LoadError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;

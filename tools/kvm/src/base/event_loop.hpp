@@ -28,10 +28,11 @@ class EventLoop {
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  // The descriptor stays the caller's, who removes it before closing it.
+  // The caller keeps the descriptor and must remove it before closing it.
   void add(int fd, uint32_t events, Callback callback);
 
-  // EPOLLHUP and EPOLLERR are delivered whatever `events` says: on those, remove the descriptor.
+  // EPOLLHUP and EPOLLERR are always delivered, whatever `events` is: on those, remove the
+  // descriptor.
   void modify(int fd, uint32_t events);
 
   // Once it returns, the callback is not running and will not run again (except when called from

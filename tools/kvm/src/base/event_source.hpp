@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// An eventfd that somebody else writes, the host's kernel above all, to tell us something: the loop
-// reads it and calls `tell`, on its thread. While it is passed on, whoever it was passed to reads
-// it and we stay asleep. A device owns one for each of its interrupts; any thread may pass it on.
+// An eventfd that another party writes, mostly the host's kernel: the loop reads it and calls
+// `tell` on its thread. While it is passed on, another reader (such as KVM's irqfd) takes the
+// events and the loop does not wake up. A device owns one for each of its interrupts; any thread
+// may pass it on.
 #pragma once
 
 #include <functional>
@@ -16,7 +17,7 @@ class EventSource {
  public:
   // The loop outlives it.
   EventSource(EventLoop& loop, std::function<void()> tell);
-  // Waits for `tell`, should it be running: hold no lock that it takes.
+  // Waits for a running `tell`: hold no lock that it takes.
   ~EventSource();
   EventSource(const EventSource&) = delete;
   EventSource& operator=(const EventSource&) = delete;
@@ -24,7 +25,7 @@ class EventSource {
   int fd() const { return event_.get(); }
 
   void pass_on();
-  // What was written since and read by nobody is told, too.
+  // Events that nobody read meanwhile are delivered.
   void take_back();
 
  private:

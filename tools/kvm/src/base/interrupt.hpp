@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How a device interrupts: by one line of the machine, or by messages (MSI) that say themselves
-// where they go. machine/ implements both, by an irqfd and by an ioctl, and hands them out; raise()
+// How a device interrupts: by a line of the machine, or by messages (MSI) that contain their
+// destination. machine/ implements both, by an irqfd and by an ioctl, and hands them out; raise()
 // and signal() may be called on any thread and never block.
 #pragma once
 
@@ -19,13 +19,14 @@ struct InterruptLine {
 struct MessageInterrupt {
   virtual ~MessageInterrupt() = default;
 
-  // A write of `data` to `address`, both as the guest chose them; what is no interrupt is ignored.
+  // Writes `data` to `address`, both chosen by the guest; a message that is no interrupt is
+  // ignored.
   virtual void signal(uint64_t address, uint32_t data) = 0;
 
-  // Until drop(), what is written to this eventfd is such a message, and nobody else reads it.
-  // False where that can't be; nothing has changed then.
+  // Until drop(), each write to this eventfd sends such a message, and the caller must not read it.
+  // False, with nothing changed, where that is not possible.
   virtual bool pass(int event_fd, uint64_t address, uint32_t data) = 0;
-  // Once it returns, no message comes of what is written; what nobody has read is there still.
+  // Once it returns, writes send no message any more; unread ones are still in the eventfd.
   virtual void drop(int event_fd) = 0;
 };
 

@@ -11,7 +11,7 @@ namespace vmm::base {
 void block_signals(int except) {
   sigset_t blocked;
   sigfillset(&blocked);
-  // Blocked, these would kill the process without the report of a handler (sanitizers have one).
+  // If blocked, these would kill the process without a handler's report (sanitizers have one).
   for (const int crash : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
     sigdelset(&blocked, crash);
   }

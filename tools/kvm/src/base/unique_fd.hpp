@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A file descriptor with one owner. Everything in the VMM that opens something holds it in a
-// UniqueFd, so that an exception anywhere in the set-up leaks nothing. Not thread-safe: the owner
-// closes it after its users have stopped.
+// A file descriptor with one owner. All code in the VMM that opens a descriptor holds it in a
+// UniqueFd, so that an exception during set-up leaks nothing. Not thread-safe: the owner closes it
+// after its users have stopped.
 #pragma once
 
 #include <unistd.h>

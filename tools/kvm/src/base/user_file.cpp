@@ -10,7 +10,7 @@
 namespace vmm::base {
 namespace {
 
-// Empty for what may be opened.
+// Returns an empty string for a file that may be opened.
 std::string wrong_kind(mode_t mode, BlockDevices devices) {
   switch (mode & S_IFMT) {
     case S_IFREG:
@@ -40,9 +40,9 @@ UserFile open_user_file(const std::string& path, int flags, BlockDevices devices
   if (auto kind = wrong_kind(info.st_mode, devices); !kind.empty()) return {UniqueFd(), 0, kind};
   UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!fd || fstat(fd.get(), &info) < 0) return failed();
-  // Another file may have taken the path's place meanwhile.
+  // The path may have been replaced by another file meanwhile.
   if (auto kind = wrong_kind(info.st_mode, devices); !kind.empty()) return {UniqueFd(), 0, kind};
-  // io_uring answers EAGAIN, where it should wait, for a file that is marked as not to wait for.
+  // io_uring returns EAGAIN instead of waiting for a file with O_NONBLOCK.
   const int status = fcntl(fd.get(), F_GETFL);
   if (status < 0 || fcntl(fd.get(), F_SETFL, status & ~O_NONBLOCK) < 0) return failed();
   return {std::move(fd)};

@@ -59,7 +59,7 @@ bool Bus::read_bytes(uint64_t address, std::span<std::byte> data) {
   for (size_t i = 0; i < data.size() && address + i >= address; ++i) {
     Range* range = find(address + i, 1);
     if (range == nullptr) continue;
-    // An access counts once for each range that has a part in it, at its first byte there.
+    // An access counts once for each range that it touches, at its first byte there.
     if (i == 0 || address + i == range->base) {
       range->reads.fetch_add(1, std::memory_order_relaxed);
     }

@@ -28,13 +28,14 @@ class Bus {
   // Throws std::logic_error when the range is empty, wraps or overlaps another one.
   void attach(uint64_t base, uint64_t size, Device& device, std::string name);
 
-  // An access that no single device takes whole is made byte by byte, and each byte belongs to
-  // whoever is there. False when nobody claims any of it; what nobody claims reads as ones, and
-  // writing it has no effect.
+  // An access that no single device takes whole is split into bytes, and each byte goes to the
+  // device at its address. False when no device claims any of it; unclaimed bytes read as ones, and
+  // writes to them have no effect.
   bool read(uint64_t address, std::span<std::byte> data);
   bool write(uint64_t address, std::span<const std::byte> data);
 
-  // One entry per attached range, in address order, and one named "unclaimed" when there were any.
+  // One entry per attached range, in address order, and one named "unclaimed" if there were
+  // unclaimed accesses.
   std::vector<AccessCount> counters() const;
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What sits on a bus. A device sees offsets into its own range, never absolute addresses. Called
-// on whichever vCPU thread made the access, so a device guards its state with its own mutex.
-// machine/ owns devices; the bus only refers to them.
+// A device on a bus. It sees offsets into its own range, never absolute addresses. Called on the
+// vCPU thread that made the access, so a device guards its state with its own mutex. machine/ owns
+// devices; the bus only refers to them.
 #pragma once
 
 #include <cstddef>
@@ -15,11 +15,11 @@ class Device {
  public:
   virtual ~Device() = default;
 
-  // The widest access that the device takes whole, in bytes. The bus makes a wider one byte by
-  // byte, as the ISA bus does for a device of 8 bits.
+  // The widest access that the device takes whole, in bytes. The bus splits a wider one into bytes,
+  // as the ISA bus does for an 8-bit device.
   virtual size_t widest_access() const { return 8; }
 
-  // `data` is as long as the access is wide. A read fills all of it.
+  // The size of `data` is the width of the access. A read fills all of it.
   virtual void read(uint64_t offset, std::span<std::byte> data) = 0;
   virtual void write(uint64_t offset, std::span<const std::byte> data) = 0;
 };

@@ -15,11 +15,11 @@ constexpr uint16_t kRtc = 1 << 10;
 constexpr uint16_t kWakeStatus = 1 << 15;
 
 // PM1 control.
-constexpr uint16_t kSciEnabled = 1 << 0;  // ACPI mode, which there is no way out of
+constexpr uint16_t kSciEnabled = 1 << 0;  // ACPI mode, which can't be left
 constexpr uint16_t kBusMasterReload = 1 << 1;
 constexpr unsigned kSleepTypeShift = 10;
 constexpr uint16_t kSleepTypeMask = 7 << kSleepTypeShift;
-constexpr uint16_t kSleepEnable = 1 << 13;  // write-only, as is GBL_RLS
+constexpr uint16_t kSleepEnable = 1 << 13;  // write-only, like GBL_RLS
 constexpr uint16_t kControlStored = kBusMasterReload | kSleepTypeMask;
 
 uint16_t with_byte(uint16_t word, bool high, uint8_t value) {
@@ -78,7 +78,7 @@ bool AcpiPm::begin_to_wake() {
   return true;
 }
 
-// Without power there is no interrupt, but the event is still there afterwards.
+// Without power there is no interrupt, but the event remains set.
 void AcpiPm::update_sci() {
   const bool level = !asleep_ && event_pending();
   if (level == sci_) return;
@@ -103,7 +103,7 @@ uint8_t AcpiPm::read_byte(uint64_t offset) const {
 AcpiPm::Deed AcpiPm::write_byte(uint64_t offset, uint8_t value) {
   const bool high = offset % 2 != 0;
   switch (offset - offset % 2) {
-    case kStatus:  // a one clears its bit
+    case kStatus:  // writing one clears a bit
       status_ &= static_cast<uint16_t>(~with_byte(0, high, value));
       return Deed::kNone;
     case kEnable:
@@ -121,7 +121,7 @@ AcpiPm::Deed AcpiPm::write_control(uint16_t word) {
   if ((word & kSleepEnable) == 0) return Deed::kNone;
   const unsigned type = (word & kSleepTypeMask) >> kSleepTypeShift;
   if (type == types_.off) return Deed::kOff;
-  if (type != types_.suspend) return Deed::kNone;  // other sleep types are not on offer
+  if (type != types_.suspend) return Deed::kNone;  // other sleep types are not supported
   asleep_ = true;
   return Deed::kSuspend;
 }

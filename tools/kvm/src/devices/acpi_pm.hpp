@@ -2,8 +2,8 @@
 //
 // ACPI's fixed power management registers: PM1 event block (status, enable) and PM1 control, 16
 // bits each, at offsets 0, 2 and 4 of one range. They switch the machine off (S5) and put it to
-// sleep (S3), from which the CMOS clock's alarm, the only event there is, wakes it. machine/ owns
-// it; accesses come on vCPU threads, rtc_alarm() and woken() on any.
+// sleep (S3), from which only the CMOS clock's alarm wakes it. machine/ owns it; accesses come on
+// vCPU threads, rtc_alarm() and woken() on any.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class AcpiPm : public bus::Device {
     uint8_t suspend;
     uint8_t off;
   };
-  // Drives the line of the SCI, which is level-triggered. Must not call back.
+  // Drives the level-triggered line of the SCI. Must not call back.
   using SetLine = std::function<void(bool level)>;
 
   AcpiPm(PowerControl& power, SleepTypes types, SetLine set_sci)
@@ -34,9 +34,9 @@ class AcpiPm : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
-  // The alarm has gone off; in a sleep it wakes the machine if the guest has enabled that.
+  // The alarm has fired; during a sleep it wakes the machine if the guest has enabled that.
   void rtc_alarm();
-  // The sleep is over, and the guest is about to go on. PowerControl's wake() leads here.
+  // The sleep is over and the guest is about to resume. Follows from PowerControl's wake().
   void woken();
 
  private:
@@ -52,7 +52,7 @@ class AcpiPm : public bus::Device {
   PowerControl& power_;
   const SleepTypes types_;
   const SetLine set_sci_;
-  std::mutex mutex_;  // guards what follows, and the order of calls of set_sci_
+  std::mutex mutex_;  // guards the members below, and the order of calls of set_sci_
   uint16_t status_ = 0;
   uint16_t enable_ = 0;
   uint16_t control_ = 0;

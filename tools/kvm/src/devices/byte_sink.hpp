@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where a character device's output goes. machine/ implements it; the device calls it on the
-// thread of the vCPU that wrote, or for coalesced writes on whichever thread drains them, with its
-// own mutex held. None of it waits.
+// The destination of a character device's output. machine/ implements it; the device calls it with
+// its own mutex held, on the thread of the vCPU that wrote or, for coalesced writes, on the thread
+// that drains them. It never waits.
 #pragma once
 
 #include <cstddef>
@@ -13,14 +13,14 @@ namespace vmm::devices {
 struct ByteSink {
   virtual ~ByteSink() = default;
 
-  // May hold bytes back until a line is complete, and keeps what the host does not read yet.
+  // May hold bytes back until a line is complete, and queues what the host does not read yet.
   virtual void write(std::span<const std::byte> bytes) = 0;
 
-  // The guest paused: pass on what was held back.
+  // Passes on the bytes held back; called when the guest pauses.
   virtual void flush() = 0;
 
-  // Whether the device is to say that it can send. False of a sink that may lose what it is given
-  // now; the device is told when that has changed.
+  // Whether the device should report an empty transmitter to the guest. False while the sink may
+  // lose bytes; the device is notified when that changes.
   virtual bool ready() const { return true; }
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Port 0xf4: a test payload ends the machine with a write of its result, which may be 8, 16 or 32
-// bits wide (QEMU's isa-debug-exit takes all three). machine/ owns it; accesses come on vCPU
+// bits wide (QEMU's isa-debug-exit accepts all three). machine/ owns it; accesses come on vCPU
 // threads.
 #pragma once
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Port 0xe9: every byte written is console output; a read returns 0xe9, which is how a guest finds
-// out that the port is there. machine/ owns it and lets KVM coalesce the writes, so write() is also
-// called by whichever thread drains the ring. (KVM drops the rest of a `rep outsb` when the ring
-// fills half-way, so a guest writes with single `outb`s.)
+// Port 0xe9: every byte written is console output; a read returns 0xe9, by which a guest detects
+// the port. machine/ owns it and lets KVM coalesce the writes, so write() is also called on the
+// thread that drains the ring. (KVM drops the rest of a `rep outsb` when the ring fills half-way,
+// so a guest writes with single `outb`s.)
 #pragma once
 
 #include "bus/device.hpp"

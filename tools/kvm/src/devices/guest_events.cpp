@@ -26,7 +26,7 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// A copy of the page, if it is one of events: the guest can change the page itself at any time.
+// Copies the page, if it has events: the guest can change the original at any time.
 std::optional<kvm_guest_events> read_page(const memory::GuestMemory& memory, GuestAddress page) {
   if (page.value % kPageSize != 0) return std::nullopt;
   auto events = memory.read_object<kvm_guest_events>(page);
@@ -111,7 +111,7 @@ std::vector<std::byte> GuestEvents::unsent() const {
   return record(*events, {monotonic_ns(), 0, events->lost, events->count, refused_});
 }
 
-#else  // the headers are those of a tree without guest events: nothing is offered, nothing comes
+#else  // headers of a tree without guest events: nothing is offered
 
 uint64_t GuestEvents::hypercall_mask() { return 0; }
 uint16_t GuestEvents::port() { return 0; }

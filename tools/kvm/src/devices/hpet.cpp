@@ -40,9 +40,9 @@ constexpr uint64_t kWritable =
     kLevel | kInterruptEnable | kPeriodic | kSetAccumulator | k32Bits | kRouteMask << kRouteShift;
 constexpr uint64_t kTimerCapabilities = kPeriodicCapable | kSize64 | uint64_t{Hpet::kRoutes} << 32;
 
-// A guest's timer takes no more of the host than this: ends that lie closer together are one.
+// The shortest period that is served, to limit the cost for the host: closer expiries are merged.
 constexpr uint64_t kLeastTicks = 10'000;  // 100 microseconds
-// What lies further ahead than this is never: 91 years.
+// A time further ahead than this counts as never: 91 years.
 constexpr uint64_t kMostTicks = 1ULL << 58;
 
 uint64_t width_of(uint64_t config) { return (config & k32Bits) != 0 ? 0xffff'ffffULL : ~0ULL; }
@@ -65,7 +65,7 @@ uint64_t Hpet::counter() const {
   return counted_ + static_cast<uint64_t>((clock_() - started_).count()) / kNanosecondsPerTick;
 }
 
-// Accesses of 32 and 64 bits, aligned, are all that the specification allows (2.3.2).
+// The specification only allows aligned accesses of 32 and 64 bits (2.3.2).
 void Hpet::read(uint64_t offset, std::span<std::byte> data) {
   const uint64_t within = offset % sizeof(uint64_t);
   std::ranges::fill(data, std::byte{0});
@@ -106,7 +106,7 @@ uint64_t Hpet::read_register(uint64_t offset) const {
     case kTimerComparator:
       return timer.comparator;
     default:
-      return 0;  // no timer sends messages
+      return 0;  // no timer supports messages
   }
 }
 
@@ -118,7 +118,7 @@ void Hpet::write_register(uint64_t offset, uint64_t value, uint64_t mask) {
     case kStatus:
       clear_status(value & mask);
       return;
-    case kCounter:  // to be written while it is halted
+    case kCounter:  // writable while it is halted
       if (!enabled()) counted_ = merged(counted_, value, mask);
       return;
   }
@@ -154,9 +154,9 @@ void Hpet::write_timer_config(size_t number, uint64_t value) {
   Timer& timer = timers_[number];
   uint64_t config = value & kWritable;
   const uint64_t route = config >> kRouteShift & kRouteMask;
-  // What is no route of the timer's does not stick, by which a driver finds those that are.
+  // A route that the timer does not have is not stored, by which a driver finds the valid ones.
   if ((uint64_t{kRoutes} >> route & 1) == 0) config &= ~(kRouteMask << kRouteShift);
-  // A request that is on would stay on at the old pin.
+  // An active request would remain active at the old pin.
   constexpr uint64_t kDelivery = kLevel | kInterruptEnable | kRouteMask << kRouteShift;
   if (((config ^ timer.config) & kDelivery) != 0) clear_status(1ULL << number);
   timer.config = config;
@@ -166,8 +166,8 @@ void Hpet::write_timer_config(size_t number, uint64_t value) {
   set_deadline();
 }
 
-// In periodic mode a write sets the period, and the comparator too only where the bit before it
-// asked for that, which is then gone (2.3.9.2.2).
+// In periodic mode a write sets the period, and also the comparator if the driver has set a bit for
+// that, which is then cleared (2.3.9.2.2).
 void Hpet::write_comparator(Timer& timer, uint64_t value, uint64_t mask) {
   const bool periodic = (timer.config & kPeriodic) != 0;
   const uint64_t width = width_of(timer.config);
@@ -180,8 +180,8 @@ void Hpet::write_comparator(Timer& timer, uint64_t value, uint64_t mask) {
   set_deadline();
 }
 
-// A timer goes off when the counter's low bits become equal to the comparator, so a value that is
-// past comes after the counter has gone round.
+// A timer fires when the counter's low bits equal the comparator, so a past value is reached only
+// after the counter has wrapped.
 void Hpet::arm(Timer& timer) {
   timer.due.reset();
   if (!enabled()) return;
@@ -230,7 +230,7 @@ void Hpet::fire(size_t number) {
   if (!level) output_.set_line(line_of(number), false);
 }
 
-// The third timer has a route of its own in legacy mode, too (2.3.5).
+// The third timer uses its own route in legacy mode too (2.3.5).
 uint32_t Hpet::line_of(size_t number) const {
   if (legacy() && number == 0) return legacy_lines_.timer;
   if (legacy() && number == 1) return legacy_lines_.clock;

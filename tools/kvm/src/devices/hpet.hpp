@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The HPET (IA-PC HPET specification 1.0a): a counter that goes up by one each 10 ns, three timers
-// that compare with it, and the legacy replacement route, by which two of them stand in for the
-// 8254 and the CMOS clock. machine/ owns one; accesses come on vCPU threads, expire() on whichever
-// thread has timers. Nothing in it waits.
+// The HPET (IA-PC HPET specification 1.0a): a counter that increments every 10 ns, three timers
+// that compare with it, and the legacy replacement route, by which two of them replace the 8254 and
+// the CMOS clock. machine/ owns one; accesses come on vCPU threads, expire() on the timers' thread.
+// It never waits.
 #pragma once
 
 #include <array>
@@ -23,25 +23,25 @@ class Hpet : public bus::Device {
   static constexpr size_t kTimers = 3;
   // The low half of the capabilities, which the ACPI table repeats.
   static constexpr uint32_t kBlockId = 0x8086'a001 | (kTimers - 1) << 8;
-  // Where each timer may interrupt: pins of the IOAPIC that nothing else has.
+  // The IOAPIC pins that each timer may use; no other device has them.
   static constexpr uint32_t kRoutes = 0x00f0'0000;
 
   using Nanoseconds = std::chrono::nanoseconds;
-  // A clock that goes up steadily, such as the host's CLOCK_MONOTONIC.
+  // A monotonic clock, such as the host's CLOCK_MONOTONIC.
   using Clock = std::function<Nanoseconds()>;
 
-  // What the timers need from the machine. Called with the lock held, so it must not call back.
+  // The timers' interface to the machine. Called with the lock held, so it must not call back.
   struct Output {
     virtual ~Output() = default;
 
-    // expire() is to be called then, and no other time; nothing: never.
+    // Requests a call of expire() at `time`, instead of any earlier request; nothing: never.
     virtual void set_deadline(std::optional<Nanoseconds> time) = 0;
     virtual void set_line(uint32_t gsi, bool level) = 0;
-    // From now on the 8254 and the CMOS clock interrupt nobody, or they do again.
+    // Disables the interrupts of the 8254 and the CMOS clock, or enables them again.
     virtual void replace_legacy(bool replaced) = 0;
   };
 
-  // Of the 8254 and the CMOS clock.
+  // The lines of the 8254 and the CMOS clock.
   struct LegacyLines {
     uint32_t timer;
     uint32_t clock;
@@ -59,7 +59,7 @@ class Hpet : public bus::Device {
     uint64_t config = 0;
     uint64_t comparator = ~0ULL;
     uint64_t period = 0;
-    // When the counter will be equal to the comparator, in ticks that never wrap.
+    // The time when the counter will equal the comparator, in ticks that never wrap.
     std::optional<uint64_t> due;
   };
 
@@ -84,8 +84,8 @@ class Hpet : public bus::Device {
   const Clock clock_;
   std::mutex mutex_;
   uint64_t config_ = 0;
-  uint64_t status_ = 0;   // of level-triggered timers
-  uint64_t counted_ = 0;  // the counter when it was started or halted last
+  uint64_t status_ = 0;   // level-triggered timers only
+  uint64_t counted_ = 0;  // the counter when it was last started or halted
   Nanoseconds started_{0};
   std::array<Timer, kTimers> timers_;
 };

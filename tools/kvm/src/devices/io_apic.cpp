@@ -81,7 +81,7 @@ void IoApic::write_entry(uint32_t index, uint32_t value) {
     entry = (entry & 0xffffffff) | uint64_t{value} << 32;
   } else {
     entry = (entry & (~0xffffffffULL | kReadOnly)) | (value & ~kReadOnly);
-    // Linux ends an interrupt that got stuck by making the pin edge-triggered for a moment.
+    // Linux clears a stuck interrupt by making the pin edge-triggered for a moment.
     if ((entry & kLevel) == 0) entry &= ~kRemoteIrr;
   }
   publish_routes();
@@ -111,7 +111,7 @@ void IoApic::set_line(uint32_t pin, bool level) {
   if (rises) assert_pin(pin);
 }
 
-// A level is sent once until its end, an edge is lost while the pin is masked.
+// A level is sent once until its end of interrupt; an edge is lost while the pin is masked.
 void IoApic::assert_pin(size_t pin) {
   uint64_t& entry = entries_[pin];
   if ((entry & (kMasked | kRemoteIrr)) != 0) return;

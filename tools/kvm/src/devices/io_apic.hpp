@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The IOAPIC of a machine whose local APICs alone are in the kernel (split irqchip): 24 pins, each
-// with an entry that says which message it sends. What it makes of the entries goes to KVM as
-// routes, so a pulsed line (an irqfd) costs no exit; lines with a level come through here. machine/
-// owns it; called on any vCPU thread.
+// The IOAPIC of a machine with only the local APICs in the kernel (split irqchip): 24 pins, each
+// with an entry that defines the message it sends. The entries go to KVM as routes, so a pulsed
+// line (an irqfd) costs no exit; level-triggered lines are handled here. machine/ owns it; called
+// on any vCPU thread.
 #pragma once
 
 #include <array>
@@ -29,7 +29,7 @@ class IoApic : public bus::Device {
   static constexpr uint64_t kSizeBytes = 0x100;
   static constexpr size_t kPins = 24;
 
-  // What each pin sends; nothing while it is masked.
+  // The message that each pin sends; nothing while it is masked.
   using Routes = std::array<std::optional<InterruptMessage>, kPins>;
 
   struct Output {
@@ -44,13 +44,13 @@ class IoApic : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
-  // As at power-on; lines stay as they are driven.
+  // Restores the power-on state; the levels of the lines do not change.
   void reset();
 
-  // A device drives its line. A pin beyond the last is nobody's.
+  // Sets the level of a device's line. A pin beyond the last is ignored.
   void set_line(uint32_t pin, bool level);
 
-  // A processor has finished with the vector of a level-triggered pin.
+  // A processor has signalled end of interrupt for the vector of a level-triggered pin.
   void end_of_interrupt(uint8_t vector);
 
  private:
@@ -67,7 +67,7 @@ class IoApic : public bus::Device {
   uint8_t selected_ = 0;
   uint8_t id_ = 0;
   std::array<uint64_t, kPins> entries_;
-  uint32_t lines_ = 0;  // a bit for each pin
+  uint32_t lines_ = 0;  // one bit per pin
 };
 
 }  // namespace vmm::devices

@@ -22,7 +22,7 @@ struct PowerControl {
   virtual void suspend() = 0;
   virtual void wake() = 0;
 
-  // It told of its own panic, after which nothing is to be expected of it.
+  // The guest reported its own panic and is not expected to do anything more.
   virtual void guest_panicked() = 0;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The pvpanic device on its ISA port (QEMU's docs/specs/pvpanic.rst): a guest says that it has
+// The pvpanic device on its ISA port (QEMU's docs/specs/pvpanic.rst): a guest reports that it has
 // panicked. machine/ owns it; accesses come on vCPU threads.
 #pragma once
 
@@ -13,9 +13,9 @@ class Pvpanic : public bus::Device {
  public:
   explicit Pvpanic(PowerControl& power) : power_(power) {}
 
-  // The events that mean something here.
+  // Returns the mask of supported events.
   void read(uint64_t offset, std::span<std::byte> data) override;
-  // A crash kernel that was started (the other event) goes on, and so does its machine.
+  // Only a panic ends the machine: after the other event a crash kernel runs in it.
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
  private:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The chipset's reset control register, port 0xcf9 (`reboot=p`), which lies within PCI's
-// configuration address: the device covers all four ports of that, because a 32-bit access to
-// 0xcf8 means PCI and must not reach the register. machine/ owns it; accesses come on vCPU threads.
+// configuration address: the device covers all four of its ports, because a 32-bit access to 0xcf8
+// is for PCI and must not reach the register. machine/ owns it; accesses come on vCPU threads.
 #pragma once
 
 #include <atomic>

@@ -7,7 +7,8 @@
 namespace vmm::devices {
 namespace {
 
-// Register numbers and bits: <linux/mc146818rtc.h> inside the kernel, no UAPI header has them.
+// Register numbers and bits: the kernel's internal <linux/mc146818rtc.h>, as no UAPI header has
+// them.
 constexpr uint8_t kSeconds = 0x00;
 constexpr uint8_t kSecondsAlarm = 0x01;
 constexpr uint8_t kMinutes = 0x02;
@@ -26,7 +27,7 @@ constexpr uint8_t kCentury = 0x32;
 
 constexpr uint8_t kStatusA32kHz = 0x26;
 constexpr uint8_t kStatusAUpdating = 0x80;
-// For so long before a second ends does the clock say that it is about to change.
+// The time before the end of a second in which the clock shows "update in progress".
 constexpr std::chrono::microseconds kUpdateNotice{244};
 constexpr uint8_t kStatusB24Hours = 0x02;
 constexpr uint8_t kStatusBBinary = 0x04;
@@ -35,7 +36,7 @@ constexpr uint8_t kStatusCAlarm = 0x20;
 constexpr uint8_t kStatusCInterrupt = 0x80;
 constexpr uint8_t kStatusDValid = 0x80;
 constexpr uint8_t kHourPm = 0x80;
-constexpr uint8_t kAlarmAny = 0xc0;  // both bits set: whatever the time is
+constexpr uint8_t kAlarmAny = 0xc0;  // both bits set: matches any time
 
 constexpr int kSecondsPerDay = 24 * 60 * 60;
 
@@ -43,7 +44,7 @@ bool is_alarm_register(uint8_t index) {
   return index == kSecondsAlarm || index == kMinutesAlarm || index == kHoursAlarm;
 }
 
-// Whether a byte of the alarm means this byte of the time.
+// Whether a byte of the alarm matches this byte of the time.
 bool byte_matches(uint8_t alarm, uint8_t time) {
   return (alarm & kAlarmAny) == kAlarmAny || alarm == time;
 }
@@ -85,7 +86,7 @@ void Rtc::expire() {
       flags_ |= kStatusCAlarm | kStatusCInterrupt;
       output_.set_line(true);
     }
-    // The next one; or the same, where the host's clock was set back meanwhile.
+    // Set the next alarm; it is the same one if the host's clock was set back meanwhile.
     set_alarm();
   }
   if (gone_off) output_.alarm();
@@ -104,7 +105,7 @@ bool Rtc::alarm_matches(int second_of_day) const {
          byte_matches(memory_[kHoursAlarm], encode_hour(second_of_day / 3600));
 }
 
-// Nothing when no time of the day is what the guest has written.
+// Returns nothing when the guest's alarm matches no time of the day.
 std::optional<Rtc::Time> Rtc::next_alarm(Time after) const {
   const auto second = std::chrono::floor<std::chrono::seconds>(after);
   const auto midnight = std::chrono::floor<std::chrono::days>(after);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The CMOS clock (MC146818) at ports 0x70 and 0x71: the host's time in UTC, read-only, and its
-// alarm. machine/ owns it; accesses come on vCPU threads, expire() on whichever thread has timers.
+// alarm. machine/ owns it; accesses come on vCPU threads, expire() on the timers' thread.
 #pragma once
 
 #include <array>
@@ -20,22 +20,22 @@ class Rtc : public bus::Device {
   using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
   using Clock = std::function<Time()>;
 
-  // What the alarm needs from the machine. The first two are called with the clock's lock held and
+  // The alarm's interface to the machine. The first two are called with the clock's lock held and
   // must not call back.
   struct Output {
     virtual ~Output() = default;
 
-    // expire() is to be called then, and no other time; nothing: never.
+    // Requests a call of expire() at `time`, instead of any earlier request; nothing: never.
     virtual void set_deadline(std::optional<Time> time) = 0;
-    // The interrupt request, until the guest reads register C.
+    // The level of the interrupt request; high until the guest reads register C.
     virtual void set_line(bool level) = 0;
-    // The alarm has gone off.
+    // The alarm has fired.
     virtual void alarm() = 0;
   };
 
   explicit Rtc(Output& output, Clock clock = std::chrono::system_clock::now);
 
-  // The deadline that was set last has come, or an earlier one.
+  // A deadline has passed: the last one set, or an earlier one.
   void expire();
 
   size_t widest_access() const override { return 1; }

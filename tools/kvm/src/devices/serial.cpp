@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What Linux probes is in drivers/tty/serial/8250/8250_port.c: autoconfig(), autoconfig_16550a()
+// For Linux's probing see drivers/tty/serial/8250/8250_port.c: autoconfig(), autoconfig_16550a()
 // and serial8250_do_startup().
 #include "devices/serial.hpp"
 
@@ -24,7 +24,7 @@ size_t Serial::receive_space() const {
 void Serial::receive(std::span<const std::byte> bytes) {
   const std::lock_guard lock(mutex_);
   for (const std::byte byte : bytes) {
-    // The guest may have used up the room since it was asked for, by writing in loopback mode.
+    // The guest may have used up the room since receive_space(), by writing in loopback mode.
     if (received_.size() == kReceiveCapacity) break;
     received_.push_back({std::to_integer<uint8_t>(byte), false});
   }
@@ -45,7 +45,7 @@ void Serial::output_ready() {
 }
 
 void Serial::read(uint64_t offset, std::span<std::byte> data) {
-  // The chip is 8 bits wide; a wider access gets nothing in the upper bytes.
+  // The chip is 8 bits wide; the upper bytes of a wider access read as ones.
   std::fill(data.begin(), data.end(), std::byte{0xff});
   bool made_room = false;
   {
@@ -172,7 +172,7 @@ uint8_t Serial::line_status() const {
 
 uint8_t Serial::modem_status() const {
   if (!loopback()) return kMsrConnected;
-  // Loopback connects the outputs to the inputs, RTS to CTS and so on.
+  // Loopback connects the outputs to the inputs, such as RTS to CTS.
   uint8_t status = 0;
   if ((modem_control_ & UART_MCR_RTS) != 0) status |= UART_MSR_CTS;
   if ((modem_control_ & UART_MCR_DTR) != 0) status |= UART_MSR_DSR;

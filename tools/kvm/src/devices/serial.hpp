@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A 16550A serial port, complete enough for Linux's 8250 autoconfiguration. Output is instant:
-// the transmitter is empty whenever the sink is ready. machine/ owns those of a machine (COM1
-// console, COM2 agent, the user's); register accesses come on vCPU threads, receive() and
-// output_ready() on the event loop's, a break on whichever thread asks. None of them waits.
+// A 16550A serial port, complete enough for Linux's 8250 autoconfiguration. Output is instant: the
+// transmitter is empty whenever the sink is ready. machine/ owns the ports of a machine (COM1 for
+// the console, COM2 for the agent, COM3 and COM4 for the user); register accesses come on vCPU
+// threads, receive() and output_ready() on the event loop's, receive_break() on any. None of them
+// waits.
 #pragma once
 
 #include <cstddef>
@@ -21,7 +22,7 @@ namespace vmm::devices {
 
 class Serial : public bus::Device {
  public:
-  // More than the chip's 16 bytes: a guest that is slow to read costs fewer round trips.
+  // Larger than the chip's 16 bytes, so that a slow reader costs fewer round trips.
   static constexpr size_t kReceiveCapacity = 256;
 
   Serial(ByteSink& output, base::InterruptLine& interrupt);
@@ -29,15 +30,15 @@ class Serial : public bus::Device {
   // Called without any lock of this device, on the vCPU thread that made room.
   void on_receive_space(std::function<void()> callback) { receive_space_ = std::move(callback); }
 
-  // How many bytes receive() would take now.
+  // The number of bytes that receive() would accept now.
   size_t receive_space() const;
 
-  // Bytes from the host; what exceeds receive_space() is lost, as on a real line.
+  // Takes bytes from the host; bytes beyond receive_space() are lost, as on a real line.
   void receive(std::span<const std::byte> bytes);
-  // A break on the line: a zero byte that the line status calls one.
+  // Takes a break: a zero byte that the line status marks as a break.
   void receive_break();
 
-  // The sink is ready again, which it was not.
+  // The sink has become ready again.
   void output_ready();
 
   size_t widest_access() const override { return 1; }

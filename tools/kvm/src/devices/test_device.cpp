@@ -12,7 +12,7 @@ void fill_with_ones(std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
 }
 
-// The bus has checked the range, a wrong attachment would be our own mistake.
+// The bus has checked the range; only a wrong attachment in the VMM could break it.
 std::span<std::byte> part(std::span<std::byte> all, uint64_t offset, size_t size) {
   assert(offset <= all.size() && size <= all.size() - offset);
   return all.subspan(offset, size);
@@ -54,7 +54,7 @@ void TestFlushPage::write(uint64_t, std::span<const std::byte> data) {
   uint32_t address = 0;
   if (data.size() != sizeof address) return;
   std::memcpy(&address, data.data(), sizeof address);
-  // An address without memory has no mapping to drop: nothing to do, nobody to tell.
+  // An address without memory has no mapping to drop, so an error is ignored.
   static_cast<void>(memory_.drop_mapping(memory::GuestAddress{address}));
 }
 

@@ -2,7 +2,7 @@
 //
 // The test device that kvm-unit-tests' payloads look for: a latch, memory behind MMIO, interrupt
 // lines, and a way to make the host drop its mapping of a page. For payload machines only: machine/
-// owns the parts and attaches each at its place; accesses come on vCPU threads.
+// owns the parts and attaches each at its address; accesses come on vCPU threads.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@
 
 namespace vmm::devices {
 
-// Four bytes that keep what is written, in any width that fits.
+// Four bytes that store writes of any width that fits.
 class TestLatch : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 4;
@@ -28,7 +28,7 @@ class TestLatch : public bus::Device {
   std::array<std::byte, kSizeBytes> bytes_{};
 };
 
-// 64 KiB of memory of which each access is an exit.
+// 64 KiB of memory, where each access is an exit.
 class TestRam : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 64 * 1024;
@@ -41,7 +41,7 @@ class TestRam : public bus::Device {
   std::array<std::byte, kSizeBytes> bytes_{};
 };
 
-// A write to offset n sets line n to whether the value is not zero.
+// A write to offset n raises line n if the value is not zero, and lowers it otherwise.
 class TestIrqLines : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 24;  // the pins of an IOAPIC
@@ -56,7 +56,7 @@ class TestIrqLines : public bus::Device {
   SetLine set_line_;
 };
 
-// A 32-bit write of a guest address: the page's mapping is dropped, its content is not.
+// A 32-bit write of a guest address drops the page's mapping, but not its content.
 class TestFlushPage : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 4;

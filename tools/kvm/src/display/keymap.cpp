@@ -12,7 +12,7 @@ namespace {
 
 using Map = std::unordered_map<uint32_t, uint16_t>;
 
-// Keys in a row of the keyboard have codes in a row; each has two characters.
+// The keys of a keyboard row have consecutive codes; each has two characters.
 struct Row {
   uint16_t first;
   std::string_view plain;

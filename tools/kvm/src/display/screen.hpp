@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a display shows, and who hears its keyboard and pointer. machine/ implements both; a server
-// calls them on its own thread.
+// The content of a display, and the listener for its keyboard and pointer. machine/ implements
+// both; a server calls them on its own thread.
 #pragma once
 
 #include <cstddef>
@@ -11,11 +11,11 @@
 
 namespace vmm::display {
 
-// A pixel has 32 bits: blue in the lowest eight, then green, red, and eight of no meaning.
+// A pixel has 32 bits: blue in the lowest eight, then green, red, and eight unused bits.
 inline constexpr uint32_t kPixelBytes = 4;
 
 struct Geometry {
-  uint32_t width;  // pixels; a row follows the other without a gap
+  uint32_t width;  // in pixels; there is no gap between rows
   uint32_t height;
   size_t row_bytes() const { return size_t{width} * kPixelBytes; }
   size_t bytes() const { return row_bytes() * height; }
@@ -31,12 +31,12 @@ class Screen {
   virtual ~Screen() = default;
 
   virtual Geometry geometry() const = 0;
-  // The guest writes there at any time.
+  // The guest may write to them at any time.
   virtual std::span<std::byte> pixels() = 0;
 
-  // Somebody looks from now on, or nobody does: then changes need not be told apart.
+  // Whether there are viewers. While there are none, changes need not be tracked.
   virtual void watch(bool watched) = 0;
-  // Those that have changed since the last call, in order; at least these.
+  // Returns the rows that have changed since the last call, in order, possibly with more.
   virtual std::vector<Rows> changed_rows() = 0;
 };
 
@@ -44,9 +44,9 @@ class InputListener {
  public:
   virtual ~InputListener() = default;
 
-  // A key by its X11 keysym, which is what viewers tell.
+  // A key by its X11 keysym, as viewers send it.
   virtual void key(uint32_t keysym, bool down) = 0;
-  // In pixels; buttons bit by bit: left, middle, right, wheel up, wheel down.
+  // Position in pixels; one bit per button: left, middle, right, wheel up, wheel down.
   virtual void pointer(uint32_t x, uint32_t y, uint32_t buttons) = 0;
 };
 

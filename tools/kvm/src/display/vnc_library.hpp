@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// libvncserver, found when a machine first wants it: it brings a dozen other libraries along, which
-// no other machine is to wait for. Its own header, of the same version, declares it. Any thread.
+// libvncserver, loaded when a machine first needs it: it depends on a dozen other libraries, which
+// other machines should not wait for. Its own header, of the same version, declares it. Any thread.
 #pragma once
 
 #include <rfb/rfb.h>

@@ -16,9 +16,9 @@
 namespace vmm::display {
 namespace {
 
-// How often a watched screen is looked at.
+// The period of checking a watched screen for changes.
 constexpr long kStepUs = 20'000;
-// How long a viewer may take to read what it is sent before it is let go.
+// The time that a viewer may take to read data before it is disconnected.
 constexpr int kMaxViewerWaitMs = 2'000;
 constexpr int kBitsPerColour = 8;
 constexpr int kColours = 3;
@@ -46,7 +46,7 @@ struct VncServer::Rfb {
     screen->permitFileTransfer = FALSE;
     if (!password.empty()) {
       screen->authPasswdData = passwords.data();
-      screen->authPasswdFirstViewOnly = 1;  // those from the second on would only see
+      screen->authPasswdFirstViewOnly = 1;  // from the second password on, viewers could only watch
       screen->passwordCheck = api.check_password_by_list;
     }
     screen->kbdAddEvent = [](rfbBool down, rfbKeySym keysym, rfbClientRec* client) {
@@ -65,7 +65,7 @@ struct VncServer::Rfb {
   }
   ~Rfb() {
     api.shutdown_server(screen, TRUE);
-    screen->frameBuffer = nullptr;  // not the library's to free
+    screen->frameBuffer = nullptr;  // the library must not free it
     api.screen_cleanup(screen);
   }
   Rfb(const Rfb&) = delete;
@@ -111,7 +111,7 @@ void VncServer::add_viewer(base::UniqueFd socket) {
 }
 
 void VncServer::run() {
-  base::block_signals();  // SIGPIPE too: a viewer that has gone is an error of write()
+  base::block_signals();  // SIGPIPE too: write() then reports a lost viewer as an error
   while (wait_for_viewers()) {
     keep_seats();
     watch(viewers_ > 0);
@@ -148,11 +148,12 @@ void VncServer::adopt(const base::UniqueFd& socket) {
     close(seat);
     return;
   }
-  // The library closes it with the viewer, or at once if it does not speak VNC.
+  // The library closes it with the viewer, or at once if the peer does not speak VNC.
   rfb_->api.new_client(rfb_->screen, seat);
 }
 
-// A seat that a viewer has left is the lowest free descriptor if all others are taken.
+// Reserves again the descriptors of viewers that have left: they are the lowest free ones if all
+// others are taken.
 void VncServer::keep_seats() {
   while (viewers_ + seats_.size() < kMaxViewers) {
     base::UniqueFd seat(eventfd(0, EFD_CLOEXEC));

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Shows a screen to VNC viewers (RFB, RFC 6143) by libvncserver, on a thread of its own. It listens
-// nowhere: viewers' connections are given to it as sockets. While none is there it sleeps. machine/
-// owns it, and the screen and the listener, which outlive it.
+// Shows a screen to VNC viewers (RFB, RFC 6143) by libvncserver, on its own thread. It does not
+// listen: it gets viewers' connections as sockets. Without viewers it sleeps. machine/ owns it, and
+// the screen and the listener, which outlive it.
 //
-// The library waits for its viewers by select(2), which knows no descriptor from 1024 on. A guest's
-// open files can take all below, so the server holds a seat for each viewer from the start.
+// The library waits for its viewers by select(2), which supports only descriptors below 1024. A
+// guest's open files can take all of them, so the server reserves one for each viewer at the start.
 #pragma once
 
 #include <atomic>
@@ -24,28 +24,28 @@ namespace vmm::display {
 class VncServer {
  public:
   static constexpr size_t kMaxViewers = 16;
-  // VNC's own way of asking for one (RFC 6143, 7.2.2) looks at no more.
+  // VNC authentication (RFC 6143, 7.2.2) uses no more.
   static constexpr size_t kMaxPasswordBytes = 8;
 
-  // Viewers have to know the password, unless it is empty. Throws base::ConfigError without the
-  // library, or for a password that is too long.
+  // Viewers need the password, unless it is empty. Throws base::ConfigError without the library, or
+  // for a password that is too long.
   VncServer(Screen& screen, InputListener& listener, const std::string& title,
             const std::string& password = "");
   ~VncServer();
   VncServer(const VncServer&) = delete;
   VncServer& operator=(const VncServer&) = delete;
 
-  // A viewer's connection, a stream socket; closed if there are too many. On any thread.
+  // Adds a viewer's connection, a stream socket; closes it if there are too many. Any thread.
   void add_viewer(base::UniqueFd socket);
 
-  // How many there are.
+  // The number of connected viewers.
   size_t viewers() const { return viewers_; }
 
  private:
-  struct Rfb;  // the library's, which no one else need see
+  struct Rfb;  // hides the library's types
 
   void run();
-  // False at the end.
+  // Returns false when the server is to end.
   bool wait_for_viewers();
   void watch(bool watched);
   void adopt(const base::UniqueFd& socket);
@@ -54,11 +54,11 @@ class VncServer {
 
   Screen& screen_;
   InputListener& listener_;
-  std::unique_ptr<Rfb> rfb_;  // the thread's, once it runs
-  bool watched_ = false;      // these too
+  std::unique_ptr<Rfb> rfb_;  // owned by the thread, once it runs
+  bool watched_ = false;      // owned by the thread
   std::vector<base::UniqueFd> seats_;
   std::atomic<size_t> viewers_ = 0;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::condition_variable changed_;
   std::vector<base::UniqueFd> new_viewers_;
   bool stopping_ = false;

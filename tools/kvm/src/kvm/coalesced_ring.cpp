@@ -24,7 +24,7 @@ bool CoalescedRing::empty() const {
 void CoalescedRing::drain() {
   if (empty()) return;
   const std::lock_guard lock(mutex_);
-  // What was there before. Waiting until it is empty could take for ever: the guest adds meanwhile.
+  // Drain at most one ring full: the guest adds entries meanwhile, so it may never become empty.
   for (uint32_t i = 0; i < kEntries && !empty(); ++i) {
     const uint32_t first = ring_->first % kEntries;
     const kvm_coalesced_mmio entry = ring_->coalesced_mmio[first];

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where KVM's device file usually is. Apart from Kvm, so that a plain value can name it.
+// The usual path of KVM's device file. Separate from Kvm, so that a plain value can name it.
 #pragma once
 
 namespace vmm::kvm {

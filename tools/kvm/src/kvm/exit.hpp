@@ -2,7 +2,7 @@
 //
 // Why a vCPU came back from the guest. Vcpu::run() returns one of these; machine/dispatch decides
 // what happens. The spans of Pio and Mmio point into the vCPU's shared page: they are valid on the
-// vCPU's thread until its next run(), and what a read stores there is what the guest gets.
+// vCPU's thread until its next run(), and the guest gets what a read stores there.
 #pragma once
 
 #include <cstddef>
@@ -36,14 +36,14 @@ struct Shutdown {};     // triple fault
 struct Interrupted {};  // a signal, or immediate_exit
 struct Debug {};
 
-// `result` is eight bytes, what the guest's hypercall returns; it points into the page too.
+// `result` is the hypercall's return value, eight bytes; it points into the shared page too.
 struct Hypercall {
   uint64_t number;
-  uint64_t argument;  // the first of its six
+  uint64_t argument;  // the first of six
   std::span<std::byte> result;
 };
 
-// A processor's end of an interrupt that a split machine's IOAPIC sent with a level.
+// A processor's end of interrupt for a level-triggered pin of a split machine's IOAPIC.
 struct IoApicEoi {
   uint8_t vector;
 };
@@ -59,10 +59,10 @@ struct FailEntry {
 
 struct InternalError {
   uint32_t suberror;
-  std::string detail;  // suberror's name, and the instruction bytes when KVM gives them
+  std::string detail;  // suberror's name, and the instruction bytes if KVM provides them
 };
 
-// A reason this VMM asked for none of.
+// An exit reason this VMM never enabled.
 struct Unknown {
   uint32_t reason;
 };

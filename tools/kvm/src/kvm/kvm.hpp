@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The device file of KVM: what the host's KVM offers. Opened once per machine by machine/ (and by
-// the probe), used only while the machine is set up.
+// KVM's device file, which reports what the host's KVM offers. Opened once per machine by machine/
+// (and by the probe), used only while the machine is set up.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 
 namespace vmm::kvm {
 
-// The capabilities the VMM asks for by name, so that no one else needs <linux/kvm.h>.
+// The capabilities that the VMM uses, by name, so that its other parts do not need <linux/kvm.h>.
 enum class Capability {
   kCoalescedPio,
   kTscDeadlineTimer,
@@ -24,18 +24,18 @@ enum class Capability {
   kIrqfd,
   kSignalMsi,
   kSplitIrqchip,
-  kHypercallExits,  // a mask of the hypercalls that can be exits
+  kHypercallExits,  // a mask of the hypercalls that can become exits
 };
 
 class Kvm {
  public:
   static constexpr const char* kPath = kDevicePath;
 
-  // Throws SystemError naming `path` or the ioctl, ConfigError if it is a file of another kind; a
-  // foreign API version is a runtime_error.
+  // Throws a SystemError naming `path` or the ioctl, a ConfigError if it is a file of another kind,
+  // and a runtime_error for an unknown API version.
   explicit Kvm(const std::string& path = kPath);
 
-  // What KVM_CHECK_EXTENSION says: 0 when absent.
+  // The result of KVM_CHECK_EXTENSION: 0 when absent.
   int check_extension(Capability capability) const;
 
   std::vector<CpuidEntry> supported_cpuid() const;

@@ -20,7 +20,7 @@ namespace vmm::kvm {
 namespace {
 
 constexpr uint32_t kMsrTsc = 0x10;
-// Hyper-V's, which no guest is offered; some of them count by themselves and can't be written.
+// Hyper-V's MSRs, which no guest is offered; some of them are counters and can't be written.
 constexpr uint32_t kHyperVFirst = 0x40000000;
 constexpr uint32_t kHyperVLast = 0x400001ff;
 
@@ -29,8 +29,8 @@ constexpr std::array<uint32_t, 3> kChips = {KVM_IRQCHIP_PIC_MASTER, KVM_IRQCHIP_
 
 bool is_kept(uint32_t msr) { return msr != kMsrTsc && (msr < kHyperVFirst || msr > kHyperVLast); }
 
-// Structures of KVM's that end in a flexible array, which ISO C++ cannot have: a head and `count`
-// elements behind it.
+// Storage for KVM structures that end in a flexible array, which ISO C++ cannot have: a head and
+// `count` elements after it.
 template <class Head, class Element>
 class Table {
  public:
@@ -53,7 +53,7 @@ class Table {
 
 std::vector<uint32_t> msr_indices(int kvm_fd) {
   kvm_msr_list none{};
-  // KVM tells how many there are by refusing too small a table (api.rst, 4.3).
+  // KVM reports their number when it refuses a table that is too small (api.rst, 4.3).
   if (ioctl(kvm_fd, KVM_GET_MSR_INDEX_LIST, &none) == 0) return {};
   if (errno != E2BIG) throw base::SystemError("KVM_GET_MSR_INDEX_LIST", errno);
   Table<kvm_msr_list, uint32_t> table(none.nmsrs);
@@ -66,7 +66,7 @@ std::vector<uint32_t> msr_indices(int kvm_fd) {
   return indices;
 }
 
-// Of these MSRs, those that the vCPU has.
+// Reads those of these MSRs that the vCPU has.
 std::vector<kvm_msr_entry> read_msrs(int fd, const std::vector<uint32_t>& indices) {
   std::vector<kvm_msr_entry> values;
   for (size_t next = 0; next < indices.size();) {
@@ -93,7 +93,7 @@ void write_msr(int fd, const kvm_msr_entry& entry) {
   throw base::SystemError(std::string("KVM_SET_MSRS of ") + index, EINVAL);
 }
 
-// Those alone that the guest has changed: what KVM lets nobody write, nobody has.
+// Writes only MSRs that have changed, which excludes those that KVM does not allow to be written.
 void restore_msrs(int fd, const std::vector<kvm_msr_entry>& wanted) {
   std::vector<uint32_t> indices;
   for (const kvm_msr_entry& entry : wanted) indices.push_back(entry.index);
@@ -147,7 +147,7 @@ ProcessorState::ProcessorState(ProcessorState&&) noexcept = default;
 
 void ProcessorState::restore(Vcpu& vcpu) const {
   const int fd = vcpu.fd();
-  // The system registers come before the local APIC, whose mode and place are among them.
+  // The system registers come before the local APIC, as they include its mode and address.
   set(fd, KVM_SET_SREGS, values_->system, "KVM_SET_SREGS");
   set(fd, KVM_SET_REGS, values_->registers, "KVM_SET_REGS");
   set(fd, KVM_SET_LAPIC, values_->apic, "KVM_SET_LAPIC");

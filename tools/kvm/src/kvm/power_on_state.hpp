@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The state in which processors and interrupt controllers begin, kept so that they can go back to
-// it: KVM itself has no call for a reset. machine/ makes these while it sets a machine up, before
-// anything is changed for the guest's sake, and restores them while no vCPU is in the guest.
+// The initial state of processors and interrupt controllers, saved for a reset, for which KVM has
+// no call. machine/ saves it while it sets a machine up, before it changes anything for the guest,
+// and restores it while no vCPU is in the guest.
 #pragma once
 
 #include <memory>
@@ -13,7 +13,7 @@
 
 namespace vmm::kvm {
 
-// Of one vCPU: registers, local APIC, MSRs, and whether it waits for a SIPI.
+// The state of one vCPU: registers, local APIC, MSRs, and whether it waits for a SIPI.
 class ProcessorState {
  public:
   // Throws SystemError.
@@ -21,8 +21,8 @@ class ProcessorState {
   ~ProcessorState();
   ProcessorState(ProcessorState&&) noexcept;
 
-  // On any thread, as long as the vCPU is not in the guest. The time-stamp counter goes on. Throws
-  // SystemError.
+  // Any thread, as long as the vCPU is not in the guest. The time-stamp counter keeps running.
+  // Throws SystemError.
   void restore(Vcpu& vcpu) const;
 
  private:
@@ -30,7 +30,7 @@ class ProcessorState {
   std::unique_ptr<const Values> values_;
 };
 
-// Of the PICs, the IOAPIC and the PIT in the kernel.
+// The state of the PICs, the IOAPIC and the PIT in the kernel.
 class ChipState {
  public:
   explicit ChipState(const Vm& vm);

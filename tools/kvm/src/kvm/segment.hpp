@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Translation of segments and descriptor tables to and from <linux/kvm.h>. Private to kvm/, called
-// by Vcpu alone.
+// only by Vcpu.
 #pragma once
 
 #include <linux/kvm.h>

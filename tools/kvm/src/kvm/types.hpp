@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The processor state that KVM takes and gives, as plain values: what arch/ computes and what a
-// report prints, without <linux/kvm.h>. Only vcpu.cpp translates between these and the ioctls.
+// The processor state that KVM sets and returns, as plain values without <linux/kvm.h>: arch/
+// computes it and reports print it. Only vcpu.cpp translates between these and the ioctls.
 #pragma once
 
 #include <cstdint>
@@ -31,10 +31,10 @@ struct MessageRoute {
   uint32_t data = 0;
 };
 
-// A write of the guest's that KVM passes to an eventfd, and nobody else hears of.
+// A guest's write that KVM turns into an eventfd signal, without an exit.
 struct Doorbell {
   uint64_t address = 0;
-  std::optional<uint32_t> value;  // only this, in 32 bits; without it, any write of any width
+  std::optional<uint32_t> value;  // only this 32-bit value; without it, any write of any width
   int event_fd = -1;
 };
 
@@ -47,7 +47,7 @@ struct Registers {
   uint64_t rflags = 2;  // bit 1 is always set
 };
 
-// A segment register with its descriptor cache; the names of SDM vol. 3, 3.4.5.
+// A segment register with its descriptor cache; names as in SDM vol. 3, 3.4.5.
 struct Segment {
   uint64_t base = 0;
   uint32_t limit = 0;

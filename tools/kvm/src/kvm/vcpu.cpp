@@ -170,7 +170,7 @@ void Vcpu::request_exit() {
 
 void Vcpu::withdraw_exit_request() {
   if (__atomic_load_n(&run_.get()->immediate_exit, __ATOMIC_RELAXED) == 0) return;
-  // An exchange, to see what was written before the request.
+  // An exchange, so that writes from before the request are visible.
   __atomic_exchange_n(&run_.get()->immediate_exit, uint8_t{0}, __ATOMIC_ACQ_REL);
 }
 

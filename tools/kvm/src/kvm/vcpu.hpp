@@ -22,16 +22,16 @@ class Vcpu {
   Vcpu(const Vm& vm, uint32_t id);
 
   void set_cpuid(std::span<const CpuidEntry> entries);
-  // Throws when KVM refuses one of them, naming its index.
+  // Throws an error that names the index when KVM refuses an MSR.
   void set_msrs(std::span<const MsrEntry> entries);
   void set_registers(const Registers& registers);
-  // Everything SystemRegisters has no field for keeps its value.
+  // State without a field in SystemRegisters keeps its value.
   void set_system_registers(const SystemRegisters& registers);
   // XCR0, the extended control register that enables parts of the processor's state.
   void set_xcr0(uint64_t value);
-  // x87 and SSE control words as after FNINIT.
+  // Sets the x87 and SSE control words as after FNINIT.
   void reset_fpu();
-  // What firmware leaves: the PIC on LINT0, NMI on LINT1.
+  // Wires the pins as firmware does: the PIC on LINT0, NMI on LINT1.
   void wire_lint_pins();
 
   Registers registers() const;
@@ -39,25 +39,25 @@ class Vcpu {
 
   // Finishes the last exit's access and enters the guest until something needs userspace. While an
   // exit is requested it does not enter the guest, but the instruction may still need userspace: an
-  // access of more than 8 bytes, or a repeated one, comes as several exits. Then this returns the
-  // next of them, and Interrupted only once the instruction has ended (Documentation/virt/kvm/
+  // access of more than 8 bytes, or a repeated one, causes several exits. Then this returns the
+  // next of them, and Interrupted only once the instruction has completed (Documentation/virt/kvm/
   // api.rst, KVM_EXIT_MMIO). Throws SystemError when KVM_RUN itself fails.
   Exit run();
 
-  // Tells the guest's kvmclock that the vCPU has not run for a while, so that its watchdogs do not
-  // take that for a lockup. No matter to a guest without one.
+  // Notifies the guest's kvmclock that the vCPU has not run for a while, so that its watchdogs do
+  // not report a lockup. Has no effect on a guest without a kvmclock.
   void tell_paused();
 
-  // From any thread: run() does not enter the guest until the request is withdrawn. Whoever calls
-  // it also signals the vCPU's thread, to take it out of the guest.
+  // Any thread. run() does not enter the guest until the request is withdrawn. The caller also
+  // signals the vCPU's thread, to take it out of the guest.
   void request_exit();
-  // The vCPU's thread, before it looks at why anybody might have asked: a request that comes later
-  // stays, and of an earlier one it sees the reason.
+  // Called on the vCPU's thread before it checks for reasons to exit: it then sees the reason of
+  // any earlier request, and a later request remains set.
   void withdraw_exit_request();
 
   uint32_t id() const { return id_; }
   int fd() const { return fd_.get(); }
-  // The page with the machine's coalesced ring, the same for all its vCPUs.
+  // The page with the machine's coalesced ring, the same for all vCPUs.
   std::byte* coalesced_page() const;
 
  private:

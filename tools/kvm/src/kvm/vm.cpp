@@ -52,8 +52,8 @@ kvm_irq_routing_entry pin_of(uint32_t gsi, uint32_t chip, uint32_t pin) {
   return entry;
 }
 
-// Where lines lead in a VM whose routes nobody has set (arch/x86/kvm/irq_comm.c, default_routing):
-// each to its pin of the IOAPIC, and the first to the PICs' as well.
+// Adds KVM's default routes (arch/x86/kvm/irq_comm.c, default_routing): each line leads to its pin
+// of the IOAPIC, and the first ones also to the PICs.
 void add_pins(std::vector<kvm_irq_routing_entry>& entries) {
   constexpr uint32_t kPicPins = 8;
   for (uint32_t gsi = 0; gsi < KVM_IOAPIC_NUM_PINS; ++gsi) {
@@ -198,7 +198,7 @@ void Vm::signal_msi(uint64_t address, uint32_t data) {
   message.address_lo = static_cast<uint32_t>(address);
   message.address_hi = static_cast<uint32_t>(address >> 32);
   message.data = data;
-  // Fails for what the guest has made up, too, and there is nobody to tell.
+  // The error is ignored, as it may come from an invalid message of the guest.
   static_cast<void>(ioctl(fd(), KVM_SIGNAL_MSI, &message));
 }
 

@@ -2,7 +2,7 @@
 //
 // One virtual machine of the host's KVM: its memory slots, interrupt controllers and irqfds.
 // machine/ owns it and sets it up on one thread before the first vCPU runs; afterwards only
-// CoalescedRing, the irqfds, set_line(), and what says so below are in use.
+// CoalescedRing, the irqfds, set_line(), and members marked below are in use.
 #pragma once
 
 #include <cstddef>
@@ -21,57 +21,58 @@ class Vm {
  public:
   explicit Vm(const Kvm& kvm);
 
-  // Intel hosts without unrestricted guests need three pages and one page of guest-physical space
-  // of their own (api.rst, KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR).
+  // Intel hosts without unrestricted guests reserve three pages and one page of guest-physical
+  // space (api.rst, KVM_SET_TSS_ADDR and KVM_SET_IDENTITY_MAP_ADDR).
   void set_reserved_pages(uint64_t identity_map, uint64_t tss);
 
-  // PIC, IOAPIC and local APICs in the kernel; then the PIT, with port 0x61 left to KVM.
+  // Creates PIC, IOAPIC and local APICs in the kernel; then the PIT, with port 0x61 handled by KVM.
   void create_irqchip();
   void create_pit();
 
-  // Whether an HPET stands in for the PIT, which then interrupts nobody. Any thread.
+  // Sets whether an HPET replaces the PIT, which then raises no interrupts. Any thread.
   void replace_pit(bool replaced);
 
-  // Local APICs in the kernel alone; the first `pins` lines are those of an IOAPIC elsewhere.
-  // Throws SystemError when this KVM cannot.
+  // Creates only the local APICs in the kernel; the first `pins` lines belong to an IOAPIC in
+  // userspace. Throws SystemError when this KVM does not support it.
   void create_split_irqchip(uint32_t pins);
-  // What lines send from now on, on any thread; a line without a route sends nothing. With an
-  // IOAPIC and PICs in the kernel their pins lead there besides. False when this KVM cannot, and
-  // nothing has changed.
+  // Sets the messages that lines send from now on; a line without a route sends nothing. An IOAPIC
+  // and PICs in the kernel keep their pins as well. False, with nothing changed, when this KVM
+  // refuses. Any thread.
   bool set_routes(std::span<const MessageRoute> routes);
 
   void add_memory(uint32_t slot, const memory::Region& region);
-  // For memory that comes and goes while the machine runs, on any thread. False, and nothing is
-  // there, when the place is taken.
+  // For memory that is added and removed while the machine runs, on any thread. False, with nothing
+  // added, when the range is taken.
   bool try_add_memory(uint32_t slot, const memory::Region& region);
-  // The same memory from now on with or without a log of the pages that the guest writes, which
-  // dirty_pages() tells and begins anew: a bit for each, the lowest first.
+  // Turns logging of the pages that the guest writes on or off. dirty_pages() returns the log, one
+  // bit per page, lowest first, and clears it.
   void log_writes(uint32_t slot, const memory::Region& region, bool logged);
   std::vector<uint64_t> dirty_pages(uint32_t slot, uint64_t pages);
   void remove_memory(uint32_t slot);
 
-  // A write to `event_fd` pulses the line, until it is removed. Any thread; trying is false when
-  // this KVM cannot.
+  // A write to `event_fd` pulses the line, until it is removed. Any thread; the try_ version
+  // returns false when this KVM refuses.
   void add_irqfd(uint32_t gsi, int event_fd);
   bool try_add_irqfd(uint32_t gsi, int event_fd);
   void remove_irqfd(uint32_t gsi, int event_fd);
 
-  // While a doorbell is there its writes are no exits. Any thread; false, and they stay exits, when
-  // this KVM cannot or another doorbell is in the way. Removing takes the same.
+  // With a doorbell, its writes cause no exits. Any thread. False, and they remain exits, when this
+  // KVM refuses or another doorbell overlaps. Removing needs an equal doorbell.
   bool add_doorbell(const Doorbell& doorbell);
   void remove_doorbell(const Doorbell& doorbell);
 
-  // A message-signalled interrupt, any thread. One that leads nowhere is the guest's affair. Needs
-  // Capability::kSignalMsi.
+  // Sends a message-signalled interrupt, on any thread. An invalid message is dropped: it is the
+  // guest's mistake. Needs Capability::kSignalMsi.
   void signal_msi(uint64_t address, uint32_t data);
 
-  // Drives the line from here instead. On any thread.
+  // Sets the line's level from userspace. Any thread.
   void set_line(uint32_t gsi, bool level);
 
-  // False when this KVM cannot; then each write is an ordinary exit.
+  // False when this KVM does not support it; then each write is an ordinary exit.
   bool add_coalesced_port(uint16_t port, uint32_t length);
 
-  // Hypercalls with these numbers, bit by bit, become exits. False when this KVM cannot.
+  // Makes the hypercalls whose bits are set in `mask` exits. False when this KVM does not support
+  // it.
   bool add_hypercall_exits(uint64_t mask);
 
   const Kvm& host() const { return kvm_; }

@@ -23,7 +23,7 @@ constexpr uint32_t kMagic = 0x53726448;  // "HdrS"
 constexpr uint16_t kVersionWithXloadflags = 0x020c;
 constexpr uint64_t kEntry64 = 0x200;
 constexpr uint64_t kSectorSize = 512;
-// "If zero, it is 4", says the header's description.
+// The header's description says that zero means 4.
 constexpr uint64_t kDefaultSetupSectors = 4;
 
 bool is_large_enough(const ImageFile& file) {
@@ -54,7 +54,7 @@ setup_header read_header(const ImageFile& file) {
   return header;
 }
 
-// The header's own length byte ends the part that the boot parameters take over.
+// The boot parameters copy the header up to the end given by its length byte.
 std::vector<std::byte> raw_header(const ImageFile& file) {
   const uint64_t jump_length = file.read_object<uint8_t>(kHeaderAt + 0x10);
   const uint64_t length =
@@ -75,7 +75,7 @@ LoadedKernel load_bzimage(memory::GuestMemory& memory, const ImageFile& file) {
   const uint64_t setup_sectors =
       header.setup_sects == 0 ? kDefaultSetupSectors : header.setup_sects;
   const uint64_t payload_at = (setup_sectors + 1) * kSectorSize;
-  // syssize counts 16-byte paragraphs; anything behind it is a signature or padding.
+  // syssize counts 16-byte paragraphs; anything after it is a signature or padding.
   const uint64_t payload_size = uint64_t{header.syssize} * 16;
   if (payload_size <= kEntry64) file.fail("has no protected-mode code; build it again");
 

@@ -10,7 +10,7 @@
 
 namespace vmm::loader {
 
-// Whether the file has the header of one, of whatever version.
+// Whether the file has a bzImage header, of any version.
 bool is_bzimage(const ImageFile& file);
 
 LoadedKernel load_bzimage(memory::GuestMemory& memory, const ImageFile& file);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Loads an uncompressed kernel (vmlinux), its PT_LOAD segments at their physical addresses, for
-// its 64-bit entry or the one that its PVH note names. Called by load_image().
+// Loads an uncompressed kernel (vmlinux), its PT_LOAD segments at their physical addresses, for its
+// 64-bit entry or the entry in its PVH note. Called by load_image().
 #pragma once
 
 #include "loader/image_file.hpp"

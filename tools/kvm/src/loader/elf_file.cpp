@@ -32,7 +32,7 @@ void check_header(const ImageFile& file, const Header& header, uint16_t machine,
   }
 }
 
-// The two classes have the same fields in another order and width.
+// Both classes have the same fields, in different order and width.
 template <class Header, class Segment>
 ElfFile read_class(const ImageFile& file, uint16_t machine) {
   const auto header = file.read_object<Header>(0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// An ELF file's program headers, 32-bit and 64-bit ones alike, and its segments on their way into
-// guest memory. Used by the loaders of vmlinux, PVH and multiboot, on the set-up thread.
+// Reads an ELF file's program headers, 32-bit or 64-bit, and loads its segments into guest memory.
+// Used by the loaders of vmlinux, PVH and multiboot, on the set-up thread.
 #pragma once
 
 #include <cstdint>
@@ -30,15 +30,15 @@ struct ElfFile {
 
 bool is_elf(const ImageFile& file);
 
-// A linked x86 program, or an x86-64 one. Throws LoadError for another architecture, an object
-// file or a file without program headers.
+// Reads a linked x86 or x86-64 program. Throws LoadError for another architecture, an object file
+// or a file without program headers.
 ElfFile read_elf(const ImageFile& file);
 
-// Those of the segments that occupy memory; at least one, or a LoadError.
+// The segments that occupy memory. Throws LoadError if there are none.
 std::vector<ElfSegment> loadable(const ImageFile& file, const ElfFile& elf);
 
-// Puts the segment at its physical address; what it has no content for stays zero. Throws when
-// it does not fit, naming the memory it needs.
+// Loads the segment at its physical address; memory beyond its content stays zero. Throws an error
+// that names the memory needed when it does not fit.
 void load_segment(memory::GuestMemory& memory, const ImageFile& file, const ElfSegment& segment);
 
 }  // namespace vmm::loader

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Loads raw code, a file of instructions without any header, for real mode. Called by
-// load_image(), and only when asked: any file would do.
+// Loads raw code, a file of instructions without any header, for real mode. Called by load_image(),
+// and only on request, as any file would be valid.
 #pragma once
 
 #include "loader/image_file.hpp"
@@ -10,7 +10,7 @@
 
 namespace vmm::loader {
 
-// At layout::kFlatLoad, which is where it starts. Throws when the file is too large.
+// Loads the file at layout::kFlatLoad, where it also starts. Throws when it is too large.
 LoadedKernel load_flat(memory::GuestMemory& memory, const ImageFile& file);
 
 }  // namespace vmm::loader

@@ -44,7 +44,8 @@ LoadedKernel load_kernel(memory::GuestMemory& memory, Protocol wanted, const Ima
   return is_elf(file) ? load_elf(memory, file) : load_bzimage(memory, file);
 }
 
-// As high as the kernel takes it, out of the way of what the kernel unpacks and allocates early.
+// Loads it as high as the kernel allows, clear of the memory that the kernel unpacks to and
+// allocates early.
 void load_initrd(memory::GuestMemory& memory, const ImageFile& file, LoadedKernel& kernel) {
   const uint64_t low_end = memory.regions().front().length;
   const uint64_t limit = std::min(low_end, kernel.initrd_limit);

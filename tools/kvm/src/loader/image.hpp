@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Puts a kernel or a payload, told apart by content, and its initrd into guest memory. Called by
-// machine/ once, before boot. All failures are LoadErrors for people to read.
+// Loads a kernel or a payload, distinguished by content, and its initrd into guest memory. Called
+// by machine/ once, before boot. All failures are LoadErrors with readable messages.
 #pragma once
 
 #include <string>
@@ -11,8 +11,8 @@
 
 namespace vmm::loader {
 
-// `wanted` of kAuto takes the file as what it is, a multiboot image or else a vmlinux or bzImage;
-// PVH must be named. An empty `initrd` path means none; a payload's is its module.
+// kAuto detects the kind of the file: a multiboot image, else a vmlinux or bzImage; PVH must be
+// requested. An empty `initrd` path means none; for a payload it is its module.
 LoadedKernel load_image(memory::GuestMemory& memory, Protocol wanted, const std::string& kernel,
                         const std::string& initrd);
 

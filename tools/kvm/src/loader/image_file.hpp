@@ -15,12 +15,12 @@ namespace vmm::loader {
 
 class ImageFile {
  public:
-  // `role` ("kernel", "initrd") opens every message. An empty or unreadable file is refused.
+  // Every message begins with `role` ("kernel", "initrd"). An empty or unreadable file is refused.
   ImageFile(std::string role, std::string path);
 
   uint64_t size() const { return size_; }
 
-  // Exactly that range; past the end of the file means it is truncated.
+  // Reads exactly that range; fails if it goes past the end of the file, which is then truncated.
   void read(uint64_t offset, std::span<std::byte> into) const;
 
   template <class T>

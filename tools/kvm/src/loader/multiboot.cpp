@@ -31,7 +31,7 @@ struct Header {
   uint32_t magic, flags, checksum;
   uint32_t header_address, load_address, load_end_address, bss_end_address, entry_address;
 };
-constexpr uint64_t kShortHeader = 12;  // without the addresses
+constexpr uint64_t kShortHeader = 12;  // without the address fields
 
 struct Found {
   uint64_t offset;
@@ -60,7 +60,8 @@ void check_wishes(const ImageFile& file, const Header& header) {
             (unknown == 4 ? ", a video mode" : "") + "); clear them in its header");
 }
 
-// The entry is a virtual address where a linker script gave a segment two (3.1.3 is silent).
+// The entry is a virtual address if the linker script gave a segment two addresses (3.1.3 does not
+// say).
 uint64_t physical_entry(const std::vector<ElfSegment>& segments, uint64_t entry) {
   for (const ElfSegment& segment : segments) {
     if (entry >= segment.virtual_address && entry - segment.virtual_address < segment.memory_size) {
@@ -75,7 +76,7 @@ void check_entry(const ImageFile& file, const memory::GuestMemory& memory, uint6
   file.fail("has its entry point outside guest memory; look at its linker script");
 }
 
-// What the VMM itself writes for the payload must not lie under it.
+// The segment must not overlap the structures that the VMM writes for the payload.
 void check_place(const ImageFile& file, const ElfSegment& segment) {
   const uint64_t start = segment.physical_address;
   const uint64_t end = start + segment.memory_size;
@@ -100,7 +101,7 @@ LoadedKernel from_segments(memory::GuestMemory& memory, const ImageFile& file,
   return kernel;
 }
 
-// The address fields as a segment (3.1.3).
+// The segment that the address fields describe (3.1.3).
 ElfSegment addressed_segment(const ImageFile& file, const Found& found) {
   const Header& header = found.header;
   if (header.load_address > header.header_address ||

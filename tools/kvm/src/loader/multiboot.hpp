@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Loads a Multiboot 1 image, such as the payloads of kvm-unit-tests: an ELF file of either class,
-// or any file whose header says where it goes. Called by load_image().
+// or any file whose header has its load address. Called by load_image().
 #pragma once
 
 #include "loader/image_file.hpp"
@@ -10,10 +10,10 @@
 
 namespace vmm::loader {
 
-// Whether the file has a header where the specification wants it (in its first 8 KiB).
+// Whether the file has a header in its first 8 KiB, as the specification requires.
 bool is_multiboot(const ImageFile& file);
 
-// Throws LoadError, also for a header that asks for something this machine has not.
+// Throws LoadError, also for a header that requests a feature this machine lacks.
 LoadedKernel load_multiboot(memory::GuestMemory& memory, const ImageFile& file);
 
 }  // namespace vmm::loader

@@ -16,7 +16,7 @@ constexpr uint32_t kPhys32Entry = 18;  // XEN_ELFNOTE_PHYS32_ENTRY
 constexpr std::string_view kOwner{"Xen\0", 4};
 constexpr uint64_t kMaxNotes = 1 << 20;
 
-// The next `length` bytes, padded to `alignment`; nothing when the notes end before them.
+// Takes the next `length` bytes, padded to `alignment`; nothing when the notes end before.
 std::optional<std::span<const std::byte>> take(std::span<const std::byte>& rest, uint64_t length,
                                                uint64_t alignment) {
   if (length > rest.size()) return std::nullopt;
@@ -31,7 +31,7 @@ bool is_ours(const Elf64_Nhdr& note, std::span<const std::byte> owner) {
          std::memcmp(owner.data(), kOwner.data(), kOwner.size()) == 0;
 }
 
-// Four bytes, or eight of a 64-bit kernel; the entry is below 4 GiB.
+// `value` has four bytes, or eight for a 64-bit kernel; the entry is below 4 GiB.
 std::optional<uint64_t> address_of(std::span<const std::byte> value) {
   uint64_t address = 0;
   if (value.size() != 4 && value.size() != sizeof address) return std::nullopt;

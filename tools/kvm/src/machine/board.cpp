@@ -82,7 +82,7 @@ void Board::load() {
   const arch::AcpiDevices devices = {pci ? 0 : count_virtio_devices(config_), pci,
                                      !config_.split_irqchip,
                                      config_.payload ? devices::Hpet::kBlockId : 0};
-  // The in-tree kernel reads the one, distributions' kernels the other.
+  // The in-tree kernel reads the MP table, distributions' kernels read ACPI.
   place(memory_, layout::kMpTable, arch::mp_table(layout::kMpTable, config_.vcpus));
   place(memory_, layout::kAcpiTables,
         arch::acpi_tables(layout::kAcpiTables, config_.vcpus, devices));
@@ -125,7 +125,8 @@ void Board::attach_serial_ports() {
   ttys_.attach(vm_, ports, loop_);
   ports.attach(layout::kPortCom1, 8, *com1_, "com1");
   ports.attach(layout::kPortCom2, 8, *com2_, "com2");
-  // Output alone: whatever a driver looks at next takes an exit, and that drains the ring first.
+  // Only the output register: any register that a driver reads next causes an exit, which drains
+  // the ring first.
   vm_.add_coalesced_port(layout::kPortCom1, 1);
   vm_.add_coalesced_port(layout::kPortCom2, 1);
 }
@@ -150,7 +151,7 @@ void Board::attach_ports() {
   ports.attach(layout::kPortPvpanic, 1, pvpanic_, "pvpanic");
   if (config_.payload) {
     attach_payload_devices();
-  } else {  // the test device's latch lies there
+  } else {  // the test device's latch uses these ports
     ports.attach(layout::kPortDebug, 1, debug_port_, "debug-port");
     vm_.add_coalesced_port(layout::kPortDebug, 1);
   }
@@ -165,7 +166,7 @@ void Board::attach_payload_devices() {
   });
 }
 
-// The port is for a KVM that does not know the hypercall.
+// The port serves a KVM without the hypercall.
 void Board::offer_guest_events() {
   const uint64_t hypercall = devices::GuestEvents::hypercall_mask();
   if (hypercall == 0) return;
@@ -258,7 +259,7 @@ void Board::create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create) {
     if (id == 0) first = &vcpu;
   }
   assert(first != nullptr);
-  // The others wait for the INIT and SIPI that the guest sends them.
+  // The other vCPUs wait for INIT and SIPI from the guest.
   enter_guest(*first, boot_point_);
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a machine is made of: memory, the VM, interrupt controllers, buses, devices, and the byte
-// streams to the host. They are created and wired in the order of the members, and end in the
-// reverse order. Life owns a board and drives its vCPUs. Public methods may be called on any
-// thread, but for those of the machine's creation and those marked "after stop".
+// The parts of a machine: memory, the VM, interrupt controllers, buses, devices, and the byte
+// streams to the host. They are created and wired in the order of the members, and destroyed in
+// reverse. Life owns a board and drives its vCPUs. Public methods may be called on any thread,
+// except those for creating the machine and those marked "after stop".
 #pragma once
 
 #include <chrono>
@@ -56,17 +56,18 @@ namespace vmm::machine {
 
 class Board {
  public:
-  // Loads the kernel. `power` is what devices tell of a reset or a sleep, `gate` where vCPUs wait
-  // for room in an output, and `leave` says whether the machine wants its vCPU threads back; all
-  // three outlive the board. Throws base::ConfigError, base::LoadError or base::SystemError.
+  // Loads the kernel. Devices report a reset or a sleep to `power`, vCPUs wait at `gate` for room
+  // in an output, and `leave` returns whether vCPU threads should leave their work because the
+  // machine pauses or stops; all three outlive the board. Throws base::ConfigError, base::LoadError
+  // or base::SystemError.
   Board(MachineConfig config, devices::PowerControl& power, Gate& gate,
         virtio::Backlog::Leave leave);
   Board(const Board&) = delete;
   Board& operator=(const Board&) = delete;
 
-  // Part of the machine's creation. `create` makes the vCPU of an id in this board's VM; it is
-  // called once for each, in the order of ids, and the vCPU is then set up for its first
-  // instruction. The vCPUs end before the board.
+  // Part of creating the machine. `create` makes the vCPU with this id in the board's VM; it is
+  // called once per id, in order, and each vCPU is then set up for its first instruction. The vCPUs
+  // must be destroyed before the board.
   void create_vcpus(const std::function<kvm::Vcpu&(uint32_t id)>& create);
 
   const MachineConfig& config() const { return config_; }
@@ -92,10 +93,10 @@ class Board {
 
   void flush_output();
   bool output_unsent() const;
-  // Waits until readers have what was written, or the deadline has passed.
+  // Waits until readers have read all output, or the deadline has passed.
   void wait_output_sent(std::chrono::steady_clock::time_point deadline);
 
-  // What others ask of a machine, running or stopped (requests.cpp); Machine says what each means.
+  // Requests to a machine, running or stopped (requests.cpp); Machine documents them.
   void nmi(uint32_t vcpu);
   void serial_sysrq(char key);
   base::UniqueFd connect_viewer();
@@ -137,7 +138,7 @@ class Board {
   HostLink events_link_;
 
   Buses buses_;
-  std::unique_ptr<SplitIrqchip> split_irqchip_;  // where that was asked for
+  std::unique_ptr<SplitIrqchip> split_irqchip_;  // only if configured
   base::EventLoop loop_;
 
   Outputs outputs_;
@@ -153,16 +154,16 @@ class Board {
   devices::DebugPort debug_port_;
   devices::DebugExit debug_exit_;
   devices::Pvpanic pvpanic_;
-  std::unique_ptr<TestDevice> test_device_;  // of a payload's machine
-  std::unique_ptr<HpetTimer> hpet_;          // the same
+  std::unique_ptr<TestDevice> test_device_;  // payload machines only
+  std::unique_ptr<HpetTimer> hpet_;          // payload machines only
   devices::GuestEvents guest_events_;
   devices::EventPath events_path_ = devices::EventPath::kNone;
-  std::unique_ptr<PciBus> pci_;  // nothing when the machine has no PCI
+  std::unique_ptr<PciBus> pci_;  // null without PCI
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
-  virtio::Console* console_ = nullptr;           // in virtio_; a payload has none
-  virtio::Balloon* balloon_ = nullptr;           // in virtio_, where the machine has one
-  std::unique_ptr<Display> display_;             // where the machine has one
-  std::unique_ptr<AssignedFunctions> assigned_;  // where the machine was given any
+  virtio::Console* console_ = nullptr;           // in virtio_; null for a payload
+  virtio::Balloon* balloon_ = nullptr;           // in virtio_; null without a balloon
+  std::unique_ptr<Display> display_;             // null without a display
+  std::unique_ptr<AssignedFunctions> assigned_;  // null without VFIO functions
   std::unique_ptr<SerialInput> serial_agent_input_;
 };
 

@@ -20,11 +20,12 @@
 namespace vmm::machine {
 namespace {
 
-// Coalesced output waits for an exit or for this; short enough to read along.
+// Coalesced output waits for an exit or for this timer; short enough for a person who watches.
 constexpr std::chrono::milliseconds kDrainPeriod{20};
-// A kick takes microseconds, and on a busy host some milliseconds.
+// A kick takes microseconds, or some milliseconds on a busy host.
 constexpr std::chrono::seconds kPauseTimeout{5};
-// What a stopped machine waits for whoever reads its output; the rest can still be read later.
+// The time that a stopping machine waits for readers of its output; the rest can still be read
+// later.
 constexpr std::chrono::seconds kLastWords{1};
 
 uint64_t monotonic_ns() {
@@ -33,7 +34,7 @@ uint64_t monotonic_ns() {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-// Where the calling thread may run, and where it did when this was made, which the end restores.
+// Changes the affinity of the calling thread; the destructor restores the original one.
 class Affinity {
  public:
   Affinity() : before_(kMost / kBitsPerWord) {
@@ -62,7 +63,7 @@ class Affinity {
   }
 
  private:
-  // As the kernel has it: a bit for each CPU, for more of them than any host has.
+  // The kernel's format: one bit per CPU, for more CPUs than any host has.
   using Mask = std::vector<uint64_t>;
   static constexpr uint32_t kMost = 8192;
   static constexpr uint32_t kBitsPerWord = 64;
@@ -97,7 +98,8 @@ Life::Life(MachineConfig config)
 Life::~Life() {
   stop();
   {
-    // A vCPU that stops the machine signals the others: none may be joined before all are done.
+    // A vCPU that stops the machine signals the others: all must have finished before any is
+    // joined.
     std::unique_lock lock(mutex_);
     finished_changed_.wait(lock, [this] { return finished_; });
   }
@@ -134,7 +136,7 @@ void Life::start() {
   const Affinity affinity;
   for (const auto& vcpu : vcpus_) {
     try {
-      // A thread begins where the one that starts it may run.
+      // A new thread inherits the affinity of its creator.
       if (pin) affinity.narrow(pin->at(vcpu->vcpu().id()));
       vcpu->start();
     } catch (const std::system_error& error) {
@@ -196,8 +198,8 @@ void Life::vcpu_finished() {
     const std::lock_guard lock(mutex_);
     if (--running_ != 0) return;
   }
-  // The last words of a guest are the ones that matter. No lock is held here, and no vCPU is left
-  // that could be waited for.
+  // A guest's last output matters most. This thread holds no lock and is the last vCPU's, so it may
+  // wait.
   ring_->drain();
   board_.flush_output();
   board_.wait_output_sent(std::chrono::steady_clock::now() + kLastWords);
@@ -211,8 +213,8 @@ void Life::finish() {
   finished_changed_.notify_all();
 }
 
-// While an output is full, only the vCPU that writes to one drains the ring, and it waits
-// afterwards. So the ring fills up, which makes its writers exit, and no output grows without end.
+// While an output is full, only a vCPU that writes to one drains the ring, and it waits afterwards.
+// So the ring fills up, which makes its writers exit, and no output grows without limit.
 std::optional<StopInfo> Life::handle_exit(uint32_t vcpu, const kvm::Exit& exit) {
   if (!gate_.output_full() || Outputs::written_by(exit)) ring_->drain();
   auto stop = dispatch(exit, board_.buses(), board_.guest_events());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The life of a machine: the threads of its vCPUs from the first instruction to the stop, pauses
-// and sleeps in between, and the reason of the end. Owns the board that it runs, and is what the
-// board's devices and the vCPU threads know of the machine. Machine owns one; its public methods
-// may be called on any thread, those marked "after stop" once wait() has returned a StopInfo.
+// and sleeps in between, and the reason of the stop. Owns the board that it runs, and represents
+// the machine to the board's devices and the vCPU threads. Machine owns one; its public methods may
+// be called on any thread, those marked "after stop" once wait() has returned a StopInfo.
 #pragma once
 
 #include <atomic>
@@ -32,7 +32,7 @@ namespace vmm::machine {
 
 class Life : private devices::PowerControl, private RunControl {
  public:
-  // Builds the board and its vCPUs, and leaves them ready to start. Throws as Board does.
+  // Builds the board and its vCPUs, and leaves them ready to start. Throws like Board.
   explicit Life(MachineConfig config);
   // Stops the machine, and waits for its threads.
   ~Life() override;
@@ -40,7 +40,7 @@ class Life : private devices::PowerControl, private RunControl {
   Board& board() { return board_; }
   const Board& board() const { return board_; }
 
-  // As Machine has them.
+  // See Machine.
   void start();
   std::optional<StopInfo> wait(std::chrono::nanoseconds timeout);
   void stop();
@@ -79,7 +79,7 @@ class Life : private devices::PowerControl, private RunControl {
 
   std::atomic<uint64_t> started_ns_{0};
   base::UniqueFd finished_event_;
-  std::atomic<bool> stopping_{false};  // the board's devices look at it, and at gate_
+  std::atomic<bool> stopping_{false};  // read by the board's devices, as gate_ is
   ExitLog exits_;
   Gate gate_;
 
@@ -90,7 +90,7 @@ class Life : private devices::PowerControl, private RunControl {
   bool started_ = false;
   bool finished_ = false;
 
-  Board board_;  // its devices use what stands above
+  Board board_;  // its devices use the members above
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;
   std::unique_ptr<kvm::CoalescedRing> ring_;
   std::unique_ptr<Timer> drain_timer_;

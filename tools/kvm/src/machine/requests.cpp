@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What others ask of a machine, running or stopped: the part of Board that wires nothing.
+// Requests to a machine, running or stopped: the part of Board that does no wiring.
 #include <span>
 #include <string>
 

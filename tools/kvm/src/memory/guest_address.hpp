@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A guest physical address: a type of its own, so that it is never mistaken for a host pointer or
+// A guest physical address, as a separate type, so that it is never mistaken for a host pointer or
 // a length. It has no operators that could wrap; memory/ checks ranges.
 #pragma once
 

@@ -16,8 +16,8 @@
 namespace vmm::memory {
 namespace {
 
-// 2 MiB: the guest's own mapping of its memory and the nested page tables can only use large
-// pages where the host address is aligned like the guest address.
+// 2 MiB: the VMM's mapping of guest memory and the nested page tables can only use large pages
+// where the host address is aligned like the guest address.
 constexpr uint64_t kHugePage = 2ULL << 20;
 constexpr uint64_t kPageSize = 4096;
 
@@ -33,7 +33,8 @@ std::byte* map_aligned(uint64_t size) {
   return start + head;
 }
 
-// Without MAP_NORESERVE: a pool that runs out later would kill the VMM at the guest's touch.
+// Without MAP_NORESERVE, as a pool that runs out later would kill the VMM when the guest touches a
+// page.
 std::byte* map_huge_pages(uint64_t size) {
   void* start = mmap(nullptr, size, PROT_READ | PROT_WRITE,
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_HUGE_2MB, -1, 0);
@@ -56,7 +57,8 @@ GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
   assert(size_bytes != 0 && size_bytes % kPageSize == 0);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);
-  // What the guest holds is not for a core dump of the VMM, which would also be as large as it.
+  // Guest memory does not belong in a core dump of the VMM, which it would make as large as the
+  // guest.
   madvise(base_, size_, MADV_DONTDUMP);
   const uint64_t low = std::min(size_, kLowEnd);
   regions_.push_back({GuestAddress{0}, low, base_});
@@ -93,8 +95,8 @@ bool GuestMemory::write(GuestAddress address, std::span<const std::byte> from) {
 bool GuestMemory::drop_mapping(GuestAddress address) {
   const auto page = slice(GuestAddress{address.value / kPageSize * kPageSize}, kPageSize);
   if (!page) return false;
-  // A change of protection makes KVM's MMU notifier drop the page. Adding a right and taking it
-  // back never leaves another vCPU without access, as taking one away would.
+  // A change of protection makes KVM's MMU notifier drop the page. Adding a right and removing it
+  // again never leaves another vCPU without access, as removing one first would.
   const bool changed =
       mprotect(page->data(), page->size(), PROT_READ | PROT_WRITE | PROT_EXEC) == 0;
   return mprotect(page->data(), page->size(), PROT_READ | PROT_WRITE) == 0 && changed;
@@ -107,7 +109,8 @@ uint64_t GuestMemory::release(std::span<std::byte> range) {
   const uintptr_t first = (start + kPageSize - 1) / kPageSize * kPageSize;
   const uintptr_t end = (start + range.size()) / kPageSize * kPageSize;
   if (end <= first) return 0;
-  // Refused for pages that are locked, or parts of reserved huge pages: those stay as they are.
+  // The kernel refuses this for locked pages and for parts of reserved huge pages: those do not
+  // change.
   const int result = madvise(range.data() + (first - start), end - first, MADV_DONTNEED);
   return result == 0 ? end - first : 0;
 }

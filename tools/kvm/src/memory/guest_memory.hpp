@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The guest's RAM: one anonymous mapping, seen by the guest as [0, 3 GiB) and, for what does not
-// fit there, from 4 GiB on. The only place with pointer arithmetic on guest memory. machine/ owns
-// it and outlives all users; every method is safe on any thread. The guest writes to this memory
-// at any time: read a field once into a local, validate the local, use the local.
+// The guest's RAM: one anonymous mapping, which the guest sees at [0, 3 GiB) and, if it is larger,
+// from 4 GiB on. The only place with pointer arithmetic on guest memory. machine/ owns it and
+// outlives all users; every method is safe on any thread. The guest writes to this memory at any
+// time: read a field once into a local, validate the local, use the local.
 #pragma once
 
 #include <cstddef>
@@ -25,7 +25,7 @@ struct Region {
 
 enum class Backing {
   kAnonymous,  // ordinary memory, in huge pages where the host can
-  kHugePages,  // 2 MiB pages of the host's pool (vm.nr_hugepages), all of them reserved at once
+  kHugePages,  // 2 MiB pages from the host's pool (vm.nr_hugepages), all reserved at once
 };
 
 class GuestMemory {
@@ -40,10 +40,10 @@ class GuestMemory {
   GuestMemory(const GuestMemory&) = delete;
   GuestMemory& operator=(const GuestMemory&) = delete;
 
-  // The whole range, when it lies inside one region; else nothing. A zero length is a range too.
+  // The whole range, if it lies inside one region; else nothing. The length may be zero.
   std::optional<std::span<std::byte>> slice(GuestAddress address, uint64_t length) const;
 
-  // Copies; false, and nothing is touched, when the range is not in one region.
+  // Copy; false, with nothing touched, when the range is not in one region.
   bool read(GuestAddress address, std::span<std::byte> into) const;
   bool write(GuestAddress address, std::span<const std::byte> from);
 
@@ -65,12 +65,12 @@ class GuestMemory {
   std::optional<uint16_t> load_acquire_u16(GuestAddress address) const;
   bool store_release_u16(GuestAddress address, uint16_t value);
 
-  // Makes the host, and so KVM, forget how it has mapped the page that holds `address`; the page
-  // stays accessible and keeps its content. False when there is no such page, or the host refuses.
+  // Makes the host, and so KVM, drop its mapping of the page that holds `address`; the page stays
+  // accessible and keeps its content. False when there is no such page, or the host refuses.
   bool drop_mapping(GuestAddress address);
 
-  // Gives the whole pages of a range, which slice() returned, back to the host: they read as zeroes
-  // afterwards. Returns how many bytes that were; none of what lies elsewhere.
+  // Returns the whole pages of `range`, a result of slice(), to the host: they read as zeroes
+  // afterwards. Returns the number of bytes freed; 0 for a range outside guest memory.
   uint64_t release(std::span<std::byte> range);
 
   std::span<const Region> regions() const { return regions_; }

@@ -53,7 +53,7 @@ bool is_time(const timespec& time) {
 
 Errno getattr(Call& call) {
   const Fid* fid = call.take_fid();
-  call.in.take<uint64_t>();  // which of them: all cost one call
+  call.in.take<uint64_t>();  // the mask: one call gets all of them
   if (!call.in.ok()) return {EINVAL};
   if (fid == nullptr) return {EBADF};
   struct stat info {};
@@ -86,7 +86,8 @@ Errno setattr(Call& call) {
   if (!is_time(given.times[0]) || !is_time(given.times[1])) return {EINVAL};
   const Share& share = call.share;
   if (share.read_only()) return {EROFS};
-  // The owner first: changing that takes bits from the mode. The times last: all else changes them.
+  // Set the owner first, as that clears bits of the mode, and the times last, as everything else
+  // changes them.
   if (given.valid & (kSetUid | kSetGid)) {
     const Owner owner{given.valid & kSetUid ? given.owner.uid : kNoId,
                       given.valid & kSetGid ? given.owner.gid : kNoId};
@@ -116,7 +117,7 @@ Errno statfs(Call& call) {
   out.put(static_cast<uint64_t>(info.f_bavail));
   out.put(static_cast<uint64_t>(info.f_files));
   out.put(static_cast<uint64_t>(info.f_ffree));
-  out.put(uint64_t{0});  // the host's file system ids are not the guest's business
+  out.put(uint64_t{0});  // the host's file system ids are not shown to the guest
   out.put(static_cast<uint32_t>(info.f_namelen));
   return kOk;
 }

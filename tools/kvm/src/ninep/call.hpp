@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One request while it is served: what a handler reads its fields from, acts on, and writes its
-// answer to. The server makes it; handlers (one per message type, grouped by what they are about)
-// return an errno, and on kOk `out` holds the answer's body. File data never passes through here:
-// it moves straight between the host's file and the guest's buffers.
+// One request while it is served: the message whose fields a handler reads, the objects it acts on,
+// and the buffer for its answer. The server makes it; handlers (one per message type, grouped by
+// subject) return an errno, and on kOk `out` holds the answer's body. File data never passes
+// through here: it moves straight between the host's file and the guest's buffers.
 #pragma once
 
 #include <sys/uio.h>
@@ -28,22 +28,22 @@ struct Call {
   Reader in;
   Writer& out;
   uint32_t room;                     // for the answer's body
-  std::span<const iovec> to_file;    // of a Twrite, after its header
-  std::span<const iovec> from_file;  // of a Rread, after its header
-  uint32_t data_bytes = 0;           // how much of from_file was filled
-  std::optional<Sync> sync{};        // what the caller does before it gives the answer
+  std::span<const iovec> to_file;    // Twrite: its data, after the header
+  std::span<const iovec> from_file;  // Rread: room for data, after the header
+  uint32_t data_bytes = 0;           // bytes of from_file that were filled
+  std::optional<Sync> sync{};        // for the caller to do before it gives the answer
 
-  // The fid that the next field names; null when the message ends before, or there is none.
+  // Reads a field that names a fid. Null when the message is too short, or there is no such fid.
   Fid* take_fid() { return fids.find(in.take<uint32_t>()); }
 };
 
-// session.cpp: from a name to a fid and back.
+// session.cpp: fids, from attach to clunk.
 Errno attach(Call& call);
 Errno walk(Call& call);
 Errno clunk(Call& call);
 Errno remove(Call& call);
 
-// attributes.cpp: of one file.
+// attributes.cpp: attributes of one file.
 Errno getattr(Call& call);
 Errno setattr(Call& call);
 Errno statfs(Call& call);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// How an operation on the share ended, in the numbers that an Rlerror carries: Linux's own errno. A
-// value, as a guest provokes failures at will; made where the call failed, before errno can change.
+// The result of an operation on the share, as an Rlerror carries it: Linux's errno. A value,
+// because a guest can provoke failures at will; created where the call failed, before errno can
+// change.
 #pragma once
 
 #include <cerrno>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The guest's fids: its names for places in the share. A fid holds an O_PATH descriptor, so it
-// stays with its file wherever that is renamed to, and a second one once the guest has opened it.
+// stays with its file when that is renamed, and a second descriptor once the guest has opened it.
 // Owned by the server and called on its thread; emptied when the guest starts a session or resets
 // the device.
 #pragma once
@@ -18,9 +18,9 @@
 namespace vmm::ninep {
 
 struct Fid {
-  std::shared_ptr<const Place> place;  // clones share it
-  uint32_t uid;                        // the guest's user who attached
-  base::UniqueFd file = {};            // once opened
+  std::shared_ptr<const Place> place;  // shared by clones
+  uint32_t uid;                        // the guest's user that attached
+  base::UniqueFd file = {};            // set once opened
   bool at_root = false;
 
   const Place& at() const { return *place; }
@@ -33,7 +33,7 @@ class FidTable {
   Fid* find(uint32_t id);
   // EBADF if the fid is in use, EMFILE if there are too many.
   Errno add(uint32_t id, Fid fid);
-  // False if there is none.
+  // False if there is no such fid.
   bool remove(uint32_t id) { return fids_.erase(id) != 0; }
   void clear() { fids_.clear(); }
   size_t size() const { return fids_.size(); }

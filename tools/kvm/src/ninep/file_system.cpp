@@ -7,26 +7,26 @@
 #include <sys/sysmacros.h>
 
 namespace vmm::ninep {
-// What shows the kernel is not listed instead of this: each kernel brings more of that, and one
-// forgotten would be a way out. One forgotten here is refused, with its number. Numbers stand for
-// those that <linux/magic.h> does not name everywhere.
+// An allowlist: new kernels add more file systems that expose the kernel, and a denylist that
+// misses one would let the guest escape. A type missing here is refused, with its number. Plain
+// numbers are types that <linux/magic.h> does not always name.
 bool is_type_of_files(uint32_t type) {
   switch (type) {
-    // In memory, or on top of another.
+    // File systems in memory, or on top of another.
     case TMPFS_MAGIC:  // devtmpfs too, whose devices are never opened
     case RAMFS_MAGIC:
     case OVERLAYFS_SUPER_MAGIC:
     case ECRYPTFS_SUPER_MAGIC:
     case 0x61756673:          // aufs
-    case AUTOFS_SUPER_MAGIC:  // folders alone, to mount others on
-    // On several devices, or on flash.
+    case AUTOFS_SUPER_MAGIC:  // only folders, to mount others on
+    // File systems on several devices, or on flash.
     case BTRFS_SUPER_MAGIC:
     case 0xca451a4e:  // bcachefs
     case 0x2fc12fc1:  // ZFS
     case JFFS2_SUPER_MAGIC:
     case 0x24051905:  // UBIFS
     case 0xe0f5e1e2:  // erofs
-    // On other machines.
+    // Network file systems.
     case NFS_SUPER_MAGIC:
     case SMB_SUPER_MAGIC:
     case 0xff534d42:  // CIFS
@@ -40,8 +40,8 @@ bool is_type_of_files(uint32_t type) {
     case 0x65735546:  // FUSE, virtiofs
     case 0x786f4256:  // vboxsf
     case V9FS_MAGIC:
-    // On a block device: a 9p mount says what type its server's files have, and so does the share
-    // of a lab host.
+    // File systems on a block device. A 9p mount, such as a lab host's share, reports the type of
+    // its server's file system.
     case EXT4_SUPER_MAGIC:
     case XFS_SUPER_MAGIC:
     case F2FS_SUPER_MAGIC:
@@ -68,7 +68,7 @@ Result<FileSystem> file_system_of(int fd) {
   struct stat place {};
   struct statfs info {};
   if (fstat(fd, &place) < 0 || fstatfs(fd, &info) < 0) return last_errno();
-  // Where a block device holds the file system, it is st_dev; others have the major number 0.
+  // For a file system on a block device st_dev is that device; others have the major number 0.
   const auto type = static_cast<uint32_t>(info.f_type);
   return FileSystem{major(place.st_dev) != 0 || is_type_of_files(type), type};
 }

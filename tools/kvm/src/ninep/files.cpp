@@ -18,8 +18,8 @@ using base::UniqueFd;
 
 namespace {
 
-// Append is left to the guest, which gives every write its offset: the host's O_APPEND ignores
-// those, and pages that the guest writes back late would all land at the end.
+// The guest handles append itself and gives every write its offset: the host's O_APPEND would
+// ignore offsets, and put pages that the guest writes back late at the end.
 int host_flags(uint32_t flags) {
   int wanted = O_RDONLY;
   if ((flags & kOpenAccess) == kOpenWriteOnly) wanted = O_WRONLY;
@@ -31,7 +31,7 @@ int host_flags(uint32_t flags) {
   return wanted;
 }
 
-// The answer to both ways to open: the qid, and 0 for "as much as fits in a message".
+// The answer to lopen and lcreate: the qid, and 0 for "as much as fits in a message".
 Errno answer_opened(Call& call, int fd) {
   struct stat info {};
   if (fstat(fd, &info) < 0) return last_errno();
@@ -72,8 +72,8 @@ bool is_range(uint64_t offset, uint32_t count) {
   return offset <= static_cast<uint64_t>(std::numeric_limits<off_t>::max()) - count;
 }
 
-// Repeats `transfer` until all is done, the file ends, or it fails; an error counts only when
-// nothing was done before it.
+// Repeats `transfer` until it is complete, the file ends, or it fails; an error counts only when no
+// bytes were transferred before.
 template <class Transfer>
 Result<uint32_t> transfer_all(std::vector<iovec> buffers, uint64_t offset, Transfer transfer) {
   std::span<iovec> rest(buffers);
@@ -90,7 +90,7 @@ Result<uint32_t> transfer_all(std::vector<iovec> buffers, uint64_t offset, Trans
   return done;
 }
 
-// Creates, or opens what is there already, unless that is what the guest does not want.
+// Creates a file, or opens an existing one unless the guest excludes that.
 Result<OpenFile> create_or_open(Call& call, const Fid& folder, const std::string& name,
                                 uint32_t flags, mode_t mode, uint32_t gid) {
   const int wanted = host_flags(flags);
@@ -183,8 +183,8 @@ Errno fsync(Call& call) {
   return kOk;
 }
 
-// The guest's kernel has settled the lock among the guest's processes, and nobody else is asked: a
-// lock of ours could not tell two opens by one process from two processes.
+// The guest's kernel has resolved the lock among the guest's processes, and the host is not asked:
+// a lock of the VMM could not distinguish two opens by one process from two processes.
 Errno lock(Call& call) {
   const Fid* fid = call.take_fid();
   if (!call.in.ok()) return {EINVAL};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The numbers of 9P2000.L, which no UAPI header has: message types, open flags, masks, limits. They
-// are those of the kernel's client (include/net/9p/9p.h). Declarations only.
+// The constants of 9P2000.L, which no UAPI header has: message types, open flags, masks, limits.
+// They match the kernel's client (include/net/9p/9p.h). Declarations only.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +43,7 @@ inline constexpr const char* kVersionUnknown = "unknown";
 
 inline constexpr uint32_t kNoFid = 0xffffffff;
 inline constexpr uint16_t kNoTag = 0xffff;
-inline constexpr uint32_t kNoId = 0xffffffff;  // a user or group that was not given
+inline constexpr uint32_t kNoId = 0xffffffff;  // no user or group given
 
 // size[4] type[1] tag[2]
 inline constexpr uint32_t kHeaderBytes = 7;
@@ -52,24 +52,24 @@ inline constexpr uint32_t kReadHeaderBytes = kHeaderBytes + 4;        // Rread, 
 inline constexpr uint32_t kWriteHeaderBytes = kHeaderBytes + 4 + 12;  // Twrite, before its data
 inline constexpr uint32_t kQidBytes = 13;
 
-// What one message may hold, header included.
+// Limits of a message's size, header included.
 inline constexpr uint32_t kMinMessageBytes = 4096;
 inline constexpr uint32_t kMaxMessageBytes = 512 * 1024;
-// Of a message that carries no file's data.
+// The limit of a message without file data.
 inline constexpr uint32_t kMaxControlBytes = 16 * 1024;
 inline constexpr size_t kMaxWalkNames = 16;
 inline constexpr size_t kMaxNameBytes = 255;
-inline constexpr size_t kMaxTargetBytes = 4095;  // of a symbolic link
+inline constexpr size_t kMaxTargetBytes = 4095;  // target of a symbolic link
 
 // Qid types.
 inline constexpr uint8_t kQidDirectory = 0x80;
 inline constexpr uint8_t kQidSymlink = 0x02;
 inline constexpr uint8_t kQidFile = 0x00;
 
-// What a Tgetattr asks for and an Rgetattr holds: everything stat(2) tells.
+// The mask in Tgetattr and Rgetattr for all that stat(2) returns.
 inline constexpr uint64_t kGetattrBasic = 0x7ff;
 
-// Which fields of a Tsetattr count.
+// The valid fields of a Tsetattr.
 inline constexpr uint32_t kSetMode = 1 << 0;
 inline constexpr uint32_t kSetUid = 1 << 1;
 inline constexpr uint32_t kSetGid = 1 << 2;
@@ -77,11 +77,11 @@ inline constexpr uint32_t kSetSize = 1 << 3;
 inline constexpr uint32_t kSetAtime = 1 << 4;
 inline constexpr uint32_t kSetMtime = 1 << 5;
 inline constexpr uint32_t kSetCtime = 1 << 6;
-inline constexpr uint32_t kSetAtimeTo = 1 << 7;  // to the given time; otherwise to now
+inline constexpr uint32_t kSetAtimeTo = 1 << 7;  // to the given time; without it, to now
 inline constexpr uint32_t kSetMtimeTo = 1 << 8;
 inline constexpr uint32_t kSetKnown = (1 << 9) - 1;
 
-// Open flags; those not here are the guest kernel's own business.
+// Open flags; the guest's kernel handles all others itself.
 inline constexpr uint32_t kOpenAccess = 03;
 inline constexpr uint32_t kOpenWriteOnly = 01;
 inline constexpr uint32_t kOpenReadWrite = 02;

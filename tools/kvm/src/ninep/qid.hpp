@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A qid names a file for as long as it exists; the guest's kernel takes it for the inode number. A
-// share may span several file systems of the host, so a device number goes into it: small numbers
-// in the order in which devices are met. Owned by the server, called on its thread.
+// A qid names a file for as long as it exists; the guest's kernel uses it as the inode number. A
+// share may span several file systems of the host, so a qid includes a number for the device: small
+// numbers in the order in which devices are found. Owned by the server, called on its thread.
 #pragma once
 
 #include <sys/stat.h>
@@ -16,7 +16,7 @@ namespace vmm::ninep {
 
 struct Qid {
   uint8_t type;
-  uint32_t version;  // differs when the file has changed
+  uint32_t version;  // changes with the file
   uint64_t path;
 };
 
@@ -26,7 +26,7 @@ class QidMaker {
  public:
   Qid of(const struct stat& info);
 
-  // Of a directory entry, about which readdir tells no more.
+  // The qid of a directory entry, from the fields that readdir returns.
   Qid of_entry(dev_t device, ino_t inode, uint8_t type);
 
  private:

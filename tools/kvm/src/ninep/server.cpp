@@ -68,7 +68,7 @@ Handler handler_of(uint8_t type) {
 }
 
 void put_header(Writer& out, uint8_t type, uint16_t tag) {
-  out.put(uint32_t{0});  // set when all is known
+  out.put(uint32_t{0});  // filled in later
   out.put(type);
   out.put(tag);
 }
@@ -85,7 +85,7 @@ Answer error_answer(uint16_t tag, Errno error) {
   return finish(out, 0);
 }
 
-// The size to speak with from now on, or 0 for a version that we don't speak.
+// The message size from now on, or 0 for an unsupported version.
 uint32_t negotiate(Reader& in, Writer& out) {
   const auto wanted = in.take<uint32_t>();
   const std::string version = in.take_string();

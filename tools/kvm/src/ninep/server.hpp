@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A 9P2000.L server for one share and one client, the guest's kernel. It gets a request and returns
-// the answer; it knows no virtqueue. virtio::Ninep owns it and calls it under its mutex, one
-// request at a time, so a Tflush always comes when its request is done. What may take long is
-// handed out with the answer. Requests are hostile: every field is checked, every failure is an
+// the answer, independent of virtqueues. virtio::Ninep owns it and calls it under its mutex, one
+// request at a time, so a Tflush always comes when its request is done. Work that may take long is
+// returned with the answer. Requests are hostile: every field is checked, every failure is an
 // Rlerror, and limits bound what a session holds.
 #pragma once
 
@@ -24,20 +24,20 @@
 namespace vmm::ninep {
 
 struct Request {
-  std::span<const std::byte> message;  // our own copy; of a Twrite the header alone
-  uint32_t total_bytes;                // of the message with its data
-  std::span<const iovec> data;         // of a Twrite
-  uint32_t answer_bytes;               // how long the answer may be, at least kErrorBytes
-  std::span<const iovec> answer_data;  // where an Rread's data goes, after its header
+  std::span<const std::byte> message;  // a copy; for a Twrite only the header
+  uint32_t total_bytes;                // the message with its data
+  std::span<const iovec> data;         // Twrite only
+  uint32_t answer_bytes;               // limit of the answer, at least kErrorBytes
+  std::span<const iovec> answer_data;  // for an Rread's data, after the header
 };
 
 struct Answer {
-  std::vector<std::byte> message;  // of an Rread the header alone
-  uint32_t data_bytes;             // how much of answer_data was filled
-  std::optional<Sync> sync{};      // to be carried out before the answer is given
+  std::vector<std::byte> message;  // for an Rread only the header
+  uint32_t data_bytes;             // bytes of answer_data that were filled
+  std::optional<Sync> sync{};      // for the caller to do before it gives the answer
 };
 
-// What is answered if that fails.
+// The answer to give if `sync` fails.
 Answer failed_sync(const Sync& sync, Errno error);
 
 class Server {
@@ -46,7 +46,7 @@ class Server {
 
   Answer serve(const Request& request);
 
-  // The guest's session is over: closes all its files.
+  // Ends the guest's session: closes all its files.
   void reset();
 
   size_t fid_count() const { return fids_.size(); }
@@ -55,7 +55,7 @@ class Server {
   Share share_;
   FidTable fids_;
   QidMaker qids_;
-  uint32_t message_bytes_ = 0;  // as negotiated; 0: not yet
+  uint32_t message_bytes_ = 0;  // as negotiated; 0 before
 };
 
 }  // namespace vmm::ninep

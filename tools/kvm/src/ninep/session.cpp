@@ -14,8 +14,8 @@ std::shared_ptr<const Place> shared(Place place) {
   return std::make_shared<const Place>(std::move(place));
 }
 
-// One step; ".." is refused everywhere but at the root, whose parent it is itself. Linux's client
-// finds parents among its own dentries and never asks.
+// Takes one step; ".." is refused everywhere except at the root, which is its own parent. Linux's
+// client finds parents among its own dentries and never asks.
 Errno step(Call& call, Fid& at, const std::string& name) {
   if (name == ".." && at.at_root) return kOk;
   auto place = call.share.child(at.at(), name);
@@ -25,7 +25,7 @@ Errno step(Call& call, Fid& at, const std::string& name) {
   return kOk;
 }
 
-// As many steps as succeed; the error is that of the first, if it is the first that fails.
+// Takes steps until one fails; it is an error only if the first one fails.
 Errno take_steps(Call& call, Fid& at, std::span<const std::string> names, std::vector<Qid>& qids) {
   for (const std::string& name : names) {
     struct stat info {};
@@ -42,7 +42,7 @@ Errno take_steps(Call& call, Fid& at, std::span<const std::string> names, std::v
 Errno attach(Call& call) {
   const auto id = call.in.take<uint32_t>();
   const auto auth_fid = call.in.take<uint32_t>();
-  call.in.take_string();  // the user's name: ids count
+  call.in.take_string();  // the user's name is ignored, only ids count
   const std::string folder = call.in.take_string();
   const auto uid = call.in.take<uint32_t>();
   if (!call.in.ok() || auth_fid != kNoFid) return {EINVAL};
@@ -89,7 +89,7 @@ Errno clunk(Call& call) {
   return call.fids.remove(id) ? kOk : Errno{EBADF};
 }
 
-// A fid does not know its name, so it can't be removed by that; Tunlinkat can. It is clunked.
+// A fid does not know its name, so it can't be removed, unlike with Tunlinkat. It is only clunked.
 Errno remove(Call& call) {
   if (const Errno failed = clunk(call)) return failed;
   return {EOPNOTSUPP};

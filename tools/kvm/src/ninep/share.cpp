@@ -46,7 +46,7 @@ Errno check_name(const std::string& name) {
   return bad ? Errno{EINVAL} : kOk;
 }
 
-// A guest has no business leaving programs on the host that run as their owner.
+// A guest must not create programs on the host that run as their owner.
 mode_t safe_mode(mode_t mode, bool directory) { return mode & (directory ? 07777U : 01777U); }
 
 UniqueFd open_folder(const std::string& path, const std::string& role, const std::string& fix) {
@@ -55,7 +55,7 @@ UniqueFd open_folder(const std::string& path, const std::string& role, const std
   throw base::ConfigError(role + " " + path + ": " + std::strerror(errno) + "; " + fix);
 }
 
-// Only root can give files away; what can't be given stays the VMM's user's.
+// Only root can change a file's owner; otherwise the VMM's user keeps it.
 void give(int place, Owner owner) {
   static_cast<void>(fchownat(place, "", owner.uid, owner.gid, AT_EMPTY_PATH));
 }
@@ -101,16 +101,16 @@ Share::Share(const std::string& path, bool read_only)
   }
 }
 
-// The limit on descriptors is the guest's to reach, and ours to keep working at.
+// A guest can reach the limit on descriptors, so the VMM must keep working there.
 Result<UniqueFd> Share::kept(UniqueFd fd) const {
   if (!fd) return last_errno();
   if (fd.get() >= max_descriptor_) return Errno{EMFILE};
   return fd;
 }
 
-// Whether there is room for a descriptor, asked before something is made or emptied: "too many
-// files" must leave everything as it was. Another thread may take the last place meanwhile; what
-// then comes after it is kept, as one descriptor a share is what the reserve is for.
+// Whether there is room for a descriptor, checked before a file is created or truncated: "too many
+// files" must leave everything unchanged. Another thread may take the last place meanwhile; the new
+// descriptor is kept then, as the reserve is for one descriptor per share.
 Errno Share::check_room() const {
   const auto spare = kept(UniqueFd(fcntl(own_descriptors_.get(), F_DUPFD_CLOEXEC, 0)));
   const Errno* none = std::get_if<Errno>(&spare);
@@ -123,7 +123,7 @@ Result<Place> Share::root() const {
   return Place{std::move(std::get<UniqueFd>(fd))};
 }
 
-// Only the step onto a mount can lead to another file system, so only that is looked at.
+// Only a step onto a mount can lead to another file system, so only that is checked.
 Result<Place> Share::child(const Place& folder, const std::string& name) const {
   if (const Errno bad = check_name(name)) return bad;
   if (folder.closed) return Errno{EACCES};
@@ -141,7 +141,7 @@ Result<Place> Share::child(const Place& folder, const std::string& name) const {
   return place;
 }
 
-// What a descriptor stands for is settled, so nothing can be put in its place meanwhile.
+// A descriptor always refers to the same file, so nothing can replace it meanwhile.
 Result<UniqueFd> Share::reopen(const Place& place, int flags) const {
   if (place.closed) return Errno{EACCES};
   struct stat info {};
@@ -177,7 +177,8 @@ Result<OpenFile> Share::create(const Place& folder, const std::string& name, int
                                Owner owner) const {
   if (const Errno bad = check_new(folder, name)) return bad;
   if (const Errno full = check_room()) return full;
-  // The place first, with anything in it: afterwards there may be none, and the file would stay.
+  // Reserve the place's descriptor first, as a duplicate: afterwards there may be none, and the
+  // file would remain.
   UniqueFd place(fcntl(own_descriptors_.get(), F_DUPFD_CLOEXEC, 0));
   if (!place) return last_errno();
   const mode_t wanted = safe_mode(mode, false);
@@ -185,9 +186,9 @@ Result<OpenFile> Share::create(const Place& folder, const std::string& name, int
   UniqueFd file(open_beneath(folder.get(), name, all, wanted, 0));
   if (!file) return last_errno();
   give(file.get(), owner);
-  // Our umask is not the guest's, whose kernel has applied its own.
+  // Undo the VMM's umask: the guest's kernel has applied its own.
   static_cast<void>(fchmod(file.get(), wanted));
-  // Whatever can be asked of a place can be asked of an open file.
+  // All operations on a place also work on an open file.
   if (dup3(file.get(), place.get(), O_CLOEXEC) < 0) return last_errno();
   return OpenFile{Place{std::move(place)}, std::move(file)};
 }
@@ -263,7 +264,7 @@ Errno Share::set_owner(const Place& place, Owner owner) const {
   return result_of(fchownat(place.get(), "", owner.uid, owner.gid, AT_EMPTY_PATH));
 }
 
-// An open file may be resized whatever its mode has become, and where it has no name any more.
+// An open file may be resized whatever its mode is now, and even without a name.
 Errno Share::set_size(const Place& place, const UniqueFd& file, uint64_t size_bytes) const {
   if (const Errno bad = check_change(place)) return bad;
   if (size_bytes > static_cast<uint64_t>(std::numeric_limits<off_t>::max())) return {EFBIG};
@@ -279,7 +280,7 @@ Errno Share::set_times(const Place& place, const timespec (&times)[2]) const {
   if (const Errno bad = check_change(place)) return bad;
   if (utimensat(place.get(), "", times, AT_EMPTY_PATH) == 0) return kOk;
   if (errno != EINVAL) return last_errno();
-  // Before Linux 5.8; the same file by another way.
+  // Before Linux 5.8: the same file by its name in /proc/self/fd.
   return result_of(utimensat(own_descriptors_.get(), own_name(place).c_str(), times, 0));
 }
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A folder of the host and what may be done below it. Every step from one file to the next goes by
-// a descriptor and one name, through openat2(2) with RESOLVE_BENEATH: no "..", no symbolic link and
-// no race with somebody who renames leads out. Places are O_PATH descriptors, which open nothing;
-// only regular files and folders are ever opened, so that no FIFO blocks and no device is touched.
-// A mount of /proc, /sys or the like is a closed place: it can be looked at, so that a guest mounts
-// its own there, and nothing in it can be reached. machine/ makes one; the server calls it on the
-// thread of the request. Names are checked here.
+// A folder of the host and the operations below it. Every step from one file to the next uses a
+// descriptor and one name, with openat2(2) and RESOLVE_BENEATH: no "..", no symbolic link and no
+// race with a rename leads out. Places are O_PATH descriptors, which open nothing; only regular
+// files and folders are ever opened, so that no FIFO blocks and no device is touched. A mount of
+// /proc, /sys or the like is a closed place: it can be looked up and its attributes read, so that a
+// guest can mount its own there, but nothing in it can be reached. machine/ makes one; the server
+// calls it on the thread of the request. Names are checked here.
 #pragma once
 
 #include <sys/stat.h>
@@ -20,21 +20,21 @@
 
 namespace vmm::ninep {
 
-// Who is to own what is made; kNoId leaves it to the host.
+// The owner of a new file; with kNoId the host decides.
 struct Owner {
   uint32_t uid;
   uint32_t gid;
 };
 
-// Where a file or folder is, whatever it is renamed to.
+// A reference to a file or folder that survives renames.
 struct Place {
   base::UniqueFd fd;
-  bool closed = false;  // what lies there shows the kernel of the host: only to be looked at
+  bool closed = false;  // a mount that exposes the host's kernel: nothing in it can be reached
 
   int get() const { return fd.get(); }
 };
 
-// A file that was opened, and its place.
+// An open file and its place.
 struct OpenFile {
   Place place;
   base::UniqueFd file;
@@ -42,27 +42,27 @@ struct OpenFile {
 
 class Share {
  public:
-  // Throws base::ConfigError with the path and the hint.
+  // Throws a base::ConfigError with the path and a hint.
   Share(const std::string& path, bool read_only);
 
   bool read_only() const { return read_only_; }
 
-  // A place; its file may be of any type.
+  // Return a place; its file may be of any type.
   Result<Place> root() const;
   Result<Place> child(const Place& folder, const std::string& name) const;
 
-  // O_RDONLY, O_WRONLY or O_RDWR, perhaps with O_TRUNC, O_DSYNC, O_SYNC, O_DIRECTORY.
+  // `flags`: O_RDONLY, O_WRONLY or O_RDWR, perhaps with O_TRUNC, O_DSYNC, O_SYNC, O_DIRECTORY.
   Result<base::UniqueFd> open(const Place& place, int flags) const;
-  // A regular file that was not there.
+  // Creates a regular file, which must not exist.
   Result<OpenFile> create(const Place& folder, const std::string& name, int flags, mode_t mode,
                           Owner owner) const;
 
-  // Each returns the place of what it made.
+  // Each returns the place of the new file.
   Result<Place> make_folder(const Place& folder, const std::string& name, mode_t mode,
                             Owner owner) const;
   Result<Place> make_symlink(const Place& folder, const std::string& name,
                              const std::string& target, Owner owner) const;
-  // A regular file, FIFO or socket; never a device.
+  // Makes a regular file, FIFO or socket; never a device.
   Result<Place> make_node(const Place& folder, const std::string& name, mode_t mode,
                           Owner owner) const;
 
@@ -73,7 +73,7 @@ class Share {
 
   Errno set_mode(const Place& place, mode_t mode) const;
   Errno set_owner(const Place& place, Owner owner) const;
-  // `file` is the place's, if the guest has it open.
+  // `file` is the open file of the place, if the guest has it open.
   Errno set_size(const Place& place, const base::UniqueFd& file, uint64_t size_bytes) const;
   Errno set_times(const Place& place, const timespec (&times)[2]) const;  // as for utimensat(2)
 
@@ -84,7 +84,7 @@ class Share {
   Result<base::UniqueFd> kept(base::UniqueFd fd) const;
   Result<base::UniqueFd> reopen(const Place& place, int flags) const;
   Result<Place> made(const Place& folder, const std::string& name, mode_t mode, Owner owner) const;
-  // The name by which /proc/self/fd knows it, and so exactly the file that was looked at.
+  // Its name in /proc/self/fd, which leads to exactly the file that was looked up.
   std::string own_name(const Place& place) const { return std::to_string(place.get()); }
 
   base::UniqueFd root_;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a Tfsync asks for, as a value: it may take as long as the host's disk takes, so the server
-// does not do it but hands it out with the answer. Whoever serves the guest carries it out on a
-// thread that may wait, holding no lock, and only then gives the answer, or failed_sync() instead.
+// The fsync that a Tfsync requests, as a value: it may take as long as the host's disk, so the
+// server returns it with the answer. The device carries it out on a thread that may wait, holding
+// no lock, and only then gives the answer, or failed_sync() instead.
 #pragma once
 
 #include <unistd.h>
@@ -15,7 +15,7 @@
 namespace vmm::ninep {
 
 struct Sync {
-  base::UniqueFd file;  // of its own: the guest may close its one meanwhile
+  base::UniqueFd file;  // a duplicate, as the guest may close its own meanwhile
   bool data_only = false;
   uint16_t tag = 0;
 

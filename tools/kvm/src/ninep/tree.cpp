@@ -17,11 +17,11 @@ namespace vmm::ninep {
 namespace {
 
 constexpr size_t kListingBytes = 32 * 1024;
-constexpr size_t kEntryBytes = kQidBytes + 8 + 1 + 2;  // besides its name
+constexpr size_t kEntryBytes = kQidBytes + 8 + 1 + 2;  // without its name
 
 struct Entry {
   ino_t inode;
-  off_t next;  // where the listing goes on after it
+  off_t next;  // the offset of the entry after it
   uint8_t type;
   std::string_view name;
 };
@@ -39,7 +39,7 @@ void for_each_entry(std::span<const std::byte> listing, Visit visit) {
   }
 }
 
-// As many entries as fit into `room`; EINVAL if not even the first does.
+// Puts as many entries as fit into `room`; EINVAL if not even the first does.
 Errno put_entries(Call& call, const Fid& fid, std::span<const std::byte> listing, size_t room) {
   struct stat folder {};
   if (fstat(fid.at().get(), &folder) < 0) return last_errno();
@@ -50,7 +50,7 @@ Errno put_entries(Call& call, const Fid& fid, std::span<const std::byte> listing
       too_small = call.out.size() == begin;
       return false;
     }
-    // What lies above the root is not the guest's business.
+    // The guest must not see the root's parent.
     const bool above = fid.at_root && entry.name == "..";
     const ino_t inode = above ? folder.st_ino : entry.inode;
     put(call.out, call.qids.of_entry(folder.st_dev, inode, entry.type));
@@ -62,7 +62,7 @@ Errno put_entries(Call& call, const Fid& fid, std::span<const std::byte> listing
   return too_small ? Errno{EINVAL} : kOk;
 }
 
-// The answer to all that makes something: its qid.
+// The answer to all requests that create a file: its qid.
 Errno answer_made(Call& call, const Result<Place>& place) {
   if (const Errno* failed = std::get_if<Errno>(&place)) return *failed;
   struct stat info {};
@@ -81,7 +81,7 @@ Errno readdir(Call& call) {
   if (fid == nullptr || !fid->file) return {EBADF};
   if (lseek(fid->file.get(), static_cast<off_t>(offset), SEEK_SET) < 0) return last_errno();
   const size_t room = std::min<size_t>(wanted, call.room - sizeof(uint32_t));
-  // Never more than about what fits, as the rest would be read again.
+  // Read about as much as fits, as the rest would be read again.
   std::vector<std::byte> listing(std::clamp<size_t>(room, 512, kListingBytes));
   const ssize_t got = getdents64(fid->file.get(), listing.data(), listing.size());
   if (got < 0) return last_errno();

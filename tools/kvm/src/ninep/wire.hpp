@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The encoding of 9P: little-endian integers, and strings with a 16-bit length. Reader takes fields
-// from a message that the guest wrote (a copy, so that it can't change meanwhile) and remembers if
-// it ran past the end; Writer builds an answer. Used by the server on the thread of the request.
+// from a copy of the guest's message, which can't change meanwhile, and remembers if it ran past
+// the end; Writer builds an answer. Used by the server on the thread of the request.
 #pragma once
 
 #include <bit>
@@ -24,7 +24,7 @@ class Reader {
  public:
   explicit Reader(std::span<const std::byte> bytes) : rest_(bytes) {}
 
-  // Zero once a field was not there; ok() tells.
+  // Returns zero once a field is missing; ok() is then false.
   template <std::unsigned_integral T>
   T take() {
     T value = 0;
@@ -52,7 +52,7 @@ class Writer {
   void put_string(std::string_view text);
 
   size_t size() const { return bytes_.size(); }
-  // Sets a field that could not be known when its place came.
+  // Sets a field whose value was not known when it was appended.
   void set_u32(size_t offset, uint32_t value);
   std::vector<std::byte> take() { return std::move(bytes_); }
 

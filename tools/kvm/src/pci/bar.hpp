@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A base address register's other side: a range of device registers that the guest may move or
-// switch off while processors use it. A Function owns its bars and tells them their address; Root
-// looks for the one that an access is meant for, on any vCPU thread, without a lock.
+// The range of device registers behind a base address register. The guest may move it or switch it
+// off while processors use it. A Function owns its bars and sets their address; Root looks up the
+// one that an access is meant for, on any vCPU thread, without a lock.
 #pragma once
 
 #include <atomic>
@@ -19,7 +19,7 @@ struct Bar {
   Bar(unsigned bar_index, uint32_t bar_size, bus::Device& bar_device)
       : index(bar_index), size(bar_size), device(bar_device) {}
 
-  // `length` is not zero. What straddles an end is not meant for this bar.
+  // `length` is not zero. False for an access that straddles an end.
   bool holds(uint64_t access, uint64_t length) const {
     const uint64_t base = address;
     if (base == kUnmapped || access < base) return false;

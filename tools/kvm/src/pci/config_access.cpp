@@ -12,7 +12,7 @@ constexpr uint64_t kReset = 1;
 constexpr uint32_t kEnable = 1U << 31;
 constexpr uint32_t kAddressBits = kEnable | 0x00fffffc;
 
-// Bus, slot and function, register: of the address register, and of an address in ECAM.
+// The parts of the address register and of an ECAM address: bus, slot and function, register.
 constexpr uint32_t bus_of(uint32_t address) { return address >> 16 & 0xff; }
 constexpr uint32_t slot_function_of(uint32_t address) { return address >> 8 & 0xff; }
 constexpr uint64_t kEcamPage = 4096;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The two ways to a configuration space: configuration mechanism 1, an address port and a data port
-// (PCI Local Bus 3.0, 3.2.2.3.2), and ECAM, where each function's space is a page of memory (PCI
-// Express 5.0, 7.2.2). Both ask Root. machine/ owns them and puts them on its buses.
+// The two ways to access a configuration space: configuration mechanism 1, an address port and a
+// data port (PCI Local Bus 3.0, 3.2.2.3.2), and ECAM, where each function's space is a page of
+// memory (PCI Express 5.0, 7.2.2). Both use Root. machine/ owns them and puts them on its buses.
 #pragma once
 
 #include <atomic>
@@ -15,8 +15,8 @@
 
 namespace vmm::pci {
 
-// Ports 0xcf8 to 0xcff. The PC's reset control register sits inside: an access that begins at its
-// port, 0xcf9, is handed on to it with the same offset.
+// Ports 0xcf8 to 0xcff. The PC's reset control register is among them: an access that begins at its
+// port, 0xcf9, is passed on to it with the same offset.
 class ConfigPorts final : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 8;
@@ -33,7 +33,7 @@ class ConfigPorts final : public bus::Device {
   std::atomic<uint32_t> address_ = 0;
 };
 
-// The functions of bus 0.
+// The configuration spaces of bus 0.
 class Ecam final : public bus::Device {
  public:
   static constexpr uint64_t kSizeBytes = 1 << 20;

@@ -31,7 +31,7 @@ Function::Function(const Identity& identity) {
 
 Bar& Function::add_bar(unsigned index, uint32_t size, bus::Device& device) {
   assert(index < PCI_STD_NUM_BARS && size >= 16 && std::has_single_bit(size));
-  // Sizing works by itself: the bits below the size stay zero (6.2.5.1).
+  // This makes sizing work: the bits below the size stay zero (6.2.5.1).
   config_.set(bar_register(index), 4, PCI_BASE_ADDRESS_SPACE_MEMORY, ~(size - 1));
   bars_.push_back(std::make_unique<Bar>(index, size, device));
   return *bars_.back();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // One PCI function: its configuration space, its memory bars, and its MSI-X table if it has one.
-// The host bridge is one as it stands; a virtio transport derives from it. machine/ owns functions
+// The host bridge is a plain Function; a virtio transport derives from it. machine/ owns functions
 // and attaches them to Root, which places their bars, as firmware would, and calls the config
-// methods on vCPU threads, several at a time. Bars take part in decoding while the guest's command
-// register says so, at whatever address the guest writes.
+// methods on vCPU threads, several at a time. Bars are decoded while the guest's command register
+// enables them, at any address that the guest writes.
 #pragma once
 
 #include <cstdint>
@@ -43,19 +43,20 @@ class Function {
 
   const std::vector<std::unique_ptr<Bar>>& bars() const { return bars_; }
 
-  // What firmware does before an operating system starts. `address` is a multiple of the size.
+  // Sets a bar's address, as firmware does before an operating system starts. `address` is a
+  // multiple of the size.
   void place_bar(const Bar& bar, uint32_t address);
   void enable_memory();
 
  protected:
-  // While the function is built. A bar's size is a power of two, 16 bytes or more; bars have 32
-  // bits and are not prefetchable.
+  // Called while the function is built. A bar's size is a power of two, 16 bytes or more; bars have
+  // 32 bits and are not prefetchable.
   Bar& add_bar(unsigned index, uint32_t size, bus::Device& device);
   uint8_t add_capability(uint8_t id, std::span<const std::byte> body);
   MsixTable& add_msix(unsigned bar_index, base::MessageInterrupt& messages, uint16_t vectors);
 
-  // The same for a function whose layout is given: the capability stands at `at` and leads on to
-  // `next`; where its table and pending bits are shown is the caller's affair.
+  // For a function with a given layout: the capability is at `at` and links to `next`; the caller
+  // maps the table and the pending bits.
   struct MsixPlaces {
     uint32_t table;  // as in the capability: offset and bar
     uint32_t pending;
@@ -63,10 +64,11 @@ class Function {
   MsixTable& adopt_msix(uint8_t at, uint8_t next, MsixPlaces places,
                         base::MessageInterrupt& messages, uint16_t vectors);
 
-  // The guest has written: bars may have moved, MSI-X may be on or off. Holds config_mutex_.
+  // Called with config_mutex_ held after a write by the guest: bars may have moved, MSI-X may have
+  // been switched on or off.
   virtual void applied() {}
 
-  std::mutex config_mutex_;  // guards config_; leaf of the lock order but for the MSI-X table's
+  std::mutex config_mutex_;  // guards config_; last in the lock order except for the MSI-X table's
   ConfigSpace config_;
 
  private:

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kWord = sizeof(uint32_t);
 
-// Software reads and writes whole doublewords or quadwords (6.8.2).
+// Software must read and write whole doublewords or quadwords (6.8.2).
 bool is_table_access(uint64_t offset, size_t width) {
   return (width == kWord || width == 2 * kWord) && offset % width == 0;
 }
@@ -72,7 +72,7 @@ uint32_t MsixTable::read_word(uint64_t offset) const {
 
 void MsixTable::write_word(uint64_t offset, uint32_t value) {
   const uint64_t vector = offset / PCI_MSIX_ENTRY_SIZE;
-  if (vector >= entries_.size()) return;  // the pending bits, too, are read-only
+  if (vector >= entries_.size()) return;  // the pending bits are read-only
   Entry& entry = entries_[vector];
   take_back(static_cast<uint16_t>(vector));
   switch (offset % PCI_MSIX_ENTRY_SIZE) {
@@ -126,7 +126,7 @@ void MsixTable::unwire(base::EventSource& source) {
   wires_.erase(wire);
 }
 
-// The owner listens again before the messages end: of what comes in between nothing is lost.
+// The owner listens again before the messages end, so that no event in between is lost.
 void MsixTable::take_back(Wire& wire) {
   if (!wire.passed) return;
   wire.passed = false;

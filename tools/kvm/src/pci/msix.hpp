@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A function's MSI-X table and pending bits (PCI Local Bus 3.0, 6.8.2), as the register range that
-// its bar shows: the table from offset 0, the pending bits from kPendingOffset. Function owns it
+// A function's MSI-X table and pending bits (PCI Local Bus 3.0, 6.8.2), as the register range
+// behind its bar: the table from offset 0, the pending bits from kPendingOffset. Function owns it
 // and passes on the capability's control word; raise() may be called on any thread, under a
 // device's mutex: its own mutex is held while the message is sent and never while a device is
 // called.
 //
-// A vector that an eventfd raises may be wired to it: while the guest will have its messages, they
-// come from whoever makes them without a thread of ours. Masked, the eventfd is its owner's again,
-// who calls raise(), and the vector is pending.
+// A vector that an eventfd raises may be wired to it: while the vector is unmasked, KVM sends its
+// messages without a thread of the VMM. While it is masked, the eventfd's owner reads it again and
+// calls raise(), and the vector is pending.
 #pragma once
 
 #include <cstddef>
@@ -37,14 +37,15 @@ class MsixTable final : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
-  // The message control word of the capability, whenever the guest has written it.
+  // Takes the capability's message control word, whenever the guest has written it.
   void set_control(uint16_t control);
 
-  // `vector` is one of the table's. Without MSI-X, which the guest has to switch on, nothing.
+  // `vector` must be in the table. Does nothing while the guest has not enabled MSI-X.
   void raise(uint16_t vector);
 
-  // `source`, which is wired to no vector and whose owner calls raise(), raises `vector`. It stays
-  // until unwire(); a source that goes before the table is unwired first.
+  // Lets `source` raise `vector` until unwire(). It must not be wired to another vector, and its
+  // owner calls raise() while the vector is masked. A source that is destroyed before the table
+  // must be unwired first.
   void wire(uint16_t vector, base::EventSource& source);
   void unwire(base::EventSource& source);
 
@@ -59,7 +60,7 @@ class MsixTable final : public bus::Device {
   struct Wire {
     base::EventSource* source;
     uint16_t vector;
-    bool passed = false;  // its messages are not ours to send
+    bool passed = false;  // KVM sends its messages
   };
 
   uint32_t read_word(uint64_t offset) const;

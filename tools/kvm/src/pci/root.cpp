@@ -7,15 +7,15 @@
 namespace vmm::pci {
 namespace {
 
-// Red Hat's number for the host bridge of a virtual machine, which no driver binds to
-// (QEMU, docs/specs/pci-ids.rst).
+// Red Hat's id for the host bridge of a virtual machine, which no driver binds to (QEMU,
+// docs/specs/pci-ids.rst).
 constexpr Identity kBridge = {.vendor = 0x1b36, .device = 0x0008, .class_code = 0x060000};
 
-constexpr uint64_t kMinSpacing = 0x1000;  // a page of its own for each bar
+constexpr uint64_t kMinSpacing = 0x1000;  // each bar has its own page
 
 uint64_t span_of(const Bar& bar) { return std::max<uint64_t>(bar.size, kMinSpacing); }
 
-// The first place for a bar that is not below `address`.
+// The first valid address for a bar from `address` on.
 uint64_t place_after(uint64_t address, const Bar& bar) {
   const uint64_t span = span_of(bar);
   return (address + span - 1) / span * span;
@@ -73,7 +73,7 @@ bool Root::write_config(uint32_t bus, uint32_t slot_function, uint64_t offset,
   return true;
 }
 
-// The first bar wins where the guest has laid one over another.
+// The first bar wins where the guest has made bars overlap.
 Bar* Root::find_bar(uint64_t address, size_t length) const {
   const auto found =
       std::ranges::find_if(bars_, [&](const Bar* bar) { return bar->holds(address, length); });
@@ -89,7 +89,7 @@ void Root::read(uint64_t offset, std::span<std::byte> data) {
     return;
   }
   bar->reads.fetch_add(1, std::memory_order_relaxed);
-  // The guest may move the bar at this very moment: the mask keeps the offset inside all the same.
+  // The guest may move the bar concurrently: the mask keeps the offset inside it.
   bar->device.read(address & (bar->size - 1), data);
 }
 

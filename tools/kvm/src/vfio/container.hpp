@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the devices that a machine was given may reach: the groups they are in, behind the host's
-// IOMMU, and the memory mapped for them (Documentation/driver-api/vfio.rst; the type 1 IOMMU of
-// linux/vfio.h). machine/ owns it, and sets it up on one thread before the first vCPU runs.
+// The IOMMU domain of a machine's assigned devices: the groups they are in, and the memory mapped
+// for them (Documentation/driver-api/vfio.rst; the type 1 IOMMU of linux/vfio.h). machine/ owns it,
+// and sets it up on one thread before the first vCPU runs.
 #pragma once
 
 #include <cstddef>
@@ -20,11 +20,12 @@ class Container {
   // Throws base::ConfigError when this host has no VFIO.
   Container();
 
-  // Takes the group, with all that is in it, and returns its descriptor, which stays ours. Throws
-  // base::ConfigError when another program has it, or a driver one of its functions.
+  // Takes the group, with all its functions, and returns its descriptor, which the container keeps.
+  // Throws base::ConfigError when another program has the group, or a driver has one of its
+  // functions.
   int group(const std::string& number);
 
-  // Devices find `memory` at `address` from now on; its pages are pinned. After the first group.
+  // Maps `memory` at `address` for the devices and pins its pages. Call it after the first group().
   void map(uint64_t address, std::span<std::byte> memory);
 
  private:

@@ -46,7 +46,7 @@ void Device::read(const Region& region, uint64_t offset, std::span<std::byte> da
 void Device::write(const Region& region, uint64_t offset, std::span<const std::byte> data) const {
   if (offset > region.size || data.size() > region.size - offset) return;
   const auto place = static_cast<off_t>(region.offset + offset);
-  // Nobody to tell: a bus loses such a write, too.
+  // An error is ignored, as a bus would lose such a write too.
   [[maybe_unused]] const ssize_t written = pwrite(fd(), data.data(), data.size(), place);
 }
 

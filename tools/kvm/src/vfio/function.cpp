@@ -18,7 +18,7 @@ namespace vmm::vfio {
 namespace {
 
 constexpr uint64_t kPage = 4096;
-constexpr uint64_t kMaxBarBytes = 1ULL << 31;  // of a bar with 32 bits
+constexpr uint64_t kMaxBarBytes = 1ULL << 31;  // for a 32-bit bar
 constexpr uint64_t kHeaderEnd = PCI_STD_HEADER_SIZEOF;
 constexpr uint64_t kSpaceEnd = pci::ConfigSpace::kBytes;
 constexpr unsigned kMaxCapabilities = (kSpaceEnd - kHeaderEnd) / PCI_CAP_SIZEOF;
@@ -41,7 +41,7 @@ pci::Identity identity(const Device& device) {
 
 }  // namespace
 
-// Where the MSI-X table or its pending bits lie in a bar.
+// The location of the MSI-X table or its pending bits in a bar.
 struct Function::Place {
   uint64_t start = 0;
   uint64_t bytes = 0;
@@ -49,7 +49,7 @@ struct Function::Place {
   bool holds(uint64_t offset) const { return offset >= start && offset - start < bytes; }
 };
 
-// A bar's registers where they are not mapped: the device's, but for the MSI-X table.
+// A bar's unmapped registers: accesses go to the device, except those to the MSI-X table.
 class Function::BarRegisters final : public bus::Device {
  public:
   BarRegisters(const vfio::Device& device, const Region& region)
@@ -98,18 +98,18 @@ class Function::BarRegisters final : public bus::Device {
   Place pending_;
 };
 
-// All interrupts of a kind, of which the device uses one at a time.
+// All interrupts of one kind; the device uses one kind at a time.
 struct Function::Kind {
   bool holds(uint64_t offset) const { return offset >= at && offset - at < bytes; }
 
   const unsigned index;  // VFIO_PCI_*_IRQ_INDEX
-  const uint8_t at;      // the capability, and its size
+  const uint8_t at;      // the capability's offset, and its size
   const size_t bytes;
-  std::vector<std::unique_ptr<base::EventSource>> vectors;  // the host writes them
-  size_t connected = 0;                                     // the first of them
+  std::vector<std::unique_ptr<base::EventSource>> vectors;  // written by the host
+  size_t connected = 0;                                     // how many, from the first on
 };
 
-// A mapped bar, and where the guest sees it now.
+// A mapped bar, and its present address in the guest.
 struct Function::Window {
   Window(const Device& device, const Region& region, const pci::Bar& of, uint32_t reserved)
       : bar(of), number(reserved) {
@@ -171,7 +171,7 @@ void Function::add_bars(const std::string& address) {
   }
 }
 
-// The list stays where the device has it; its links are the device's own.
+// The list stays at the device's offsets, with the device's links.
 void Function::adopt_capabilities(base::MessageInterrupt& messages, base::EventLoop& loop) {
   if ((read_device(PCI_STATUS, 2) & PCI_STATUS_CAP_LIST) == 0) return;
   config_.set(PCI_STATUS, 2, PCI_STATUS_CAP_LIST);
@@ -215,8 +215,8 @@ void Function::adopt_msix_at(uint8_t at, base::MessageInterrupt& messages, base:
   }
 }
 
-// PCI Local Bus 3.0, 6.8.1. The registers of masks and pending bits read as zero: without the flag
-// that says so there are none.
+// PCI Local Bus 3.0, 6.8.1. The registers of masks and pending bits read as zero: the flag that
+// announces them is clear.
 void Function::adopt_msi_at(uint8_t at, base::EventLoop& loop) {
   const auto count = static_cast<uint16_t>(device_.interrupts(VFIO_PCI_MSI_IRQ_INDEX));
   if (count == 0) return;
@@ -240,7 +240,7 @@ void Function::adopt_msi_at(uint8_t at, base::EventLoop& loop) {
   }
 }
 
-// How many the driver has switched on, a power of two, or none.
+// The number of messages that the driver has enabled, a power of two, or zero.
 uint16_t Function::msi_messages() const {
   const uint32_t flags = config_.get(msi_kind_->at + uint64_t{PCI_MSI_FLAGS}, 2);
   if ((flags & PCI_MSI_FLAGS_ENABLE) == 0) return 0;
@@ -249,7 +249,7 @@ uint16_t Function::msi_messages() const {
   return static_cast<uint16_t>(1U << std::min(asked, offered));
 }
 
-// On the loop's thread. A message has its number in the low bits of what is written.
+// Called on the loop's thread. The low bits of a message's data are its number.
 void Function::raise_msi(uint16_t number) {
   uint64_t address;
   uint32_t data;
@@ -294,11 +294,11 @@ void Function::write_config(uint64_t offset, std::span<const std::byte> data) {
   pci::Function::write_config(offset, data);
   bool theirs = true;
   for (size_t i = 0; i < data.size(); ++i) theirs = theirs && !is_ours(offset + i);
-  // A driver that writes across the border of a capability has lost its way.
+  // A write across the border of a capability is a driver's error.
   if (theirs) device_.write(config_region_, offset, data);
 }
 
-// Under config_mutex_, after whatever the guest has written.
+// Called under config_mutex_ after each write of the guest.
 void Function::applied() {
   const auto command = static_cast<uint16_t>(config_.get(PCI_COMMAND, 2));
   device_.write(config_region_, PCI_COMMAND, std::as_bytes(std::span(&command, 1)));
@@ -315,7 +315,8 @@ void Function::applied() {
     const uint32_t flags = config_.get(msix_kind_->at + uint64_t{PCI_MSIX_FLAGS}, 2);
     if ((flags & PCI_MSIX_FLAGS_ENABLE) != 0) by_table = msix_kind_->vectors.size();
   }
-  // With both on, which no driver may have, it is MSI-X: the host's kernel takes one kind alone.
+  // If both are enabled, which is not allowed, MSI-X wins: the host's kernel supports one kind at a
+  // time.
   const size_t by_space = msi_kind_ == nullptr || by_table != 0 ? 0 : msi_messages();
   if (msi_kind_ != nullptr && by_space == 0) switch_interrupts(*msi_kind_, 0);
   if (msix_kind_ != nullptr) switch_interrupts(*msix_kind_, by_table);
@@ -325,13 +326,13 @@ void Function::applied() {
 void Function::switch_interrupts(Kind& kind, size_t wanted) {
   wanted = std::min(wanted, kind.vectors.size());
   if (wanted == kind.connected) return;
-  // The host's kernel gives out as many as were asked for first.
+  // The host's kernel keeps the number of vectors of the first request, so disconnect first.
   if (kind.connected != 0) static_cast<void>(device_.connect(kind.index, {}));
   kind.connected = wanted;
   if (wanted == 0) return;
   std::vector<int> events;
   for (size_t i = 0; i < wanted; ++i) events.push_back(kind.vectors[i]->fd());
-  // A host without vectors leaves the guest without interrupts; its driver gives up in time.
+  // Without vectors of the host the guest gets no interrupts; its driver gives up after a while.
   static_cast<void>(device_.connect(kind.index, events));
 }
 

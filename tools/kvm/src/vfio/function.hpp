@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A PCI function of the host as the guest's own. The guest sees the real registers, but for what
-// decides where things go: bars have addresses of the guest's bus, and MSI and MSI-X are emulated,
-// so that the guest's messages reach its own processors. Bars that can be mapped become memory of
-// the guest, which reaches the device without an exit. machine/ owns it and attaches it to Root;
-// config accesses come on vCPU threads, interrupts on the loop's, or, of MSI-X, straight from the
-// host's kernel.
+// A PCI function of the host, presented to the guest. The guest sees the real registers, except for
+// those that route accesses and interrupts: bars have addresses of the guest's bus, and MSI and
+// MSI-X are emulated, so that the guest's messages reach its own processors. Bars that can be
+// mapped become memory of the guest, which then accesses the device without an exit. machine/ owns
+// it and attaches it to Root; config accesses come on vCPU threads, interrupts on the loop's thread
+// or, with MSI-X, directly from the host's kernel.
 //
-// Not offered: bars of ports, INTx, the masking of single MSI messages, and the extended
+// Not supported: port bars, INTx, the masking of single MSI messages, and the extended
 // configuration space.
 #pragma once
 
@@ -26,21 +26,21 @@
 
 namespace vmm::vfio {
 
-// Puts memory of a device where the guest sees it. Called on vCPU threads, several at a time.
+// Maps a device's memory into the guest. Called on vCPU threads, several at a time.
 struct GuestWindows {
   virtual ~GuestWindows() = default;
 
-  // A number for a window that place() and remove() take; it is nowhere yet.
+  // Returns the number of a new window, not placed yet, for place() and remove().
   virtual uint32_t reserve() = 0;
-  // False when there is something else at that place; accesses are exits then.
+  // False when the range is taken; accesses are exits then.
   virtual bool place(uint32_t window, uint64_t address, std::span<std::byte> memory) = 0;
   virtual void remove(uint32_t window) = 0;
 };
 
 class Function final : public pci::Function {
  public:
-  // All but the device outlive it. Throws base::ConfigError, naming the function, for one that
-  // can't be shown to a guest.
+  // All arguments but the device outlive it. Throws a base::ConfigError with the function if it
+  // can't be presented to a guest.
   Function(const std::string& address, Device device, base::MessageInterrupt& messages,
            base::EventLoop& loop, GuestWindows& windows);
   ~Function() override;

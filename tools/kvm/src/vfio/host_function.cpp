@@ -14,7 +14,7 @@ namespace fs = std::filesystem;
 constexpr const char* kFunctions = "/sys/bus/pci/devices/";
 constexpr const char* kDriver = "vfio-pci";
 
-// The last part of what the link leads to; nothing when there is no such link.
+// The last part of the link's target; empty when there is no such link.
 std::string link_name(const fs::path& link) {
   std::error_code ignored;
   return fs::read_symlink(link, ignored).filename().string();

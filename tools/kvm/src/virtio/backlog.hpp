@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Serves the queues of one device a moment later, on a thread of its own: what one call of the
-// device left over, so that no guest keeps a thread in a device for ever, and what is better
-// gathered first. A Session owns one and hands it to its device with the queues; the device calls
-// it on any thread and may hold its own mutex meanwhile. The thread starts with the first use. It
-// holds nothing while it calls `serve`, which may wait for the host.
+// Serves the queues of one device a little later, on its own thread: requests that one call of the
+// device left over, so that no guest keeps a thread in a device for ever, and requests that are
+// better gathered first. A Session owns one and passes it to its device with the queues; the device
+// calls it on any thread and may hold its own mutex meanwhile. The thread starts with the first
+// use. It holds no lock while it calls `serve`, which may wait for the host.
 #pragma once
 
 #include <atomic>
@@ -22,32 +22,34 @@ namespace vmm::virtio {
 class Backlog {
  public:
   using Serve = std::function<void(uint16_t index)>;
-  // Whether the machine wants its vCPU threads back, because it pauses or stops.
+  // Returns whether vCPU threads should leave the device because the machine pauses or stops.
   using Leave = std::function<bool()>;
 
-  // Neither may throw.
+  // Neither function may throw.
   Backlog(uint16_t queues, Serve serve, Leave leave = {});
   ~Backlog();
   Backlog(const Backlog&) = delete;
   Backlog& operator=(const Backlog&) = delete;
 
-  // Serves queue `index` once, after `wait`; one that is waited for already keeps its time.
+  // Serves queue `index` once, after `wait`. If that is scheduled already, its time does not
+  // change.
   void serve_after(uint16_t index, std::chrono::nanoseconds wait);
 
-  // The same after a pause in which whoever waits for the device's mutex gets it.
+  // Serves it after a pause in which other threads can take the device's mutex.
   void serve_soon(uint16_t index) { serve_after(index, kPause); }
 
-  // Whether the calling thread should begin no further request and leave the rest to
-  // serve_soon(). The backlog's own thread, for which nobody waits, goes on; but it lets go of the
-  // device after each request, which it has `begun` one of.
+  // Whether the calling thread should begin no further request and leave the rest to serve_soon().
+  // The backlog's own thread, for which the machine does not wait, continues, but leaves the device
+  // after each request, that is, once it has `begun` one.
   bool must_leave(bool begun) const;
 
-  // Nothing is served after it returns. The destructor does the same.
+  // After it returns, no queue is served. The destructor does the same.
   void stop();
 
  private:
   using Clock = std::chrono::steady_clock;
-  // A mutex goes to whoever asks first, and a thread that asks again at once is always first.
+  // A thread that unlocks a mutex and locks it again at once would always get it before waiting
+  // threads.
   static constexpr std::chrono::microseconds kPause{50};
 
   void run();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// All that a virtio device sees of the outside: how it tells the driver something. A transport
-// implements it; devices call it under their own mutex, on a vCPU thread or the event loop's, so
-// an implementation takes no lock that is held while a device is called.
+// The interface by which a virtio device notifies its driver. A transport implements it; devices
+// call it under their own mutex, on a vCPU thread or the event loop's, so an implementation takes
+// no lock that is held while a device is called.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ class Interrupt {
  public:
   virtual ~Interrupt() = default;
 
-  // Queue `index` has used buffers and the driver wants to know.
+  // Queue `index` has used buffers and the driver wants an interrupt.
   virtual void queue_used(uint16_t index) = 0;
 
   // The device's configuration space has changed.

@@ -44,19 +44,19 @@ constexpr size_t kFadtSize = 276;
 constexpr uint8_t kProfileEnterpriseServer = 4;
 constexpr uint8_t kPm1EventLength = 4;  // status and enable
 constexpr uint8_t kPm1ControlLength = 2;
-constexpr uint32_t kNoC2 = 101;  // latencies that mean "not there" (microseconds)
+constexpr uint32_t kNoC2 = 101;  // in microseconds: a latency that means "not supported"
 constexpr uint32_t kNoC3 = 1001;
-// IAPC_BOOT_ARCH (5.2.9.3). What is not set counts too: no 8042, but a CMOS clock and MSIs.
+// IAPC_BOOT_ARCH (5.2.9.3). Clear bits have a meaning too: no 8042, but a CMOS clock and MSIs.
 constexpr uint16_t kBootLegacyDevices = 1 << 0;
 constexpr uint16_t kBootNoVga = 1 << 2;
-// Fixed feature flags (table 5.10). The buttons are marked absent; the RTC's wake-up is there.
+// Fixed feature flags (table 5.10). The buttons are marked absent; the RTC can wake the machine.
 constexpr uint32_t kFlagWbinvd = 1U << 0;
 constexpr uint32_t kFlagProcC1 = 1U << 2;
 constexpr uint32_t kFlagNoPowerButton = 1U << 4;
 constexpr uint32_t kFlagNoSleepButton = 1U << 5;
 constexpr uint32_t kFlagResetRegister = 1U << 10;
 
-constexpr uint8_t kResetSystemAndCpu = 0x06;  // for the reset control register
+constexpr uint8_t kResetSystemAndCpu = 0x06;  // value for the reset control register
 
 // Generic address structure (5.2.3.2).
 constexpr uint8_t kSpaceMemory = 0;
@@ -81,14 +81,14 @@ constexpr uint16_t kLevelTriggered = 3 << 2;
 
 constexpr uint8_t kMcfgRevision = 1;
 constexpr uint8_t kHpetRevision = 1;
-constexpr uint16_t kHpetLeastTicks = 0x1000;  // of a periodic timer that loses no interrupt
+constexpr uint16_t kHpetLeastTicks = 0x1000;  // the shortest period that loses no interrupt
 
 // The length and the checksum are filled in by finish().
 TableWriter begin(std::string_view signature, uint8_t revision) {
   TableWriter table;
   table.text(signature).u32(0).u8(revision).u8(0);
   table.text(kOemId).text(kOemTableId).u32(kOemRevision);
-  table.text("TKVM").u32(1);  // who made the table, and its version
+  table.text("TKVM").u32(1);  // the table's creator and its version
   return table;
 }
 
@@ -110,24 +110,24 @@ std::vector<std::byte> dsdt(const AcpiDevices& devices) {
   return finish(table);
 }
 
-// Where the configuration spaces of bus 0 are (PCI Firmware 3.3, 4.1.2).
+// The location of bus 0's configuration spaces (PCI Firmware 3.3, 4.1.2).
 std::vector<std::byte> mcfg() {
   TableWriter table = begin("MCFG", kMcfgRevision);
   table.zeros(8).u64(layout::kPciEcam).u16(0).u8(0).u8(0).zeros(4);  // segment, buses 0 to 0
   return finish(table);
 }
 
-// The HPET's registers, and what they say of its timers (IA-PC HPET 1.0a, 3.2.4).
+// The address and capabilities of the HPET (IA-PC HPET 1.0a, 3.2.4).
 std::vector<std::byte> hpet(uint32_t block_id) {
   TableWriter table = begin("HPET", kHpetRevision);
   table.u32(block_id);
   table.u8(kSpaceMemory).u8(64).u8(0).u8(0).u64(layout::kHpet);
-  table.u8(0).u16(kHpetLeastTicks).u8(0);  // the first one; no page protection
+  table.u8(0).u16(kHpetLeastTicks).u8(0);  // HPET number 0; no page protection
   return finish(table);
 }
 
-// Where an OS leaves its waking vector, and the firmware's side of the global lock, which nobody
-// else takes (5.2.10). It has no checksum.
+// Holds the OS's waking vector and the global lock, which only the OS takes (5.2.10). It has no
+// checksum.
 std::vector<std::byte> facs() {
   TableWriter table;
   table.text("FACS").u32(kFacsSize).zeros(24).u8(kFacsVersion);
@@ -142,7 +142,7 @@ std::vector<std::byte> madt(uint32_t vcpus, bool has_8259) {
     const auto apic = static_cast<uint8_t>(id);
     table.u8(kMadtLocalApic).u8(8).u8(apic).u8(apic).u32(kLocalApicEnabled);
   }
-  const auto io_apic_id = static_cast<uint8_t>(vcpus);  // the first one that is free
+  const auto io_apic_id = static_cast<uint8_t>(vcpus);  // the first free id
   table.u8(kMadtIoApic).u8(12).u8(io_apic_id).u8(0).u32(layout::kIoApic).u32(0);
   // ISA lines need no other override: KVM connects GSI n, and so the timer's GSI 0, to pin n.
   table.u8(kMadtSourceOverride).u8(10).u8(kBusIsa).u8(layout::kIrqSci).u32(layout::kIrqSci);
@@ -151,8 +151,8 @@ std::vector<std::byte> madt(uint32_t vcpus, bool has_8259) {
   return finish(table);
 }
 
-// Up to the 32-bit block addresses (5.2.9, offsets 36 to 95). There is no SMI command: the machine
-// is always in ACPI mode. There is neither a PM timer nor general-purpose events.
+// Appends the fields up to the block lengths (5.2.9, offsets 36 to 95). There is no SMI command, as
+// the machine is always in ACPI mode, no PM timer and no general-purpose events.
 void append_fadt_blocks(TableWriter& table, uint64_t facs_address, uint64_t dsdt_address) {
   table.u32(facs_address).u32(dsdt_address);
   table.u8(0).u8(kProfileEnterpriseServer).u16(layout::kIrqSci);
@@ -161,7 +161,7 @@ void append_fadt_blocks(TableWriter& table, uint64_t facs_address, uint64_t dsdt
   table.u32(layout::kPortPm1Control).u32(0);  // PM1a, PM1b
   table.u32(0).u32(0).u32(0).u32(0);          // PM2, PM_TMR, GPE0, GPE1
   table.u8(kPm1EventLength).u8(kPm1ControlLength);
-  table.u8(0).u8(0).u8(0).u8(0).u8(0).u8(0);  // of PM2, PM_TMR, GPE0, GPE1; GPE1 base; C-states
+  table.u8(0).u8(0).u8(0).u8(0).u8(0).u8(0);  // PM2, PM_TMR, GPE0, GPE1; GPE1 base; C-states
 }
 
 std::vector<std::byte> fadt(uint64_t facs_address, uint64_t dsdt_address) {
@@ -169,13 +169,13 @@ std::vector<std::byte> fadt(uint64_t facs_address, uint64_t dsdt_address) {
   append_fadt_blocks(table, facs_address, dsdt_address);
   table.u16(kNoC2).u16(kNoC3);
   table.u16(0).u16(0).u8(0).u8(0);  // cache flushing, duty cycle
-  table.u8(0).u8(0).u8(0);          // what CMOS has beside the time: no alarm's date, no century
+  table.u8(0).u8(0).u8(0);          // CMOS has neither an alarm date nor a century
   table.u16(kBootLegacyDevices | kBootNoVga).u8(0);
   table.u32(kFlagWbinvd | kFlagProcC1 | kFlagNoPowerButton | kFlagNoSleepButton |
             kFlagResetRegister);
   append_io_register(table, layout::kPortReset, 1, kAccessByte);
   table.u8(kResetSystemAndCpu).u16(0).u8(kFadtMinorVersion);
-  table.u64(0).u64(dsdt_address);  // the FACS has its 32-bit address alone
+  table.u64(0).u64(dsdt_address);  // the FACS has only its 32-bit address
   append_io_register(table, layout::kPortPm1Event, kPm1EventLength, kAccessWord);
   append_no_registers(table, 1);  // PM1b
   append_io_register(table, layout::kPortPm1Control, kPm1ControlLength, kAccessWord);
@@ -202,7 +202,7 @@ std::vector<std::byte> rsdp(uint64_t xsdt_address) {
   return table.take();
 }
 
-// Places tables one behind the other and tells where each one is.
+// Places tables one after the other and returns the address of each.
 class Placer {
  public:
   explicit Placer(uint64_t address) : address_(address) {}
@@ -226,7 +226,7 @@ std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus, const AcpiD
   assert(vcpus >= 1 && vcpus <= layout::kMaxVcpus);
   assert(address % kFacsAlignment == 0);
   Placer placer(address);
-  placer.place(rsdp(0));  // to be overwritten once the XSDT has its place
+  placer.place(rsdp(0));  // overwritten once the XSDT's address is known
   const uint64_t facs_address = placer.place(facs());
   assert(facs_address - address == layout::kFacs - layout::kAcpiTables);
   const uint64_t dsdt_address = placer.place(dsdt(devices));

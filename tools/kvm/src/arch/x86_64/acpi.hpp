@@ -10,8 +10,9 @@
 
 namespace vmm::arch {
 
-// What is there to be announced: virtio-mmio devices in their order, the PCI bus, and an HPET by
-// the low half of its capabilities register (0: none). Without 8259s an OS must not look for them.
+// The devices that the tables announce: virtio-mmio devices in their order, the PCI bus, and an
+// HPET by the low half of its capabilities register (0: none). Without 8259s an OS must not look
+// for them.
 struct AcpiDevices {
   size_t virtio_mmio = 0;
   bool pci = false;
@@ -19,10 +20,10 @@ struct AcpiDevices {
   uint32_t hpet = 0;
 };
 
-// RSDP, XSDT, FADT, FACS, MADT, DSDT, for PCI MCFG, and HPET in one piece, the RSDP first, to be
-// placed at guest-physical `address` (a multiple of 64, below 4 GiB), the FACS 64 bytes behind it.
-// The wiring is that of mp_table(): APIC ids 0..vcpus-1, ISA line n at IOAPIC pin n; the SCI alone
-// is level-triggered.
+// Returns RSDP, XSDT, FADT, FACS, MADT, DSDT, MCFG (if there is PCI) and HPET as one block to be
+// placed at guest-physical `address` (a multiple of 64, below 4 GiB). The RSDP comes first, the
+// FACS 64 bytes after it. The wiring is that of mp_table(): APIC ids 0..vcpus-1, ISA line n at
+// IOAPIC pin n; the SCI alone is level-triggered.
 std::vector<std::byte> acpi_tables(uint64_t address, uint32_t vcpus,
                                    const AcpiDevices& devices = {});
 

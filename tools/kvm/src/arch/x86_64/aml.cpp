@@ -33,7 +33,7 @@ constexpr uint8_t kReadWrite = 1;
 constexpr uint8_t kDecode16 = 1;
 constexpr uint8_t kConsumedEdgeHighShared = 1 << 0 | 1 << 1 | 1 << 3;
 
-// The length counts its own bytes (20.2.4).
+// The length includes its own bytes (20.2.4).
 Bytes with_length(const Bytes& contents) {
   TableWriter length;
   if (contents.size() + 1 < 64) {

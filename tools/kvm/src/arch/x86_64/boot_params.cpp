@@ -36,7 +36,7 @@ uint64_t bytes_of(const FrameBufferInfo& frame_buffer) {
   return uint64_t{frame_buffer.width} * frame_buffer.height * kPixelBits / 8;
 }
 
-// As a VESA BIOS would have left it (include/uapi/linux/screen_info.h).
+// The fields as a VESA BIOS would set them (include/uapi/linux/screen_info.h).
 screen_info describe(const FrameBufferInfo& frame_buffer) {
   screen_info info{};
   info.orig_video_isVGA = VIDEO_TYPE_VLFB;
@@ -97,7 +97,7 @@ void write_boot_params(memory::GuestMemory& memory, const BootInputs& inputs) {
   std::vector<E820Entry> map = e820_map(memory.regions());
   if (inputs.frame_buffer) {
     params.screen_info = describe(*inputs.frame_buffer);
-    // No PCI device is to be put there.
+    // Reserved, so that the kernel puts no PCI device there.
     const uint64_t pages =
         (bytes_of(*inputs.frame_buffer) + layout::kPageSize - 1) / layout::kPageSize;
     map.push_back({layout::kFrameBuffer, pages * layout::kPageSize, kE820Reserved});

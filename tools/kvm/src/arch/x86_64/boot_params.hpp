@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The zero page: what the 64-bit boot protocol hands to the kernel (Documentation/arch/x86/
-// zero-page.rst). Called by machine/ once, after the kernel and the initrd are in memory.
+// The zero page, by which the 64-bit boot protocol passes parameters to the kernel
+// (Documentation/arch/x86/ zero-page.rst). Called by machine/ once, after the kernel and the initrd
+// are in memory.
 #pragma once
 
 #include <cstddef>
@@ -32,14 +33,14 @@ struct FrameBufferInfo {
 
 struct BootInputs {
   std::string command_line;
-  uint64_t command_line_max = 0;            // of this kernel, without the NUL
-  std::span<const std::byte> setup_header;  // of a bzImage; empty for a vmlinux
+  uint64_t command_line_max = 0;            // this kernel's limit, without the NUL
+  std::span<const std::byte> setup_header;  // from a bzImage; empty for a vmlinux
   uint64_t initrd_start = 0;
   uint64_t initrd_size = 0;
   std::optional<FrameBufferInfo> frame_buffer;
 };
 
-// At layout::kCommandLine. Throws base::ConfigError when it has more than `limit` bytes.
+// Writes `text` to layout::kCommandLine. Throws base::ConfigError when it exceeds `limit` bytes.
 void write_command_line(memory::GuestMemory& memory, const std::string& text, uint64_t limit);
 
 // Writes the command line and the zero page. Throws base::ConfigError when the line is too long

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // SDM vol. 2 and APM vol. 3, CPUID; KVM's own leaf is Documentation/virt/kvm/x86/cpuid.rst. A few
-// names of KVM's features are ours, as /proc/cpuinfo shows none of them.
+// of KVM's features have names of this VMM, as /proc/cpuinfo does not show them.
 #include "arch/x86_64/cpu_features.hpp"
 
 #include <algorithm>

@@ -19,7 +19,7 @@ struct CpuFeature {
   uint32_t index;
   CpuidRegister where;
   uint8_t bit;
-  bool baseline;  // x86-64 as it began, and what a virtual machine can't do without
+  bool baseline;  // original x86-64, and what a virtual machine can't do without
 };
 
 std::span<const CpuFeature> cpu_features();

@@ -15,11 +15,11 @@ using base::ConfigError;
 constexpr uint32_t kExtendedState = 0xd;
 constexpr uint32_t kSvmFeatures = 0x8000000a;
 
-// Virtualization of the guest's own is for those who ask for it: a guest that finds it pays for
-// setting up its own KVM, and so does each switch between it and the host.
+// Nested virtualization must be requested: it makes a guest spend time on setting up its own KVM,
+// and slows down each switch between guest and host.
 constexpr auto kOnRequest = std::to_array<std::string_view>({"svm", "vmx"});
 
-// Bits of XCR0 that go with a feature (SDM vol. 1, 13.1).
+// Bits of XCR0 that belong to a feature (SDM vol. 1, 13.1).
 struct StateComponent {
   std::string_view feature;
   uint32_t bits;
@@ -32,8 +32,8 @@ constexpr auto kComponents = std::to_array<StateComponent>({
     {"amx_tile", 3U << 17},
 });
 
-// What a feature can't do without (as arch/x86/kernel/cpu/cpuid-deps.c has it): Linux shows, and
-// programs use, a feature whose bit is set, whatever became of what it needs.
+// A feature's dependency (as in arch/x86/kernel/cpu/cpuid-deps.c): Linux shows, and programs use, a
+// feature whose bit is set, even if its dependencies are missing.
 struct Need {
   std::string_view feature;
   std::string_view needed;
@@ -106,7 +106,7 @@ bool contains(const std::vector<CpuFeature>& features, std::string_view name) {
   return std::ranges::find(features, name, &CpuFeature::name) != features.end();
 }
 
-// Whether the model has the feature without being asked for it.
+// Whether the model has the feature by default.
 bool included(const CpuModel& model, const CpuFeature& feature) {
   if (model.minimal) return feature.baseline;
   return std::ranges::find(kOnRequest, feature.name) == kOnRequest.end();
@@ -121,7 +121,7 @@ CpuFeature required(const std::string& model, std::string_view name) {
   return *feature;
 }
 
-// The table has a feature after all that it needs, so once through it is enough.
+// One pass is enough, as the table lists each feature after its dependencies.
 void remove_dependents(std::vector<kvm::CpuidEntry>& cpuid) {
   for (const Need& need : kNeeds) {
     if (!has(cpuid, *cpu_feature_named(need.needed))) {
@@ -130,13 +130,13 @@ void remove_dependents(std::vector<kvm::CpuidEntry>& cpuid) {
   }
 }
 
-// The leaf that describes SVM alone: Linux lists what it says even where there is no SVM.
+// Clears the leaf for SVM, as Linux lists its features even without SVM.
 void trim_svm(std::vector<kvm::CpuidEntry>& cpuid) {
   if (has(cpuid, *cpu_feature_named("svm"))) return;
   std::erase_if(cpuid, [](const kvm::CpuidEntry& entry) { return entry.function == kSvmFeatures; });
 }
 
-// State that no feature uses any more, and all of it without XSAVE.
+// Removes state that no feature uses any more, and all of it without XSAVE.
 void trim_extended_state(std::vector<kvm::CpuidEntry>& cpuid) {
   if (!has(cpuid, *cpu_feature_named("xsave"))) {
     std::erase_if(cpuid,
@@ -150,7 +150,7 @@ void trim_extended_state(std::vector<kvm::CpuidEntry>& cpuid) {
   }
 }
 
-// "+NAME?" or "-NAME?": what is not on offer, or has no name here, the guest does without.
+// "+NAME?" or "-NAME?": a feature that KVM does not offer, or that is unknown here, is ignored.
 void parse_lenient_word(CpuModel& model, std::string_view word) {
   word.remove_suffix(1);
   const auto feature = cpu_feature_named(word.substr(1));

@@ -25,7 +25,7 @@ uint32_t with_bits(uint32_t word, unsigned shift, unsigned width, uint32_t value
   return (word & ~mask) | ((value << shift) & mask);
 }
 
-// How many low bits of an APIC id tell the cores of a package apart.
+// The number of low bits of an APIC id that distinguish the cores of a package.
 uint32_t core_bits(uint32_t vcpus) { return static_cast<uint32_t>(std::bit_width(vcpus - 1)); }
 
 void patch_features(kvm::CpuidEntry& entry, CpuTopology topology, bool tsc_deadline) {
@@ -40,7 +40,8 @@ void patch_features(kvm::CpuidEntry& entry, CpuTopology topology, bool tsc_deadl
   }
 }
 
-// Leaf 4 (Intel) tells which cores share a cache: the last level all of them, others none.
+// Leaf 4 (Intel) describes which cores share a cache: all of them share the last level, and no
+// other.
 void patch_cache(kvm::CpuidEntry& entry, CpuTopology topology) {
   if ((entry.eax & 0x1f) == 0) return;
   const uint32_t cores = topology.vcpus - 1;

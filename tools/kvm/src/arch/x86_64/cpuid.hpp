@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What each virtual processor says about itself: KVM's offer, made consistent with the machine's
+// The CPUID of each virtual processor: what KVM supports, made consistent with the machine's
 // topology (one package, one thread per core). A pure function, called by machine/ per vCPU.
 #pragma once
 
@@ -17,7 +17,7 @@ struct CpuTopology {
   uint32_t vcpus;
 };
 
-// What KVM_GET_SUPPORTED_CPUID leaves to the VMM.
+// Bits that KVM_GET_SUPPORTED_CPUID leaves to the VMM.
 struct CpuExtras {
   bool tsc_deadline = false;       // KVM_CAP_TSC_DEADLINE_TIMER
   uint32_t paravirt_features = 0;  // more bits for leaf KVM_CPUID_FEATURES
@@ -26,10 +26,10 @@ struct CpuExtras {
 std::vector<kvm::CpuidEntry> guest_cpuid(std::span<const kvm::CpuidEntry> supported,
                                          CpuTopology topology, CpuExtras extras);
 
-// All that XCR0 may have set with this CPUID; 0 without XSAVE.
+// All bits that XCR0 may have with this CPUID; 0 without XSAVE.
 uint64_t supported_xcr0(std::span<const kvm::CpuidEntry> supported);
 
-// Whether a guest could run KVM itself (AMD SVM or Intel VMX is on offer).
+// Whether a guest could run KVM itself (KVM offers AMD SVM or Intel VMX).
 bool offers_nesting(std::span<const kvm::CpuidEntry> supported);
 
 }  // namespace vmm::arch

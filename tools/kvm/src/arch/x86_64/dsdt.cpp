@@ -17,7 +17,7 @@ using aml::Bytes;
 // The id by which Linux finds virtio-mmio (drivers/virtio/virtio_mmio.c).
 constexpr const char* kVirtioMmioId = "LNRO0005";
 
-// A sleep state and its type (7.4.2), of which an OS uses the first two elements.
+// A sleep state and its types (7.4.2); an OS uses the first two elements.
 Bytes sleep_state(std::string_view name, uint8_t sleep_type) {
   const Bytes type = aml::integer(sleep_type);
   return aml::name(name, aml::package({type, type, aml::integer(0), aml::integer(0)}));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the DSDT says: how the machine is switched off, and which devices nothing else announces to
-// a distribution's kernel. Called by acpi_tables(), which puts the table's header before it.
+// The DSDT: how the machine is switched off, and the devices that nothing else announces to a
+// distribution's kernel. Called by acpi_tables(), which adds the table's header.
 #pragma once
 
 #include <cstddef>

@@ -13,8 +13,8 @@ namespace vmm::arch::layout {
 inline constexpr uint64_t kPageSize = 4096;
 inline constexpr uint64_t kMiB = 1ULL << 20;
 
-// Below 1 MiB: what the VMM leaves for the kernel's first instructions. The kernel copies what it
-// needs and reclaims the rest, as e820 calls it RAM.
+// Below 1 MiB: what the VMM prepares for the kernel's first instructions. The kernel copies what it
+// needs and reclaims the rest, because e820 reports it as RAM.
 inline constexpr uint64_t kGdt = 0x500;
 inline constexpr uint64_t kBootParams = 0x7000;
 inline constexpr uint64_t kPageTables = 0x9000;  // PML4, PDPT, four page directories
@@ -22,8 +22,8 @@ inline constexpr uint64_t kBootStackTop = 0x8ff0;
 inline constexpr uint64_t kCommandLine = 0x20000;
 inline constexpr uint64_t kCommandLineMax = 0x10000;
 
-// The same space for other ways of booting. A multiboot payload may use all but one page, which
-// has its information (and page 0, where payloads start their other processors, stays free).
+// Other boot protocols use the same space. A multiboot payload may use all of it except the page
+// with its information (page 0, where payloads start their other processors, stays free).
 inline constexpr uint64_t kMultibootInfo = 0x7000;
 inline constexpr uint64_t kMultibootInfoEnd = 0x8000;
 inline constexpr uint64_t kMultibootCommandLine = 0x7300;
@@ -35,7 +35,7 @@ inline constexpr uint64_t kFlatStack = 0x8000;
 // The classic hole: EBDA, VGA window and BIOS ROM. The kernel scans the last 64 KiB of it for the
 // MP table (arch/x86/kernel/mpparse.c), and the last 128 KiB for ACPI's root pointer.
 inline constexpr uint64_t kLowRamEnd = 0x9fc00;
-inline constexpr uint64_t kAcpiTables = 0xe0000;  // the root pointer, then what it leads to
+inline constexpr uint64_t kAcpiTables = 0xe0000;  // the root pointer, then the tables it leads to
 inline constexpr uint64_t kFacs = kAcpiTables + 64;
 inline constexpr uint64_t kMpTable = 0xf0000;
 inline constexpr uint64_t kHighRamStart = 0x100000;
@@ -44,8 +44,8 @@ inline constexpr uint64_t kHighRamStart = 0x100000;
 inline constexpr uint64_t kFrameBuffer = 0xc0000000;
 inline constexpr uint64_t kVirtioMmio = 0xd0000000;
 inline constexpr uint64_t kVirtioMmioStride = 0x1000;
-// PCI: where the bars are, as ACPI tells it, and the configuration spaces of bus 0 (ECAM). A kernel
-// without ACPI takes all that is not RAM for PCI's, so the bus gets everything up to ECAM.
+// PCI: the window for BARs, which ACPI reports, and the configuration spaces of bus 0 (ECAM). A
+// kernel without ACPI takes all that is not RAM for PCI, so the bus gets everything up to ECAM.
 inline constexpr uint64_t kPciWindow = 0xd1000000;
 inline constexpr uint64_t kPciWindowBytes = 0x0f000000;
 inline constexpr uint64_t kPciEcam = 0xe0000000;
@@ -54,7 +54,7 @@ inline constexpr uint64_t kIoApic = 0xfec00000;
 inline constexpr uint64_t kHpet = 0xfed00000;
 inline constexpr uint64_t kLocalApic = 0xfee00000;
 
-// Pages that KVM wants for itself on some Intel hosts; below the place of a BIOS.
+// Pages that KVM needs for itself on some Intel hosts; they lie below the BIOS area.
 inline constexpr uint64_t kIdentityMapPage = 0xfeffc000;
 inline constexpr uint64_t kTssPages = 0xfeffd000;
 
@@ -84,16 +84,16 @@ inline constexpr uint32_t kIrqTimer = 0;
 inline constexpr uint32_t kIrqCom2 = 3;
 inline constexpr uint32_t kIrqCom1 = 4;
 inline constexpr uint32_t kIrqRtc = 8;
-inline constexpr uint32_t kIrqSci = 9;  // ACPI's own; level-triggered, so nobody shares it
-// For virtio-mmio devices, in their order and then round again: drivers can share an edge-triggered
-// line, as each pulse makes all of them look. Line 13 is the FPU's.
+inline constexpr uint32_t kIrqSci = 9;  // ACPI's SCI; level-triggered, so not shared
+// Lines for virtio-mmio devices, assigned round-robin: drivers can share an edge-triggered line, as
+// each pulse makes all of them look. Line 13 belongs to the FPU.
 inline constexpr std::array<uint32_t, 8> kIrqsVirtio = {5, 6, 7, 10, 11, 12, 14, 15};
 inline constexpr size_t kMaxVirtioDevices = 2 * kIrqsVirtio.size();
 constexpr uint32_t irq_virtio(size_t device) { return kIrqsVirtio[device % kIrqsVirtio.size()]; }
 inline constexpr uint32_t kIsaIrqs = 16;
 
 // SLP_TYP of the sleep S3 and of the "off" state S5, in the DSDT and in the PM1 control register.
-// The first is QEMU's, which payloads write without a look at the DSDT.
+// The value for S3 is QEMU's, which payloads write without reading the DSDT.
 inline constexpr uint8_t kSleepTypeSuspend = 1;
 inline constexpr uint8_t kSleepTypeOff = 5;
 

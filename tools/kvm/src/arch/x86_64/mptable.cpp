@@ -50,7 +50,7 @@ unsigned append_processors(TableWriter& table, uint32_t vcpus) {
   for (uint32_t id = 0; id < vcpus; ++id) {
     table.u8(kEntryProcessor).u8(static_cast<uint8_t>(id)).u8(kApicVersion);
     table.u8(id == 0 ? kCpuEnabled | kCpuBootstrap : kCpuEnabled);
-    table.u32(0x600).u32(0x201);  // family 6, with FPU and APIC: the kernel asks CPUID instead
+    table.u32(0x600).u32(0x201);  // family 6, FPU, APIC: the kernel uses CPUID instead
     table.u32(0).u32(0);
   }
   return vcpus;
@@ -58,7 +58,7 @@ unsigned append_processors(TableWriter& table, uint32_t vcpus) {
 
 void append_interrupt(TableWriter& table, uint8_t entry, uint8_t type, uint8_t line, uint8_t apic,
                       uint8_t pin) {
-  table.u8(entry).u8(type).u16(0);  // polarity and trigger: those of the bus
+  table.u8(entry).u8(type).u16(0);  // polarity and trigger as for the bus
   table.u8(kIsaBus).u8(line).u8(apic).u8(pin);
 }
 

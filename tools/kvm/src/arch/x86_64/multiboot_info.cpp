@@ -24,7 +24,7 @@ constexpr uint32_t kHasModules = 1U << 3;
 constexpr uint32_t kHasMemoryMap = 1U << 6;
 constexpr uint32_t kHasLoaderName = 1U << 9;
 
-// Where in the page what is.
+// Addresses of the parts in the page.
 constexpr uint64_t kModules = layout::kMultibootInfo + 0x80;
 constexpr uint64_t kMemoryMap = layout::kMultibootInfo + 0x100;
 constexpr uint64_t kLoaderName = layout::kMultibootInfo + 0x200;

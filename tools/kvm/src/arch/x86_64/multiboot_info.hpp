@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a Multiboot 1 payload is told of its machine: memory, command line, module. Called by
-// machine/ once, after the payload and its module are in memory.
+// The Multiboot 1 information structure, which describes the machine to a payload: memory, command
+// line, module. Called by machine/ once, after the payload and its module are in memory.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@
 
 namespace vmm::arch {
 
-// In EAX when the payload starts (section 3.2); EBX points to layout::kMultibootInfo.
+// The value of EAX when the payload starts (section 3.2); EBX points to layout::kMultibootInfo.
 inline constexpr uint32_t kMultibootBootMagic = 0x2badb002;
 
-// Writes the information into its page. An initrd of `inputs` is the one module. Throws
+// Writes the information into its page. The initrd in `inputs`, if any, is the only module. Throws
 // base::ConfigError when the command line is too long.
 void write_multiboot_info(memory::GuestMemory& memory, const BootInputs& inputs);
 

@@ -8,10 +8,11 @@
 
 namespace vmm::arch {
 
-// At layout::kPageTables, with 2 MiB pages. Memory must reach to its end (it lies below 1 MiB).
+// Writes them at layout::kPageTables, with 2 MiB pages. Memory must reach to their end (below 1
+// MiB).
 void write_page_tables(memory::GuestMemory& memory);
 
-// At layout::kGdt.
+// Writes the GDT at layout::kGdt.
 void write_gdt(memory::GuestMemory& memory);
 
 }  // namespace vmm::arch

@@ -27,7 +27,7 @@ void place(memory::GuestMemory& memory, uint64_t address, std::span<const std::b
   static_cast<void>(written);
 }
 
-// Types are those of e820.
+// The types are those of e820.
 std::vector<std::byte> memory_map(const std::vector<E820Entry>& entries) {
   TableWriter map;
   for (const E820Entry& entry : entries) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a kernel entered by its PVH entry is told of its machine: Xen's hvm_start_info. Called by
+// Xen's hvm_start_info, which describes the machine to a kernel started at its PVH entry. Called by
 // machine/ once, after the kernel and the initrd are in memory.
 #pragma once
 
@@ -9,8 +9,8 @@
 
 namespace vmm::arch {
 
-// At layout::kPvhStartInfo (EBX points there), with the command line at layout::kCommandLine.
-// Throws base::ConfigError when the line is too long for this kernel.
+// Writes it at layout::kPvhStartInfo (EBX points there), and the command line at
+// layout::kCommandLine. Throws base::ConfigError when the line is too long for this kernel.
 void write_pvh_start_info(memory::GuestMemory& memory, const BootInputs& inputs);
 
 }  // namespace vmm::arch

@@ -64,7 +64,7 @@ kvm::Segment task() {
 void reset_processor(kvm::Vcpu& vcpu, uint64_t xcr0) {
   const std::array<kvm::MsrEntry, 2> msrs = {{
       {kMsrMiscEnable, kMiscEnableFastStrings},
-      // Without firmware the default type is uncached, and the kernel would believe it.
+      // Without firmware the default type is uncached, and the kernel would use it.
       {kMsrMtrrDefType, kMtrrEnabledWriteBack},
   }};
   vcpu.set_msrs(msrs);
@@ -115,7 +115,7 @@ void enter_protected_mode(kvm::Vcpu& vcpu, uint64_t entry, uint32_t eax, uint32_
 }
 
 void enter_real_mode(kvm::Vcpu& vcpu, uint64_t address, uint64_t stack) {
-  kvm::SystemRegisters system = vcpu.system_registers();  // a new vCPU's are those of real mode
+  kvm::SystemRegisters system = vcpu.system_registers();  // in real mode on a new vCPU
   for (kvm::Segment* segment :
        {&system.cs, &system.ds, &system.es, &system.fs, &system.gs, &system.ss}) {
     segment->selector = static_cast<uint16_t>(address >> 4);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Builds a firmware table field by field: little-endian, no padding, with a byte that makes the sum
-// zero. A value used inside one call of mp_table() or acpi_tables().
+// Builds a firmware table field by field: little-endian, no padding, with a checksum byte. A value
+// used inside one call of mp_table() or acpi_tables().
 #pragma once
 
 #include <cassert>
@@ -30,7 +30,7 @@ class TableWriter {
 
   size_t size() const { return bytes_.size(); }
 
-  // Overwrites `width` bytes from `at`.
+  // Overwrites the `width` bytes at `at`.
   void patch(size_t at, uint64_t value, int width = 1) {
     assert(at + static_cast<size_t>(width) <= bytes_.size());
     for (int i = 0; i < width; ++i) bytes_[at + static_cast<size_t>(i)] = byte_of(value, i);

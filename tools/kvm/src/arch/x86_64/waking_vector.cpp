@@ -20,7 +20,8 @@ std::optional<WakingVector> waking_vector(const memory::GuestMemory& memory, uin
       memory.read_object<uint32_t>(GuestAddress{facs + kFirmwareWakingVector}).value_or(0);
   const auto wide =
       memory.read_object<uint64_t>(GuestAddress{facs + kXFirmwareWakingVector}).value_or(0);
-  // The wider field is used where it is not zero. FACS does not say that it may mean 64-bit mode.
+  // The wider field counts if it is not zero. It does not mean 64-bit mode, as the FACS does not
+  // allow that.
   if (wide != 0 && wide <= UINT32_MAX) return WakingVector{static_cast<uint32_t>(wide), true};
   if (wide != 0 || real == 0 || real >= kRealModeEnd) return std::nullopt;
   return WakingVector{real, false};

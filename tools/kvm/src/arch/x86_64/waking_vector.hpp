@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where an operating system wants to go on after a sleep without power: it writes an address into
-// FACS and firmware jumps there (ACPI 6.5, 5.2.10). Called by machine/ when the machine wakes up.
+// The address where an operating system resumes after a sleep without power: it writes it into the
+// FACS, and firmware jumps there (ACPI 6.5, 5.2.10). Called by machine/ when the machine wakes up.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,10 @@ struct WakingVector {
   bool protected_mode = false;  // else real mode
 };
 
-// What the FACS at `facs` asks for; nothing when that is no place where code could be.
+// The vector in the FACS at `facs`; nothing when no code can be at that address.
 std::optional<WakingVector> waking_vector(const memory::GuestMemory& memory, uint64_t facs);
 
-// Makes a processor in its power-on state begin there.
+// Makes a processor in its power-on state start at the vector.
 void enter_waking_vector(kvm::Vcpu& vcpu, const WakingVector& vector);
 
 }  // namespace vmm::arch

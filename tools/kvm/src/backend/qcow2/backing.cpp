@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// "nbd:..." and the like: QEMU takes what stands before a colon for a protocol.
+// Recognises names like "nbd:...": QEMU takes the part before a colon as a protocol.
 bool names_protocol(const std::string& path) {
   const size_t colon = path.find(':');
   return colon != std::string::npos && path.find('/') > colon;
@@ -22,7 +22,7 @@ fs::path folder_of(const std::string& image, const std::string& folder) {
   return folder.empty() ? fs::path(image).parent_path() : fs::path(folder);
 }
 
-// Also of what is not there, whose absence is found when it is opened.
+// Also works for a missing file, which is detected when it is opened.
 fs::path without_links(const std::string& image, const fs::path& path) {
   std::error_code error;
   fs::path resolved = fs::weakly_canonical(fs::absolute(path), error);

@@ -12,16 +12,16 @@ namespace {
 constexpr const char* kRepair = "try: qemu-img check -r all FILE";
 
 constexpr uint64_t kMaxClusters = 1 << 26;
-// Of L2 tables, holes aside: as many as lead to 8 TiB, 64 KiB each.
+// The limit for L2 tables, without holes: enough for 8 TiB with tables of 64 KiB.
 constexpr uint64_t kMaxTableBytes = 1 << 30;
-constexpr uint16_t kExclusive = 1 << 15;  // beside the number of uses
+constexpr uint16_t kExclusive = 1 << 15;  // a flag next to the number of uses
 constexpr uint16_t kMaxUses = kExclusive - 1;
 
 class Check {
  public:
   Check(const ImageFile& file, const Header& header, const Mapping& mapping, Refcounts& refcounts)
       : file_(file), header_(header), mapping_(mapping), refcounts_(refcounts) {
-    // A compressed cluster's upper bound may lie behind the end.
+    // A compressed cluster's upper bound may lie past the end.
     const uint64_t clusters = header.cluster_of(file.size_bytes()) + 4;
     if (clusters > kMaxClusters) {
       refuse(file.path(), "has " + std::to_string(clusters) + " clusters, too many to check",
@@ -49,7 +49,7 @@ class Check {
     return (entries * sizeof(uint64_t) + header_.cluster_bytes() - 1) >> header_.cluster_bits;
   }
 
-  // Something whole lies there, and nothing else.
+  // Checks that an object lies there as a whole, and that nothing else does.
   void claim(uint64_t offset, uint64_t clusters, const std::string& what) {
     const bool aligned = offset % header_.cluster_bytes() == 0 && offset <= kOffsetMask;
     if (!aligned || (offset >= file_.size_bytes() && clusters != 0)) {
@@ -72,7 +72,7 @@ class Check {
            kRepair);
   }
 
-  // A small file can claim terabytes of tables where it has nothing, which would be read for hours.
+  // Skips holes: a small file can claim terabytes of tables, which would take hours to read.
   void claim_table(size_t place) {
     const uint64_t entry = mapping_.l1()[place];
     if (entry == 0) return;
@@ -102,7 +102,7 @@ class Check {
              kRepair);
     }
     if (cluster->kind == Cluster::Kind::kCompressed) {
-      // Compressed clusters share the clusters of the file, but with none of another kind.
+      // Compressed clusters share clusters of the file, but only with each other.
       const uint64_t last = header_.cluster_of(cluster->offset + cluster->length - 1);
       for (uint64_t at = header_.cluster_of(cluster->offset); at <= last; ++at) {
         if (at >= uses_.size() || (uses_[at] & kExclusive)) refuse_shared(at, "compressed cluster");
@@ -120,7 +120,7 @@ class Check {
     }
   }
 
-  // More counted than used is space lost, no harm.
+  // A count above the number of uses only wastes space.
   void compare(uint64_t cluster, uint64_t used) {
     const auto counted = refcounts_.count(cluster);
     if (const std::error_code* error = std::get_if<std::error_code>(&counted)) {
@@ -139,7 +139,7 @@ class Check {
   const Mapping& mapping_;
   Refcounts& refcounts_;
   std::vector<uint16_t> uses_;
-  std::vector<size_t> tables_;  // places in the L1 table of those that were ever written
+  std::vector<size_t> tables_;  // L1 indices of tables that were ever written
 };
 
 }  // namespace

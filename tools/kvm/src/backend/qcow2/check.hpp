@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Follows every reference of an image before it is used: tables and clusters must lie where they
-// can, and, if the image will be written, be counted and belong to one place alone. So a corrupt
+// Follows every reference of an image before it is used: tables and clusters must lie at valid
+// offsets, and, if the image will be written, be counted and referenced only once. So a corrupt
 // image is refused when it is attached, and no allocation can hit a cluster that is in use. Costs
 // reading all L2 tables that were ever written, 64 KiB for each 512 MiB of data and 1 GiB at most.
 #pragma once
@@ -13,7 +13,7 @@
 
 namespace vmm::backend::qcow2 {
 
-// Throws base::ConfigError that names the first thing that is wrong.
+// Throws a base::ConfigError that names the first error found.
 void check_image(const ImageFile& file, const Header& header, const Mapping& mapping,
                  Refcounts& refcounts);
 

@@ -23,7 +23,7 @@ T swapped(T value) {
   if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(value));
 }
 
-// The bytes are there.
+// Requires that the span holds enough bytes.
 template <std::unsigned_integral T>
 T load(std::span<const std::byte> bytes, size_t offset) {
   T value;
@@ -41,13 +41,13 @@ inline constexpr uint32_t kMagic = 0x514649fb;  // "QFI\xfb"
 inline constexpr uint32_t kMinClusterBits = 9;
 inline constexpr uint32_t kMaxClusterBits = 21;
 inline constexpr uint32_t kMaxRefcountOrder = 6;
-inline constexpr uint32_t kDefaultRefcountOrder = 4;  // version 2 has no other
+inline constexpr uint32_t kDefaultRefcountOrder = 4;  // the only one in version 2
 // QEMU's own limits.
 inline constexpr uint64_t kMaxL1Bytes = 32ULL << 20;
 inline constexpr uint64_t kMaxRefcountTableBytes = 8ULL << 20;
 inline constexpr uint32_t kMaxBackingNameBytes = 1023;
 
-// Offsets in the header.
+// Offsets of header fields.
 inline constexpr size_t kRefcountTableOffsetAt = 48;
 inline constexpr size_t kAutoclearAt = 88;
 inline constexpr size_t kVersion2Bytes = 72;

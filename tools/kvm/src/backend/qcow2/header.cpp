@@ -134,7 +134,7 @@ class Parser {
     }
     read_backing_format();
     if (header_.backing_format != "raw" && header_.backing_format != "qcow2") {
-      // Guessing is not safe: what a guest wrote to a raw disk may look like an image.
+      // Guessing is not safe: a guest's data on a raw disk may look like an image.
       fail("does not say whether its backing file is raw or qcow2",
            "write it down: qemu-img rebase -u -F raw|qcow2 -b BACKING FILE");
     }

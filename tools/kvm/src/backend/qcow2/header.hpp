@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The header of a qcow2 file, checked: whoever holds one may divide and shift by what is in it. An
-// image comes from anywhere, so everything is refused that is unknown, encrypted, out of bounds or
-// contradicts itself, with words that say what it is. Read once, when an image is opened.
+// The header of a qcow2 file, checked: its values are safe to divide and shift by. An image comes
+// from anywhere, so a header that is unknown, encrypted, out of bounds or contradicts itself is
+// refused with a message that says why. Read once, when an image is opened.
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ namespace vmm::backend::qcow2 {
 struct Header {
   uint32_t version;
   uint32_t cluster_bits;
-  uint64_t size_bytes;  // of the virtual disk
+  uint64_t size_bytes;  // size of the virtual disk
   uint64_t l1_offset;
   uint32_t l1_entries;
   uint64_t refcount_table_offset;
@@ -33,14 +33,14 @@ struct Header {
   uint64_t cluster_of(uint64_t offset) const { return offset >> cluster_bits; }
 };
 
-// `start` is the file's first cluster, or all of a smaller file. Throws base::ConfigError that
-// names `path`, what is wrong and the hint.
+// `start` is the file's first cluster, or all of a smaller file. Throws a base::ConfigError with
+// `path`, the error and a hint.
 Header parse_header(const std::string& path, std::span<const std::byte> start, bool read_only);
 
-// What parse_header() wants to see.
+// The number of bytes that parse_header() needs.
 inline constexpr size_t kHeaderReadBytes = 64 * 1024;
 
-// For all that finds something wrong with an image.
+// Throws the base::ConfigError for any error in an image.
 [[noreturn]] void refuse(const std::string& path, const std::string& what, const std::string& fix);
 
 }  // namespace vmm::backend::qcow2

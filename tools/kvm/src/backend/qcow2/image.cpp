@@ -78,7 +78,7 @@ void Image::open_backing(const std::string& folder, const Chain& above) {
   }
 }
 
-// Features that hold only while nobody writes who does not know them.
+// Clears features that are valid only while every writer supports them.
 void Image::clear_autoclear() {
   if (header_.version == 2 || header_.autoclear == 0) return;
   const uint64_t none = 0;
@@ -97,7 +97,8 @@ std::error_code Image::read(uint64_t offset_bytes, std::span<const iovec> into) 
     if (const auto error = failed(found)) return error;
     const Cluster first = std::get<Cluster>(found);
     uint64_t length = header_.cluster_bytes() - offset_bytes % header_.cluster_bytes();
-    // Neighbours on the disk that are neighbours in the file, or have no place at all, go together.
+    // Read clusters together that are adjacent on the disk and in the file, or that are all
+    // unallocated.
     while (length < buffers.left()) {
       const auto next = mapping_.find(header_.cluster_of(offset_bytes + length));
       if (const auto error = failed(next)) return error;
@@ -133,7 +134,7 @@ std::error_code Image::read_cluster_part(const Cluster& cluster, uint64_t offset
   return std::make_error_code(std::errc::io_error);
 }
 
-// The backing file may be shorter: behind its end there are zeroes.
+// The backing file may be shorter: past its end there are zeroes.
 std::error_code Image::read_backing(uint64_t offset, std::span<const iovec> into) {
   BufferCursor buffers(into);
   if (backing_ != nullptr && offset < backing_->size_bytes()) {
@@ -182,7 +183,7 @@ std::error_code Image::write_cluster_part(uint64_t offset, uint64_t length,
   return write_new_cluster(old, offset, length, from);
 }
 
-// Whole, with what the disk showed there before around what is written.
+// Writes a whole cluster: the new data, with the disk's old content around it.
 std::error_code Image::write_new_cluster(const Cluster& old, uint64_t offset, uint64_t length,
                                          std::span<const iovec> from) {
   const uint64_t within = offset % header_.cluster_bytes();
@@ -207,7 +208,7 @@ std::error_code Image::write_new_cluster(const Cluster& old, uint64_t offset, ui
   return error;
 }
 
-// What the disk still leads to is released when it no longer does.
+// A cluster that the disk still refers to is released later.
 std::error_code Image::replace(uint64_t number, const Cluster& old, const Cluster& by) {
   if (const auto error = mapping_.set(number, by, refcounts_)) return error;
   if (by.offset != old.offset || old.kind == Kind::kCompressed) release(old);
@@ -231,7 +232,7 @@ std::error_code Image::flush_if_full() { return mapping_.full() ? flush() : std:
 
 std::error_code Image::flush() {
   if (read_only()) return {};
-  // Counts and data, then what leads to them, then what nothing leads to any more.
+  // First counts and data, then references to them, then the release of unreferenced clusters.
   if (const auto error = refcounts_.write_back()) return error;
   if (const auto error = file_.sync()) return error;
   if (mapping_.dirty()) {
@@ -244,12 +245,12 @@ std::error_code Image::flush() {
 }
 
 std::error_code Image::discard(uint64_t offset_bytes, uint64_t length_bytes) {
-  // Only whole clusters can go.
+  // Only whole clusters can be discarded.
   const uint64_t first = (offset_bytes + header_.cluster_bytes() - 1) >> header_.cluster_bits;
   uint64_t end = (offset_bytes + length_bytes) >> header_.cluster_bits;
   if (offset_bytes + length_bytes == size_bytes()) end = header_.clusters();
   for (uint64_t number = first; number < end; ++number) {
-    // Version 2 can't say that there is nothing where the backing file has something.
+    // Version 2 can't mark a cluster as empty where the backing file has data.
     if (header_.version == 2 && backing_ != nullptr) break;
     if (const auto error = zero_cluster(number, false)) return error;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A disk in a qcow2 file: read-write, perhaps on top of a read-only backing file. machine/ opens it
-// and hands it to a virtio::Block, which owns it and serialises the calls. Data goes to its place
-// at once; what leads to new places waits in memory for flush(), in an order in which a crash can
-// lose only what the guest had not flushed. Opening throws base::ConfigError with the path, what is
-// wrong and what to do about it; input and output fail with an error code.
+// and hands it to a virtio::Block, which owns it and serialises the calls. Data is written at once;
+// references to new clusters wait in memory for flush(), which writes them in an order such that a
+// crash can lose only what the guest had not flushed. Opening throws base::ConfigError with the
+// path, the error and a hint; input and output fail with an error code.
 #pragma once
 
 #include <memory>
@@ -39,9 +39,9 @@ class Image final : public BlockBackend {
 
  private:
   struct Chain {
-    std::vector<const ImageFile*> images;  // above this one, to find a loop
-    std::vector<std::string> places;       // where what they stand on may lie
-    std::vector<std::string> files;        // and where it does, if not by its name
+    std::vector<const ImageFile*> images;  // the images above this one, to find a loop
+    std::vector<std::string> places;       // where their backing files may lie
+    std::vector<std::string> files;        // paths of backing files, if not their names
   };
   Image(const std::string& path, bool read_only, const std::string& folder, const Chain& above);
 
@@ -68,7 +68,7 @@ class Image final : public BlockBackend {
   Mapping mapping_;
   Refcounts refcounts_;
   std::unique_ptr<BlockBackend> backing_;
-  // The compressed cluster that was read last; neighbours in it are read next.
+  // The compressed cluster that was read last, as the next read is often in the same one.
   uint64_t inflated_offset_ = 0;
   std::vector<std::byte> inflated_;
 };

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The file that an image lies in: bytes at offsets, and tables of 64-bit entries. Owned by an
-// Image, which serialises the calls. Remembers how long the file is known to be: an image need not
-// fill its last cluster, so what lies behind reads as zeroes, but a file that has shrunk is an
-// error.
+// Image, which serialises the calls. Remembers the file's length: an image need not fill its last
+// cluster, so bytes past its end read as zeroes, but a file that has shrunk is an error.
 #pragma once
 
 #include <sys/uio.h>
@@ -22,14 +21,14 @@ namespace vmm::backend::qcow2 {
 
 class ImageFile {
  public:
-  // Throws base::ConfigError. Locks the file against another machine that writes it, or against all
-  // others if we write it.
+  // Throws base::ConfigError. Locks the file against writers, or against all others if this machine
+  // writes it.
   ImageFile(const std::string& path, bool read_only);
 
   const std::string& path() const { return path_; }
   bool read_only() const { return read_only_; }
   uint64_t size_bytes() const { return size_bytes_; }
-  // Whether `path` leads to this very file.
+  // Whether `path` leads to this file.
   bool is(const std::string& path) const;
 
   std::error_code read(uint64_t offset_bytes, std::span<const iovec> into) const;
@@ -42,10 +41,11 @@ class ImageFile {
 
   std::error_code sync() { return flusher_.flush(); }
 
-  // Nothing was ever written there, so it reads as zeroes. False where the file system can't tell.
+  // Whether the range was never written and so reads as zeroes. False where the file system does
+  // not know.
   bool is_hole(uint64_t offset_bytes, uint64_t length_bytes) const;
 
-  // Gives the space back, if the file system can; the content no longer matters.
+  // Frees the space, if the file system can; the content no longer matters.
   void punch(uint64_t offset_bytes, uint64_t length_bytes);
 
  private:

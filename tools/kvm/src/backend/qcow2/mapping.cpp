@@ -9,7 +9,7 @@
 namespace vmm::backend::qcow2 {
 namespace {
 
-// A table of the usual 64 KiB leads to 512 MiB of the disk.
+// A table of the usual 64 KiB covers 512 MiB of the disk.
 constexpr uint64_t kMaxCacheBytes = 8 << 20;
 
 std::error_code corrupt() { return std::make_error_code(std::errc::io_error); }
@@ -23,7 +23,7 @@ std::error_code Mapping::load() {
 
 std::optional<Cluster> Mapping::decode(uint64_t entry) const {
   if (entry & kCompressed) {
-    // The place in the file, and behind it how many more sectors the compressed bytes touch.
+    // The offset in the file, then the number of further sectors of the compressed bytes.
     const unsigned offset_bits = 62 - (header_.cluster_bits - 8);
     const uint64_t offset = entry & ((1ULL << offset_bits) - 1);
     const uint64_t sectors = (entry & (kCompressed - 1)) >> offset_bits;
@@ -60,7 +60,7 @@ bool Mapping::fills_cache(uint64_t tables) const {
   return tables * header_.cluster_bytes() >= kMaxCacheBytes;
 }
 
-// Clean tables do not count, as they need no flush to make room.
+// Clean tables do not count, as they can be dropped without a flush.
 bool Mapping::full() const { return fills_cache(dirty_tables_); }
 
 void Mapping::forget_clean_tables() {

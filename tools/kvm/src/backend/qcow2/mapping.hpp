@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From a cluster of the virtual disk to where its bytes are: the L1 table, kept whole, and L2
-// tables, read when needed. Changes stay in memory until write_back(). Every entry is checked when
-// it is read: offsets that are misaligned or outside of the file are errors, not places. Owned by
-// an Image, which serialises the calls.
+// Maps a cluster of the virtual disk to its bytes: the L1 table, kept whole, and L2 tables, read
+// when needed. Changes stay in memory until write_back(). Every entry is checked when it is read:
+// offsets that are misaligned or outside of the file are errors, not places. Owned by an Image,
+// which serialises the calls.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +19,12 @@
 
 namespace vmm::backend::qcow2 {
 
-// Where a cluster's bytes are.
+// The location of a cluster's bytes.
 struct Cluster {
   enum class Kind { kUnallocated, kZero, kData, kCompressed };
   Kind kind = Kind::kUnallocated;
-  uint64_t offset = 0;  // in the file; 0 for none. A zero cluster may have one that waits for it.
-  uint64_t length = 0;  // of a compressed cluster, an upper bound
+  uint64_t offset = 0;  // in the file; 0 for none. A zero cluster may have one preallocated.
+  uint64_t length = 0;  // compressed clusters only; an upper bound
 
   static Cluster data(uint64_t offset) { return {Kind::kData, offset, 0}; }
   static Cluster zero(uint64_t offset = 0) { return {Kind::kZero, offset, 0}; }
@@ -37,17 +37,17 @@ class Mapping {
 
   std::variant<Cluster, std::error_code> find(uint64_t cluster);
 
-  // Any kind but a compressed one.
+  // `to` may be of any kind except compressed.
   std::error_code set(uint64_t cluster, const Cluster& to, Refcounts& refcounts);
 
-  // L2 tables, then, synced, the L1 table that leads to new ones.
+  // Writes and syncs the L2 tables, then writes the L1 table that refers to new ones.
   std::error_code write_back();
   bool dirty() const { return dirty_; }
-  // So many changes wait in memory that it is time to write them back.
+  // Whether enough changes wait in memory that they should be written back.
   bool full() const;
 
   const std::vector<uint64_t>& l1() const { return l1_; }
-  // Nothing for an entry that makes no sense.
+  // Returns nothing for an invalid entry.
   std::optional<Cluster> decode(uint64_t entry) const;
 
  private:
@@ -67,7 +67,7 @@ class Mapping {
   const Header& header_;
   std::vector<uint64_t> l1_;
   bool l1_dirty_ = false;
-  std::unordered_map<uint64_t, Table> tables_;  // by their place in the L1 table
+  std::unordered_map<uint64_t, Table> tables_;  // by index in the L1 table
   uint64_t dirty_tables_ = 0;
   bool dirty_ = false;
 };

@@ -12,7 +12,7 @@
 namespace vmm::backend::qcow2 {
 namespace {
 
-// Blocks in memory: each stands for much more of the disk than it takes.
+// The limit for blocks in memory, each of which covers a large part of the disk.
 constexpr uint64_t kMaxCacheBytes = 4 << 20;
 
 std::error_code no_space() { return std::make_error_code(std::errc::no_space_on_device); }
@@ -108,8 +108,7 @@ void Refcounts::set_count(uint64_t cluster, uint64_t count) {
   set(known->second, cluster % block_entries(), count);
 }
 
-// Nothing in the range of the new block is in use, as there was no block: it takes the first
-// cluster.
+// No cluster in the range of the new block is in use, as there was no block: it takes the first.
 Refcounts::Found Refcounts::make_block(uint64_t cluster) {
   const uint64_t place = cluster / block_entries();
   if (place >= table_.size()) {
@@ -147,7 +146,7 @@ void Refcounts::take_back(uint64_t offset) {
   const uint64_t cluster = header_.cluster_of(offset);
   const auto found = block_of(cluster);
   Block* const* block = std::get_if<Block*>(&found);
-  if (block == nullptr || *block == nullptr) return;  // unreadable: a leak, no harm
+  if (block == nullptr || *block == nullptr) return;  // unreadable: only a leak
   set(**block, cluster % block_entries(), 0);
   first_free_ = std::min(first_free_, cluster);
 }
@@ -160,7 +159,7 @@ std::error_code Refcounts::release_pending() {
     pending_.pop_back();
     Block* block = std::get<Block*>(found);
     const uint64_t count = block == nullptr ? 0 : get(*block, cluster % block_entries());
-    if (count == 0) continue;  // a leak that was none
+    if (count == 0) continue;  // already free
     set(*block, cluster % block_entries(), count - 1);
     if (count > 1) continue;
     file_.punch(cluster << header_.cluster_bits, header_.cluster_bytes());
@@ -169,7 +168,7 @@ std::error_code Refcounts::release_pending() {
   return {};
 }
 
-// Blocks before the table that leads to them, as a table must not lead to chance.
+// Writes blocks before the table that refers to them, which must never refer to undefined data.
 std::error_code Refcounts::write_back() {
   if (const auto error = turn_header()) return error;
   for (auto& [place, block] : blocks_) {
@@ -192,10 +191,10 @@ std::error_code Refcounts::write_back() {
   return {};
 }
 
-// Points the header to the table, if it may still point to the one before. A write that failed may
-// have reached the disk all the same, so until one succeeds either table may be the one that the
-// next to open the image sees: nothing is allocated then, as the tables' own clusters look free by
-// the other one, and nothing is written that only one of them counts.
+// Points the header to the table, if it may still point to the previous one. A failed write may
+// have reached the disk all the same, so until one succeeds the next program that opens the image
+// may see either table. Meanwhile nothing is allocated, as each table's own clusters look free in
+// the other, and nothing is written that only one of them counts.
 std::error_code Refcounts::turn_header() {
   if (!header_is_stale_) return {};
   std::vector<std::byte> pointer(12);
@@ -209,8 +208,8 @@ std::error_code Refcounts::turn_header() {
   return {};
 }
 
-// The new table and the blocks that count it lie behind all that is in use. The header turns to it
-// in one write, when all of it is on the disk.
+// The new table and the blocks that count it lie after all clusters in use. One write switches the
+// header to it, once all of it is on the disk.
 std::error_code Refcounts::grow_table(uint64_t cluster) {
   const uint64_t entries_per_cluster = header_.l2_entries();
   const uint64_t start = std::max(cluster, table_.size() * block_entries());
@@ -245,8 +244,8 @@ std::error_code Refcounts::grow_table(uint64_t cluster) {
   std::error_code error = write_back();
   if (!error) error = file_.sync();
   if (error) {
-    // As before: nothing on the disk leads to any of it. What is new in the old table may have been
-    // written to the other one alone.
+    // Go back: nothing on the disk refers to the new table. Changes of the old table are dirty
+    // again, as they may have been written only to the new one.
     table_ = std::move(old_table);
     table_offset_ = old_offset;
     table_dirty_ = dirty_ = true;

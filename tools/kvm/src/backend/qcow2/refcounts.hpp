@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Which clusters of the file are in use: finds a free one, gives one back. Changes stay in memory
-// until write_back(), which Image::flush() calls before anything on disk refers to a new cluster;
-// what is given back is free only when nothing on disk refers to it any more. So a crash at any
-// time leaves clusters that nobody uses, and never one that two use. Owned by an Image, which
-// serialises.
+// Counts which clusters of the file are in use, allocates and frees them. Changes stay in memory
+// until write_back(), which Image::flush() calls before anything on disk refers to a new cluster; a
+// released cluster is free only when nothing on disk refers to it any more. So a crash at any time
+// may leak clusters, but never leaves one with two users. Owned by an Image, which serialises the
+// calls.
 #pragma once
 
 #include <cstddef>
@@ -21,17 +21,17 @@ namespace vmm::backend::qcow2 {
 
 class Refcounts {
  public:
-  // `header` outlives it. Reads the table; an error is the host's.
+  // `header` outlives it. load() reads the table; its error is an error of the host.
   Refcounts(ImageFile& file, const Header& header) : file_(file), header_(header) {}
   std::error_code load();
 
-  // The offset of a cluster that is now in use; what it holds is up to chance.
+  // Returns the offset of a cluster that is now in use; its content is undefined.
   std::variant<uint64_t, std::error_code> allocate();
 
-  // Of a cluster that nothing refers to yet: back at once.
+  // Frees a cluster at once, if nothing refers to it yet.
   void take_back(uint64_t offset);
 
-  // Of what the disk still refers to: free after release_pending().
+  // Frees a cluster that the disk still refers to, at the next release_pending().
   void release_later(uint64_t offset) { pending_.push_back(header_.cluster_of(offset)); }
   std::error_code release_pending();
 
@@ -40,7 +40,7 @@ class Refcounts {
 
   std::variant<uint64_t, std::error_code> count(uint64_t cluster);
 
-  // For the check of all references.
+  // Used by the check of all references.
   std::vector<uint64_t> block_offsets() const;
   uint64_t table_offset() const { return table_offset_; }
   uint64_t table_clusters() const;
@@ -50,14 +50,14 @@ class Refcounts {
     uint64_t offset;
     std::vector<std::byte> bytes;
     bool dirty = false;
-    bool fresh = false;  // the table on disk does not lead to it yet
+    bool fresh = false;  // the table on disk does not refer to it yet
   };
   using Found = std::variant<Block*, std::error_code>;
 
   uint64_t block_entries() const;
   uint64_t get(const Block& block, uint64_t index) const;
   void set(Block& block, uint64_t index, uint64_t count);
-  void set_count(uint64_t cluster, uint64_t count);  // of a block that is loaded
+  void set_count(uint64_t cluster, uint64_t count);  // the cluster's block is loaded
 
   Found block_of(uint64_t cluster);
   Found make_block(uint64_t cluster);
@@ -70,10 +70,10 @@ class Refcounts {
   uint64_t table_offset_ = 0;
   std::vector<uint64_t> table_;
   bool table_dirty_ = false;
-  bool header_is_stale_ = false;  // it may lead to the table before this one
-  bool fresh_unsynced_ = false;   // a block was written that the table on disk may not lead to yet
-  std::map<uint64_t, Block> blocks_;  // by their place in the table
-  std::vector<uint64_t> pending_;     // clusters, once for each reference that is gone
+  bool header_is_stale_ = false;      // the header on disk may refer to the previous table
+  bool fresh_unsynced_ = false;       // a written block may not be in the table on disk yet
+  std::map<uint64_t, Block> blocks_;  // by index in the table
+  std::vector<uint64_t> pending_;     // clusters, once for each reference dropped
   uint64_t first_free_ = 0;           // no cluster below it is free
   bool dirty_ = false;
 };

@@ -19,7 +19,7 @@ using loader::Protocol;
 void describe_machine(memory::GuestMemory& memory, Protocol protocol,
                       const arch::BootInputs& inputs) {
   switch (protocol) {
-    case Protocol::kAuto:  // loaders leave none of these kinds
+    case Protocol::kAuto:  // loaders never return these
     case Protocol::kAutoFlat:
     case Protocol::kLinux:
       arch::write_boot_params(memory, inputs);
@@ -37,7 +37,7 @@ void describe_machine(memory::GuestMemory& memory, Protocol protocol,
   }
 }
 
-// A payload may be anything, so a file that nothing recognises is code.
+// A payload may be any file, so an unrecognised one is flat code.
 Protocol wanted_protocol(const MachineConfig& config) {
   const bool may_be_code = config.protocol == Protocol::kAuto && config.payload;
   return may_be_code ? Protocol::kAutoFlat : config.protocol;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The way from a file to its first instruction: loads it, tells it of the machine in the words of
-// its protocol, and puts vCPU 0 into the state that the protocol asks for. Called by machine/ while
-// a machine is set up.
+// Prepares a kernel or payload for its first instruction: loads the file, describes the machine to
+// it by its boot protocol, and puts vCPU 0 into the state that the protocol requires. Called by
+// machine/ while a machine is set up.
 #pragma once
 
 #include <cstdint>

@@ -16,11 +16,11 @@
 namespace vmm::machine {
 namespace {
 
-// As a raw disk it would be of use to nobody, and written it would be an image no more.
+// An image is useless as a raw disk, and writes would destroy it.
 void refuse_image(const std::string& path, backend::BlockBackend& disk) {
   std::vector<std::byte> start(std::min<uint64_t>(disk.size_bytes(), backend::kImageKindBytes));
   const iovec buffer{start.data(), start.size()};
-  if (disk.read(0, std::span(&buffer, 1))) return;  // the guest will see the error
+  if (disk.read(0, std::span(&buffer, 1))) return;  // the guest will get the error
   const std::string kind(backend::image_kind(start));
   if (kind.empty()) return;
   const std::string fix = kind == "qcow2" ? "attach it with ,qcow2"

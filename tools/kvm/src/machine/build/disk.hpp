@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From a disk's configuration to its backend. Called by Machine while it is set up. The loop
-// outlives the backend, which tells on it what it had to wait for.
+// Makes a disk's backend from its configuration. Called by Machine while it is set up. The loop
+// outlives the backend, which reports on it the requests that complete later.
 #pragma once
 
 #include <memory>
@@ -12,7 +12,7 @@
 
 namespace vmm::machine {
 
-// Throws base::ConfigError with the path and the hint.
+// Throws a base::ConfigError with the path and a hint.
 std::unique_ptr<backend::BlockBackend> open_disk(base::EventLoop& loop, const DiskConfig& disk);
 
 }  // namespace vmm::machine

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From a network's configuration to its device: opens the backend and puts a virtio device in
-// front. Called by machine/ while a machine is set up, on the caller's thread.
+// Makes a network device from its configuration: opens the backend and creates a virtio device on
+// top. Called by machine/ while a machine is set up, on the caller's thread.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +14,12 @@
 
 namespace vmm::machine {
 
-// `loop` and `memory` outlive the device. Throws base::ConfigError when the backend can't be had.
+// `loop` and `memory` outlive the device. Throws base::ConfigError when the backend is not
+// available.
 std::unique_ptr<virtio::Net> make_net(base::EventLoop& loop, const memory::GuestMemory& memory,
                                       const NetConfig& config, size_t number);
 
-// The same for a vsock.
+// Makes a vsock device, under the same conditions.
 std::unique_ptr<virtio::Device> make_vsock(base::EventLoop& loop, const memory::GuestMemory& memory,
                                            const VsockConfig& config);
 

@@ -10,14 +10,14 @@
 namespace vmm::machine {
 namespace {
 
-// A guest's kernel holds a file of ours for each name it remembers, tens of thousands in a kernel
-// tree; the usual soft limit is for programs that use select(2).
+// A guest's kernel keeps a descriptor of the VMM open for each cached name, tens of thousands in a
+// kernel tree; the usual soft limit is meant for programs that use select(2).
 void raise_descriptor_limit() {
   constexpr rlim_t kEnough = 1 << 20;
   rlimit limit{};
   base::check(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit(RLIMIT_NOFILE)");
   if (limit.rlim_cur >= kEnough) return;
-  // Root may go beyond the hard limit; for anybody else that is the most there is.
+  // Only root may exceed the hard limit.
   const rlimit most{kEnough, kEnough > limit.rlim_max ? kEnough : limit.rlim_max};
   if (setrlimit(RLIMIT_NOFILE, &most) == 0) return;
   limit.rlim_cur = limit.rlim_max;

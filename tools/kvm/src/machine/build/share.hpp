@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// From a share's configuration to its device. Called by Machine while it is set up.
+// Makes a share's device from its configuration. Called by Machine while it is set up.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace vmm::machine {
 
-// Throws base::ConfigError with the path and the hint.
+// Throws a base::ConfigError with the path and a hint.
 std::unique_ptr<virtio::Device> open_share(const ShareConfig& share);
 
 }  // namespace vmm::machine

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a machine's configuration chooses between, with the words for it.
+// The choices in a machine's configuration, with their names.
 #pragma once
 
 #include <array>
@@ -10,41 +10,41 @@
 
 namespace vmm::machine {
 
-// How an image file is read. It is never guessed, as a guest could write another format's header.
+// The format of an image file. It is never guessed, as a guest could write another format's header.
 enum class DiskFormat : uint8_t { kRaw, kQcow2 };
 
 constexpr std::array<base::Choice<DiskFormat>, 2> choices_of(DiskFormat) {
   return {{{"raw", DiskFormat::kRaw}, {"qcow2", DiskFormat::kQcow2}}};
 }
 
-// Who is at the other end of a network interface's cable.
+// The backend of a network interface.
 enum class NetKind : uint8_t {
   kUser,  // libslirp
-  kTap,   // an interface of the host's
+  kTap,   // an interface of the host
 };
 
 constexpr std::array<base::Choice<NetKind>, 2> choices_of(NetKind) {
   return {{{"user", NetKind::kUser}, {"tap", NetKind::kTap}}};
 }
 
-// Where drivers find the virtio devices.
+// The bus on which drivers find the virtio devices.
 enum class Transport : uint8_t { kMmio, kPci };
 
 constexpr std::array<base::Choice<Transport>, 2> choices_of(Transport) {
   return {{{"mmio", Transport::kMmio}, {"pci", Transport::kPci}}};
 }
 
-// The rings that drivers are offered.
+// The rings offered to drivers.
 enum class Ring : uint8_t {
   kSplit,
-  kPacked,  // besides the split ones
+  kPacked,  // in addition to split rings
 };
 
 constexpr std::array<base::Choice<Ring>, 2> choices_of(Ring) {
   return {{{"split", Ring::kSplit}, {"packed", Ring::kPacked}}};
 }
 
-// How the guest may tell how far it has got.
+// The way by which the guest may report its progress.
 enum class EventPaths : uint8_t {
   kAuto,  // by hypercall where KVM has it, else by port
   kPort,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The fields of a machine's configuration by the names that they have outside of C++: in the
-// record that a caller passes (kvm/spec/machine.py has it), and in messages. This is the only place
-// where C++ says those names. visit() calls a visitor with the name and the member of each field,
-// and with kRequired where a record must have it; a field that may be left out keeps its
-// default in config.hpp. Used by the bindings, before a machine is created.
+// The fields of a machine's configuration with their names outside of C++: in the record that a
+// caller passes (see kvm/spec/machine.py), and in messages. This is the only place in C++ with
+// those names. visit() calls a visitor with the name and the member of each field, and with
+// kRequired where a record must have it; a field that may be left out keeps its default in
+// config.hpp. Used by the bindings, before a machine is created.
 #pragma once
 
 #include <string_view>
@@ -15,7 +15,7 @@ namespace vmm::machine {
 
 inline constexpr bool kRequired = true;
 
-// What messages call each kind of record.
+// The name of each kind of record in messages.
 constexpr std::string_view record_name(const MachineConfig&) { return "a machine"; }
 constexpr std::string_view record_name(const DiskConfig&) { return "a machine's disk"; }
 constexpr std::string_view record_name(const ShareConfig&) { return "a machine's share"; }
@@ -36,7 +36,7 @@ template <class Visitor>
 void visit(DiskConfig& disk, Visitor&& field) {
   field("path", disk.path, kRequired);
   field("read_only", disk.read_only);
-  field("volatile", disk.volatile_cache);  // a keyword in C++
+  field("volatile", disk.volatile_cache);  // `volatile` is a C++ keyword
   field("format", disk.format);
   field("direct", disk.direct);
   field("backing_folder", disk.backing_folder);

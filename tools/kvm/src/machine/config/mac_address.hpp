@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The hardware address of a network interface, as its configuration writes it.
+// Parses the hardware address in a network interface's configuration.
 #pragma once
 
 #include <cstddef>
@@ -10,8 +10,8 @@
 
 namespace vmm::machine {
 
-// The address in `text`, or, when that is empty, one of our own for interface `number`: the same
-// each time, and marked as locally administered. Throws base::ConfigError.
+// The address in `text` or, if that is empty, a fixed one for interface `number`, marked as locally
+// administered. Throws base::ConfigError.
 virtio::MacAddress mac_address(const std::string& text, size_t number);
 
 }  // namespace vmm::machine

@@ -16,7 +16,7 @@ namespace {
 
 using base::ConfigError;
 
-// 16 TiB: more than any host of ours, and far from overflowing an address.
+// 16 TiB: more than any supported host has, and far from overflowing an address.
 constexpr uint64_t kMaxMemoryMib = 16ULL << 20;
 
 size_t max_virtio_devices(const MachineConfig& config) {
@@ -85,7 +85,8 @@ void validate_assigned(const MachineConfig& config) {
                       ": the machine has no PCI bus; use "
                       "transport pci");
   }
-  // The device's view of memory is pinned: what a balloon gave back would be two pages for one.
+  // Guest memory is pinned for the device: after a balloon freed a page, device and guest would use
+  // different ones.
   if (config.balloon_mib) {
     throw ConfigError("vfio-pci " + config.vfio_pci.front() +
                       ": a device of the host needs all of "

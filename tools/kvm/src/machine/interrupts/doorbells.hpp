@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Doorbells of queues that somebody else serves (Device::doorbell()): KVM passes them on, wherever
-// the transport has them. Built and owned by machine/ with the device; place() is called by one
-// thread at a time. What KVM does not take is an exit, and the transport's notification, as ever.
+// Registers with KVM the doorbells of queues that are served elsewhere (Device::doorbell()), at the
+// addresses that the transport gives them. Built and owned by machine/ with the device; place() is
+// called by one thread at a time. A doorbell that KVM refuses remains an exit, which the transport
+// handles.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +17,15 @@ namespace vmm::machine {
 
 class Doorbells {
  public:
-  // Both outlive it. What KVM still has when it goes, goes with the VM.
+  // Both outlive it. Doorbells that are still registered when it is destroyed end with the VM.
   Doorbells(kvm::Vm& vm, const virtio::Device& device);
 
-  // A register for all queues, which is written the number of one (virtio 1.2, 4.2.2).
+  // Registers doorbells at one register for all queues, which drivers write a queue's number to
+  // (virtio 1.2, 4.2.2).
   void share(uint64_t address);
 
-  // One for each queue, `stride` bytes apart, the first here or nowhere (4.1.4.4).
+  // Registers one doorbell per queue, `stride` bytes apart, from `first` on; without `first`,
+  // removes all of them (4.1.4.4).
   void place(std::optional<uint64_t> first, uint64_t stride);
 
  private:

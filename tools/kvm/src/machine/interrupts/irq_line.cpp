@@ -13,7 +13,7 @@ IrqLine::IrqLine(kvm::Vm& vm, uint32_t gsi)
 }
 
 void IrqLine::raise() {
-  // KVM takes the count at once; only a counter at its limit could refuse one more.
+  // KVM resets the counter at once; the write fails only if it is at its limit.
   static_cast<void>(eventfd_write(event_.get(), 1));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// An interrupt line made of an irqfd: raising it is one write to an eventfd, on any thread. Owned
+// An interrupt line that uses an irqfd: raising it is one write to an eventfd, on any thread. Owned
 // by machine/, one per device with an interrupt.
 #pragma once
 

@@ -25,7 +25,7 @@ std::optional<uint32_t> Routes::add(uint64_t address, uint32_t data) {
   return std::nullopt;
 }
 
-// KVM keeps it until the next change, which comes before anybody could pulse the line again.
+// KVM keeps the route until the next change, which comes before the line can be used again.
 void Routes::remove(uint32_t gsi) {
   const std::lock_guard lock(mutex_);
   messages_.erase(gsi);

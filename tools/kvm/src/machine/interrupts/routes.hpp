@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where the lines of a VM lead, all of which KVM takes at once: the pins of an IOAPIC that is not
-// KVM's, and lines behind those whose pulses are messages. Owned by machine/, made before whoever
-// has routes; any thread.
+// The routes of a VM's lines, which KVM takes only as a whole: the pins of an IOAPIC in the VMM,
+// and further lines whose pulses become messages. Owned by machine/, and created before its users;
+// any thread.
 #pragma once
 
 #include <cstdint>
@@ -22,17 +22,17 @@ class Routes {
   // Throws SystemError.
   void set_pins(std::vector<kvm::MessageRoute> pins);
 
-  // The line whose pulse is this message from now on; nothing when KVM has no more, or knows no
-  // routes.
+  // Returns a line whose pulse sends this message from now on; nothing when KVM has no more lines,
+  // or does not support routes.
   std::optional<uint32_t> add(uint64_t address, uint32_t data);
-  // Nobody pulses it any more.
+  // Frees a line, which must not be pulsed any more.
   void remove(uint32_t gsi);
 
  private:
   bool apply() const;
 
   kvm::Vm& vm_;
-  std::mutex mutex_;  // guards what follows
+  std::mutex mutex_;  // guards the members below
   std::vector<kvm::MessageRoute> pins_;
   std::map<uint32_t, kvm::MessageRoute> messages_;
 };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The interrupt controllers of a split machine: local APICs in KVM, the IOAPIC here, no 8259s and
-// no 8254. Joins the IOAPIC with KVM's routes. Owned by machine/, after the buses and the VM, and
-// made before the first vCPU.
+// The interrupt controllers of a split machine: local APICs in KVM, the IOAPIC in the VMM, no 8259s
+// and no 8254. Connects the IOAPIC to KVM's routes. Owned by machine/, after the buses and the VM,
+// and created before the first vCPU.
 #pragma once
 
 #include <utility>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The messages by which PCI functions interrupt, as KVM takes them: by an ioctl, or by an irqfd
-// where an eventfd is their source. Owned by machine/ with the PCI bus; any thread.
+// Sends the interrupt messages of PCI functions to KVM: by an ioctl, or by an irqfd if their source
+// is an eventfd. Owned by machine/ with the PCI bus; any thread.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,8 @@ class VmMessages final : public base::MessageInterrupt {
  private:
   kvm::Vm& vm_;
   Routes& routes_;
-  std::mutex mutex_;                   // guards what follows
-  std::map<int, uint32_t> gsi_of_fd_;  // of what has been passed
+  std::mutex mutex_;                   // guards the members below
+  std::map<int, uint32_t> gsi_of_fd_;  // for the eventfds that were passed to KVM
 };
 
 }  // namespace vmm::machine

@@ -60,7 +60,7 @@ bool AcpiPower::restore_power() {
   return true;
 }
 
-// What a PC would do is to boot again.
+// A PC would boot again.
 void AcpiPower::lost() { power_.reset(why_lost_); }
 
 void AcpiPower::set_deadline(std::optional<devices::Rtc::Time> time) {

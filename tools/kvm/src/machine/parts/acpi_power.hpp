@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The machine's sleep and wake-up: ACPI's registers, the CMOS clock whose alarm wakes, the vCPUs
-// that wait meanwhile, and the state from which processors and interrupt controllers begin anew.
-// Memory and devices keep theirs. machine/ owns one, after the event loop and the buses; vCPU
-// threads and the loop's come in through the devices.
+// The machine's sleep and wake-up: ACPI's registers, the CMOS clock whose alarm wakes it, the vCPUs
+// that wait meanwhile, and the saved state to which processors and interrupt controllers return.
+// Memory and devices keep their state. machine/ owns one, after the event loop and the buses; its
+// devices call it on vCPU threads and the loop's.
 #pragma once
 
 #include <atomic>
@@ -35,12 +35,13 @@ class AcpiPower : private Suspend::Hardware, private devices::Rtc::Output {
             SetLine set_line, size_t vcpus);
 
   void attach(bus::Bus& ports);
-  // While the machine is set up: the interrupt controllers and each processor, in the order of ids,
-  // will wake up as they are now.
+  // Called while the machine is set up: save the present state of the interrupt controllers and of
+  // each processor, in the order of ids, as the state after a wake-up.
   void keep(kvm::Vm& vm, std::function<void()> reset_split_chip);
   void keep(const kvm::Kvm& kvm, kvm::Vcpu& vcpu);
 
-  // Whether an HPET stands in for the CMOS clock, whose alarm then interrupts nobody. Any thread.
+  // Sets whether an HPET replaces the CMOS clock, whose alarm then raises no interrupts. Any
+  // thread.
   void replace_clock(bool replaced) { clock_replaced_.store(replaced); }
 
   Suspend& suspend() { return suspend_; }

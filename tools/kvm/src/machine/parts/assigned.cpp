@@ -29,7 +29,7 @@ AssignedFunctions::AssignedFunctions(kvm::Vm& vm, memory::GuestMemory& memory,
                arch::layout::kPciEcam) {
   for (const std::string& address : addresses) {
     vfio::Device device(container_, address);
-    // The container has an IOMMU from its first group on.
+    // The container has an IOMMU once it has its first group.
     if (functions_.empty()) {
       for (const memory::Region& region : memory.regions()) {
         container_.map(region.start.value, {region.host, region.length});

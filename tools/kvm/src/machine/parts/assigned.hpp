@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The host's PCI functions that a machine was given (VFIO): opens them, lets them reach the guest's
-// memory, and puts them on its bus. Owned by machine/, after the bus, and made before the first
-// vCPU.
+// The host's PCI functions that are assigned to a machine (VFIO): opens them, gives them access to
+// the guest's memory, and puts them on its bus. Owned by machine/, after the bus, and created
+// before the first vCPU.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@
 
 namespace vmm::machine {
 
-// Memory slots of the VM, from `first_slot` on, within the PCI bus's part of the address space.
+// Manages memory slots of the VM, from `first_slot` on, within the PCI bus's address space.
 class VmWindows final : public vfio::GuestWindows {
  public:
   VmWindows(kvm::Vm& vm, uint32_t first_slot, uint64_t start, uint64_t end)
@@ -39,7 +39,7 @@ class VmWindows final : public vfio::GuestWindows {
 
 class AssignedFunctions {
  public:
-  // Throws base::ConfigError naming the function and the hint.
+  // Throws a base::ConfigError with the function and a hint.
   AssignedFunctions(kvm::Vm& vm, memory::GuestMemory& memory, base::EventLoop& loop, PciBus& bus,
                     const std::vector<std::string>& addresses);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A call on the event loop's thread at one moment of one of the host's clocks, which may be set
-// anew on any thread. machine/ owns those of devices with an alarm or a timer.
+// Calls back on the event loop's thread at a given time of a host clock. The time may be changed on
+// any thread. machine/ owns one for each device with an alarm or a timer.
 #pragma once
 
 #include <chrono>
@@ -19,13 +19,13 @@ class Deadline {
   // `clock` is CLOCK_MONOTONIC or CLOCK_REALTIME. The loop outlives it. The callback
   // must not throw.
   Deadline(base::EventLoop& loop, clockid_t clock, std::function<void()> callback);
-  // The callback is not running any more when it returns.
+  // When it returns, the callback is no longer running.
   ~Deadline();
   Deadline(const Deadline&) = delete;
   Deadline& operator=(const Deadline&) = delete;
 
-  // At this moment, since the clock's beginning, or at once if it is past; nothing: never. A call
-  // for the moment before may still be on its way.
+  // Sets the time, counted from the clock's epoch; a past time means at once, nothing means never.
+  // A call for the previous time may still come.
   void set(std::optional<std::chrono::nanoseconds> time);
 
  private:

@@ -17,7 +17,7 @@ namespace {
 constexpr uint16_t kKeyboardProduct = 1;
 constexpr uint16_t kPointerProduct = 2;
 
-// By their bits in RFB (RFC 6143, 7.5.5); the next two are the wheel's.
+// Indexed by their bits in RFB (RFC 6143, 7.5.5); the next two bits are the wheel.
 constexpr std::array<uint16_t, 3> kButtons = {BTN_LEFT, BTN_MIDDLE, BTN_RIGHT};
 constexpr uint32_t kWheelUp = 1 << 3;
 constexpr uint32_t kWheelDown = 1 << 4;
@@ -64,7 +64,7 @@ void Display::key(uint32_t keysym, bool down) {
 }
 
 void Display::pointer(uint32_t x, uint32_t y, uint32_t buttons) {
-  // A viewer may say any 16 bits.
+  // A viewer may send any 16-bit value.
   x = std::min(x, frame_buffer_.geometry().width - 1);
   y = std::min(y, frame_buffer_.geometry().height - 1);
   std::vector<virtio::InputEvent> events;

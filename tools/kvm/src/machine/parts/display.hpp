@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A display with its keyboard and pointer: a frame buffer that viewers see by VNC, and what they
-// type and point at as events of two virtio input devices. machine/ owns it, after the VM, and
-// takes the input devices, which outlive its server, for its bus.
+// A display with its keyboard and pointer: a frame buffer that viewers see by VNC, and two virtio
+// input devices for their keyboard and pointer. machine/ owns it, after the VM, and also the input
+// devices, which outlive its server.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +23,7 @@ std::unique_ptr<virtio::Input> make_pointer(const display::Geometry& geometry);
 
 class Display final : private display::InputListener {
  public:
-  // Throws base::ConfigError without libvncserver, or for a password that VNC can't have.
+  // Throws base::ConfigError without libvncserver, or for a password that VNC does not support.
   Display(kvm::Vm& vm, const display::Geometry& geometry, virtio::Input& keyboard,
           virtio::Input& pointer, const std::string& password);
 
@@ -31,7 +31,7 @@ class Display final : private display::InputListener {
   base::UniqueFd connect_viewer();
 
  private:
-  // On the server's thread.
+  // Called on the server's thread.
   void key(uint32_t keysym, bool down) override;
   void pointer(uint32_t x, uint32_t y, uint32_t buttons) override;
 

@@ -19,7 +19,7 @@ memory::Region map(uint64_t bytes) {
   const uint64_t length = (bytes + layout::kPageSize - 1) / layout::kPageSize * layout::kPageSize;
   void* host = mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (host == MAP_FAILED) throw base::SystemError("mmap of a frame buffer", errno);
-  madvise(host, length, MADV_DONTDUMP);  // as the rest of the guest's memory
+  madvise(host, length, MADV_DONTDUMP);  // like the rest of the guest's memory
   return {memory::GuestAddress{layout::kFrameBuffer}, length, static_cast<std::byte*>(host)};
 }
 
@@ -38,7 +38,7 @@ FrameBuffer::~FrameBuffer() {
 void FrameBuffer::watch(bool watched) {
   vm_.log_writes(kSlot, region_, watched);
   watched_ = watched;
-  all_changed_ = watched;  // as far as anybody knows
+  all_changed_ = watched;  // as changes were not logged before
 }
 
 std::vector<display::Rows> FrameBuffer::changed_rows() {

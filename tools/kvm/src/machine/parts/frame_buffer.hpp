@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The memory of a display, outside of the guest's RAM; KVM logs which of its pages the guest writes
-// while somebody looks. machine/ owns it, after the VM; its methods are for one thread at a time.
+// The memory of a display, outside of the guest's RAM; while there are viewers, KVM logs which of
+// its pages the guest writes. machine/ owns it, after the VM; its methods are for one thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@ namespace vmm::machine {
 
 class FrameBuffer final : public display::Screen {
  public:
-  // Far above those of RAM and of assigned devices; KVM has had 509 slots since 3.14.
+  // Far above the slots of RAM and of assigned devices; KVM has had 509 slots since 3.14.
   static constexpr uint32_t kSlot = 500;
 
   FrameBuffer(kvm::Vm& vm, const display::Geometry& geometry);
@@ -37,7 +38,7 @@ class FrameBuffer final : public display::Screen {
   bool all_changed_ = false;
 };
 
-// The rows that the pages whose bits are set have a part in, joined where they touch.
+// The rows that overlap the pages whose bits are set; adjacent ranges are merged.
 std::vector<display::Rows> rows_of_pages(std::span<const uint64_t> bits,
                                          const display::Geometry& geometry);
 

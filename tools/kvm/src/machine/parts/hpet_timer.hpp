@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The HPET at its place, with the host's monotonic clock behind it. Owned by machine/, after the
-// buses and the event loop, in a payload's machine only: a Linux guest with kvmclock and a TSC
-// deadline timer has no use for it, but would read it, at an exit each, while it boots.
+// The HPET at its address, driven by the host's monotonic clock. Owned by machine/, after the buses
+// and the event loop, in a payload's machine only: a Linux guest with kvmclock and a TSC deadline
+// timer does not need it, but would read it while it boots, with an exit for each read.
 #pragma once
 
 #include <chrono>

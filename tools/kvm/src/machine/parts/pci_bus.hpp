@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The PCI side of a machine that has one: the root, the ways to its configuration spaces, and the
-// messages by which its functions interrupt. Built and owned by machine/ before any function;
-// nothing in it changes once the machine runs, but for what the guest writes.
+// The PCI bus of a machine: the root, access to its configuration spaces, and the messages by which
+// its functions interrupt. Built and owned by machine/ before any function; once the machine runs,
+// only the guest's writes change it.
 #pragma once
 
 #include "arch/x86_64/layout.hpp"
@@ -18,10 +18,11 @@ namespace vmm::machine {
 struct PciBus {
   static_assert(pci::Ecam::kSizeBytes == arch::layout::kPciEcamBytes);
   static_assert(arch::layout::kPciWindow + arch::layout::kPciWindowBytes == arch::layout::kPciEcam);
-  // The window's share of the MMIO bus, whose counter Root's own counters replace.
+  // The window's range on the MMIO bus; Root's own counters replace its counter.
   static constexpr const char* kWindowName = "pci-window";
 
-  // `ram_end` is where RAM below 4 GiB ends. A machine with PCI has no virtio-mmio in the way.
+  // `ram_end` is the end of RAM below 4 GiB. A machine with PCI has no virtio-mmio devices above
+  // it.
   PciBus(kvm::Vm& vm, Routes& routes, Buses& buses, bus::Device& reset_control, uint64_t ram_end)
       : messages(vm, routes),
         root(ram_end, arch::layout::kPciEcam - ram_end, arch::layout::kPciWindow),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The parts of kvm-unit-tests' test device together, at their places on the buses. Owned by
-// machine/, in a payload's machine only, after the buses and the memory.
+// All parts of kvm-unit-tests' test device, at their addresses on the buses. Owned by machine/, in
+// a payload's machine only, after the buses and the memory.
 #pragma once
 
 #include <utility>

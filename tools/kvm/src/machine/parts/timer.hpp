@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A periodic call on the event loop's thread. machine/ owns the one that drains what the guest
-// wrote without an exit.
+// A periodic call on the event loop's thread. machine/ owns the one that drains coalesced writes.
 #pragma once
 
 #include <chrono>
@@ -15,7 +14,7 @@ namespace vmm::machine {
 class Timer {
  public:
   Timer(base::EventLoop& loop, std::chrono::milliseconds period, std::function<void()> callback);
-  // The callback is not running any more when it returns.
+  // When it returns, the callback is no longer running.
   ~Timer();
   Timer(const Timer&) = delete;
   Timer& operator=(const Timer&) = delete;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One virtio device of the machine with all that belongs to it: its transport, and how it
-// interrupts. Built and owned by machine/, in the order in which guests find the devices, and given
-// a way to ask whether the machine pauses or stops.
+// One virtio device of the machine with its transport and its interrupt. Built and owned by
+// machine/, in the order in which guests find the devices. It can ask whether the machine pauses or
+// stops.
 #pragma once
 
 #include <memory>

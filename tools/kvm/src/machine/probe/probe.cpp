@@ -62,8 +62,8 @@ std::string step_name(uint8_t step) {
   return "step " + std::to_string(step);
 }
 
-// The probe's machine: one vCPU, no devices. Watches the steps go by until the guest is done or
-// something else than a step happens.
+// The probe's machine: one vCPU, no devices. Follows the steps until the guest is done or an
+// unexpected exit happens.
 class ProbeRun : private RunControl {
  public:
   explicit ProbeRun(const kvm::Kvm& kvm) : memory_(kProbeMemory), vm_(kvm) {
@@ -84,7 +84,7 @@ class ProbeRun : private RunControl {
     vcpu.set_system_registers(system);
   }
 
-  // Empty when the guest got to its end.
+  // Returns an empty string when the guest has completed all steps.
   std::string run(std::chrono::milliseconds timeout) {
     thread_->start();
     {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Can this host's /dev/kvm run Linux? Opening it proves little: some implementations interpret
-// ring 0 and give up at instructions that every kernel uses. So a small guest executes them, under
-// a deadline. Called through the bindings by whoever chooses a host; blocks its thread until then.
+// Tests whether this host's /dev/kvm can run Linux. Opening it proves little: some implementations
+// interpret ring 0 and fail at instructions that every kernel uses. So a small guest executes them,
+// under a deadline. Called through the bindings to choose a host; blocks its thread until the guest
+// ends or the deadline has passed.
 #pragma once
 
 #include <chrono>
@@ -13,20 +14,20 @@ namespace vmm::machine {
 
 enum class ProbeState {
   kAbsent,  // no /dev/kvm
-  kDenied,  // there, but not for this user
-  kBroken,  // opens, and cannot run a Linux guest
+  kDenied,  // exists, but this user may not open it
+  kBroken,  // opens, but cannot run a Linux guest
   kUsable,
 };
 
 struct ProbeResult {
   ProbeState state;
-  std::string detail;   // what failed, or what was found
+  std::string detail;   // the failure, or the properties found
   bool nested = false;  // the guest could run KVM itself
 };
 
 std::string_view name_of(ProbeState state);
 
-// Never throws for what KVM does, that is the result.
+// Never throws for KVM's failures: they are the result.
 ProbeResult probe(std::chrono::milliseconds timeout);
 
 }  // namespace vmm::machine

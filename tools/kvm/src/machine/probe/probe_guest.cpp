@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "machine/probe/probe_guest.hpp"
 
-// The port, the addresses and the vectors below are those of probe_guest.hpp: top-level assembly
-// cannot take them from there, the assertions at the end check them.
+// The port, the addresses and the vectors below repeat those of probe_guest.hpp, which top-level
+// assembly cannot use; the assertions at the end compare them.
 asm(R"(
     .pushsection .rodata
     .balign 16

@@ -16,7 +16,7 @@ namespace vmm::machine {
 inline constexpr uint16_t kProbePort = 0x80;
 inline constexpr uint8_t kProbeDone = 0xaa;
 
-// Where the code expects things (below 1 MiB, clear of the boot structures in layout.hpp).
+// Addresses that the code uses (below 1 MiB, clear of the boot structures in layout.hpp).
 inline constexpr uint64_t kProbeScratch = 0x40000;  // 64-byte aligned, zeroed, 8 KiB
 inline constexpr uint64_t kProbeIdt = 0x48000;
 inline constexpr uint64_t kProbeCode = 0x50000;
@@ -24,7 +24,7 @@ inline constexpr uint64_t kProbeCode = 0x50000;
 inline constexpr uint8_t kBreakpointVector = 3;
 inline constexpr uint8_t kTimerVector = 0x40;
 
-// What each step number stands for.
+// The names of the steps, by number.
 inline constexpr std::array<std::string_view, 10> kProbeSteps = {
     "first instructions",   "cpuid",
     "rdmsr and wrmsr",      "cmpxchg16b",

@@ -55,7 +55,7 @@ class Dispatcher {
     return StopInfo{StopReason::kInternalError, error.detail};
   }
 
-  // With an in-kernel APIC, KVM keeps a halted vCPU to itself.
+  // With an in-kernel APIC, KVM handles HLT itself.
   std::optional<StopInfo> operator()(const kvm::Halt&) const { return unexpected("halt"); }
   std::optional<StopInfo> operator()(const kvm::Debug&) const { return unexpected("debug"); }
   std::optional<StopInfo> operator()(const kvm::Hypercall& call) const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What to do about one exit: the bridge from KVM's reasons to the devices on the buses. A free
-// function, called on the vCPU's thread for every exit, and by tests with made-up exits.
+// Handles one exit: the bridge from KVM's exit reasons to the devices on the buses. A free
+// function, called on the vCPU's thread for every exit, and by tests with synthetic exits.
 #pragma once
 
 #include <optional>
@@ -17,10 +17,10 @@ namespace vmm::machine {
 struct Buses {
   bus::Bus pio;
   bus::Bus mmio;
-  devices::IoApic* io_apic = nullptr;  // of a machine with a split irqchip
+  devices::IoApic* io_apic = nullptr;  // only with a split irqchip
 };
 
-// A StopInfo when the machine cannot go on; nothing when the guest is to be re-entered.
+// Returns a StopInfo when the machine must stop; nothing when the vCPU should re-enter the guest.
 std::optional<StopInfo> dispatch(const kvm::Exit& exit, Buses& buses, devices::GuestEvents& events);
 
 }  // namespace vmm::machine

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the machine's exits were: counters by reason and by port, always on because their cost is a
-// regression test, and the last few in full, as evidence of a hang. Written on vCPU threads,
+// A record of the machine's exits: counters by reason and by port, always on because a regression
+// test checks their cost, and the last few in full, as evidence of a hang. Written on vCPU threads,
 // read on any.
 #pragma once
 
@@ -22,10 +22,10 @@ class ExitLog {
  public:
   static constexpr size_t kRemembered = 32;
 
-  // After the exit was dispatched, so that a read's value is known.
+  // Called after the exit was dispatched, so that the value of a read is known.
   void record(uint32_t vcpu, const kvm::Exit& exit);
 
-  // Reasons and ports that occurred.
+  // The counters of reasons and ports that occurred.
   std::vector<std::pair<std::string_view, uint64_t>> reasons() const;
   std::vector<std::pair<uint16_t, uint64_t>> ports() const;
 

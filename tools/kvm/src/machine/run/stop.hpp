@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Why a machine stopped: the first reason wins. Values, passed from whichever thread met the
-// reason to whoever waits.
+// The reason why a machine stopped; the first one wins. Values, passed from the thread that met the
+// reason to the one that waits.
 #pragma once
 
 #include <string>
@@ -10,15 +10,15 @@
 namespace vmm::machine {
 
 enum class StopReason {
-  kReset,          // the guest asked for one
+  kReset,          // requested by the guest
   kShutdown,       // triple fault
-  kStopped,        // the host asked
+  kStopped,        // requested by the host
   kInternalError,  // KVM_EXIT_INTERNAL_ERROR
   kFailEntry,      // KVM_EXIT_FAIL_ENTRY
   kDebugExit,      // a test payload's own status
-  kGuestPanic,     // it said so through pvpanic
+  kGuestPanic,     // the guest reported it by pvpanic
   kSystemEvent,
-  kVmmError,  // an exit or a failure that this VMM has no answer to
+  kVmmError,  // an exit or a failure that this VMM can't handle
 };
 
 struct StopInfo {
@@ -26,7 +26,7 @@ struct StopInfo {
   std::string detail;
 };
 
-// The word used on every surface: "reset", "internal_error", ...
+// The name in every interface and message: "reset", "internal_error", ...
 std::string_view name_of(StopReason reason);
 
 }  // namespace vmm::machine

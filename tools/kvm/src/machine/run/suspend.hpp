@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// ACPI's sleep S3 as the vCPU threads live through it: they come out of the guest and wait here;
-// the last one cuts the hardware's power, as it were; when the machine is woken, they go on.
-// machine/ owns one; whoever begins a sleep also kicks the vCPUs. A pause takes threads away from
-// here, and they come back: vCPUs in either place are out of the guest.
+// Synchronises the vCPU threads during ACPI's sleep S3: they leave the guest and wait here; the
+// last one calls cut_power(); when the machine is woken, they continue. machine/ owns one; the code
+// that begins a sleep also kicks the vCPUs. During a pause the threads wait at the gate instead,
+// and then return: in both places they are out of the guest.
 #pragma once
 
 #include <atomic>
@@ -21,11 +21,11 @@ class Suspend {
   struct Hardware {
     virtual ~Hardware() = default;
 
-    // No vCPU is in the guest. On a vCPU's thread; may throw.
+    // Called on a vCPU's thread while no vCPU is in the guest; may throw.
     virtual void cut_power() = 0;
-    // The guest is about to go on; false when it can't. On any thread.
+    // Called before the guest resumes; returns false when it can't. Any thread.
     virtual bool restore_power() = 0;
-    // It could not.
+    // Called when the guest could not resume.
     virtual void lost() = 0;
   };
 
@@ -34,15 +34,15 @@ class Suspend {
   bool wanted() const { return wanted_.load(std::memory_order_acquire); }
 
   void begin();
-  // Once for each sleep, on any thread, also before begin(): the sleep then ends as soon as every
-  // vCPU has come to it.
+  // Called once for each sleep, on any thread, perhaps before begin(): the sleep then ends as soon
+  // as every vCPU has reached it.
   void wake();
-  // The machine stops: nobody waits, and no other sleep begins.
+  // The machine stops: no thread waits from now on, and no other sleep begins.
   void abandon();
 
-  // A vCPU's thread, until the sleep is over or a pause begins.
+  // Called on a vCPU's thread; waits until the sleep is over or a pause begins.
   void wait_out(const Gate& gate);
-  // A pause has begun.
+  // Wakes the waiting threads because a pause has begun.
   void stir();
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What the registers of a vCPU held when its machine had stopped. Values.
+// The registers of a vCPU after its machine has stopped. Values.
 #pragma once
 
 #include <cstdint>

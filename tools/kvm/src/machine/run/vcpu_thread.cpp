@@ -26,8 +26,8 @@ void VcpuThread::join() {
 }
 
 void VcpuThread::kick() {
-  // The flag catches a thread on its way into the guest, the signal one inside it. One that has
-  // not begun yet looks at stopping() first.
+  // The flag catches a thread on its way into the guest, the signal one inside it. A thread that
+  // has not started yet checks stopping() first.
   vcpu_.request_exit();
   if (running_.load(std::memory_order_acquire)) pthread_kill(self_, kick_signal_);
 }
@@ -47,10 +47,10 @@ void VcpuThread::run() {
 }
 
 void VcpuThread::run_until_stop() {
-  bool held = false;  // by an output that the last exit wrote to
+  bool held = false;  // the last exit wrote to an output that is full
   for (;;) {
-    // First of all, whichever way the loop came here: a request that stayed would keep the vCPU out
-    // of the guest for ever, and one that comes after this is seen by run().
+    // This must come first in every iteration: a request that remained would keep the vCPU out of
+    // the guest for ever, and run() sees one that comes later.
     vcpu_.withdraw_exit_request();
     if (control_.stopping()) return;
     if (control_.pausing()) {
@@ -80,8 +80,8 @@ bool VcpuThread::wait_out_pause() {
 }
 
 bool VcpuThread::finish_instruction() {
-  // Registers and devices are as the instruction leaves them only once all its accesses are made.
-  // KVM ends a repeated one after 1024 of them.
+  // Registers and devices are consistent only after all accesses of the instruction. KVM interrupts
+  // a repeated one after 1024 of them.
   bool held = false;
   vcpu_.request_exit();
   for (;;) {

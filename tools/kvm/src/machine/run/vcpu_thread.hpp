@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The thread that runs one vCPU: enter the guest, hand each exit to the machine, until the machine
-// stops; then a snapshot of the registers. machine/ owns one per vCPU. Between an exit and the next
-// entry it may wait for the end of a pause, or for room in an output; it holds nothing then.
+// The thread that runs one vCPU: it enters the guest and passes each exit to the machine, until the
+// machine stops; then it takes a snapshot of the registers. machine/ owns one per vCPU. Between an
+// exit and the next entry it may wait for the end of a pause, or for room in an output; it holds no
+// lock then.
 #pragma once
 
 #include <pthread.h>
@@ -18,17 +19,18 @@
 
 namespace vmm::machine {
 
-// The machine as its vCPU threads see it; called on all of them at once.
+// The interface of the machine to its vCPU threads, which all call it concurrently.
 struct RunControl {
   virtual ~RunControl() = default;
 
   virtual bool stopping() const = 0;
-  // The defaults are those of a machine that is never paused and has no outputs.
+  // Defaults: a machine that is never paused and has no outputs.
   virtual bool pausing() const { return false; }
   // Returns when the pause is over, or the machine stops.
   virtual void wait_out_pause() {}
   virtual std::optional<StopInfo> handle_exit(uint32_t vcpu, const kvm::Exit& exit) = 0;
-  // Whether the vCPU is to wait for room after this exit, for it wrote to an output that is full.
+  // Whether the vCPU must wait for room after this exit, because it wrote to an output that is
+  // full.
   virtual bool must_wait(const kvm::Exit&) const { return false; }
   // True when there is room; false when a pause or the stop comes first.
   virtual bool wait_for_room() { return true; }
@@ -44,24 +46,23 @@ class VcpuThread {
   VcpuThread(const VcpuThread&) = delete;
   VcpuThread& operator=(const VcpuThread&) = delete;
 
-  // For configuration, before start().
+  // For configuration; only before start().
   kvm::Vcpu& vcpu() { return vcpu_; }
 
   void start();
 
-  // From any thread, before join(): the loop looks at stopping() and pausing() again soon, wherever
-  // it is.
+  // Makes the loop check stopping() and pausing() soon, wherever it is. Any thread, before join().
   void kick();
 
   void join();
 
-  // After vcpu_finished(); nothing when KVM refused to tell.
+  // Valid after vcpu_finished(); nothing when KVM did not provide the registers.
   const std::optional<VcpuSnapshot>& snapshot() const { return snapshot_; }
 
  private:
   void run();
   void run_until_stop();
-  // These three say whether the vCPU must wait for room.
+  // These three return whether the vCPU must wait for room.
   bool handle(const kvm::Exit& exit);
   bool wait_out_pause();
   bool finish_instruction();
@@ -72,7 +73,7 @@ class VcpuThread {
   const int kick_signal_;
   std::optional<VcpuSnapshot> snapshot_;
   std::atomic<bool> running_{false};
-  pthread_t self_{};  // valid once running_
+  pthread_t self_{};  // valid once running_ is set
   std::thread thread_;
 };
 

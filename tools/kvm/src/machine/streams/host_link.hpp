@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A byte stream between the guest's devices and the host program: a socket pair. machine/ owns
-// both ends until it gives the device's end (or a duplicate of it) to a device.
+// A byte stream between the guest's devices and the host program: a socket pair. machine/ owns both
+// ends until it passes the device's end (or a duplicate of it) to a device.
 #pragma once
 
 #include "base/unique_fd.hpp"
@@ -9,7 +9,7 @@
 namespace vmm::machine {
 
 struct HostLink {
-  // Non-blocking, close-on-exec.
+  // Makes both ends, non-blocking and close-on-exec.
   HostLink();
 
   // Another descriptor for the device's end.

@@ -10,7 +10,7 @@
 namespace vmm::machine {
 namespace {
 
-// Silent until it is armed, and then for one event: a reader that keeps up costs no wake-up.
+// No event until it is armed, and then one: a reader that keeps up costs no wake-up.
 constexpr uint32_t kIdle = EPOLLONESHOT;
 constexpr uint32_t kArmed = EPOLLOUT | EPOLLONESHOT;
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Output of character devices on its way to the host: gathered into lines, then sent through a
+// Passes output of character devices to the host: gathers it into lines and sends them through a
 // socket. machine/ owns one per stream. write() and flush() are called on vCPU threads and on the
-// event loop's, with devices' mutexes held, and never wait: what the socket does not take stays
-// here, and the event loop sends it when the host has read.
+// event loop's, with devices' mutexes held, and never wait: bytes that the socket does not take are
+// queued here, and the event loop sends them when the host has read.
 //
-// A stream that holds kFull bytes is full. Where every byte counts, it says so to the gate, where
-// the vCPUs that write to it wait out of the guest. A stream of a user's terminal must not stop
-// the machine: its device tells the guest that the transmitter is busy (ready()), and what the
-// guest writes all the same is lost, as on a line without a terminal.
+// A stream that holds kFull bytes is full. If no byte may be lost, it reports that to the gate,
+// where the vCPUs that write to it wait outside the guest. The stream of a user's terminal must not
+// stop the machine: its device shows a busy transmitter to the guest (ready()), and bytes that the
+// guest writes anyway are lost, as on a line without a terminal.
 #pragma once
 
 #include <atomic>
@@ -29,21 +29,22 @@ namespace vmm::machine {
 class OutputPipe final : public devices::ByteSink {
  public:
   static constexpr size_t kFull = 64 * 1024;
-  // Not at the first byte of room: whoever waits is to have some for its next writes.
+  // Waiting vCPUs resume at this level, not at the first free byte, so that they have room for
+  // their next writes.
   static constexpr size_t kRoomAgain = kFull / 2;
-  // What a terminal's stream takes beyond kFull: a driver does not look at the transmitter before
-  // each byte.
+  // Bytes that a terminal's stream accepts beyond kFull, as drivers do not check the transmitter
+  // before each byte.
   static constexpr size_t kOverrun = 4096;
 
-  // `socket` is a non-blocking stream socket. The loop and the gate outlive the pipe; without a
-  // gate it is a terminal's.
+  // `socket` is a non-blocking stream socket. The loop and the gate outlive the pipe; a terminal's
+  // stream has no gate.
   OutputPipe(base::EventLoop& loop, base::UniqueFd socket, Gate* gate);
   ~OutputPipe() override;
   OutputPipe(const OutputPipe&) = delete;
   OutputPipe& operator=(const OutputPipe&) = delete;
 
-  // Called on the event loop's thread, without any lock of the pipe, when it is ready() again. To
-  // be set before the first write().
+  // Sets a callback for when the pipe is ready() again; call it before the first write(). The
+  // callback runs on the event loop's thread, without any lock of the pipe.
   void on_ready(std::function<void()> callback) { on_ready_ = std::move(callback); }
 
   void write(std::span<const std::byte> bytes) override;
@@ -52,15 +53,15 @@ class OutputPipe final : public devices::ByteSink {
 
   // Whether it holds bytes that the host can still read.
   bool unsent() const;
-  // Waits until the host has taken all, or can't any more; at most until `deadline`. For a thread
-  // that holds no lock.
+  // Waits until the host has read all, or can't any more; at most until `deadline`. The caller must
+  // hold no lock.
   void wait_sent(std::chrono::steady_clock::time_point deadline);
 
  private:
-  // A line of a console, or a burst of a byte stream.
+  // Enough for a line of a console, or a burst of a byte stream.
   static constexpr size_t kHeldBack = 1024;
   void on_writable();
-  void send_pending();  // these two with mutex_ held
+  void send_pending();  // call these two with mutex_ held
   void note_level();
 
   base::EventLoop& loop_;
@@ -68,11 +69,11 @@ class OutputPipe final : public devices::ByteSink {
   Gate* const gate_;
   std::function<void()> on_ready_;
 
-  mutable std::mutex mutex_;  // guards what follows, though full_ is read without
+  mutable std::mutex mutex_;  // guards the members below; full_ is also read without it
   std::condition_variable sent_;
   std::vector<std::byte> pending_;
-  bool blocked_ = false;  // the socket is full, and the loop waits for it
-  bool closed_ = false;   // nobody will ever read it
+  bool blocked_ = false;  // the socket is full; the loop waits for room
+  bool closed_ = false;   // the host has closed its end
   std::atomic<bool> full_{false};
 };
 

@@ -11,7 +11,7 @@ namespace layout = arch::layout;
 bool Outputs::written_by(const kvm::Exit& exit) {
   const auto* io = std::get_if<kvm::Pio>(&exit);
   if (io == nullptr) return std::holds_alternative<kvm::Hypercall>(exit);
-  const auto uart = static_cast<uint16_t>(io->port & ~7);  // the eight registers of one
+  const auto uart = static_cast<uint16_t>(io->port & ~7);  // a UART has eight registers
   return uart == layout::kPortCom1 || uart == layout::kPortCom2 || io->port == layout::kPortDebug ||
          io->port == devices::GuestEvents::port();
 }

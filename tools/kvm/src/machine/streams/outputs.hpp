@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The byte streams out of a machine of which nothing may be lost: the console, the agent's serial
-// port and the guest's events. machine/ owns one, after the gate and the event loop; its functions
-// may be called on any thread, and only wait_sent() waits.
+// The output streams of a machine that must not lose a byte: the console, the agent's serial port
+// and the guest's events. machine/ owns one, after the gate and the event loop; its functions may
+// be called on any thread, and only wait_sent() waits.
 #pragma once
 
 #include <chrono>
@@ -23,11 +23,11 @@ class Outputs {
         serial_agent(loop, serial_agent.duplicate_device_end(), &gate),
         events(loop, events.duplicate_device_end(), &gate) {}
 
-  // Whether an exit may have added to one of them.
+  // Whether an exit may have written to one of them.
   static bool written_by(const kvm::Exit& exit);
 
   void flush();
-  // As OutputPipe has them.
+  // See OutputPipe.
   bool unsent() const;
   void wait_sent(std::chrono::steady_clock::time_point deadline);
 

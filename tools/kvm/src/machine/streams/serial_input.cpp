@@ -11,7 +11,8 @@
 namespace vmm::machine {
 namespace {
 
-// A guest that reads as fast as the host writes would keep the loop's thread here for ever.
+// A limit, as a guest that reads as fast as the host writes would keep the loop's thread here for
+// ever.
 constexpr int kMaxReceives = 64;
 constexpr uint32_t kEvents = EPOLLIN | EPOLLET;
 
@@ -30,7 +31,7 @@ void SerialInput::pump(bool readable) {
   readable_ = readable_ || readable;
   for (int i = 0; readable_; ++i) {
     if (i == kMaxReceives) {
-      loop_.modify(socket_, kEvents);  // which tells of what is still there once more
+      loop_.modify(socket_, kEvents);  // which reports remaining bytes again
       return;
     }
     std::array<std::byte, devices::Serial::kReceiveCapacity> bytes;

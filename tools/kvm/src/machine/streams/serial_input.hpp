@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Feeds a serial port from a socket, never faster than the guest reads. machine/ owns it, after
-// the event loop and the port; it runs on the loop's thread, and on a vCPU's when that has made
-// room in the port.
+// Feeds a serial port from a socket, never faster than the guest reads. machine/ owns it, after the
+// event loop and the port; it runs on the loop's thread, and on a vCPU's thread that has made room
+// in the port.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@ class SerialInput {
   const int socket_;
   devices::Serial& port_;
   std::mutex mutex_;
-  bool readable_ = false;  // the socket is watched edge-triggered
+  bool readable_ = false;  // kept because the socket is polled edge-triggered
 };
 
 }  // namespace vmm::machine

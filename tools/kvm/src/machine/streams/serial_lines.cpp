@@ -22,7 +22,7 @@ void SerialLines::attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop) {
   for (auto& [number, stream] : streams_) {
     if (number == 0) continue;
     const bool third = number == 2;
-    // Where every PC has them, sharing their interrupts with COM1 and COM2
+    // The usual ports of a PC; they share the interrupts of COM1 and COM2
     // (arch/x86/include/asm/serial.h).
     stream->line = std::make_unique<IrqLine>(vm, third ? layout::kIrqCom1 : layout::kIrqCom2);
     stream->port = std::make_unique<devices::Serial>(stream->output, *stream->line);

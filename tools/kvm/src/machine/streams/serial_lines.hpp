@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The serial ports that a machine was given for its user (COM1 besides, COM3 and COM4 for that
-// alone), each with a byte stream to the host. machine/ owns them, after the VM, the buses and the
-// event loop; bytes go out on vCPU threads and come in on the loop's. One that nobody reads keeps
-// nothing else waiting.
+// The serial ports that a machine's user has (a share of COM1; COM3 and COM4 exclusively), each
+// with a byte stream to the host. machine/ owns them, after the VM, the buses and the event loop;
+// bytes go out on vCPU threads and come in on the loop's. An unread stream does not block anything
+// else.
 #pragma once
 
 #include <chrono>
@@ -25,7 +25,7 @@
 
 namespace vmm::machine {
 
-// What one device writes goes to two places, of which the first decides whether it is ready.
+// Passes a device's output to two sinks, the first of which decides ready().
 class Tee final : public devices::ByteSink {
  public:
   Tee(devices::ByteSink& first, devices::ByteSink& second) : first_(first), second_(second) {}
@@ -47,13 +47,13 @@ class Tee final : public devices::ByteSink {
 
 class SerialLines {
  public:
-  // `numbers` are those of Linux's ttyS*: 0, 2 or 3, each once.
+  // `numbers` are as in Linux's ttyS*: 0, 2 or 3, each at most once.
   SerialLines(const std::vector<uint32_t>& numbers, base::EventLoop& loop);
 
-  // Puts COM3 and COM4 on the bus, where they are asked for.
+  // Puts COM3 and COM4 on the bus, if configured.
   void attach(kvm::Vm& vm, bus::Bus& ports, base::EventLoop& loop);
 
-  // What COM1 is to write to: `console`, and the user's stream if there is one.
+  // The sink for COM1: `console`, and also the user's stream if there is one.
   devices::ByteSink& com1_output(devices::ByteSink& console);
   void feed_com1(devices::Serial& com1, base::EventLoop& loop);
 
@@ -61,7 +61,7 @@ class SerialLines {
   std::map<uint32_t, int> host_ends() const;
 
   void flush();
-  // As OutputPipe has them.
+  // See OutputPipe.
   bool unsent() const;
   void wait_sent(std::chrono::steady_clock::time_point deadline);
 

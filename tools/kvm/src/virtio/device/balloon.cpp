@@ -16,7 +16,7 @@ namespace vmm::virtio {
 namespace {
 
 constexpr std::array<uint16_t, 4> kQueueMaxSizes = {128, 128, 8, 64};
-constexpr uint16_t kStatisticsQueue = 2;  // if there is one
+constexpr uint16_t kStatisticsQueue = 2;  // if it exists
 constexpr uint64_t kPageBytes = 1ULL << VIRTIO_BALLOON_PFN_SHIFT;
 constexpr uint64_t kOffered =
     1ULL << VIRTIO_BALLOON_F_STATS_VQ | 1ULL << VIRTIO_BALLOON_F_DEFLATE_ON_OOM |
@@ -24,7 +24,7 @@ constexpr uint64_t kOffered =
 
 bool has(uint64_t features, int bit) { return (features & 1ULL << bit) != 0; }
 
-// The page numbers of a request, in order: drivers hand out neighbours, backwards or not.
+// The page numbers of a request, sorted: drivers send adjacent pages, in either direction.
 std::vector<uint32_t> page_numbers(const Chain& chain) {
   const size_t count =
       std::min<size_t>(chain.readable_bytes() / sizeof(uint32_t), Balloon::kMaxPagesPerRequest);
@@ -34,7 +34,7 @@ std::vector<uint32_t> page_numbers(const Chain& chain) {
   return pages;
 }
 
-// Neighbours go in one call. Pages that are no memory are left out.
+// Releases adjacent pages in one call, and skips pages outside of memory.
 void release_pages(memory::GuestMemory& memory, std::span<const uint32_t> pages) {
   for (size_t i = 0; i < pages.size();) {
     const uint64_t first = pages[i];
@@ -46,7 +46,7 @@ void release_pages(memory::GuestMemory& memory, std::span<const uint32_t> pages)
       memory.release(*range);
       continue;
     }
-    // Over the end or a hole: one by one.
+    // A range over the end or a hole: release its pages one by one.
     for (uint64_t page = first; page < end; ++page) {
       const auto one = memory.slice(memory::GuestAddress{page * kPageBytes}, kPageBytes);
       if (one) memory.release(*one);
@@ -68,12 +68,12 @@ std::span<const uint16_t> Balloon::queue_max_sizes() const { return kQueueMaxSiz
 
 void Balloon::read_config(uint64_t offset, std::span<std::byte> data) const {
   const std::lock_guard lock(state_mutex_);
-  // What lies behind belongs to features that are not offered.
+  // The fields after these belong to features that are not offered.
   constexpr size_t kShown = offsetof(virtio_balloon_config, free_page_hint_cmd_id);
   read_config_bytes(std::as_bytes(std::span(&config_, 1)).first(kShown), offset, data);
 }
 
-// Only `actual` is the driver's to write (5.5.6).
+// The driver may only write `actual` (5.5.6).
 void Balloon::write_config(uint64_t offset, std::span<const std::byte> data) {
   if (offset != offsetof(virtio_balloon_config, actual) || data.size() != sizeof(uint32_t)) return;
   const std::lock_guard lock(state_mutex_);
@@ -186,19 +186,19 @@ void Balloon::serve_pages(uint16_t index, bool inflate) {
   }
 }
 
-// The driver always has one buffer here, which stays in the queue until new statistics are wanted
-// (5.5.6.3).
+// The driver always has one buffer here, which stays in the queue until new statistics are
+// requested (5.5.6.3).
 void Balloon::serve_statistics(uint16_t index) {
   if (holds_statistics_) return_statistics(index);
   if (holds_statistics_) return;
-  auto chain = queues_.pop(index);  // an empty queue asks the driver to notify
+  auto chain = queues_.pop(index);  // on an empty queue this makes the driver notify
   if (!chain) return;
   take_statistics(*chain);
   holds_statistics_ = true;
   queues_.put_back(index, std::move(*chain));
 }
 
-// If somebody has asked for new ones.
+// Returns the buffer if new statistics were requested.
 void Balloon::return_statistics(uint16_t index) {
   const std::lock_guard lock(state_mutex_);
   if (!asked_for_statistics_) return;

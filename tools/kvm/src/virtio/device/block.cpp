@@ -16,9 +16,9 @@ namespace vmm::virtio {
 namespace {
 
 constexpr uint16_t kQueueMaxSize = 128;
-constexpr size_t kTogether = 32;  // completions the driver is told of at once, at most
-// How long a vCPU waits for another one's call of the backend: longer than for most, and not for
-// one that takes long.
+constexpr size_t kTogether = 32;  // most completions per notification of the driver
+// The time that a vCPU waits for another one's backend call: enough for most calls, but not for
+// long ones.
 constexpr std::chrono::milliseconds kPatience{1};
 static_assert(kMaxSegments == kQueueMaxSize - kRequestOverheadSegments);
 
@@ -80,7 +80,7 @@ void Block::change_queues(Change change) {
     change();
     --changing_;
   }
-  // Notifications that came meanwhile were not heard.
+  // Notifications that came meanwhile were ignored.
   for (uint16_t index = 0; index < lanes_.size(); ++index) serve(index, Occasion::kChanged);
 }
 
@@ -141,7 +141,7 @@ void Block::serve(uint16_t index, Occasion occasion) {
 }
 
 Block::Served Block::serve_queue(uint16_t index) {
-  // A driver that turned FLUSH down has no other way to make its writes stable (5.2.6.2).
+  // Without FLUSH a driver has no other way to make its writes stable (5.2.6.2).
   const bool flushes = (queues_.features() & 1ULL << VIRTIO_BLK_F_FLUSH) != 0;
   const WriteMode mode = flushes ? WriteMode::kBack : WriteMode::kThrough;
   Served served{};
@@ -178,7 +178,7 @@ std::optional<UsedChain> Block::begin(uint16_t index, Chain&& chain, WriteMode m
   return std::nullopt;
 }
 
-// Not while another queue's request takes long.
+// Returns false at once while a long request of another queue runs.
 bool Block::admitted(std::unique_lock<std::mutex>& backend_lock) const {
   if (chores_left_ > 0) return false;
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
@@ -225,7 +225,7 @@ void Block::do_chores() {
   }
 }
 
-// Waits for the end of all that was begun.
+// Waits for all requests in flight.
 void Block::drain() {
   {
     std::unique_lock lock(chores_mutex_);

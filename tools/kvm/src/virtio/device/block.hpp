@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The block device (virtio 1.2, 5.2): request queues in front of a BlockBackend. machine/ owns it;
-// requests are begun in the order of the available ring, by notify() on the vCPU thread that
-// notified, or gathered a moment later where a driver has many under way (Pace); those of different
-// queues side by side, where the backend can. What the backend has at once is completed there and
-// then, the rest as it tells of its end. What may take long and the backend can't begin (a flush, a
-// discard) is carried out on a thread of the disk's, which holds no queue's lock meanwhile. Every
-// request is completed: what is malformed, fails or is larger than the configuration space allows
-// gets IOERR, what is unknown gets UNSUPP; only a request without a status byte, which can't be
-// answered, is a fault.
+// requests begin in the order of the available ring, in notify() on the vCPU thread that notified,
+// or gathered a little later where a driver has many in flight (Pace). Queues are served in
+// parallel if the backend supports it. Requests that the backend serves at once complete
+// immediately, others when it reports their end. Requests that may take long and that the backend
+// can't begin (a flush, a discard) run on the disk's own thread, which holds no queue's lock
+// meanwhile. Every request is completed: with IOERR if it is malformed, fails or is larger than the
+// configuration space allows, with UNSUPP if it is unknown; only a request without a status byte,
+// which can't be answered, is a fault.
 #pragma once
 
 #include <linux/virtio_blk.h>
@@ -37,7 +37,7 @@ class Block final : public Device {
  public:
   static constexpr uint16_t kMaxQueues = 16;
 
-  // `queues`: 1 to kMaxQueues; one per vCPU is what drivers make best use of.
+  // `queues`: 1 to kMaxQueues; drivers make best use of one per vCPU.
   explicit Block(std::unique_ptr<backend::BlockBackend> backend, uint16_t queues = 1);
   ~Block() override;
 
@@ -55,7 +55,7 @@ class Block final : public Device {
   void start_queue(uint16_t index, Queue queue) override;
 
  private:
-  // Requests that are out hold a chain: none is while queues change.
+  // Requests in flight hold a chain, so this waits for all of them before queues change.
   template <class Change>
   void change_queues(Change change);
   enum class Occasion { kNotified, kBacklog, kChanged };
@@ -65,9 +65,9 @@ class Block final : public Device {
     std::optional<Fault> fault;
   };
   Served serve_queue(uint16_t index);
-  // Nothing if the request is complete only later, on another thread.
+  // Returns nothing if the request completes later, on another thread.
   std::optional<UsedChain> begin(uint16_t index, Chain&& chain, WriteMode mode);
-  // Whether a backend that takes one call at a time takes this thread's, before long.
+  // Waits a short time for a backend that takes one call at a time. False if it stays busy.
   bool admitted(std::unique_lock<std::mutex>& backend_lock) const;
   void finish_later(uint16_t index, uint64_t starts, BlockRequest& request);
 
@@ -84,8 +84,7 @@ class Block final : public Device {
   const std::unique_ptr<backend::BlockBackend> backend_;
   const std::vector<uint16_t> queue_max_sizes_;
   const virtio_blk_config config_;
-  // Whoever starts or stops queues has all of it; who serves one shares it, and has that queue's
-  // lane.
+  // Locked exclusively to start or stop queues; shared, with the queue's lane, to serve one.
   std::shared_mutex mutex_;
   struct Lane {
     std::mutex mutex;
@@ -94,15 +93,15 @@ class Block final : public Device {
   };
   std::vector<Lane> lanes_;  // one per queue
   QueueSet queues_;
-  uint32_t changing_ = 0;  // how many wait to change the queues
-  uint64_t starts_ = 0;    // tells a fault of these queues from one of their predecessors
+  uint32_t changing_ = 0;  // the number of threads that wait to change queues
+  uint64_t starts_ = 0;    // counts starts, to recognise a fault from before the last one
 
-  std::mutex backend_mutex_;          // of a backend that takes one call at a time
-  std::atomic<uint32_t> resets_ = 0;  // under way: what they wait for ends as soon as it can
-  std::mutex chores_mutex_;           // guards the chores; their number is read without it, too
+  std::mutex backend_mutex_;          // for a backend that takes one call at a time
+  std::atomic<uint32_t> resets_ = 0;  // in progress; requests then end as soon as they can
+  std::mutex chores_mutex_;           // guards the chores; chores_left_ is also read without it
   std::condition_variable no_chores_;
   std::deque<Chore> chores_;
-  std::atomic<size_t> chores_left_ = 0;  // with the one that is being done
+  std::atomic<size_t> chores_left_ = 0;  // including the one in progress
   Backlog worker_;
 };
 

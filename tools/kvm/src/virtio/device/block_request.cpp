@@ -28,7 +28,7 @@ uint8_t status_of(const std::error_code& error) {
   return error ? VIRTIO_BLK_S_IOERR : VIRTIO_BLK_S_OK;
 }
 
-// Sectors to bytes, if they all exist. Compared in sectors, where nothing can wrap.
+// Converts sectors to bytes, if they all exist. Compares in sectors, where nothing can wrap.
 std::optional<ByteRange> range_on(const BlockBackend& backend, uint64_t sector, uint64_t count) {
   const uint64_t capacity = backend.size_bytes() / kSectorBytes;
   if (sector > capacity || count > capacity - sector) return std::nullopt;
@@ -39,7 +39,7 @@ BlockBackend::Done telling(BlockRequest::Done done) {
   return [done = std::move(done)](std::error_code error) { done(status_of(error)); };
 }
 
-// What the data of a read or write stands for on the disk; nothing if it is not there.
+// The disk's range for the data of a read or write; nothing if it does not exist.
 std::optional<ByteRange> range_of(const BlockBackend& backend, const BlockParts& request,
                                   uint64_t bytes) {
   if (bytes % kSectorBytes != 0) return std::nullopt;
@@ -69,11 +69,11 @@ std::optional<std::vector<Segment>> segments_of(const BlockParts& request) {
 }
 
 struct Limits {
-  uint32_t flags;  // those that are allowed
+  uint32_t flags;  // allowed flags
   uint32_t sectors;
   uint64_t step_bytes;
 };
-// A file system gives a range back in one go; zeroes may have to be written.
+// A file system frees a range in one step, but zeroes may have to be written.
 constexpr Limits kDiscardLimits = {0, kMaxDiscardSectors, 64 << 20};
 constexpr Limits kWriteZeroesLimits = {VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP, kMaxWriteZeroesSectors,
                                        4 << 20};
@@ -88,7 +88,8 @@ uint8_t check_segments(const BlockBackend& backend, std::span<const Segment> seg
   return VIRTIO_BLK_S_OK;
 }
 
-// Discard and write-zeroes differ in their limits and in what is done to each step of a segment.
+// Discard and write-zeroes differ in their limits and in `apply`, which handles one step of a
+// segment.
 template <class Apply>
 uint8_t for_each_step(BlockBackend& backend, const BlockParts& request, const Limits& limits,
                       const BlockRequest::Abandoned& abandoned, Apply apply) {
@@ -101,7 +102,7 @@ uint8_t for_each_step(BlockBackend& backend, const BlockParts& request, const Li
     const uint64_t end = offset + segment.num_sectors * kSectorBytes;
     while (offset < end) {
       if (abandoned()) return VIRTIO_BLK_S_IOERR;
-      // Steps end where clusters of an image do, so that none is cut.
+      // Steps end at cluster borders of an image, so that no cluster is split.
       const uint64_t next = std::min(end, (offset / limits.step_bytes + 1) * limits.step_bytes);
       if (apply(segment, offset, next - offset)) return VIRTIO_BLK_S_IOERR;
       offset = next;
@@ -194,7 +195,7 @@ BlockRequest::Begun BlockRequest::begin(BlockBackend& backend, Done done) {
       break;
     }
     case VIRTIO_BLK_T_OUT: {
-      // The flush that makes it stable must find it written, and takes long.
+      // It needs a flush after the write, which takes long.
       if (mode_ == WriteMode::kThrough) return Begun::kTakesLong;
       const auto range = range_of(backend, parts_, parts_.out_bytes);
       if (!range || backend.read_only()) return Begun::kEnded;
@@ -226,8 +227,8 @@ void BlockRequest::carry_out(BlockBackend& backend, const Abandoned& abandoned) 
 
 UsedChain BlockRequest::finish() && {
   const bool untouched = is_too_large(parts_) && parts_.in_bytes > 0;
-  // The used length covers everything up to the status byte (2.7.8.2), so all of it gets written;
-  // or nothing counts as written, and the driver must not look.
+  // The used length covers everything up to the status byte (2.7.8.2), so all of it is written;
+  // otherwise nothing counts as written, and the driver must not read it.
   if (status_ != VIRTIO_BLK_S_OK && !untouched) fill_zero(parts_.in);
   copy_to(chain_.writable(), parts_.in_bytes, std::as_bytes(std::span(&status_, 1)));
   const uint32_t written = untouched ? 0 : chain_.writable_bytes();

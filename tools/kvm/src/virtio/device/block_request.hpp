@@ -2,8 +2,8 @@
 //
 // One block request, from its descriptor chain to its status byte (virtio 1.2, 5.2.6). Block makes
 // one of each chain, begins it on the vCPU thread that notified, and finishes it there, or later on
-// the thread that the backend tells of its end. What may take long (a flush, the zeroing of ranges)
-// does not begin there: Block carries it out on a thread of its own.
+// the thread that the backend calls on. Requests that may take long (a flush, the zeroing of
+// ranges) do not begin there: Block carries them out on its own thread.
 #pragma once
 
 #include <linux/virtio_blk.h>
@@ -19,12 +19,12 @@
 
 namespace vmm::virtio {
 
-// Of one discard or write-zeroes request; the configuration space says so too.
+// The limit for a discard or write-zeroes request, as in the configuration space.
 inline constexpr uint32_t kMaxDiscardSegments = 32;
 inline constexpr uint32_t kMaxDiscardSectors = 1U << 22;
 inline constexpr uint32_t kMaxWriteZeroesSectors = 1U << 16;
-// Of a request's data: segments of at most this size and number. A driver that goes by these makes
-// requests of up to 8 MiB, which is more than Linux ever asks for at once.
+// Limits of the size and number of a request's data segments. They allow requests of up to 8 MiB,
+// more than Linux ever sends.
 inline constexpr uint32_t kMaxSegmentBytes = 64 * 1024;
 inline constexpr uint32_t kMaxSegments = 126;
 inline constexpr uint64_t kMaxRequestBytes = uint64_t{kMaxSegmentBytes} * kMaxSegments;
@@ -32,10 +32,10 @@ inline constexpr uint64_t kMaxRequestBytes = uint64_t{kMaxSegmentBytes} * kMaxSe
 inline constexpr uint32_t kRequestOverheadSegments = 2;
 inline constexpr size_t kSerialBytes = 20;
 
-// What a completed write means to the driver: data in a cache that FLUSH empties, or stable data.
+// Whether a completed write is in a cache that FLUSH empties, or is stable.
 enum class WriteMode { kBack, kThrough };
 
-// The parts of a chain: data to the device, data from the device; header and status cut off.
+// The parts of a chain: data to the device, data from the device; without header and status.
 struct BlockParts {
   std::optional<virtio_blk_outhdr> header;
   std::vector<iovec> out;
@@ -47,28 +47,28 @@ struct BlockParts {
 class BlockRequest {
  public:
   using Done = std::function<void(uint8_t status)>;
-  // Whether nobody waits for the request any more.
+  // Returns whether the request's result is no longer needed.
   using Abandoned = std::function<bool()>;
 
   enum class Begun {
     kEnded,      // finish() it
     kUnderWay,   // `done` gets the status later, on another thread
-    kTakesLong,  // nothing has happened: carry_out() does it all
+    kTakesLong,  // not begun: call carry_out()
   };
 
-  // The chain has a writable byte, for the status.
+  // The chain must have a writable byte, for the status.
   BlockRequest(Chain&& chain, WriteMode mode);
 
   Begun begin(backend::BlockBackend& backend, Done done);
 
-  // Returns when it has ended, however long that takes; ranges are worked on in steps, and no other
+  // Carries the request out, however long that takes. Ranges are processed in steps, and no further
   // step begins once it is abandoned.
   void carry_out(backend::BlockBackend& backend, const Abandoned& abandoned);
 
   void end(uint8_t status) { status_ = status; }
 
-  // Writes the status. The chain goes back with all of its writable bytes used; of a request that
-  // is larger than requests may be, nothing but the status was touched.
+  // Writes the status. The chain goes back with all of its writable bytes used; for a request above
+  // the size limit, only the status was touched.
   UsedChain finish() &&;
 
  private:

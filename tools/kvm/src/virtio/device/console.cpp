@@ -22,10 +22,10 @@ constexpr uint16_t kControlTransmitQueue = 3;
 // chains of up to 32 pages, so the transmit queues are not.
 constexpr std::array<uint16_t, 6> kQueueMaxSizes = {32, 64, 16, 16, 32, 64};
 
-// More answers than that do not wait for the driver's buffers: its messages wait instead.
+// The limit of answers that wait for buffers; then the driver's messages wait instead.
 constexpr size_t kMaxPendingControl = 32;
 
-// Interest in everything, once: readiness is remembered by the port.
+// All events, edge-triggered: the port remembers readiness.
 constexpr uint32_t kSocketEvents = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 
 struct Size {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The multiport console device (virtio 1.2, 5.3): port 0 is the guest's console (hvc0), port 1 the
-// agent's byte stream. machine/ owns it and gives it its ends of two socket pairs, non-blocking.
+// agent's byte stream. machine/ owns it and passes it its ends of two socket pairs, non-blocking.
 // Guest to host is served inline in notify(), on the vCPU thread, because hvc spins until its
-// buffer is used; host to guest runs on the event loop, or inline when the driver adds buffers.
-// Nothing is dropped while somebody can still read it: a full socket leaves the chain in the ring,
-// and bytes for the guest stay in the socket until the guest has opened the port and given buffers.
+// buffer is used; host to guest runs on the event loop, or inline when the driver adds buffers. No
+// byte is dropped while it can still be read: if the socket is full the chain stays in the ring,
+// and bytes for the guest stay in the socket until the guest has opened the port and added buffers.
 #pragma once
 
 #include <linux/virtio_console.h>
@@ -51,10 +51,10 @@ class Console final : public Device {
   void stop_queue(uint16_t index) override;
   void reset() override;
 
-  // Whether something of the guest's waits for a full socket. Any thread.
+  // Whether guest output waits for a full socket. Any thread.
   bool output_unsent() const;
 
-  // Tells the guest the size of the host's terminal (hvc0's). Any thread.
+  // Passes the size of the host's terminal to the guest (for hvc0). Any thread.
   void resize(uint16_t columns, uint16_t rows);
 
  private:
@@ -70,11 +70,11 @@ class Console final : public Device {
   void flush_control();
 
   base::EventLoop& loop_;
-  mutable std::mutex mutex_;  // guards all that follows
+  mutable std::mutex mutex_;  // guards the members below
   QueueSet queues_;
   std::array<ConsolePort, kPortCount> ports_;
-  std::deque<std::vector<std::byte>> control_out_;  // waits for the driver's control buffers
-  bool console_announced_ = false;                  // the guest knows port 0 as a console
+  std::deque<std::vector<std::byte>> control_out_;  // messages waiting for control buffers
+  bool console_announced_ = false;                  // the guest was told that port 0 is a console
   uint16_t columns_ = 0;
   uint16_t rows_ = 0;
   uint32_t config_generation_ = 0;

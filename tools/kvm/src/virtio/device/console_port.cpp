@@ -70,9 +70,10 @@ void ConsolePort::transmit(QueueSet& queues) {
 
 bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
   bool first = true;
-  // The guest may have shortened the chain since its first part went out: then nothing is left.
+  // The guest may have shortened the chain since its first part was sent: then nothing is left.
   while (host_reads_ && sent_of_head_ < chain.readable_bytes()) {
-    // A reader who keeps up would never let the socket become full. The chain has paid for one.
+    // A fast reader would never let the socket become full, so each send counts; the chain covers
+    // the first.
     if (!std::exchange(first, false) && !queues.spend(transmit_queue())) return false;
     auto pieces =
         sub_range(chain.readable(), sent_of_head_, chain.readable_bytes() - sent_of_head_);
@@ -83,7 +84,7 @@ bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
       writable_ = false;
       return false;
     } else {
-      host_reads_ = false;  // nobody will ever read this: the guest must not wait for them
+      host_reads_ = false;  // the host has gone: the guest must not wait for it
     }
   }
   return true;

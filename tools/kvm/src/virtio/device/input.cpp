@@ -43,7 +43,7 @@ void Input::read_config(uint64_t offset, std::span<std::byte> data) const {
 
 void Input::write_config(uint64_t offset, std::span<const std::byte> data) {
   const std::lock_guard lock(mutex_);
-  // The driver may write two bytes, and read what they select (5.8.5).
+  // The driver writes two bytes, and reads the data that they select (5.8.5).
   static_assert(offsetof(virtio_input_config, select) == 0);
   static_assert(offsetof(virtio_input_config, subsel) == 1);
   for (size_t i = 0; i < data.size() && offset + i < 2; ++i) {
@@ -70,7 +70,7 @@ void Input::select() {
     case VIRTIO_INPUT_CFG_ABS_INFO:
       set_axis();
       break;
-    default:  // nothing to tell, which a size of 0 says
+    default:  // no data: size 0
       break;
   }
 }
@@ -101,7 +101,7 @@ void Input::set_event_bits() {
       set_bits(keys_of(traits_.absolute));
       break;
     case EV_REP:
-      config_.size = traits_.repeats ? 1 : 0;  // the type is there; it has no codes to name
+      config_.size = traits_.repeats ? 1 : 0;  // the type is supported; it has no codes
       break;
     default:
       break;
@@ -119,7 +119,7 @@ void Input::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
   queues_.start(std::move(activation));
   queues_.begin_turn();
-  waiting_.clear();  // of another driver's time
+  waiting_.clear();  // events from before the reset
   take_status();
 }
 
@@ -153,7 +153,7 @@ void Input::start_queue(uint16_t index, Queue queue) {
 void Input::report(std::span<const InputEvent> events) {
   const std::lock_guard lock(mutex_);
   queues_.begin_turn();
-  // All of a report or none: half of one would leave keys down.
+  // Take all of a report or nothing: half of one could leave keys down.
   if (!queues_.ready(kEventQueue) || waiting_.size() + events.size() + 1 > kMaxWaiting) return;
   for (const InputEvent& event : events) waiting_.push_back({event.type, event.code, event.value});
   waiting_.push_back({EV_SYN, SYN_REPORT, 0});
@@ -175,7 +175,7 @@ void Input::send() {
     sent.push_back({std::move(*chain), sizeof event});
     waiting_.pop_front();
   }
-  // A faulty chain behind good ones has stopped the queue.
+  // A faulty chain after good ones has stopped the queue.
   if (!sent.empty() && queues_.ready(kEventQueue)) queues_.complete(kEventQueue, std::move(sent));
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The input device (virtio 1.2, 5.8): keys, wheels and pointers that somebody outside moves.
-// machine/ owns one per keyboard or pointer; reports come on the thread of whoever has them, and
-// wait for buffers of the driver's up to a limit, beyond which they are lost, as when nobody reads
-// a keyboard. What the driver says in turn (LEDs) is taken and not looked at.
+// The input device (virtio 1.2, 5.8): keys, wheels and pointers of a viewer. machine/ owns one per
+// keyboard or pointer; reports come on the reporting thread, and wait for the driver's buffers up
+// to a limit, beyond which they are lost, as with a real keyboard that is not read. Messages from
+// the driver (LEDs) are accepted and ignored.
 #pragma once
 
 #include <linux/virtio_input.h>
@@ -25,10 +25,10 @@ namespace vmm::virtio {
 struct InputTraits {
   std::string name;
   uint16_t product = 0;
-  std::vector<uint16_t> keys{};             // and buttons
+  std::vector<uint16_t> keys{};             // keys and buttons
   std::vector<uint16_t> relative{};         // wheels
-  std::map<uint16_t, uint32_t> absolute{};  // axis to its largest value; the least is 0
-  bool repeats = false;                     // the guest's kernel repeats a key that is held
+  std::map<uint16_t, uint32_t> absolute{};  // by axis, the largest value; the smallest is 0
+  bool repeats = false;                     // the guest's kernel repeats held keys
 };
 
 struct InputEvent {
@@ -40,12 +40,12 @@ struct InputEvent {
 
 class Input final : public Device {
  public:
-  // Events that wait for buffers.
+  // The limit of events that wait for buffers.
   static constexpr size_t kMaxWaiting = 256;
 
   explicit Input(InputTraits traits);
 
-  // What happened at one moment; the event that ends a report is added. On any thread.
+  // Reports events of one moment; adds the event that ends a report. Any thread.
   void report(std::span<const InputEvent> events);
 
   uint32_t type() const override;
@@ -70,7 +70,7 @@ class Input final : public Device {
   void take_status();
 
   const InputTraits traits_;
-  mutable std::mutex mutex_;  // guards what follows
+  mutable std::mutex mutex_;  // guards the members below
   QueueSet queues_;
   virtio_input_config config_{};
   std::deque<virtio_input_event> waiting_;

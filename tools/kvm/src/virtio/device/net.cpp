@@ -39,7 +39,7 @@ NetOffloads offloads_of(uint64_t bits) {
           .ecn = (bits & bit(VIRTIO_NET_F_GUEST_ECN)) != 0};
 }
 
-// Writes `bytes` over the chains, filling each, and notes in them how much each got.
+// Distributes `bytes` over the chains, filling each in turn, and records each one's length.
 void scatter(std::span<const std::byte> bytes, std::vector<UsedChain>& chains) {
   for (UsedChain& used : chains) {
     const auto part = bytes.first(std::min<size_t>(bytes.size(), used.chain.writable_bytes()));
@@ -79,7 +79,7 @@ uint64_t Net::features() const {
   const NetOffloads& get = traits_.receive;
   const bool segments = get.tso4 || get.tso6;
   const bool merges = vhost_ == nullptr || (vhost_->features() & bit(VIRTIO_NET_F_MRG_RXBUF)) != 0;
-  // vhost promises no order.
+  // vhost does not guarantee an order.
   return bit_if(vhost_ == nullptr, VIRTIO_F_IN_ORDER) | bit(VIRTIO_F_RING_RESET) |
          bit(VIRTIO_NET_F_MAC) | bit(VIRTIO_NET_F_STATUS) | bit_if(merges, VIRTIO_NET_F_MRG_RXBUF) |
          bit(VIRTIO_NET_F_CTRL_VQ) | bit(VIRTIO_NET_F_CTRL_RX) | bit(VIRTIO_NET_F_CTRL_MAC_ADDR) |
@@ -169,7 +169,7 @@ void Net::set_link(bool up) {
   if (negotiated(VIRTIO_NET_F_STATUS)) queues_.config_changed();
 }
 
-// Behind the pairs there are, or behind the first if the driver knows of no others (5.1.2).
+// It comes after all pairs, or after the first if the driver did not accept multiqueue (5.1.2).
 uint16_t Net::control_queue() const {
   return receive_queue(negotiated(VIRTIO_NET_F_MQ) ? traits_.max_queue_pairs : 1);
 }
@@ -224,12 +224,12 @@ void Net::receive(uint16_t pair) {
   }
 }
 
-// False when the driver has to add buffers first, the turn is over, or the driver is at fault.
+// False when the driver has to add buffers first, the turn is over, or the driver made an error.
 bool Net::deliver(uint16_t pair, std::span<const std::byte> frame) {
   const uint16_t index = receive_queue(pair);
   std::vector<UsedChain> chains;
   if (!gather(index, frame.size(), chains)) return false;
-  if (chains.empty()) return true;  // too large for one buffer, and more than one may not be used
+  if (chains.empty()) return true;  // too large for one buffer, and only one may be used
   scatter(frame, chains);
   const auto count = static_cast<uint16_t>(chains.size());
   copy_to(chains.front().chain.writable(), offsetof(NetHeader, num_buffers),
@@ -238,8 +238,8 @@ bool Net::deliver(uint16_t pair, std::span<const std::byte> frame) {
   return true;
 }
 
-// Buffers for `length` bytes. None when one is not enough and must be; false, with the ring as it
-// was, when there are too few or the turn is over.
+// Collects buffers for `length` bytes. Leaves `chains` empty if only one may be used and it is too
+// small. False, with the ring unchanged, when there are too few or the turn is over.
 bool Net::gather(uint16_t index, size_t length, std::vector<UsedChain>& chains) {
   size_t room = 0;
   while (room < length) {
@@ -262,7 +262,7 @@ bool Net::gather(uint16_t index, size_t length, std::vector<UsedChain>& chains) 
   return true;
 }
 
-// The latest first, as they lie in the ring.
+// Puts the latest one back first, as the ring requires.
 void Net::put_back(uint16_t index, std::vector<UsedChain>& chains) {
   while (!chains.empty()) {
     if (queues_.ready(index)) queues_.put_back(index, std::move(chains.back().chain));
@@ -293,7 +293,7 @@ void Net::obey_commands() {
     copy_to(chain->writable(), 0, std::as_bytes(std::span(&answer, 1)));
     queues_.complete(index, std::move(*chain), sizeof answer);
     if (vhost_ != nullptr) continue;
-    // Pairs that are new have had nobody to serve them.
+    // Frames may be waiting for the new pairs.
     for (uint16_t pair = before.queue_pairs; pair < settings_.queue_pairs; ++pair) receive(pair);
   }
 }

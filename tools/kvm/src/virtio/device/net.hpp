@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The network device (virtio 1.2, 5.1) in front of a NetBackend: a pair of queues for each of the
-// backend's, and the control queue. machine/ owns it. Frames of the guest's are sent inline in
+// The network device (virtio 1.2, 5.1) in front of a NetBackend: a pair of queues for each pair of
+// the backend, and the control queue. machine/ owns it. Frames from the guest are sent inline in
 // notify(), on the vCPU thread; frames for it are copied into its buffers on the thread that the
-// backend calls on, or inline when the driver adds buffers. A frame that makes no sense, or does
-// not fit a buffer, is lost, as on a wire; only a buffer without room for the header, or a command
-// without room for its answer, is a fault. With vhost no frame comes by here: the data queues are
-// the host's kernel's, from the driver's DRIVER_OK on, and the control queue stays ours.
+// backend calls on, or inline when the driver adds buffers. A frame that is invalid, or does not
+// fit a buffer, is lost, as on a wire; only a buffer without room for the header, or a command
+// without room for its answer, is a fault. With vhost the host's kernel serves the data queues from
+// DRIVER_OK on, and the device only the control queue.
 #pragma once
 
 #include <array>
@@ -26,14 +26,14 @@ namespace vmm::virtio {
 
 class Net final : public Device {
  public:
-  // The files of a backend that vhost is to move the frames through, one per pair.
+  // The backend's files that vhost uses to move frames, one per pair.
   struct ByVhost {
     base::EventLoop& loop;
     const memory::GuestMemory& memory;
     std::vector<int> taps;
   };
 
-  // Throws what VhostNet does, if it is to be by vhost.
+  // With vhost, throws like VhostNet.
   Net(std::unique_ptr<backend::NetBackend> backend, const MacAddress& mac,
       const std::optional<ByVhost>& by_vhost = std::nullopt);
   ~Net() override;
@@ -52,8 +52,8 @@ class Net final : public Device {
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
 
-  // Plugs the cable in or pulls it: while it is out, frames are lost both ways; with vhost
-  // the driver is told, and that is all. Any thread.
+  // Plugs the cable in or pulls it: while it is out, frames are lost in both directions. With vhost
+  // this only notifies the driver. Any thread.
   void set_link(bool up);
 
  private:
@@ -70,7 +70,7 @@ class Net final : public Device {
 
   void obey_commands();
 
-  // With vhost.
+  // Used only with vhost.
   std::unique_ptr<backend::VhostNet> make_vhost(const ByVhost& by_vhost);
   void hand_over_all();
   void hand_over(uint16_t index);
@@ -78,14 +78,14 @@ class Net final : public Device {
 
   const backend::NetTraits traits_;
   const std::vector<uint16_t> queue_max_sizes_;
-  mutable std::mutex mutex_;  // guards what follows, up to the backend
+  mutable std::mutex mutex_;  // guards the members up to the backend
   QueueSet queues_;
   const MacAddress own_mac_;
   NetSettings settings_;
   bool link_up_ = true;
   uint32_t config_generation_ = 0;
   const std::unique_ptr<backend::NetBackend> backend_;
-  std::unique_ptr<backend::VhostNet> vhost_;  // null: frames come by here. Last, as Vhost wants
+  std::unique_ptr<backend::VhostNet> vhost_;  // null: no vhost. Last, as its callbacks use the rest
 };
 
 }  // namespace vmm::virtio

@@ -11,7 +11,7 @@ namespace {
 
 constexpr uint64_t bit(int feature) { return 1ULL << feature; }
 
-// A command's header and the bytes behind it; each is read once.
+// A command's header and the bytes after it; each is read once.
 class Command {
  public:
   explicit Command(std::span<const iovec> buffers) : buffers_(buffers) {
@@ -33,7 +33,7 @@ class Command {
     return object_from<T>(buffers_, sizeof(virtio_net_ctrl_hdr) + offset);
   }
 
-  // The payload, when it is a T and no more.
+  // The payload, if it is exactly one T.
   template <class T>
   std::optional<T> only() const {
     return payload_bytes() == sizeof(T) ? at<T>(0) : std::nullopt;
@@ -51,7 +51,7 @@ bool accept_receive_mode(const Command& command) {
   return command.name() <= VIRTIO_NET_CTRL_RX_NOBCAST && command.only<uint8_t>().has_value();
 }
 
-// Two tables, of unicast and of multicast addresses, each with its count in front.
+// Checks two tables, unicast and multicast addresses, each with its count in front.
 bool accept_mac_table(const Command& command) {
   uint64_t offset = 0;
   for (int table = 0; table < 2; ++table) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The commands of a network device's control queue (virtio 1.2, 5.1.6.5): checks one and changes
-// the settings it is about. Net calls it under its mutex, for each chain, and then does what the
-// settings say. Which frames a driver wants to see is a wish that a device may leave unheeded
-// (5.1.6.5.1), so those commands are checked and nothing more.
+// The commands of a network device's control queue (virtio 1.2, 5.1.6.5): checks a command and
+// changes the settings it concerns. Net calls it under its mutex, for each chain, and then applies
+// the settings. A device may ignore a driver's filters for received frames (5.1.6.5.1), so those
+// commands are only checked.
 #pragma once
 
 #include <sys/uio.h>
@@ -29,10 +29,10 @@ struct NetLimits {
   uint16_t max_queue_pairs;
 };
 
-// The features that say which offloads the driver takes in frames it receives.
+// The features for offloads that a driver accepts in received frames.
 uint64_t net_receive_offloads();
 
-// VIRTIO_NET_OK, or VIRTIO_NET_ERR with the settings as they were.
+// Returns VIRTIO_NET_OK, or VIRTIO_NET_ERR with the settings unchanged.
 uint8_t serve_net_command(std::span<const iovec> command, const NetLimits& limits,
                           NetSettings& settings);
 

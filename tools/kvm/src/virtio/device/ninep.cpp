@@ -36,7 +36,7 @@ bool is_write(std::span<const std::byte> header) {
          header[kTypeOffset] == static_cast<std::byte>(ninep::Type::kWrite);
 }
 
-// Our copy of the message: all of it, but only the header of a write, whose data stays in place.
+// Copies the message; of a write only the header, as its data stays in place.
 std::vector<std::byte> copy_message(const Chain& chain) {
   std::vector<std::byte> message(
       std::min<size_t>(chain.readable_bytes(), ninep::kWriteHeaderBytes));
@@ -78,14 +78,14 @@ void Ninep::notify(uint16_t) {
 
 void Ninep::catch_up(uint16_t) {
   std::unique_lock lock(mutex_);
-  // This is the only thread that carries one out, so it has not begun.
+  // Only this thread carries syncs out, so this one has not begun.
   if (waiting_) {
     const ninep::Sync sync = std::move(*waiting_->answer.sync);
     const uint64_t number = waiting_->number;
     lock.unlock();
     const ninep::Errno error = carry_out_(sync);
     lock.lock();
-    // Unless the queue was taken away meanwhile.
+    // The queue may have been stopped meanwhile.
     if (waiting_ && waiting_->number == number) {
       Waiting done = *std::exchange(waiting_, std::nullopt);
       if (error) done.answer = ninep::failed_sync(sync, error);

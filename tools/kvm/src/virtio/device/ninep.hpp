@@ -3,9 +3,9 @@
 // The 9P transport device (virtio 1.2, 5.10 reserves its number; the layout is the UAPI's
 // <linux/virtio_9p.h>): one queue whose chains are a request and room for its answer, and a mount
 // tag. machine/ owns it; requests are served inline in notify(), on the vCPU thread, one at a time.
-// A file's data moves between the host's page cache and the guest's buffers without a copy of ours.
-// What waits for the host's disk (fsync) is done on the backlog's thread, without the mutex; those
-// behind it wait for it, as they are completed in order.
+// A file's data moves between the host's page cache and the guest's buffers without a copy in the
+// VMM. A request that waits for the host's disk (fsync) runs on the backlog's thread, without the
+// mutex; later requests wait for it, as they are completed in order.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ class Ninep final : public Device {
  public:
   using CarryOut = std::function<ninep::Errno(const ninep::Sync&)>;
 
-  // `tag` is what the guest mounts by. `carry_out` is there for tests with a disk that fails.
+  // `tag` is the guest's mount tag. Tests replace `carry_out` to simulate a failing disk.
   Ninep(ninep::Share share, const std::string& tag, CarryOut carry_out = &ninep::Sync::carry_out);
 
   uint32_t type() const override;
@@ -43,7 +43,7 @@ class Ninep final : public Device {
 
  private:
   void serve();
-  // Nothing when the chain has no room for any answer.
+  // Returns nothing when the chain has no room for an answer.
   std::optional<ninep::Answer> serve_request(const Chain& chain);
   void complete(Chain&& chain, const ninep::Answer& answer);
 
@@ -56,7 +56,7 @@ class Ninep final : public Device {
 
   const std::vector<std::byte> config_;
   const CarryOut carry_out_;
-  std::mutex mutex_;  // guards all that follows
+  std::mutex mutex_;  // guards the members below
   ninep::Server server_;
   QueueSet queues_;
   std::optional<Waiting> waiting_;

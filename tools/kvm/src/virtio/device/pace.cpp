@@ -12,7 +12,7 @@ constexpr size_t kWorthGathering = 4;  // requests
 constexpr int kLoneAllowed = 2;
 constexpr int kTrialOften = 64;  // notifications
 constexpr int kTrialSeldom = 256;
-// Long enough for a driver to make some more requests, as fast as it makes them.
+// The window is long enough for some more requests at the driver's present rate.
 constexpr int kWindowIntervals = 2;
 constexpr Pace::Duration kWindowLeast = microseconds(20);
 constexpr Pace::Duration kWindowMost = microseconds(1000);

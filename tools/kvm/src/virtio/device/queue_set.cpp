@@ -76,7 +76,8 @@ Queue::Popped QueueSet::take(uint16_t index) {
     --left_[index];
     return queue.pop();
   }
-  // Only an empty queue is asked to notify. One that is not, by now, is left to the backlog.
+  // Notifications are enabled only for an empty queue. A queue that has chains by now is left to
+  // the backlog.
   if (!queue.has_available()) {
     auto popped = queue.pop();
     Chain* chain = std::get_if<Chain>(&popped);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The entropy device (virtio 1.2, 5.4): fills the driver's buffers from the host's getrandom(). Has
-// no configuration and no state besides its queue. machine/ owns it; requests are served inline in
-// notify(), on the vCPU thread.
+// The entropy device (virtio 1.2, 5.4): fills the driver's buffers from the host's getrandom(). It
+// has no configuration, and no state except its queue. machine/ owns it; requests are served inline
+// in notify(), on the vCPU thread.
 #pragma once
 
 #include <mutex>
@@ -14,7 +14,7 @@ namespace vmm::virtio {
 
 class Rng final : public Device {
  public:
-  // A request gets at most this much, so that no chain keeps a vCPU thread busy for long.
+  // The most that one request gets, so that no chain keeps a vCPU thread busy for long.
   static constexpr uint32_t kMaxRequestBytes = 64 * 1024;
 
   uint32_t type() const override;

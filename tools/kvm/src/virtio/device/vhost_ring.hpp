@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A queue as vhost wants it told. For the devices of this folder that have vhost serve theirs.
+// Describes a queue for vhost. Used by the devices of this folder that vhost serves.
 #pragma once
 
 #include <cassert>
@@ -11,7 +11,7 @@
 namespace vmm::virtio {
 
 inline backend::VhostRing vhost_ring(const QueueState& state) {
-  assert(!state.packed);  // machine/ offers none with vhost
+  assert(!state.packed);  // machine/ offers no packed rings with vhost
   return {state.size, state.descriptors, state.available, state.used};
 }
 

@@ -17,8 +17,8 @@
 namespace vmm::virtio {
 namespace {
 
-// Receive and transmit are vhost's. Nothing is ever said on the event queue, which is for machines
-// that move to another host.
+// vhost serves receive and transmit. The event queue is never used: it is for migration to another
+// host.
 constexpr std::array<uint16_t, 3> kQueueMaxSizes = {128, 128, 16};
 constexpr uint16_t kServedQueues = 2;
 
@@ -59,13 +59,13 @@ void VhostVsock::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
   interrupt_ = activation.interrupt;
   for (uint16_t index = 0; index < kServedQueues; ++index) {
-    if (!activation.queues[index]) return;  // a driver without both gets no service
+    if (!activation.queues[index]) return;  // both queues are required
   }
   if (!start(activation)) {
     fail(0);
     return;
   }
-  // The driver may have filled them before there was anyone to notify.
+  // The driver may have filled them before vhost could be notified.
   for (uint16_t index = 0; index < kServedQueues; ++index) vhost_.kick(index);
 }
 
@@ -95,7 +95,7 @@ base::EventSource* VhostVsock::used_source(uint16_t index) {
   return index < kServedQueues ? &vhost_.used(index) : nullptr;
 }
 
-// vhost stops both or neither, so a driver that takes one away gets no more of the other.
+// vhost can only stop both, so stopping one queue stops the other too.
 void VhostVsock::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
   if (index < kServedQueues) stop();
@@ -109,7 +109,7 @@ void VhostVsock::reset() {
 
 void VhostVsock::stop() {
   if (!running_) return;
-  // Waits for the ring that is being served; it takes no argument that could be wrong.
+  // Waits for requests in progress; it can't fail, as it has no other arguments.
   const bool stopped = set_running(false);
   assert(stopped);
   static_cast<void>(stopped);

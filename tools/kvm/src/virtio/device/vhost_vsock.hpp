@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The socket device (virtio 1.2, 5.10) as the host's kernel serves it, by /dev/vhost-vsock: the
-// guest's streams end in AF_VSOCK sockets of the host. machine/ owns it and gives it guest memory
-// and an event loop, which outlive it. Packets never come by here; this is the device's set-up,
+// guest's streams end in AF_VSOCK sockets of the host. machine/ owns it and passes it guest memory
+// and an event loop, which outlive it. This class never sees packets; it does the device's set-up,
 // its doorbells on vCPU threads, and its interrupts on the loop's.
 #pragma once
 
@@ -46,7 +46,7 @@ class VhostVsock final : public Device {
   void fail(uint16_t index);
 
   const uint64_t guest_cid_;
-  std::mutex mutex_;  // guards what follows, but for vhost's doorbells
+  std::mutex mutex_;  // guards the members below, except vhost's doorbells
   Interrupt* interrupt_ = nullptr;
   bool running_ = false;
   backend::Vhost vhost_;  // last: its callbacks use the rest

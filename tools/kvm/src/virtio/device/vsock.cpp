@@ -18,13 +18,13 @@ namespace {
 
 constexpr uint16_t kReceiveQueue = 0;
 constexpr uint16_t kTransmitQueue = 1;
-// The last is the event queue, for machines that move to another host.
+// The last is the event queue, for migration to another host.
 constexpr std::array<uint16_t, 3> kQueueMaxSizes = {128, 128, 16};
 
-// More refusals than that do not wait for the driver's buffers: its packets wait instead.
+// The limit of refusals that wait for buffers; then the guest's packets wait instead.
 constexpr size_t kMaxRefusals = 64;
 
-// Of the host's programs, in one call of the event loop.
+// Connections accepted from host programs per call of the event loop.
 constexpr int kMaxAccepted = 16;
 
 constexpr uint64_t kListenerId = 0;
@@ -47,8 +47,8 @@ Vsock::Vsock(base::EventLoop& loop, uint64_t guest_cid, const std::string& path)
       epoll_(base::check(epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       listener_(path) {
   base::check(watch(epoll_, listener_.fd(), kListenerEvents, kListenerId), "epoll_ctl(ADD)");
-  // All sockets behind one descriptor: one may go away under the mutex that the loop's callback
-  // takes, which EventLoop::remove() would not allow.
+  // One epoll descriptor holds all sockets: they are closed under the mutex that the loop's
+  // callback takes, which EventLoop::remove() would not allow.
   loop_.add(epoll_.get(), EPOLLIN, [this](uint32_t) { on_events(); });
 }
 
@@ -56,7 +56,7 @@ Vsock::~Vsock() { loop_.remove(epoll_.get()); }
 
 uint32_t Vsock::type() const { return VIRTIO_ID_VSOCK; }
 
-// None of its own: streams need none (5.10.3).
+// No feature of the device itself: streams need none (5.10.3).
 uint64_t Vsock::features() const { return 1ULL << VIRTIO_F_IN_ORDER | 1ULL << VIRTIO_F_RING_RESET; }
 
 std::span<const uint16_t> Vsock::queue_max_sizes() const { return kQueueMaxSizes; }
@@ -126,8 +126,8 @@ void Vsock::hear_host(Id id, uint32_t events) {
   VsockConnection& connection = found->second;
   connection.on_events(events);
   if (connection.state() == VsockConnection::State::kGreeting) greet(id);
-  if (!connections_.contains(id)) return;  // it did not say what it should
-  // The end may come in one event with the greeting, or with a part of it, and is told only once.
+  if (!connections_.contains(id)) return;  // its greeting was wrong
+  // The hang-up may come in one event with (part of) the greeting, and is reported only once.
   const bool early = connection.state() != VsockConnection::State::kOpen;
   const bool gone = (events & (EPOLLHUP | EPOLLERR)) != 0;
   if (connection.finished() || (early && gone)) {
@@ -142,11 +142,11 @@ void Vsock::accept_some() {
   for (int i = 0; i < kMaxAccepted; ++i) {
     auto socket = listener_.accept();
     if (!socket) return;
-    // One too many sees the end at once.
+    // A connection above the limit is closed at once.
     const auto id = add(std::move(socket), VsockConnection::State::kGreeting);
     if (id) greet(*id);
   }
-  // Perhaps there are more: the edge is asked for once again, and the loop comes back.
+  // There may be more: re-arm the edge, so that the loop calls again.
   static_cast<void>(watch(epoll_, listener_.fd(), kListenerEvents, kListenerId, EPOLL_CTL_MOD));
 }
 
@@ -178,7 +178,7 @@ uint32_t Vsock::free_host_port(uint32_t guest_port) {
 
 // Connections
 
-// None when there are too many, or the VMM needs the descriptor for itself.
+// Returns nothing when there are too many, or when the VMM needs the descriptor itself.
 std::optional<Vsock::Id> Vsock::add(base::UniqueFd socket, VsockConnection::State state) {
   if (connections_.size() >= kMaxConnections) return std::nullopt;
   if (base::is_reserved_descriptor(socket.get())) return std::nullopt;
@@ -193,13 +193,14 @@ void Vsock::drop(Id id) {
   if (found == connections_.end()) return;
   const auto named = by_ports_.find(found->second.ports());
   if (named != by_ports_.end() && named->second == id) by_ports_.erase(named);
-  // A driver without buffers lets nobody speak, and host programs may come and go meanwhile.
+  // While the driver adds no buffers, connections wait in speakers_, and host programs may come and
+  // go.
   if (found->second.queued) std::erase(speakers_, id);
-  connections_.erase(found);  // its socket leaves the epoll set by being closed
+  connections_.erase(found);  // closing its socket removes it from the epoll set
 }
 
-// While any wait, the guest's packets are few more, and no connection is made known to it: what it
-// knows already may end once each.
+// While refusals wait, few more packets of the guest are served and no new connection is announced
+// to it, so at most each known connection can add one.
 void Vsock::refuse(const VsockPorts& ports) {
   assert(refusals_.size() < kMaxRefusals + kMaxConnections);
   refusals_.push_back(ports);
@@ -218,7 +219,7 @@ void Vsock::serve() {
   do {
     serve_transmit();
     serve_receive();
-    // Packets that had to wait until refusals were out.
+    // Serve packets that had to wait for refusals.
   } while (refusals_.size() < kMaxRefusals && queues_.has_available(kTransmitQueue) &&
            queues_.spend(kTransmitQueue));
 }
@@ -235,7 +236,7 @@ void Vsock::serve_transmit() {
 }
 
 void Vsock::hear(const virtio_vsock_hdr& header, const Chain& chain) {
-  if (header.src_cid != guest_cid_) return;  // a driver that says it is somebody else
+  if (header.src_cid != guest_cid_) return;  // a wrong source address
   const VsockPorts ports{header.dst_port, header.src_port};
   const auto known = by_ports_.find(ports);
   if (header.op == VIRTIO_VSOCK_OP_RST) {
@@ -321,14 +322,14 @@ void Vsock::serve_receive() {
       speakers_.pop_front();
       continue;
     }
-    if (!speak(id)) return;  // first in line when there are buffers again
+    if (!speak(id)) return;  // it stays first until there are buffers
     speakers_.pop_front();
     found->second.queued = false;
     line_up(id);
   }
 }
 
-// One packet; false when the driver has no buffer for it.
+// Sends one packet; false when the driver has no buffer for it.
 bool Vsock::speak(Id id) {
   VsockConnection& connection = connections_.at(id);
   auto chain = pop_buffer();
@@ -337,7 +338,7 @@ bool Vsock::speak(Id id) {
                               chain->writable_bytes() - sizeof(virtio_vsock_hdr));
   std::optional<VsockWord> word;
   size_t length = 0;
-  // Words first: the request or the answer to one, and credit, are never behind data.
+  // Packets without data come first: requests, responses and credit never wait for data.
   if (connection.has_word()) {
     word = connection.next_word();
   } else if (connection.can_read() && room.empty()) {

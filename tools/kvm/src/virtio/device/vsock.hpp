@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // The socket device (virtio 1.2, 5.10): streams between the guest and Unix sockets of the host,
-// with no help of the host's kernel. machine/ owns it and gives it an event loop, which outlives
-// it. Packets of the guest's are served inline in notify(), on the vCPU thread; bytes of the host's
-// on the event loop, or inline when the driver adds buffers. Each stream has its own credit, so one
-// that nobody reads stops none of the others. What breaks the protocol resets its own stream; only
-// a receive buffer without room for a header is a fault of the queue.
+// without the host's kernel. machine/ owns it and passes it an event loop, which outlives it.
+// Packets from the guest are served inline in notify(), on the vCPU thread; bytes from the host on
+// the event loop, or inline when the driver adds buffers. Each stream has its own credit, so an
+// unread one does not block the others. A protocol error resets only its own stream; only a receive
+// buffer without room for a header is a fault of the queue.
 #pragma once
 
 #include <linux/virtio_vsock.h>
@@ -33,10 +33,10 @@ class Vsock final : public Device {
   static constexpr uint64_t kFirstGuestCid = 3;
   static constexpr uint64_t kLastGuestCid = 0xfffffffe;
   static constexpr size_t kMaxConnections = 1024;
-  // Ports of the host's ends of streams that a program of the host's opened.
+  // Host ports of streams that were opened by programs of the host.
   static constexpr uint32_t kFirstHostPort = 1U << 30;
 
-  // Throws what VsockListener does.
+  // Throws like VsockListener.
   Vsock(base::EventLoop& loop, uint64_t guest_cid, const std::string& path);
   ~Vsock() override;
 
@@ -83,13 +83,13 @@ class Vsock final : public Device {
   base::EventLoop& loop_;
   const uint64_t guest_cid_;
   base::UniqueFd epoll_;
-  mutable std::mutex mutex_;  // guards all that follows
+  mutable std::mutex mutex_;  // guards the members below
   backend::VsockListener listener_;
   QueueSet queues_;
   std::map<Id, VsockConnection> connections_;
   std::map<VsockPorts, Id> by_ports_;
-  std::deque<Id> speakers_;          // those who want to speak, one packet each in turn
-  std::deque<VsockPorts> refusals_;  // streams that are not, or no more
+  std::deque<Id> speakers_;          // connections with packets to send, served round-robin
+  std::deque<VsockPorts> refusals_;  // streams to reset that do not exist, or no longer
   Id next_id_ = 1;
   uint32_t next_host_port_ = kFirstHostPort;
 };

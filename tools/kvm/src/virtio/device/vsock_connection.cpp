@@ -101,7 +101,7 @@ void VsockConnection::respond(const VsockPorts& ports) {
 
 void VsockConnection::open() {
   state_ = State::kOpen;
-  // The first bytes on a fresh socket: there is room, or nobody.
+  // The first bytes on a new socket: there is room, unless the peer has gone.
   std::string line = "OK " + std::to_string(ports_.host) + "\n";
   const iovec piece{line.data(), line.size()};
   if (send_some(fd(), std::span(&piece, 1)) < 0) stop_writing();
@@ -165,14 +165,14 @@ void VsockConnection::flush() {
   settle_end();
 }
 
-// The guest is told when what it knows of our room has become less than half of that.
+// Sends a credit update when the guest's view of the free space has fallen below half.
 void VsockConnection::forward(uint32_t bytes) {
   forwarded_ += bytes;
   const uint32_t outstanding = received_ - told_forwarded_;
   if (forwarded_ != told_forwarded_ && outstanding >= kBufferBytes / 2) say_credit_ = true;
 }
 
-// Nobody reads at the host's end: what waits is lost, and the guest is told to send no more.
+// The host's end no longer reads: waiting bytes are lost, and the guest is asked to send no more.
 void VsockConnection::stop_writing() {
   host_deaf_ = true;
   const uint32_t lost = waiting_bytes();
@@ -188,7 +188,7 @@ void VsockConnection::hear_shutdown(bool no_receive, bool no_send) {
   settle_end();
 }
 
-// The host's program sees the end once it has all that was sent before.
+// The host's program sees the end after all bytes sent before it.
 void VsockConnection::settle_end() {
   if (guest_done_ && waiting_bytes() == 0) static_cast<void>(::shutdown(fd(), SHUT_WR));
 }
@@ -216,7 +216,7 @@ VsockWord VsockConnection::word(uint16_t op, uint32_t flags) {
   return {ports_, op, flags, kBufferBytes, forwarded_};
 }
 
-// A guest that claims to have got more than was sent has no credit either.
+// A guest that claims to have received more than was sent gets no credit.
 uint32_t VsockConnection::credit() const {
   const uint32_t outstanding = sent_ - guest_forwarded_;
   return outstanding >= guest_buffer_bytes_ ? 0 : guest_buffer_bytes_ - outstanding;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One stream between a port of the guest's and a Unix socket of the host's: its socket, the credit
-// that each side gives the other (virtio 1.2, 5.10.6.3), and what is to be said to the guest. Vsock
-// owns it and calls it under its mutex; it knows no queue. Counters wrap at 2^32, as the protocol's
-// do.
+// One stream between a port of the guest and a Unix socket of the host: its socket, the credit that
+// each side gives the other (virtio 1.2, 5.10.6.3), and the pending packets for the guest. Vsock
+// owns it and calls it under its mutex; it does not use queues. Counters wrap at 2^32, as in the
+// protocol.
 #pragma once
 
 #include <sys/uio.h>
@@ -26,7 +26,7 @@ struct VsockPorts {
   auto operator<=>(const VsockPorts&) const = default;
 };
 
-// A packet's header without what is the same in all: addresses of the machine, kind of stream.
+// A packet's header without the constant fields: the machine's addresses, the kind of stream.
 struct VsockWord {
   VsockPorts ports;
   uint16_t op = 0;
@@ -37,12 +37,12 @@ struct VsockWord {
 
 class VsockConnection {
  public:
-  // What the guest may send before the host's program has read it.
+  // The number of bytes that the guest may send before the host's program has read them.
   static constexpr uint32_t kBufferBytes = 256 * 1024;
 
   enum class State {
-    kGreeting,   // the host's program has not said which port it wants
-    kRequested,  // the guest has been asked
+    kGreeting,   // the host's program has not sent the port yet
+    kRequested,  // a request was sent to the guest
     kOpen,
   };
   enum class Greeting { kIncomplete, kComplete, kWrong };
@@ -53,47 +53,49 @@ class VsockConnection {
   const VsockPorts& ports() const { return ports_; }
   int fd() const { return socket_.get(); }
 
-  // EPOLL* bits, edge-triggered.
+  // Takes EPOLL* bits, edge-triggered.
   void on_events(uint32_t events);
 
-  // kGreeting: looks for the line, takes it, and leaves what follows. Sets the guest's port.
+  // In kGreeting: reads the line if it is complete, and leaves the bytes after it. Sets the guest's
+  // port.
   Greeting read_greeting();
 
-  // Gives it its ports and asks the guest for the connection, or tells it that it is there.
+  // Both set the ports; request() requests the connection from the guest, and respond() confirms
+  // the guest's request.
   void request(const VsockPorts& ports);
   void respond(const VsockPorts& ports);
-  // Whether the guest has heard of it: one that asks for it may have gone before that.
+  // Whether the guest has seen the connection: the host's program may close it before that.
   bool guest_knows() const { return state_ != State::kGreeting && !say_request_; }
-  // The guest has said yes; the host's program learns it.
+  // The guest has accepted; notifies the host's program.
   void open();
 
-  // From every packet of the guest's on this connection.
+  // Takes the credit fields of every packet from the guest on this connection.
   void hear_credit(uint32_t buffer_bytes, uint32_t forwarded);
-  // The guest asks for ours.
+  // The guest requests the VMM's credit.
   void tell_credit() { say_credit_ = true; }
 
-  // Takes bytes of the guest's. False when they are more than it had credit for.
+  // Takes bytes from the guest. False when they exceed its credit.
   bool take(std::span<const iovec> bytes, uint32_t length);
-  // Sends on what waits, if the socket has room.
+  // Sends waiting bytes on, if the socket has room.
   void flush();
 
-  // The guest will not receive, or send, any more.
+  // The guest will no longer receive, or send.
   void hear_shutdown(bool no_receive, bool no_send);
-  // Nothing is left to do but to reset it.
+  // Whether only a reset is left to do.
   bool finished() const { return guest_deaf_ && guest_done_ && waiting_bytes() == 0; }
 
-  // The next thing to say besides data; it counts as said.
+  // Returns the next pending packet without data, and marks it as sent.
   std::optional<VsockWord> next_word();
   bool has_word() const;
 
-  // Data may follow: there is some, and the guest has room.
+  // Whether there is data to send and the guest has room for it.
   bool can_read() const;
-  // Bytes from the host's program, at most what the guest has credit for; 0: none now.
+  // Reads bytes from the host's program, within the guest's credit; 0: none now.
   size_t read(std::span<const iovec> into);
-  // The header's common part for a packet that is sent now.
+  // The header for a packet that is sent now.
   VsockWord word(uint16_t op, uint32_t flags = 0);
 
-  bool queued = false;  // Vsock's: it is in the line of those who want to speak
+  bool queued = false;  // set by Vsock while it is in speakers_
 
  private:
   uint32_t credit() const;
@@ -105,27 +107,27 @@ class VsockConnection {
   base::UniqueFd socket_;
   State state_;
   VsockPorts ports_;
-  bool readable_ = true;  // until a read says otherwise
+  bool readable_ = true;  // until a read would block
   bool writable_ = true;
 
-  // Towards the guest.
+  // Direction to the guest.
   uint32_t sent_ = 0;
   uint32_t guest_buffer_bytes_ = 0;
   uint32_t guest_forwarded_ = 0;
   bool asked_credit_ = false;
-  bool host_done_ = false;   // the host's program will not write any more
-  bool guest_deaf_ = false;  // the guest will not receive any more
+  bool host_done_ = false;   // the host's program will write no more
+  bool guest_deaf_ = false;  // the guest will receive no more
 
-  // From the guest.
+  // Direction from the guest.
   std::vector<std::byte> waiting_;
   size_t waiting_start_ = 0;
   uint32_t received_ = 0;
   uint32_t forwarded_ = 0;
   uint32_t told_forwarded_ = 0;
-  bool host_deaf_ = false;   // the host's program has gone: nobody will read this
-  bool guest_done_ = false;  // the guest will not send any more
+  bool host_deaf_ = false;   // the host's program has gone and reads no more
+  bool guest_done_ = false;  // the guest will send no more
 
-  // To be said.
+  // Pending packets for the guest.
   bool say_request_ = false;
   bool say_response_ = false;
   bool say_credit_ = false;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// One descriptor chain, validated and mapped: what the device may read, then what it may write, as
-// host iovecs. Queue::pop() makes it, a device uses it on the thread that popped it, and gives it
-// back to the same queue exactly once, with push_used() or put_back(). Move-only, so that no copy
-// can be returned twice. The bytes behind the iovecs still belong to the guest, who may change
-// them at any time; only their addresses and lengths are settled.
+// One descriptor chain, validated and mapped: the buffers that the device may read, then those that
+// it may write, as host iovecs. Queue::pop() makes it, a device uses it, and returns it to the same
+// queue exactly once, with push_used() or put_back(). Move-only, so that no copy can be returned
+// twice. The bytes behind the iovecs still belong to the guest, which may change them at any time;
+// only their addresses and lengths are fixed.
 #pragma once
 
 #include <sys/uio.h>
@@ -34,8 +34,8 @@ class Chain {
   Chain(const Chain&) = delete;
   Chain& operator=(const Chain&) = delete;
 
-  // What the used ring calls the chain: its first descriptor's index, or a packed queue's buffer
-  // id. The driver's to choose, so not unique among chains that are out.
+  // The chain's id in the used ring: its first descriptor's index, or a packed queue's buffer id.
+  // The driver chooses it, so it may not be unique among chains in flight.
   uint16_t head() const { return head_; }
   std::span<const iovec> readable() const { return all().first(readable_count_); }
   std::span<const iovec> writable() const { return all().subspan(readable_count_); }
@@ -56,7 +56,7 @@ class Chain {
   }
 
   uint16_t head_;
-  uint16_t slots_ = 1;  // entries of the ring it takes up
+  uint16_t slots_ = 1;  // ring entries that it occupies
   uint16_t readable_count_ = 0;
   uint32_t readable_bytes_ = 0;
   uint32_t writable_bytes_ = 0;
@@ -64,7 +64,7 @@ class Chain {
   bool owned_ = true;
 };
 
-// A chain on its way back, and how much of it the device wrote.
+// A chain to return, and the number of bytes that the device wrote.
 struct UsedChain {
   Chain chain;
   uint32_t written_bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Gathers the buffers of one chain, each checked and mapped when it is added: the rules that are
-// the same for split and packed queues. Internal to the rings; a value used inside one pop().
+// Collects the buffers of one chain, each checked and mapped when it is added, by the rules common
+// to split and packed queues. Internal to the rings; a value used inside one pop().
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,7 @@ class ChainBuilder {
 
   std::optional<Fault> add(memory::GuestAddress address, uint32_t length, bool writable);
 
-  // Once; the builder is empty afterwards.
+  // May be called once; the builder is empty afterwards.
   Chain finish(uint16_t head, uint16_t slots);
 
  private:

@@ -13,7 +13,7 @@ std::variant<Chain, Fault> ChainWalker::walk(uint16_t head) const {
   ChainBuilder builder(memory_, queue_.size);
   Table table{queue_.descriptors, queue_.size, false};
   uint32_t index = head;
-  // One more round than buffers, for the descriptor that leads to the indirect table.
+  // One more round than buffers, for the descriptor that refers to the indirect table.
   for (uint32_t round = 0; round <= queue_.size; ++round) {
     const auto got = read(table, index);
     if (const auto* fault = std::get_if<Fault>(&got)) return *fault;
@@ -37,7 +37,7 @@ std::variant<Chain, Fault> ChainWalker::walk(uint16_t head) const {
 
 std::variant<vring_desc, Fault> ChainWalker::read(const Table& table, uint32_t index) const {
   if (index >= table.length) return Fault::kNextOutOfRange;
-  // The whole table is known to lie in memory, so its addresses do not wrap.
+  // The whole table lies in memory, as checked before, so its addresses do not wrap.
   const GuestAddress place{table.start.value + index * sizeof(vring_desc)};
   if (const auto descriptor = memory_.read_object<vring_desc>(place)) return *descriptor;
   return table.indirect ? Fault::kIndirectOutsideMemory : Fault::kRingOutsideMemory;
@@ -50,7 +50,7 @@ std::variant<ChainWalker::Table, Fault> ChainWalker::enter(const Table& from,
   if (descriptor.flags & VRING_DESC_F_NEXT) return Fault::kIndirectWithNext;
   const uint32_t length = descriptor.len / sizeof(vring_desc);
   if (length == 0 || descriptor.len % sizeof(vring_desc) != 0) return Fault::kIndirectLength;
-  // No chain may be longer than the queue (2.7.5.3.1), so no honest table is either.
+  // No chain may be longer than the queue (2.7.5.3.1), so a valid table is not longer either.
   if (length > queue_.size) return Fault::kIndirectLength;
   const GuestAddress start{descriptor.addr};
   if (!memory_.slice(start, descriptor.len)) return Fault::kIndirectOutsideMemory;

@@ -2,7 +2,7 @@
 //
 // Follows one descriptor chain of a split queue through the table, and through an indirect table if
 // there is one, and checks every step (virtio 1.2, 2.7.5). Internal to SplitRing, called from
-// pop(). At most as many descriptors as the queue has are visited, so a loop ends as a fault.
+// pop(). It visits at most as many descriptors as the queue has, so a loop ends as a fault.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a driver can get wrong in a virtqueue, as values: a guest's mistake is neither an exception
-// nor a crash of the VMM. Queue makes them, the device hands them to its Interrupt, the transport
-// turns them into DEVICE_NEEDS_RESET. Plain data, usable on any thread.
+// A driver's errors in a virtqueue, as values: they are neither exceptions nor crashes of the VMM.
+// Queue makes them, the device passes them to its Interrupt, the transport turns them into
+// DEVICE_NEEDS_RESET. Plain data, usable on any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,18 +11,18 @@
 namespace vmm::virtio {
 
 enum class Fault : uint8_t {
-  // Of the rings' set-up (virtio 1.2, 2.7).
+  // Faults in the set-up of rings (virtio 1.2, 2.7).
   kQueueSize,          // zero, above the maximum, or (split) not a power of two
   kRingMisaligned,     // table 16, available ring 2, used ring 4 bytes
-  kRingOutsideMemory,  // a part is not wholly in one region of guest memory
-  kUsedRingOverlaps,   // the used ring lies over the descriptor table or the available ring
-  // Of the available ring.
+  kRingOutsideMemory,  // a part is not within one region of guest memory
+  kUsedRingOverlaps,   // the used ring overlaps the descriptor table or the available ring
+  // Faults in the available ring.
   kAvailableIndexJumped,  // more entries than the ring has
   kTooManyInFlight,       // more chains outstanding than there are descriptors
   kHeadOutOfRange,
-  // Of a descriptor chain.
+  // Faults in a descriptor chain.
   kNextOutOfRange,
-  kChainTooLong,            // longer than the queue size, which is also how a loop shows
+  kChainTooLong,            // longer than the queue size; also for a loop
   kWritableBeforeReadable,  // a device-readable buffer after a device-writable one
   kZeroLength,
   kBufferOutsideMemory,  // over a hole or the end of memory, or the address wraps
@@ -32,9 +32,9 @@ enum class Fault : uint8_t {
   kIndirectNested,
   kIndirectLength,  // zero, or not a multiple of a descriptor's size
   kIndirectOutsideMemory,
-  // Of a device's own protocol.
-  kMalformedRequest,  // the device has no way to answer, for example no status byte
-  // Of what the host's kernel serves (vhost), which does not say more.
+  // Faults in a device's own protocol.
+  kMalformedRequest,  // the device can't answer, for example without a status byte
+  // Faults that vhost reports without more detail.
   kRefusedByHost,
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The full barrier between what a device writes to a ring and what it then reads of the driver's
-// (virtio 1.2, 2.7.7 and 2.8.14). Internal to the two rings.
+// The full barrier between a device's writes to a ring and its following reads of the driver's
+// fields (virtio 1.2, 2.7.7 and 2.8.14). Internal to the two rings.
 #pragma once
 
 #include <atomic>

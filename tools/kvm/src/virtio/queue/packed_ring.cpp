@@ -31,8 +31,8 @@ constexpr uint64_t kFlagsAt = offsetof(vring_packed_desc, flags);
 constexpr uint64_t kEventPositionAt = offsetof(vring_packed_desc_event, off_wrap);
 constexpr uint64_t kEventFlagsAt = offsetof(vring_packed_desc_event, flags);
 
-// What the driver has made available and the device not yet used (2.8.1): its mark is the counter
-// of the lap, the device's mark still that of the lap before.
+// Whether the driver has made it available and the device has not used it yet (2.8.1): the driver's
+// flag matches this lap's counter, and the device's flag still the previous lap's.
 bool is_available(uint16_t flags, bool wrap) {
   return ((flags & kAvailable) != 0) == wrap && ((flags & kUsed) != 0) != wrap;
 }
@@ -75,8 +75,8 @@ void PackedRing::request_notification() {
     flags = VRING_PACKED_EVENT_FLAG_DESC;
   }
   memory_->store_release_u16(GuestAddress{event + kEventFlagsAt}, flags);
-  // The driver writes a descriptor, then reads our wish; we the other way round. Without a full
-  // fence both could miss the other's write (2.8.14).
+  // The driver writes a descriptor, then reads the device's event suppression; the device does the
+  // reverse. Without a full fence both could miss the other's write (2.8.14).
   full_fence();
 }
 
@@ -92,7 +92,7 @@ Popped PackedRing::take_next() {
   ChainBuilder builder(*memory_, state_.size);
   uint32_t index = state_.next_available;
   for (uint16_t slots = 1; slots <= state_.size; ++slots) {
-    // The driver marks the first descriptor last, so those behind it are complete (2.8.6).
+    // The driver marks the first descriptor last, so those after it are complete (2.8.6).
     const auto descriptor = memory_->read_object<vring_packed_desc>(slot(index));
     if (!descriptor) return Fault::kRingOutsideMemory;
     const bool more = (descriptor->flags & VRING_DESC_F_NEXT) != 0;
@@ -123,12 +123,12 @@ std::optional<Fault> PackedRing::add_indirect(ChainBuilder& builder,
   if (!state_.indirect) return Fault::kIndirectNotNegotiated;
   const uint32_t count = descriptor.len / sizeof(vring_packed_desc);
   if (count == 0 || descriptor.len % sizeof(vring_packed_desc) != 0) return Fault::kIndirectLength;
-  // No chain may be longer than the queue (2.8.21.3), so no honest table is either.
+  // No chain may be longer than the queue (2.8.21.3), so a valid table is not longer either.
   if (count > state_.size) return Fault::kIndirectLength;
   if (!memory_->slice(GuestAddress{descriptor.addr}, descriptor.len)) {
     return Fault::kIndirectOutsideMemory;
   }
-  // All entries are the chain, in order; of their flags only WRITE means anything (2.8.7).
+  // The chain consists of all entries, in order; only their flag WRITE has a meaning (2.8.7).
   for (uint64_t i = 0; i < count; ++i) {
     const GuestAddress place{descriptor.addr + i * sizeof(vring_packed_desc)};
     const auto entry = memory_->read_object<vring_packed_desc>(place);
@@ -152,7 +152,7 @@ void PackedRing::push_used(std::vector<UsedChain>&& chains) {
   for (UsedChain& used : std::span(chains).subspan(1)) {
     publish(fill_used(std::move(used.chain), used.written_bytes));
   }
-  // A driver looks at the entries in their order, so the first one's flags show them all.
+  // A driver reads the entries in order, so the first one's flags publish them all.
   publish(first);
 }
 
@@ -178,7 +178,7 @@ PackedRing::Filled PackedRing::fill_used(Chain&& chain, uint32_t written_bytes) 
 }
 
 void PackedRing::publish(Filled entry) {
-  // Release: whoever sees the flags sees the entry and what was written to the buffers.
+  // Release: a driver that sees the flags also sees the entry and the data in the buffers.
   memory_->store_release_u16(entry.flags_at, entry.flags);
 }
 
@@ -196,8 +196,8 @@ void PackedRing::put_back(Chain&& chain) {
 }
 
 bool PackedRing::needs_interrupt() {
-  // The used entry is written before the driver's wish is read; the driver does the reverse
-  // (2.8.14).
+  // The used entry is written before the driver's event suppression is read; the driver does the
+  // reverse (2.8.14).
   full_fence();
   if (state_.next_used == state_.signalled_used) return false;
   const uint64_t event = state_.available.value;
@@ -212,7 +212,7 @@ bool PackedRing::needs_interrupt() {
   const auto position = memory_->load_acquire_u16(GuestAddress{event + kEventPositionAt});
   if (!position) return false;
   auto wanted = static_cast<uint16_t>(*position & ~kWrapBit);
-  // A slot of the lap before counts from there.
+  // A slot of the previous lap is counted from there.
   const bool this_lap = ((*position & kWrapBit) != 0) == state_.used_wrap;
   if (!this_lap) wanted = static_cast<uint16_t>(wanted - state_.size);
   return vring_need_event(wanted, state_.next_used, before) != 0;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // A packed virtqueue (virtio 1.2, 2.8): one ring of descriptors that driver and device both write,
-// told apart by a wrap counter of each. Queue holds one and forwards to it; see there for what each
-// method means and who calls it. A chain lies in consecutive slots, or in an indirect table; its
-// used entry goes where the next one is due, which is seldom the place it came from.
+// distinguished by a wrap counter of each. Queue holds one, forwards to it and documents each
+// method. A chain lies in consecutive slots, or in an indirect table; its used entry goes to the
+// next used slot, which is seldom the chain's own.
 #pragma once
 
 #include <cstdint>
@@ -42,7 +42,7 @@ class PackedRing {
   const QueueState& state() const { return state_; }
 
  private:
-  // A filled entry, which the driver takes as used once it sees these flags.
+  // A filled entry, which counts as used once the driver sees these flags.
   struct Filled {
     memory::GuestAddress flags_at;
     uint16_t flags;

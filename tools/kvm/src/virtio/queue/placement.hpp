@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// Where the parts of a queue may lie: what both kinds of ring check when they are created, before
-// anything is read through their addresses. Internal to the rings; plain functions.
+// Checks the addresses of a queue's parts, for both kinds of ring, when it is created and before
+// any of them is read. Internal to the rings; plain functions.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct RingPart {
   uint64_t alignment;
 };
 
-// Each part is aligned and wholly in one region of memory; the first one is the part that the
-// device writes, and lies over none of the others.
+// Each part must be aligned and within one region of memory; the first is the part that the device
+// writes, and must not overlap the others.
 std::optional<Fault> check_placement(const memory::GuestMemory& memory,
                                      std::span<const RingPart> parts);
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The device's side of a virtqueue, split (virtio 1.2, 2.7) or packed (2.8): one door for both, so
-// that no device knows which ring its driver chose. It knows guest memory and nothing else: no
-// device, no transport, no eventfd. A transport creates it once the driver has set it up; the
-// device then owns it and calls it under the device's own mutex, on any thread. Everything the
-// guest wrote is read once and checked; walks are bounded by the queue size; the guest's mistakes
-// come back as Fault values.
+// The device's side of a virtqueue, split (virtio 1.2, 2.7) or packed (2.8), with one interface, so
+// that no device knows which ring its driver chose. It depends only on guest memory: not on
+// devices, transports or eventfds. A transport creates it once the driver has set it up; the device
+// then owns it and calls it under the device's own mutex, on any thread. Everything the guest wrote
+// is read once and checked; walks are bounded by the queue size; the guest's mistakes are returned
+// as Fault values.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,8 @@ class Queue {
  public:
   using Popped = virtio::Popped;
 
-  // Checks size, alignment and place of the three parts. `state` is either fresh (positions as
-  // they are by default) or what an earlier queue's state() returned.
+  // Checks size, alignment and addresses of the three parts. `state` is either new (with default
+  // positions) or the result of an earlier queue's state().
   static std::variant<Queue, Fault> create(memory::GuestMemory& memory, const QueueState& state,
                                            uint16_t max_size);
 
@@ -34,26 +34,26 @@ class Queue {
   // the queue is unusable: drop it.
   Popped pop();
 
-  // Whether pop() has something to return; leaves the driver's notifications as they are.
+  // Whether pop() has a chain to return; does not change the driver's notifications.
   bool has_available() const;
 
   // Returns `chain` to the driver. `written_bytes` counts from the first writable byte.
   void push_used(Chain&& chain, uint32_t written_bytes);
 
-  // Returns several at once: the driver sees all of them or none, in this order. For what spans
-  // more than one buffer, as a network frame may (virtio 1.2, 5.1.6.4).
+  // Returns several at once: the driver sees all of them or none, in this order. For data that
+  // spans several buffers, such as a network frame (virtio 1.2, 5.1.6.4).
   void push_used(std::vector<UsedChain>&& chains);
 
-  // Undoes the pop() of `chain`, which was the latest one; the next pop() walks it anew.
+  // Undoes the latest pop(), which returned `chain`; the next pop() walks it again.
   void put_back(Chain&& chain);
 
-  // Whether the driver wants an interrupt for what was pushed since the last call that said so.
+  // Whether the driver wants an interrupt for chains pushed since this last returned true.
   bool needs_interrupt();
 
   uint16_t size() const { return state().size; }
   uint16_t in_flight() const;
 
-  // For a snapshot; chains that are out are lost to it, so take it when in_flight() is zero.
+  // For a snapshot; take it when in_flight() is zero, as it would lose chains in flight.
   const QueueState& state() const;
 
  private:

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The UAPI's layout of a split ring, for the files of virtio/ that need it. The header's helpers
-// for legacy layouts are not valid C++, so they are left out here, once. Declarations only.
+// Includes the UAPI's layout of a split ring. The header's helpers for legacy layouts are not valid
+// C++, so they are left out here, in one place. Declarations only.
 #pragma once
 
 #ifndef VIRTIO_RING_NO_LEGACY

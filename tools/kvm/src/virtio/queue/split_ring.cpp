@@ -18,7 +18,7 @@ using memory::GuestMemory;
 
 namespace {
 
-// Ring fields are little-endian (virtio 1.2, 1.4); this reads them as they are.
+// Ring fields are little-endian (virtio 1.2, 1.4); this code reads them without conversion.
 static_assert(std::endian::native == std::endian::little);
 
 constexpr uint64_t kFlagsOffset = 0;
@@ -73,11 +73,11 @@ bool SplitRing::has_available() const {
 }
 
 void SplitRing::request_notification() {
-  if (!state_.event_index) return;  // the used ring's flags never ask for silence
+  if (!state_.event_index) return;  // the used ring's flags never suppress notifications
   const GuestAddress event{state_.used.value + kRingOffset + state_.size * sizeof(vring_used_elem)};
   memory_->store_release_u16(event, state_.next_available);
-  // The driver writes its index, then reads our event; we the other way round. Without a full
-  // fence both could miss the other's write (2.7.10.1).
+  // The driver writes its index, then reads the device's event index; the device does the reverse.
+  // Without a full fence both could miss the other's write (2.7.10.1).
   full_fence();
 }
 
@@ -124,7 +124,7 @@ void SplitRing::fill_used(Chain&& chain, uint32_t written_bytes) {
 }
 
 void SplitRing::publish_used() {
-  // Release: whoever sees the index sees the elements and what was written to the buffers.
+  // Release: a driver that sees the index also sees the elements and the data in the buffers.
   memory_->store_release_u16(GuestAddress{state_.used.value + kIndexOffset}, state_.next_used);
 }
 
@@ -136,8 +136,8 @@ void SplitRing::put_back(Chain&& chain) {
 }
 
 bool SplitRing::needs_interrupt() {
-  // The used index is written before the driver's wish is read; the driver does the reverse
-  // (2.7.7).
+  // The used index is written before the driver's flags or event index are read; the driver does
+  // the reverse (2.7.7).
   full_fence();
   if (state_.next_used == state_.signalled_used) return false;
   if (!state_.event_index) {

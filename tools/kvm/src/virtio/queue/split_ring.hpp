@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// A split virtqueue (virtio 1.2, 2.7): descriptor table, available ring, used ring. Queue holds one
-// and forwards to it; see there for what each method means and who calls it.
+// A split virtqueue (virtio 1.2, 2.7): descriptor table, available ring, used ring. Queue holds
+// one, forwards to it and documents each method.
 #pragma once
 
 #include <cstdint>

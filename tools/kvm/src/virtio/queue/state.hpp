@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// All there is to a virtqueue of either kind, as a plain value: what the driver set up and where
-// the device stands. A transport fills in the first part, a Queue continues from it, and a snapshot
+// The complete state of a virtqueue of either kind, as a plain value: the driver's set-up and the
+// device's positions. A transport fills in the set-up, a Queue continues from it, and a snapshot
 // keeps it. The positions of the two kinds differ: see their comments.
 #pragma once
 
@@ -25,7 +25,7 @@ struct QueueState {
   uint16_t next_available = 0;  // the next available entry to take
   uint16_t next_used = 0;       // the next used entry to fill
   uint16_t signalled_used = 0;  // next_used when the driver was last interrupted
-  bool available_wrap = true;   // packed alone (virtio 1.2, 2.8.1)
+  bool available_wrap = true;   // packed only (virtio 1.2, 2.8.1)
   bool used_wrap = true;
 
   bool operator==(const QueueState&) const = default;

@@ -15,7 +15,7 @@ using QueuePart = Session::QueuePart;
 
 static_assert(MmioTransport::kNotify == VIRTIO_MMIO_QUEUE_NOTIFY);
 
-// Not in the UAPI header: values of 4.2.2.
+// Values of 4.2.2 that the UAPI header lacks.
 constexpr uint32_t kMagic = 0x74726976;  // "virt"
 constexpr uint32_t kModernVersion = 2;
 constexpr uint32_t kVendor = 0x4d564b54;  // "TKVM"
@@ -57,7 +57,8 @@ void MmioTransport::write(uint64_t offset, std::span<const std::byte> data) {
 }
 
 uint32_t MmioTransport::read_register(uint64_t offset) const {
-  // Read in every interrupt: not behind a mutex that another vCPU may hold for a whole reset.
+  // This is read in every interrupt, so not under a mutex that another vCPU may hold for a whole
+  // reset.
   if (offset == VIRTIO_MMIO_INTERRUPT_STATUS) return interrupt_status_;
   if (offset == VIRTIO_MMIO_STATUS) return session_.status();
 
@@ -86,7 +87,8 @@ uint32_t MmioTransport::read_register(uint64_t offset) const {
     case VIRTIO_MMIO_CONFIG_GENERATION:
       return device_.config_generation();
     default:
-      return 0;  // write-only, legacy or unknown; a queue's reset is over when the write returns
+      return 0;  // write-only, legacy or unknown; a queue's reset is complete when the write
+                 // returns
   }
 }
 
@@ -171,8 +173,8 @@ void MmioTransport::needs_reset(uint16_t index, Fault fault) {
 }
 
 void MmioTransport::raise(uint32_t reason) {
-  // Status first, then the edge: the handler finds out why. An edge for every event, even if an
-  // earlier one has not been acknowledged: the line may have been masked when that one came.
+  // Set the status before the edge, for the handler to read. Send an edge for every event, even if
+  // an earlier one has not been acknowledged, as the line may have been masked then.
   interrupt_status_.fetch_or(reason);
   line_.raise();
 }

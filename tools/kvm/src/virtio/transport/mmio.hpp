@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The modern (version 2) virtio-mmio register file (virtio 1.2, 4.2.2) in front of one device; what
-// the registers are about is Session's. machine/ owns it, attaches it to the MMIO bus, and gives it
-// its device, memory and interrupt line, which all outlive it. read() and write() run on vCPU
-// threads; the Interrupt side runs on whatever thread the device uses, under the device's mutex,
-// and therefore only touches atomics. Lock order: the transport's mutex, then the device's.
+// The modern (version 2) virtio-mmio register file (virtio 1.2, 4.2.2) in front of one device;
+// Session has the state behind the registers. machine/ owns it, attaches it to the MMIO bus, and
+// passes it its device, memory and interrupt line, which all outlive it. read() and write() run on
+// vCPU threads; the Interrupt side runs on the device's threads, under the device's mutex, and
+// therefore only touches atomics. Lock order: the transport's mutex, then the device's.
 #pragma once
 
 #include <atomic>
@@ -26,9 +26,9 @@ namespace vmm::virtio {
 
 class MmioTransport final : public bus::Device, private Interrupt {
  public:
-  // Registers and configuration space; what machine/ reserves on the bus.
+  // Registers and configuration space; machine/ reserves this range on the bus.
   static constexpr uint64_t kSizeBytes = 0x1000;
-  static constexpr uint64_t kNotify = 0x050;  // takes the number of a queue
+  static constexpr uint64_t kNotify = 0x050;  // the driver writes a queue's number
 
   MmioTransport(virtio::Device& device, memory::GuestMemory& memory, base::InterruptLine& line,
                 Rings rings = Rings::kSplit, Backlog::Leave leave = {});
@@ -53,7 +53,7 @@ class MmioTransport final : public bus::Device, private Interrupt {
   base::InterruptLine& line_;
   std::atomic<uint32_t> interrupt_status_ = 0;
 
-  mutable std::mutex mutex_;  // guards all that follows
+  mutable std::mutex mutex_;  // guards the members below
   uint32_t device_features_select_ = 0;
   uint32_t driver_features_select_ = 0;
   uint32_t queue_select_ = 0;

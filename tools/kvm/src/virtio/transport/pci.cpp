@@ -22,13 +22,14 @@ constexpr uint8_t kRevision = 1;
 
 constexpr unsigned kRegisterBar = 0;
 constexpr unsigned kMsixBar = 1;
-constexpr uint64_t kPage = 0x1000;  // of each structure in the bar
+constexpr uint64_t kPage = 0x1000;  // size of each structure in the bar
 constexpr size_t kWindowDataBytes = 4;
 
 constexpr uint8_t kIsrQueue = 1;  // 4.1.4.5
 constexpr uint8_t kIsrConfig = 2;
 
-// Drivers go by the ids; the class is for those who list the bus (PCI Code and ID Assignment).
+// Drivers match the ids; the class only appears in listings of the bus (PCI Code and ID
+// Assignment).
 uint32_t class_code(uint32_t type) {
   switch (type) {
     case VIRTIO_ID_BLOCK:
@@ -53,7 +54,7 @@ pci::Identity identity(uint32_t type) {
           .subsystem = static_cast<uint16_t>(kFirstDevice + type)};
 }
 
-// One for the configuration and one for each queue, so that none need be shared.
+// One for the configuration and one for each queue, so that none has to be shared.
 uint16_t vector_count(const Device& device) {
   const size_t wanted = device.queue_max_sizes().size() + 1;
   return static_cast<uint16_t>(std::min<size_t>(wanted, pci::MsixTable::kMaxVectors));
@@ -90,7 +91,7 @@ void PciTransport::add_structures() {
   config_.set(window + VIRTIO_PCI_CAP_LENGTH, 4, 0, 0xffffffff);
 }
 
-// struct virtio_pci_cap (4.1.4), and `extra_bytes` of what the type has behind it.
+// Adds a struct virtio_pci_cap (4.1.4) with `extra_bytes` of type-specific data after it.
 uint8_t PciTransport::add_structure(uint8_t type, uint64_t offset, uint64_t length,
                                     size_t extra_bytes) {
   const size_t bytes = sizeof(virtio_pci_cap) + extra_bytes;
@@ -113,7 +114,7 @@ void PciTransport::applied() {
   }
 }
 
-// What the window's bar, offset and length ask for, if they are fit for an access (4.1.4.9.2).
+// The access that the window's bar, offset and length describe, if it is valid (4.1.4.9.2).
 std::optional<PciTransport::Access> PciTransport::windowed_access() {
   const std::lock_guard lock(config_mutex_);
   const uint64_t window = window_capability_;
@@ -156,7 +157,7 @@ void PciTransport::read(uint64_t offset, std::span<std::byte> data) {
       device_.read_config(place, data);
       return;
     default:
-      std::ranges::fill(data, std::byte{0});  // doorbells are there to be written
+      std::ranges::fill(data, std::byte{0});  // doorbells are write-only
   }
 }
 
@@ -170,7 +171,7 @@ void PciTransport::write(uint64_t offset, std::span<const std::byte> data) {
       device_.write_config(place, data);
       return;
     case kNotify:
-      // The place says which queue; what is written there says no more than that.
+      // The address selects the queue; the value written adds no information.
       if (place % kNotifyMultiplier == 0) {
         common_.session().notify(static_cast<uint32_t>(place / kNotifyMultiplier));
       }

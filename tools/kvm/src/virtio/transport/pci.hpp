@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Modern virtio over PCI (virtio 1.2, 4.1) in front of one device: a PCI function whose bar 0 has
-// the common configuration, the interrupt status, the device's configuration and the doorbells,
-// and whose bar 1 has the MSI-X table. There is no interrupt pin: a driver without MSI-X must poll.
-// machine/ owns it, attaches it to the PCI root, and gives it its device, memory and messages,
-// which all outlive it. Registers are accessed on vCPU threads; the Interrupt side runs on whatever
-// thread the device uses, under the device's mutex. Lock order: the common configuration's mutex,
-// then the device's, then the MSI-X table's.
+// the common configuration, the interrupt status, the device's configuration and the doorbells, and
+// whose bar 1 has the MSI-X table. There is no interrupt pin: a driver without MSI-X must poll.
+// machine/ owns it, attaches it to the PCI root, and passes it its device, memory and messages,
+// which all outlive it. Registers are accessed on vCPU threads; the Interrupt side runs on the
+// device's threads, under the device's mutex. Lock order: the common configuration's mutex, then
+// the device's, then the MSI-X table's.
 #pragma once
 
 #include <atomic>
@@ -29,23 +29,23 @@ namespace vmm::virtio {
 
 class PciTransport final : public pci::Function, private bus::Device, private Interrupt {
  public:
-  // Bar 0: where each structure is, and its size.
+  // Bar 0: the offset of each structure, and its size.
   static constexpr uint32_t kSizeBytes = 0x4000;
   static constexpr uint64_t kCommon = 0x0000;
   static constexpr uint64_t kIsr = 0x1000;
   static constexpr uint64_t kDeviceConfig = 0x2000;
   static constexpr uint64_t kNotify = 0x3000;
-  static constexpr uint32_t kNotifyMultiplier = 4;  // bytes from one queue's doorbell to the next
+  static constexpr uint32_t kNotifyMultiplier = 4;  // bytes between two queues' doorbells
 
-  // `doorbells_moved`, if given, is told where the first doorbell is, or that the bar is switched
-  // off, whenever the guest may have changed that. It is called under the function's mutex.
+  // Whenever the guest may have moved the doorbells, `doorbells_moved` gets the address of the
+  // first one, or nothing if the bar is switched off. It is called under the function's mutex.
   using DoorbellsMoved = std::function<void(std::optional<uint64_t> first)>;
 
   PciTransport(virtio::Device& device, memory::GuestMemory& memory,
                base::MessageInterrupt& messages, Rings rings = Rings::kSplit,
                DoorbellsMoved doorbells_moved = {}, Backlog::Leave leave = {});
 
-  // With the window on bar 0 in configuration space (4.1.4.9).
+  // Includes the window on bar 0 in configuration space (4.1.4.9).
   void read_config(uint64_t offset, std::span<std::byte> data) override;
   void write_config(uint64_t offset, std::span<const std::byte> data) override;
 

@@ -13,7 +13,7 @@ namespace {
 using Half = Session::Half;
 using QueuePart = Session::QueuePart;
 
-// Width of the field that starts at `offset`; 0 when none does.
+// Width of the field that starts at `offset`; 0 if there is none.
 size_t field_width(uint64_t offset) {
   switch (offset) {
     case VIRTIO_PCI_COMMON_STATUS:
@@ -95,7 +95,7 @@ uint32_t PciCommon::read_field(uint64_t offset) const {
     case VIRTIO_PCI_COMMON_Q_SELECT:
       return queue_select_;
     default:
-      // A size of zero says that there is no such queue (4.1.4.3.1).
+      // Size zero means that there is no such queue (4.1.4.3.1).
       return session_.has_queue(queue_select_) ? read_queue_field(offset) : 0;
   }
 }
@@ -130,7 +130,7 @@ uint32_t PciCommon::read_queue_field(uint64_t offset) const {
     case VIRTIO_PCI_COMMON_Q_USEDHI:
       return high(QueuePart::kUsed);
     default:
-      return 0;  // a queue's reset is over when the write returns
+      return 0;  // a queue's reset is complete when the write returns
   }
 }
 
@@ -172,7 +172,7 @@ void PciCommon::write_queue_field(uint64_t offset, uint32_t value) {
       set_queue_vector(static_cast<uint16_t>(queue_select_), usable_vector(value));
       return;
     case VIRTIO_PCI_COMMON_Q_ENABLE:
-      if (value == 1) session_.enable_queue(queue_select_);  // writing 0 is no way to stop it
+      if (value == 1) session_.enable_queue(queue_select_);  // writing 0 does not stop it
       return;
     case VIRTIO_PCI_COMMON_Q_RESET:
       if (value == 1) session_.reset_queue(queue_select_);
@@ -194,7 +194,7 @@ void PciCommon::write_queue_field(uint64_t offset, uint32_t value) {
   }
 }
 
-// The driver reads a vector back to learn whether it was taken (4.1.5.1.2.1).
+// The driver reads a vector back to check whether it was accepted (4.1.5.1.2.1).
 uint16_t PciCommon::usable_vector(uint32_t value) const {
   return value < msix_.vectors() ? static_cast<uint16_t>(value) : uint16_t{VIRTIO_MSI_NO_VECTOR};
 }

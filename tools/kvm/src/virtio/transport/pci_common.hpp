@@ -2,8 +2,8 @@
 //
 // The common configuration structure of virtio over PCI (virtio 1.2, 4.1.4.3): selectors, and the
 // interrupt vector of each queue, in front of a Session. PciTransport owns it and calls read() and
-// write() on vCPU threads; the vectors may be asked for on any thread, under a device's mutex.
-// Interrupts of queues that somebody else serves are wired to theirs.
+// write() on vCPU threads; the vectors may be read on any thread, under a device's mutex.
+// Interrupts of queues that are served elsewhere are wired to their vectors.
 #pragma once
 
 #include <atomic>
@@ -25,11 +25,11 @@ class PciCommon {
  public:
   static constexpr uint64_t kSizeBytes = 64;
 
-  // `msix` is the table whose vectors the driver chooses from.
+  // The driver chooses vectors from the table `msix`.
   PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
             pci::MsixTable& msix, Backlog::Leave leave);
 
-  // Each field by its own width; 64-bit fields by halves (4.1.3.1).
+  // Each field is accessed with its own width; 64-bit fields also by halves (4.1.3.1).
   void read(uint64_t offset, std::span<std::byte> data) const;
   void write(uint64_t offset, std::span<const std::byte> data);
 
@@ -54,7 +54,7 @@ class PciCommon {
   std::atomic<uint16_t> config_vector_;
   std::vector<std::atomic<uint16_t>> queue_vectors_;
 
-  mutable std::mutex mutex_;  // guards all that follows
+  mutable std::mutex mutex_;  // guards the members below
   uint32_t device_features_select_ = 0;
   uint32_t driver_features_select_ = 0;
   uint32_t queue_select_ = 0;

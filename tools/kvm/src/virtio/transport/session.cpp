@@ -23,7 +23,7 @@ uint64_t with_high(uint64_t old, uint32_t value) {
   return (old & 0xffffffffULL) | uint64_t{value} << 32;
 }
 
-// There are no more features than 64 yet.
+// There are at most 64 features so far.
 uint32_t word_of(uint64_t features, uint32_t word) {
   if (word > 1) return 0;
   return static_cast<uint32_t>(features >> (32 * word));
@@ -61,7 +61,7 @@ uint32_t Session::offered_features(uint32_t word) const { return word_of(offered
 uint32_t Session::accepted_features(uint32_t word) const { return word_of(driver_features_, word); }
 
 void Session::accept_features(uint32_t word, uint32_t value) {
-  if (status_ & VIRTIO_CONFIG_S_FEATURES_OK) return;  // settled (2.2.1)
+  if (status_ & VIRTIO_CONFIG_S_FEATURES_OK) return;  // negotiation is over (2.2.1)
   switch (word) {
     case 0:
       driver_features_ = with_low(driver_features_, value);
@@ -89,7 +89,7 @@ bool Session::write_status(uint32_t value) {
   constexpr uint32_t kFound = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
   const bool found = ((current | added) & kFound) == kFound;
   if (!found || !features_acceptable()) added &= ~uint32_t{VIRTIO_CONFIG_S_FEATURES_OK};
-  // A driver that goes on without reading FEATURES_OK back gets no device.
+  // A driver that continues although FEATURES_OK is clear gets no device.
   const bool usable = ((current | added) & VIRTIO_CONFIG_S_FEATURES_OK) &&
                       !(current & (VIRTIO_CONFIG_S_FAILED | VIRTIO_CONFIG_S_NEEDS_RESET));
   if (!usable) added &= ~uint32_t{VIRTIO_CONFIG_S_DRIVER_OK};
@@ -110,7 +110,7 @@ void Session::activate() {
 }
 
 void Session::reset() {
-  device_.reset();  // from here on nothing calls our note_fault()
+  device_.reset();  // from here on nothing calls note_fault()
   driver_features_ = 0;
   unknown_features_ = false;
   for (uint32_t i = 0; i < queues_.size(); ++i) queues_[i] = fresh_setup(i);
@@ -133,7 +133,7 @@ uint64_t Session::queue_address(uint32_t index, QueuePart part) const {
 void Session::set_queue_size(uint32_t index, uint32_t size) {
   QueueSetup& setup = queues_[index];
   if (setup.ready) return;
-  // Too large for a size is as wrong as zero; enable_queue() says so.
+  // A size that does not fit counts as zero, which enable_queue() refuses.
   setup.state.size = size > 0xffff ? 0 : static_cast<uint16_t>(size);
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// What a driver has settled with a device, from reset to reset, whatever register file it comes
-// through: features, the status state machine, the set-up of queues, faults (virtio 1.2, 2.1, 2.2,
-// 3.1). Each transport owns one, holds its own mutex while it calls it, and keeps to itself how
-// registers look and how interrupts travel. status(), fault(), notify() and note_fault() need no
-// mutex, as interrupts and notifications are on the hot path.
+// The state between a driver and a device, from reset to reset, for any register layout: features,
+// the status state machine, the set-up of queues, faults (virtio 1.2, 2.1, 2.2, 3.1). Each
+// transport owns one and holds its own mutex while it calls it; registers and interrupts are the
+// transport's concern. status(), fault(), notify() and note_fault() need no mutex, as interrupts
+// and notifications are on the hot path.
 #pragma once
 
 #include <atomic>
@@ -20,7 +20,7 @@
 
 namespace vmm::virtio {
 
-// What a machine offers its drivers: the packed kind besides the split one, or the latter alone.
+// The rings offered to drivers: split only, or also packed.
 enum class Rings : uint8_t { kSplit, kPacked };
 
 class Session {
@@ -28,11 +28,11 @@ class Session {
   enum class QueuePart : uint8_t { kDescriptors, kAvailable, kUsed };
   enum class Half : uint8_t { kLow, kHigh };
 
-  // The device gets `interrupt` when it is activated. All three outlive the session. `leave` tells
-  // whether the machine wants its vCPU threads back.
+  // The device gets `interrupt` when it is activated. All three outlive the session. `leave` is for
+  // the device's Backlog.
   Session(Device& device, memory::GuestMemory& memory, Interrupt& interrupt, Rings rings,
           Backlog::Leave leave = {});
-  // Nothing calls `interrupt` from here on.
+  // After it, nothing calls `interrupt`.
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -49,8 +49,8 @@ class Session {
   uint16_t queue_count() const { return static_cast<uint16_t>(queues_.size()); }
   bool has_queue(uint32_t index) const { return index < queues_.size(); }
 
-  // All of these take the index of a queue that there is. Size and addresses of a queue that is
-  // ready stay as they are.
+  // These require the index of an existing queue. They do not change size and addresses of a ready
+  // queue.
   uint16_t queue_max_size(uint32_t index) const;
   uint16_t queue_size(uint32_t index) const { return queues_[index].state.size; }
   uint64_t queue_address(uint32_t index, QueuePart part) const;
@@ -60,22 +60,23 @@ class Session {
   // Queues are set up between FEATURES_OK and DRIVER_OK, or after a reset of the queue.
   void enable_queue(uint32_t index);
   void disable_queue(uint32_t index);
-  // VIRTIO_F_RING_RESET (2.6.1): the queue is as new, and may be set up again at any time.
+  // VIRTIO_F_RING_RESET (2.6.1): resets the queue, which may then be set up again at any time.
   void reset_queue(uint32_t index);
 
   void notify(uint32_t index);
 
-  // The device's needs_reset(): true when the driver is there to hear of it, by config_changed().
+  // Records the device's needs_reset(). True if the transport should notify the driver by
+  // config_changed().
   bool note_fault(uint16_t index, Fault fault);
 
-  // Why the device needs a reset, for a verdict's evidence; nothing while all is well.
+  // The reason why the device needs a reset, for a verdict's evidence; nothing without a fault.
   std::optional<std::string> fault() const;
 
  private:
   struct QueueSetup {
     QueueState state;
     bool ready = false;
-    bool was_reset = false;  // by itself, so that it may be set up while the device runs
+    bool was_reset = false;  // alone: it may be set up while the device runs
   };
 
   static memory::GuestAddress& address_of(QueueState& state, QueuePart part);
@@ -93,7 +94,7 @@ class Session {
   const uint64_t offered_features_;
 
   uint64_t driver_features_ = 0;
-  bool unknown_features_ = false;  // the driver accepted bits that have no number yet
+  bool unknown_features_ = false;  // the driver accepted bits beyond the second word
   std::vector<QueueSetup> queues_;
 
   std::atomic<uint32_t> status_ = 0;
