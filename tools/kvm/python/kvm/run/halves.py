@@ -33,9 +33,9 @@ def build(
     bzimage: bool = False,
     pinned_only: bool = False,
 ) -> Halves:
-    """Both halves, each from the cache when its id was built before.
+    """Build both halves, or take them from the cache if their ids were built before.
 
-    One command at a time builds in a checkout; a second one waits and says for whom.
+    Only one command at a time builds in a checkout; a second one waits and says for which.
     """
     spec = ConfigSpec.named(config, project.linux / "configs", items)
     kernel_build.output_folder(project, spec.name)  # refused before anything is built
