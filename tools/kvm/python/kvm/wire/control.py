@@ -23,7 +23,7 @@ class Nmi(Request):
 
 
 class SysRq(Request):
-    """``by``: ``serial`` bypasses the guest's init; else the key goes through init if it listens."""
+    """``by``: ``serial`` bypasses the guest's init; otherwise init gets the key if it listens."""
 
     key: str
     by: NotRequired[Literal["init", "serial"]]
