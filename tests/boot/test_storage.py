@@ -57,7 +57,7 @@ def test_a_share_leads_nowhere_else(boot: Boot, work: Path) -> None:
 
 
 def test_a_share_leads_into_no_kernel(boot: Boot) -> None:
-    """The whole lab host is shared, with the mounts of its kernel and of ours."""
+    """The whole lab host is shared, with the mounts of its kernel and of this machine's."""
     script = """
         cd /mnt/all; ls -d proc sys; ls etc >/dev/null && echo files
         for name in proc sys dev/pts proc/self/mem proc/fs/files proc/fs/files/proc/self/mem; do

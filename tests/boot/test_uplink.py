@@ -98,7 +98,7 @@ def test_a_port_of_this_machine_leads_to_the_guest(project: Project) -> None:
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
         told.append(done.stdout)
 
-    # The guest's program is this machine's, so it is searched at this machine's path.
+    # The guest runs this machine's program, so it has the same path there.
     script = f"echo ready; {PATIENCE} {program} stream-serve tcp:0.0.0.0:80"
     net = f"user,hostfwd=tcp:{port}:80"
     run = play(project, script, call, nets=(net,), root="/", memory_mib=512)

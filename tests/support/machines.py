@@ -11,8 +11,8 @@ from kvm.run.boot import Streams
 from kvm.run.record import RunRecord
 from kvm.verdict.vocabulary import Reason, Verdict
 
-# Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md). If the code did
-# it, it happens again.
+# Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md). A fault of the
+# code happens again.
 LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
 
 

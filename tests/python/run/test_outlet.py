@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's stdout gets every byte, whatever it is; only who wants to waits for its reader."""
+"""The user's stdout gets every byte, whatever it is, and only explicit waits depend on it."""
 
 from __future__ import annotations
 

@@ -93,8 +93,7 @@ class BuildFolder:
         return ""
 
     def _clock_went_back(self) -> bool:
-        """Compare by the clock of the folder's own file system, which stamps what is built
-        there."""
+        """Compare by the clock of the folder's file system, which stamps what is built there."""
         last = self._record.stat().st_mtime_ns
         probe = self._record.with_suffix(".now")
         probe.touch()

@@ -64,8 +64,7 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One kind on one side, a value for each run: speed in the kind's unit, exits by its
-    ``per``."""
+    """One kind on one side, by run: speed in the kind's unit, exits by its ``per``."""
 
     speed: tuple[float, ...]
     exits: tuple[float, ...]

@@ -45,8 +45,8 @@ class Table:
         return self.results[changed]
 
     def mix(self, changed: Changed) -> Mix:
-        """The mix; other axes come from the good commit. Without a lab host, the guest counts for
-        both."""
+        """The mix; other axes are the good commit's. Without the axis HOST, the guest's kernel
+        hosts."""
         guest = self._commit(Axis.GUEST in changed)
         host = self._commit(Axis.HOST in changed) if Axis.HOST in self.axes else guest
         vmm = self._commit(Axis.VMM in changed)

@@ -32,7 +32,7 @@ class Counts:
 
 
 def shows(failure: Failure, run: Run) -> bool:
-    """Whether a run showed the failure; for an unsteady one, a boot that was FLAKY did.
+    """Whether a run showed the failure; an unsteady failure also counts in a FLAKY run.
 
     A machine that was lost once and then passed does not show a failure that always occurs.
     """

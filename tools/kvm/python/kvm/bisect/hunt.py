@@ -142,7 +142,7 @@ class Hunt:
             return proof.disproved(judge, passing)
 
     def _passing_side(self, found: str) -> str:
-        """Of the found commit and its parent, the one that does not fail."""
+        """The commit that does not fail: the one that was found, or its parent."""
         if self.request.fix:
             return found
         parent = self.workplace.searched.commit_of(f"{found}^1")

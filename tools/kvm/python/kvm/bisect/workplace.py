@@ -88,8 +88,7 @@ class Workplace:
         return Commit(commit_id, words[0], words[1], words[2], self._halves(commit_id))
 
     def halves(self, commit: str, config: str, say: Say, *, known_as: str = "") -> Halves:
-        """Both halves of ``commit``, built unless the same content was before. Raises
-        ``Unbuildable``.
+        """Both halves of ``commit``, from an earlier build if possible. Raises ``Unbuildable``.
 
         ``known_as`` identifies the content of a config that is a file.
         """

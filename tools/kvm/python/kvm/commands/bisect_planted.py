@@ -73,8 +73,7 @@ class Trial:
 
 
 def run(project: Project, progress: Progress, *, only: str = "", json_target: str = "") -> int:
-    """Search for each case (``only`` those with the word in their name); return 0 if all are
-    right."""
+    """Search for each case (``only``: those with the word in their name); 0 if all are right."""
     folder = project.build / "bisect-planted"
     begun = time.monotonic()
     with (

@@ -50,8 +50,7 @@ class MatrixOptions:
 
 
 def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
-    """Run the matrix; return 0 if all is good, 1 if something failed, 125 if something is
-    unknown."""
+    """Run the matrix; return 0 if all is good, 1 for a failure, 125 for an unknown result."""
     with usage():
         _check(options)
     left = prepare.left(project) if options.resume else None

@@ -256,8 +256,7 @@ class _Bench:
         return self.copy.project.build / "planted" / "proven.json"
 
     def _restore_proven(self) -> None:
-        """Restore it, as a faulty kernel that passed some cell must not stand in for the next
-        one."""
+        """Restore it: a faulty kernel that passed some cell must not stand in for the next one."""
         with contextlib.suppress(OSError):
             write_whole(self._proven, self._kept_proven.read_text())
 

@@ -50,8 +50,7 @@ class EventLog:
             self._offset_ns = apart if self._offset_ns is None else min(apart, self._offset_ns)
 
     def end(self, result: Mapping[str, Any]) -> None:
-        """Take the worker's result: how the events came, and those that the guest had not sent
-        yet."""
+        """Take the worker's result: how the events came, and those not yet sent by the guest."""
         self.source = str(result.get("events_source", "none"))
         self.offered = str(result.get("events_offered", "none"))
         for batch in result.get("events_unsent", ()):

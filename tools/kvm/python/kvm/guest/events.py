@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Events of a guest's kernel: decodes the VMM's binary records.
 
-A record is ``GuestEvents::Record`` (tools/kvm/src/devices/guest_events.hpp), followed by several
+A record is ``GuestEvents::Record`` (tools/kvm/src/devices/guest_events.hpp), with its number of
 ``struct kvm_guest_event`` (the tree's arch/x86/include/uapi/asm/kvm_para.h); all little endian.
 Everything in an event comes from the guest: names are made printable here, nothing else is checked.
 """

@@ -50,7 +50,7 @@ class Session(Protocol):
 
     @property
     def exit_status(self) -> int | None:
-        """Exit code, or minus the signal that ended it; None while it runs or if the host is
+        """Exit code, or minus the signal that ended it; None while it runs or if its host is
         lost."""
 
     @property
@@ -94,8 +94,7 @@ class Host(Protocol):
 
     @property
     def disk_folders(self) -> tuple[Path, ...]:
-        """Folders, apart from the checkout's ``build``, in which links are visible to its
-        machines."""
+        """Folders, apart from the checkout's ``build``, in which machines there can write links."""
 
     @property
     def uplink(self) -> str:

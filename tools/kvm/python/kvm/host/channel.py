@@ -153,8 +153,7 @@ class Channel:
         self._closing.close()
 
     def _say_hello(self, late: Callable[[], bool]) -> None:
-        """Repeat hello now and then: the agent may not be there yet, and the line is lossy till
-        then.
+        """Repeat hello now and then: the agent may not be there yet, and the line lossy till then.
 
         The newline in front ends a half line that the agent may hold from a previous client.
         """

@@ -150,8 +150,7 @@ class _Monitor:
 
 
 def _connect(to_keeper: socket.socket, folder: Path) -> None:
-    """Connect by the folder's descriptor: its path is short, and a socket's has at most 107
-    bytes."""
+    """Connect by the folder's descriptor: a socket's path has at most 107 bytes."""
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         to_keeper.connect(f"/proc/self/fd/{fd}/{SOCKET}")

@@ -36,8 +36,8 @@ Look = Callable[[], float]
 
 
 class Kept:
-    """For how long this computer did not run one process. A call returns the time since the last
-    call."""
+    """For how long this computer did not run one process; a call returns the time since the
+    last."""
 
     def __init__(self, pid: int | None, proc: Path = Path("/proc")) -> None:
         self._process = None if pid is None else proc / str(pid)
@@ -152,8 +152,7 @@ class Span:
         return self.wall_s >= limit_s
 
     def hopeless(self, limit_s: float) -> bool:
-        """Whether we waited long enough for a machine that needs this much, whatever it was
-        given."""
+        """Whether we waited long enough for a machine that needs this much, given or not."""
         return self.wall_s >= max(_MOST_TIMES * limit_s, _MOST_S)
 
     def over(self, limit_s: float) -> bool:

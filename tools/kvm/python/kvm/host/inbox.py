@@ -29,8 +29,8 @@ _LOOK_AGAIN_S = 0.2
 class Inbox:
     """The events of one worker, its diagnostics and its end.
 
-    The thread that puts waits while the inbox is full and has a taker; it then calls ``meanwhile``
-    now and then.
+    The reading thread waits while the inbox is full and the user takes from it; meanwhile it calls
+    ``meanwhile`` now and then.
     """
 
     def __init__(self, run_dir: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -80,8 +80,7 @@ class Inbox:
         self._queue.put(loss)
 
     def events(self, timeout_s: float) -> Iterator[Event | None]:
-        """Events until the worker's end. After a caller stops iterating, no more are kept for
-        it."""
+        """Events until the worker's end. No limit holds once the caller stops iterating."""
         self._closed = False
         try:
             yield from self._events(timeout_s)

@@ -141,8 +141,7 @@ class LabHost:
 
     @property
     def share(self) -> Path:
-        """The checkout's ``build``, which both sides write, each seeing the other's changes at
-        once."""
+        """The checkout's ``build``: both sides write it and see each other's changes at once."""
         return self._machine.share
 
     @property
@@ -223,8 +222,7 @@ class LabHost:
         self._channel.beat()
 
     def request(self, op: str) -> Message:
-        """Send a request to the agent. Raises ``HostLost``; a lab host that does not answer is
-        ended."""
+        """Send a request. Raises ``HostLost``; a lab host that does not answer is ended."""
         kept = self.kept()
         for further in reversed(range(_PINGS)):
             try:
@@ -266,8 +264,7 @@ class LabHost:
         self._sinks.pop(number, None)
 
     def close(self) -> None:
-        """Disconnect: the agent kills what is left of ours. The lab host stays for the next
-        command.
+        """Disconnect: the agent kills what is left of ours. The lab host is kept.
 
         Its machines have ended by then: claims on their disks may be dropped after this.
         """
@@ -309,8 +306,7 @@ class LabHost:
     def _choose(
         self, plain: LabMachine, kernel_id: str, *, uplink: bool
     ) -> tuple[LabMachine, Instance]:
-        """Choose the machine; a running one with an uplink also serves a command that needs
-        none."""
+        """Choose the machine; a running one with an uplink also serves commands without one."""
 
         def found(machine: LabMachine) -> tuple[LabMachine, Instance]:
             key = machine_key(self._project, self._slot, machine, kernel_id)
@@ -338,9 +334,7 @@ class LabHost:
             self._say(f"the lab host's kernel had complained ({complaints[0].title}); booting anew")
             return None
         try:
-            end = (
-                time.monotonic() + _REUSE_S
-            )  # if this computer does not run it, it can be given up
+            end = time.monotonic() + _REUSE_S  # of the wall clock: it can be replaced
             return self._connect(lambda: time.monotonic() >= end)
         except (ChannelClosed, ChannelTimeout):
             self._say("the lab host does not answer; booting it again")

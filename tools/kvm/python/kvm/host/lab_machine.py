@@ -61,8 +61,7 @@ def lab_machine(
 def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
     """Uses the real interpreter, not a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
-    # The second is read as a script, not from the bundle; it is there to count in the bundle's
-    # name.
+    # The second is read as a script; it is in the bundle so that it counts in the bundle's name.
     modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
     agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
     python = os.path.realpath(sys.executable)

@@ -180,8 +180,7 @@ class Repository:
     @contextlib.contextmanager
     def scratch_index(self, start: str | None = None) -> Iterator[dict[str, str]]:
         """A temporary index: a copy of the real one (its stat cache makes ``add`` quick), or, with
-        ``start``, that tree. The real index stays as it is; a shadow's takes over the new stat
-        data."""
+        ``start``, that tree. The real index stays as it is; a shadow's gets the new stat data."""
         git_dir = self.git_dir
         with tempfile.TemporaryDirectory(prefix="tools-kvm-index-") as folder:
             index = Path(folder) / "index"

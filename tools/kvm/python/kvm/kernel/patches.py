@@ -52,8 +52,7 @@ class Series:
 def commit_series(
     repository: Repository, base: str, series: Series, say: Callable[[str], None]
 ) -> str:
-    """Commit each patch on top of ``base``, not touching the work tree; return the last commit's
-    id.
+    """Commit each patch on top of ``base``, not touching the work tree; return the last id.
 
     Commits of an earlier series that began with the same patches are reused.
     Raises ``UserError`` naming the patch, the file and the hunk that does not apply.

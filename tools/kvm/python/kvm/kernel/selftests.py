@@ -27,9 +27,7 @@ from kvm.lock import locked
 from kvm.project import Project
 from kvm.say import Say
 
-PROGRAMS = (
-    "programs"  # in the folder of KVM's selftests: the names of the test programs, one a line
-)
+PROGRAMS = "programs"  # in the folder of KVM's: the names of the programs, one a line
 
 _KEPT = 8
 _SELFTESTS = "tools/testing/selftests"

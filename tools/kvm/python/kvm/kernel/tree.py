@@ -280,8 +280,7 @@ def install_hook(project: Project) -> None:
 
 
 def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
-    """Import at first use: unpack and commit the source in a folder that is renamed when
-    complete."""
+    """Import at first use: unpack and commit in a folder that is renamed when complete."""
     fetched = fetch.fetch(pin, project.cache, say=say, pinned_only=pinned_only)
     work = tree.path.with_name("tree.import")
     if work.exists():

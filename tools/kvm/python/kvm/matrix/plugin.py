@@ -205,8 +205,7 @@ class Results:
         return self._cells.get(name.removeprefix(f"{_TEST}[").removesuffix("]"))
 
     def _error(self, cell: Cell, text: str) -> CellResult:
-        """The worker died, or pytest itself could not run the cell; earlier failures still
-        count."""
+        """The worker died, or pytest could not run the cell; earlier failures still count."""
         outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, text.splitlines()[-1])
         lost = Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
         before: list[Try] = []

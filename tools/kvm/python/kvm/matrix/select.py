@@ -74,8 +74,7 @@ def matching(cells: tuple[Cell, ...], expression: str) -> tuple[Cell, ...]:
 
 
 def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]:
-    """``vcpus=1,2``, in one or more words → {"vcpus": (1, 2)}; errors name an unknown axis or
-    value."""
+    """``vcpus=1,2``, in one or more words → {"vcpus": (1, 2)}; errors name the unknown one."""
     axes: dict[str, tuple[Value, ...]] = {}
     for word in words:
         axis, equals, text = word.partition("=")

@@ -93,8 +93,7 @@ class Bench(Protocol):
         """Boot the cell's machine with ``command`` in it. Raises ``CellFailed``."""
 
     def payload(self, options: PayloadOptions, name: str) -> RunRecord:
-        """Run a payload on the cell's host, in a folder of this name. The caller judges its
-        verdict."""
+        """Run a payload on the cell's host, in a folder of this name; the caller judges it."""
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
         """The contents of files on the cell's host, without those that it can't read."""

@@ -81,8 +81,7 @@ class Outputs:
             self._refused(f"{name} could not be written: {error.strerror}")
 
     def exit_code(self, code: int) -> int:
-        """The verdict's exit code, or an error's if that is good but a report could not be
-        written."""
+        """The verdict's exit code, or an error's if that is good but a report was not written."""
         return code or self._code
 
     def _refused(self, words: str) -> None:

@@ -121,8 +121,7 @@ def session_facts(attempt: Attempt) -> Observation:
 
 
 def _not_there(hello: Mapping[str, str], options: BootOptions, halves: Halves) -> tuple[str, str]:
-    """What the guest's init did not find: what its kernel was built without, and what should
-    have been there.
+    """What the guest's init did not find: drivers its kernel lacks, and missing devices.
 
     A driver that our own kernel was built with and that is still not there has failed, unless
     the user keeps it from starting.

@@ -68,7 +68,7 @@ class Attached:
 
 
 class Job(Protocol):
-    """What differs between a boot and a payload."""
+    """The parts of a run that differ between a boot and a payload."""
 
     @property
     def name(self) -> str:
@@ -76,7 +76,7 @@ class Job(Protocol):
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What runs in the machine, as the user gave it."""
+        """The command in the machine, as the user gave it."""
 
     @property
     def argv(self) -> tuple[str, ...]:

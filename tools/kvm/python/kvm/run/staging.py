@@ -172,7 +172,7 @@ class _Stager:
         )
 
     def _places(self, folder: Path, *allowed: Path) -> Iterator[Path]:
-        """All allowed places but ``folder``; the host has those in ``build`` at the same path."""
+        """The host's paths of ``build``, if it is in a place, and of all places but ``folder``."""
         yield from map(self._fresh, allowed)
         if any(self._build.is_relative_to(place.resolve()) for place in (folder, *allowed)):
             yield self._fresh(self._build)

@@ -89,8 +89,7 @@ class Option:
 
 
 def option(default: Any = MISSING, *, help: str, name: str = "", **more: Any) -> Any:
-    """A field that a user may set; see ``Option`` for its keywords. Without a default it must be
-    given."""
+    """A field that a user may set; see ``Option`` for its keywords. No default: required."""
     return field(default=default, metadata={_KEY: {"help": help, "name": name, **more}})
 
 

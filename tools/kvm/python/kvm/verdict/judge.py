@@ -181,7 +181,7 @@ def _vmm_stop(obs: Observation) -> Outcome | None:
 
 
 def _pvpanic(obs: Observation) -> Outcome | None:
-    """The guest's console does not show why, or an earlier rule would have decided."""
+    """The guest reported a panic by pvpanic, and its console does not show why."""
     if obs.stop != "guest_panic":
         return None
     return _fail(

@@ -57,9 +57,7 @@ class End(Enum):
     TRACE_MARK = r"---\[ end trace "
     PANIC_MARK = r"---\[ end Kernel panic "
     RULE = r"={10,}$"
-    AFTER_TRACE = (
-        ""  # no mark: it ends at the first line after the call trace that does not belong to it
-    )
+    AFTER_TRACE = ""  # no mark: it ends with the call trace and the lines that belong to it
     LINE = "^"  # it has only one line
 
 

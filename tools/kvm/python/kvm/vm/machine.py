@@ -77,8 +77,7 @@ class Machine:
         self._close()
 
     def take_down_taps(self) -> None:
-        """Run the user's script before the taps are removed; later calls and closing do nothing
-        more."""
+        """Run the user's script before the taps are removed; it runs only once."""
         self._taps.close()
 
     def start(self) -> None:
@@ -140,8 +139,7 @@ class Machine:
         self._core.resize_console(columns, rows)
 
     def connect_viewer(self) -> int:
-        """A new socket, owned by the caller, that speaks RFB; ``ValueError`` says why there is
-        none."""
+        """A new socket for the caller that speaks RFB; ``ValueError`` says why there is none."""
         return self._core.connect_viewer()
 
     @property

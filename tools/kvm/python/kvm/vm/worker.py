@@ -201,8 +201,8 @@ class Session:
         if events:
             self._poll.register(fd, events)
         else:
-            # Unregistered rather than watched for no events: a hang-up would be reported over and
-            # over.
+            # Unregistered rather than watched for no events: its hang-up would be reported
+            # repeatedly.
             _unregister(self._poll, fd)
 
     def _has_room(self) -> bool:

@@ -1,3 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The part of a bench that runs in the lab host; each module's ``main(job)`` prints its answer
-last."""
+"""The part of a bench in the lab host; each module's ``main(job)`` prints its answer last."""

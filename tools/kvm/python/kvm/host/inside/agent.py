@@ -262,8 +262,7 @@ class Agent:
         self._watch(pidfd, lambda: self._reap(session, pidfd))
 
     def _watch_input(self, session: Session) -> None:
-        """Watch only while the child is slow to read: a writable pipe would always wake the
-        agent."""
+        """Watch only while the child reads slowly: a writable pipe would always wake the agent."""
         if not session.wants_input:
             self._forget(session.stdin)
         elif session.stdin not in self._watched:

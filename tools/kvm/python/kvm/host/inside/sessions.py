@@ -93,8 +93,7 @@ class Session:
 def spawn(
     argv: list[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
 ) -> int:
-    """Start a command in a session of its own, with these descriptors as 0, 1, 2; return its
-    pid."""
+    """Start a command in its own session, with these descriptors as 0, 1, 2; return its pid."""
     pid = os.fork()
     if pid == 0:
         _become(argv, environment, cwd, descriptors)

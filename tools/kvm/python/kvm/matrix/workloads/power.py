@@ -53,8 +53,7 @@ def stop(bench: Bench) -> None:
     for turn in range(1, _STOPS + 1):
         bench.say(f"machine {turn} of {_STOPS}")
         kill = turn % 2 == 0
-        # The children hold none of the command's streams, because init would wait for those to
-        # close.
+        # The children hold none of the command's streams: init would wait for those to close.
         script = f"({load}) </dev/null >/dev/null 2>&1; echo busy; " + ("sleep 30" if kill else "")
         done = bench.boot("sh", "-c", script, disks=(disk,), kill_on=b"busy" if kill else b"")
         how = "killed" if kill else "ended by itself"

@@ -35,8 +35,7 @@ def _irq_line() -> str:
 
 
 def _check_requests(bench: Bench, text: str) -> None:
-    """Check that each full buffer had one interrupt: a device that fills less needs more of
-    them."""
+    """Check that each full buffer had one interrupt: devices that fill less need more."""
     counts = [_sum(line) for line in text.splitlines() if line.startswith("irq ")]
     seen = counts[-1] - counts[0] if len(counts) == 2 else 0
     # The odd sizes of the exercise, and what the kernel reads for its own pool.

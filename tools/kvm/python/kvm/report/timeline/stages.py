@@ -26,8 +26,7 @@ def stages(reading: Reading) -> tuple[Span, ...]:
 
 
 def _host(reading: Reading) -> Iterator[Span]:
-    """Stages until the guest is entered. The loader is drawn at the end of the start it belongs
-    to."""
+    """Stages until the guest is entered. The loader is drawn at the end of its stage."""
     if reading.host_boot_s:
         note = "the lab host's boot, right before zero"
         yield Span(HOST, -reading.host_boot_s, reading.host_boot_s, "stage", note)

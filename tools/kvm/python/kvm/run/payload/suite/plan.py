@@ -70,7 +70,7 @@ class SuiteTest:
     """One section as it is run here, or ``skip``, the reason why it is not.
 
     ``checks`` are files of the host, each with its required content. ``qemu`` are the cfg's words
-    for QEMU; ``foreign`` is the one that has no equivalent here.
+    for QEMU; ``foreign``: only words without an equivalent here keep it from running.
     """
 
     name: str

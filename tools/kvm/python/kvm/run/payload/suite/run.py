@@ -43,8 +43,7 @@ class Bench(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``case`` is what counts, after the list of expected failures; ``record`` is None if nothing
-    ran."""
+    """``case`` counts, judged by the list of expected failures; ``record`` is None if none ran."""
 
     test: SuiteTest
     case: Case
