@@ -186,7 +186,7 @@ class Drive:
         self._stopping: Span | None = None
         self._dying_at: float | None = None
         self._killed = False
-        self._stdin_window: float = math.inf  # until the worker reports one
+        self._stdin_window: float = math.inf  # also if the worker reports none
         self._stdin_on_the_way = 0
         self._log: Callable[[bytes], Any] = lambda data: None
         self.transcript = Transcript()

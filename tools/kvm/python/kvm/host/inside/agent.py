@@ -101,8 +101,8 @@ class Agent:
         """Read the port; a new client's hello may come before the news that it has connected.
 
         The driver learns of connections by a work queue and of data by an interrupt, so the port
-        can read as empty and unconnected although a new client's hello follows. Only when it
-        stays so is the client gone.
+        can read as empty and unconnected right after a new client's hello. Only when it stays so
+        is the client gone.
         """
         messages, gone = self._port.receive()
         for message in messages:

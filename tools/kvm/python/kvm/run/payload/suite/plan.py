@@ -34,7 +34,7 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 @dataclass(frozen=True, slots=True)
 class Selection:
     """``names`` are names or shell patterns; a test must be in one of ``groups``. None: all tests
-    that do not ask to be left out by default."""
+    except those marked ``nodefault``."""
 
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
