@@ -42,7 +42,7 @@ class Sequential:
 
     @classmethod
     def measured(cls, rate: float, error: float) -> Sequential:
-        """For a failure seen at this rate in a few runs, which is taken cautiously."""
+        """The test for a failure seen at this rate in a few runs, taken cautiously."""
         return cls(max(_CAUTION * rate, 0.01), error)
 
     def decide(self, bad: int, good: int) -> Mark | None:

@@ -37,7 +37,7 @@ Probe = Callable[[], ProbeResult]
 
 
 class KvmState(Enum):
-    """From nothing to everything; ``OPENS`` means that no guest was tried."""
+    """The states, from nothing to everything; ``OPENS`` means that no guest was tried."""
 
     ABSENT = "absent"
     DENIED = "denied"

@@ -163,7 +163,7 @@ class LabHost:
     @property
     def console(self) -> str:
         if self._loss is not None:
-            return self._loss.console  # its files are gone, this is what was left of it
+            return self._loss.console  # its files may be gone
         return self._instance.console_text(self._console_start)
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> LabSession:

@@ -135,7 +135,7 @@ def _digest(path: Path) -> str:
 
 
 def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, out: Path) -> str:
-    """Run tinyconfig, requests and olddefconfig away from the ``.config`` that make compares."""
+    """Run tinyconfig, requests and olddefconfig, not on the ``.config`` that make compares with."""
     work = out / "config.work"
     work.mkdir(parents=True, exist_ok=True)
     target = work / ".config"

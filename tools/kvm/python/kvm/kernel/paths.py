@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Refuses folders in which make can't build a kernel before minutes are spent on it.
+"""Refuses, before minutes are spent, folders in which make can't build a kernel.
 
 kbuild itself refuses blanks and colons, late; the other characters have a meaning in makefiles
 or in the shell that runs their recipes.

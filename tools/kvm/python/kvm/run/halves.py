@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build both halves of the checkout: the kernel and the VMM that boots it."""
+"""Builds both halves of the checkout: the kernel and the VMM that boots it."""
 
 from __future__ import annotations
 

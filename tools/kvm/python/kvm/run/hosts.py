@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Choose the host that a run asked for, or the best one that this machine offers.
+"""Chooses the host that a run asked for, or the best one that this machine offers.
 
 A lab host runs the kernel under test. A kernel that does not come up is first suspected, not
 blamed: ``Connected`` says whose kernel the lab host runs, and how ours failed.

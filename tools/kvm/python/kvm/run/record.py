@@ -68,7 +68,7 @@ class Timings:
 
     @property
     def boot_s(self) -> float | None:
-        """From the decision to start a machine to its init's hello."""
+        """Seconds from the decision to start a machine to its init's hello."""
         return _sum(self.vmm_start, self.guest_init)
 
     def to_json(self) -> dict[str, float | None]:
@@ -86,7 +86,7 @@ class ExitCounts:
 
     @classmethod
     def from_result(cls, exits: Mapping[str, Mapping[str, int]] | None) -> ExitCounts:
-        """From the worker's ``result`` event."""
+        """Make it from the worker's ``result`` event."""
         exits = exits or {}
         return cls(exits.get("reasons", {}), exits.get("ports", {}), exits.get("devices", {}))
 

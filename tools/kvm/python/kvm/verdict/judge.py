@@ -67,7 +67,7 @@ def _host_panic(obs: Observation) -> Outcome | None:
 
 
 def _host_deadlocked(obs: Observation) -> Outcome | None:
-    """Its kernel reported a stall, and its processes can't be ended: the VMM is stuck in KVM."""
+    """The host reported a stall and can't end its processes: the VMM is stuck in KVM."""
     stuck = obs.host_hung or obs.worker_error is not None
     return _host_stalled(obs) if stuck else None
 
@@ -146,7 +146,7 @@ def _guest_died(obs: Observation) -> Outcome | None:
 
 
 def _reported_death(obs: Observation) -> Outcome | None:
-    """Its console and log show nothing, but the guest reported its death to the VMM."""
+    """The guest reported its death to the VMM; its console and log show nothing."""
     kind, message = obs.reported_death
     if not kind:
         return None

@@ -24,7 +24,7 @@ _PATIENCE = "EXERCISE_PATIENCE_S=110"
 
 
 def net_tcp(bench: Bench) -> None:
-    """With libslirp: from the guest to a server on its host, and back through a forwarded port."""
+    """Streams by libslirp: from the guest to its host, and back through a forwarded port."""
     server = _beside(bench, "stream-serve", f"tcp:127.0.0.1:{_TO_HOST}")
     client = _beside(
         bench, "stream", f"tcp:127.0.0.1:{_TO_GUEST}", str(bench.seed + 2), str(_BYTES)
@@ -50,7 +50,7 @@ def net_tcp(bench: Bench) -> None:
 
 
 def vsock_echo(bench: Bench) -> None:
-    """From the guest to a Unix socket of its host, and from a program there to the guest."""
+    """Streams from the guest to a Unix socket of its host, and from there to the guest."""
     path = f"/tmp/vsock-{bench.folder.name}-{bench.seed}"
     server = _beside(bench, "stream-serve", f"unix:{path}_{_TO_HOST}")
     client = _beside(

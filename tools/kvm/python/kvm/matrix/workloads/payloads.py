@@ -40,7 +40,7 @@ class _Request:
 
 
 def payloads_workload(text: str) -> Workload:
-    """From the text of ``--workload``. Raises ``UserError``, also for a bad cfg."""
+    """The workload for the text of ``--workload``. Raises ``UserError``, also for a bad cfg."""
     request = _parse(text)
     cfg.read(cfg.find(request.folder))
     proves = f"the test payloads of {request.folder} pass"

@@ -65,7 +65,7 @@ def counts(cells: Mapping[str, CellResult]) -> dict[Verdict, int]:
 
 
 def total_seconds(run: MatrixRun, cells: Mapping[str, CellResult]) -> float:
-    """From the run's start to its end, or to the end of its last cell if it was killed."""
+    """Seconds from the run's start to its end, or to the end of its last cell if it was killed."""
     ends = [result.started + result.seconds for result in cells.values()]
     end = run.ended if run.ended is not None else max(ends, default=run.started)
     return max(end - run.started, 0.0)

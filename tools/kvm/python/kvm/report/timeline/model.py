@@ -53,7 +53,7 @@ class Timeline:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Timeline:
-        """From ``RunRecord.to_json()`` or a file with it, even an old one."""
+        """Make it from ``RunRecord.to_json()`` or a file with it, even an old one."""
         reading = read(record)
         entered_s = reading.vmm_start_s or 0.0
         called, unmatched = calls(reading.events)
