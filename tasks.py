@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The command list; what each command may be told stands beside what it does.
+"""The list of commands; the options of each are defined beside its code.
 
 ./invoke --list             every command
 ./invoke --help COMMAND     its options
@@ -35,7 +35,7 @@ def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
 
     with call.command() as (project, progress):
         built = halves.build(project, progress, config=config, bzimage=bzimage)
-    # Bisections, of other commits too, read these two lines.
+    # Bisections, also those of other commits, read these two lines.
     print(f"kernel {built.kernel.label} {built.kernel.folder}\nvmm    {built.vmm.folder}")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The order of the whole suite: what takes longest begins first, on workers of their own."""
+"""The order of the whole suite: the longest tests begin first, on workers of their own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-# A shell starts what runs in the background with SIGINT ignored, and so would be all that the
-# tests start: a Ctrl-C could not be tested, and no shell could trap one.
+# A shell starts background programs with SIGINT ignored, and the tests' own children would inherit
+# that: a Ctrl-C could not be tested, and no shell could trap one.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The boot bench runs both VMMs side by side. Ratios are reported, only counts asserted."""
+"""The boot bench runs both VMMs side by side. Ratios are reported; only counts are asserted."""
 
 from __future__ import annotations
 

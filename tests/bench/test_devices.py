@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The devices bench runs all four machines. Ratios are reported, only counts asserted."""
+"""The devices bench runs all four machines. Ratios are reported; only counts are asserted."""
 
 from __future__ import annotations
 

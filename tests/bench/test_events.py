@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The events bench boots with and without, by turns. Ratios are reported, counts asserted."""
+"""The events bench boots with and without events. Ratios are reported; counts are asserted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the VMM's process holds is counted, not timed, so its limit is asserted."""
+"""The memory of the VMM's process is counted, not timed, so its limit is asserted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our payloads end alike under our VMM and under QEMU, in one lab host."""
+"""Our payloads have the same results under our VMM and under QEMU, in one lab host."""
 
 from __future__ import annotations
 

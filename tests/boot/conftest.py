@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots real machines in this checkout's lab host, through the door that the commands use."""
+"""Boots real machines in this checkout's lab host, by the same functions as the commands."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def tiny_kernel(tmp_path: Path) -> Callable[[bytes], Path]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker boots machines: the lab host is one, and waiting for it helps nobody."""
+    """Let one worker boot machines: there is one lab host, so others would only wait for it."""
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:

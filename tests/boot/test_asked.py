@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was asked for is in the guest, or the verdict says what its kernel lacks."""
+"""What was requested is in the guest, or the verdict says what its kernel lacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.machines import Boot
 
 pytestmark = pytest.mark.lab
 
-# Nobody minds in the guest: only the harness's own look can tell.
+# The guest's command ignores all errors: only the harness's own check can notice.
 CARELESS = ("sh", "-c", "for script in /mnt/s/*.sh; do [ ! -e $script ] || sh $script; done")
 
 
@@ -92,7 +92,7 @@ def test_in_another_root_than_the_one_asked_for_nothing_runs(
 def test_what_a_driver_does_not_find_has_failed(
     boot: Boot, tmp_path: Path, append: str, words: str
 ) -> None:
-    """As if a device that was asked for did not come up, and its driver is there."""
+    """As if a requested device did not come up although its driver is there."""
     run = boot("true", append=append, **_disk(tmp_path), **_share(tmp_path))
     assert run.verdict == ("FAIL", "check-failed"), run
     assert run.record.outcome.summary == words

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""PCI functions of the host given to a machine, in a lab host with an IOMMU and one to give."""
+"""PCI functions of the host assigned to a machine, in a lab host with an IOMMU and a spare one."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _ADDRESS = "0000:00:10.0"
 _KERNEL_BUILD_S = 1500
 pytestmark = pytest.mark.timeout(_KERNEL_BUILD_S)
 
-# The guest's own generator is virtio_rng.0, and stands before it on the bus.
+# The guest's own generator is virtio_rng.0, and comes first on the bus.
 _READ = """
 echo virtio_rng.1 > /sys/class/misc/hw_random/rng_current &&
 head -c 256 /dev/hwrng | wc -c"""
-# As the kernel finds it again, it places the bars anew.
+# When the kernel finds it again, it places the BARs again.
 _MOVE = """
 function=/sys/bus/pci/devices/0000:00:03.0
 bar() { dd if=$function/config bs=4 skip=8 count=1 2>/dev/null | od -An -tx4; }
@@ -35,7 +35,7 @@ echo 1 > /sys/bus/pci/rescan
 
 
 # QEMU's edu (docs/specs/edu.txt) interrupts when its register at 0x60 is written. It has no driver,
-# so its message (PCI 3.0, 6.8.1) is one that the kernel counts by itself, KVM's posted interrupts.
+# so its message (PCI 3.0, 6.8.1) is one that the kernel counts separately, KVM's posted interrupts.
 _MESSAGE = """
 function=$(dirname $(grep -l 0x11e8 /sys/bus/pci/devices/*/device))
 put() { printf "$2" | dd of=$function/config bs=2 seek=$(($1 / 2)) conv=notrunc 2>/dev/null; }
@@ -56,14 +56,14 @@ ring
 
 @pytest.fixture(scope="module", autouse=True)
 def kernel(project: Project) -> None:
-    """Built before any boot's own deadline counts."""
+    """Build it before any boot's own deadline counts."""
     with Progress(live=False) as progress:
         halves.build(project, progress, config="vfio")
 
 
 @pytest.fixture
 def given(boot: Boot) -> Boot:
-    """A boot with the lab host's spare generator as the machine's own."""
+    """A boot with the lab host's spare generator assigned to the machine."""
 
     def run(*command: str, **options: object) -> Run:
         chosen = {"vfio_pci": (_ADDRESS,), "transport": "pci", **options}
@@ -74,7 +74,7 @@ def given(boot: Boot) -> Boot:
 
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_a_function_of_the_host_serves_the_guests_own_driver(given: Boot, cpus: int) -> None:
-    """It writes the guest's memory behind the IOMMU, and interrupts by MSI-X."""
+    """The device writes the guest's memory behind the IOMMU, and interrupts by MSI-X."""
     run = given("sh", "-c", f"{_READ} && grep virtio2-input /proc/interrupts", vcpus=cpus)
     assert run.verdict == ("PASS", "ok"), run
     count, interrupts = run.stdout.decode().splitlines()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke bisect-step`` tells git what a checkout is, by a cell in a real lab host."""
+"""``./invoke bisect-step`` reports a checkout's mark to git, by a cell in a real lab host."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GOOD, _BROKEN = "lab-vcpus1-mmio-boot", "lab-vcpus1-mmio-idle_poll-boot"
 
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scratch]:
-    """In its plan, machines of one command line have no init and panic."""
+    """A checkout whose plan has machines without init, which panic, for one command line."""
     made = scratch.make(tmp_path_factory.mktemp("checkout"))
     plan = made.root / "tests" / "matrix.toml"
     text = plan.read_text()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine that runs is acted upon by its name."""
+"""A running machine is acted upon by its name."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_a_paused_guest_stands_still_and_notices_nothing(project: Project) -> No
         client.ask(NAME, "pause")
         (described,) = (one for one in client.descriptions() if one["name"] == NAME)
         assert (described["state"], described["host"]) == ("paused", "lab")
-        time.sleep(0.5)  # what was on its way
+        time.sleep(0.5)  # output that was on its way
         before = guest.said
         time.sleep(5)
         assert guest.said == before
@@ -96,7 +96,7 @@ def test_a_machine_is_stopped_by_name(project: Project) -> None:
 
 
 def test_a_console_on_the_serial_line_hears_a_break(project: Project) -> None:
-    """What ``machine.sysrq`` does before init is there; here init keeps the line open."""
+    """Does what ``machine.sysrq`` does before init is up; here init keeps the line open."""
 
     def act(guest: Guest) -> None:
         guest.wait_for("count 3")

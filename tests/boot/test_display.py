@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A viewer sees what the guest draws, and the guest hears its keyboard and pointer."""
+"""A viewer sees what the guest draws, and the guest gets the viewer's keys and pointer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DEADLINE_S = 60.0
 
 
 def see(viewer: Viewer, row: int, wanted: bytes) -> None:
-    """Look until the row is as it should be."""
+    """Update until the row is as wanted."""
     end = time.monotonic() + _DEADLINE_S
     viewer.look()
     while viewer.row(row) != wanted:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``git bisect run ...build-and-boot`` finds the commit through revisions that prove nothing."""
+"""``git bisect run ...build-and-boot`` finds the commit despite revisions that prove nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 
 _PACKAGE = "tools/kvm/python/kvm"
 _MAIN = "int main(int argc, char **argv)\n{\n"
-# What keeps a revision from a verdict, by the file that is broken and the words in it.
+# What prevents a verdict, with the file that is broken and the text added to it.
 _NON_VERDICTS = {
     "a fragment that is no kconfig": ("linux/configs/default.config", "CONFIG_KVM y\n"),
     "a symbol that cannot be set": ("linux/configs/default.config", "CONFIG_MODULE_SIG=y\n"),
@@ -64,7 +64,7 @@ def test_the_commit_is_found_among_revisions_without_a_verdict(checkout: Scratch
 
 
 def _break(checkout: Scratch, kind: str) -> None:
-    """A commit that has it, and its revert, so that each revision has one trouble at most."""
+    """Commit it and its revert, so that each revision has at most one trouble."""
     name, words = _NON_VERDICTS[kind]
     path = checkout.root / name
     whole = path.read_text()
@@ -79,7 +79,7 @@ def _commit(checkout: Scratch, subject: str) -> str:
 
 
 def _bisect(checkout: Scratch, command: str) -> str:
-    """All that git says, each run's words among them."""
+    """All output of git, with that of each run."""
     done = subprocess.run(
         ("git", "bisect", "run", "sh", "-c", command),
         cwd=checkout.root,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests tell the VMM how far they have got, by each way; hostile ones only slow themselves."""
+"""Guests report their progress to the VMM in each way; hostile ones only slow themselves."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_boot_is_told_from_its_first_initcall_to_init(
     times = [event["t_s"] for event in told.events]
     assert times == sorted(times)
     assert 0 < times[0] < times[-1] < 60
-    # Events gather: all of them take fewer exits than there are levels and pages to fill.
+    # Events are batched: all of them take fewer exits than there are levels and pages to fill.
     hypercalls = run.record.exits.reasons.get("hypercall", 0)
     assert hypercalls < 40
     assert (hypercalls > 0) == (source == "hypercall")
@@ -79,7 +79,7 @@ def test_a_panic_without_a_console_is_told(boot: Boot) -> None:
 
 
 def call(page: int) -> bytes:
-    """The hypercall, and what it returned compared with -EINVAL: ebp stays 0 while it is."""
+    """The hypercall; its result is compared with -EINVAL: ebp stays 0 as long as they are equal."""
     return (
         b"\xb8"  # mov eax, HYPERCALL
         + struct.pack("<I", HYPERCALL)
@@ -113,7 +113,7 @@ def test_bad_pointers_and_counts_are_refused_one_by_one(
     image = code.ljust(code_size, b"\x90") + b"".join(p.ljust(code_size, b"\0") for p in pages)
     run = boot(kernel=tiny_kernel(image))
     assert run.verdict == ("FAIL", "guest-exit"), run
-    # The debug-exit port makes 1 of ebp = 0: each call returned -EINVAL.
+    # The debug-exit port turns ebp = 0 into 1: each call returned -EINVAL.
     assert "guest stopped (1)" in run.record.outcome.summary, run
     assert run.record.told.source == "none"
     assert run.record.exits.reasons["hypercall"] == len(pages)  # KVM refused the other addresses
@@ -131,5 +131,5 @@ def test_a_guest_that_sends_without_end_slows_only_itself(
     assert run.verdict == ("FAIL", "hang"), run
     assert run.record.told.source == "hypercall"
     assert run.record.told.refused > 0
-    # What lies in its page still is told too.
+    # Events that are still in its page are reported too.
     assert LIMIT <= len(run.record.told.events) <= LIMIT + PER_PAGE

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A fault that only the lab host's kernel shows has the right verdict at every door, each time.
+"""A fault that only the lab host's kernel shows has the right verdict with every command, always.
 
-It builds a kernel for each fault, two of them with checkers that the default has not, so it
-runs when asked for: ``TOOLSKVM_HOST_FAULTS=3 ./invoke test -n 1 -- tests/boot/test_host_faults.py``
-knocks three times at each door.
+It builds a kernel for each fault, two of them with checkers that the default lacks, so it runs only
+on request: ``TOOLSKVM_HOST_FAULTS=3 ./invoke test -n 1 -- tests/boot/test_host_faults.py`` runs
+each command three times.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest's program takes a device from its driver and breaks the rules of its ring.
+"""A guest's program takes a device from its driver and violates the rules of its ring.
 
-The device asks for its reset or answers with an error, and serves again after it; the other
-devices never notice. The same faults, by every device and transport, are tests/cpp/virtio's.
+The device requests its reset or answers with an error, and serves again after it; other devices
+do not notice. The same faults, for every device and transport, are in tests/cpp/virtio.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from support.exercises import PATIENCE, beside
 
 pytestmark = pytest.mark.lab
 
-# By their numbers in virtio 1.2, chapter 5, as sysfs writes them.
+# Device numbers of virtio 1.2, chapter 5, in the form of sysfs.
 RNG, BLOCK = "0x0004", "0x0002"
 CONTENT = bytes(range(256)) * 16
 CHECKS = {RNG: 38, BLOCK: 44}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disks of a machine in a lab host are the user's own files, wherever they are."""
+"""Disks of a machine in a lab host are the user's own files, wherever those are."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_disk_on_another_file_system_is_written_in_place(boot: Boot, elsewhere
 def test_one_lab_host_serves_commands_with_different_disks(
     boot: Boot, elsewhere: Path, tmp_path: Path, project: Project
 ) -> None:
-    """It is booted for the first disk on another file system, and then found again."""
+    """The lab host is booted for the first disk on another file system, and then reused."""
     assert boot("sh", "-c", _WRITE, disks=(str(_sparse(elsewhere / "a")),)).record.outcome.ok
     used = lab.status(project)
     assert used is not None
@@ -80,7 +80,7 @@ def test_what_is_only_read_needs_no_room_and_no_link(boot: Boot, elsewhere: Path
     disks = (f"{overlay},ro", f"{base},ro")
     run = boot("sh", "-c", show, disks=disks)
     assert (run.verdict, run.stdout) == (("PASS", "ok"), b"from the base" * 2), run
-    # What changes between two commands is seen, though the lab host is the same.
+    # A change between two commands is seen, although the lab host is the same.
     base.write_bytes(b"another base!".ljust(1 << 20, b"\0"))
     run = boot("sh", "-c", show, disks=disks)
     assert (run.verdict, run.stdout) == (("PASS", "ok"), b"another base!" * 2), run

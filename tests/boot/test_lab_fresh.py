@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user changes is what the next machine sees, in a lab host that has been up before."""
+"""The next machine sees the user's changes, in a lab host that was up before them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MIB = 1 << 20
 
 @pytest.fixture
 def same_lab_host(project: Project) -> Callable[[], None]:
-    """Fails if it is another one than it was before."""
+    """Fails if it is not the same one as before."""
     keys: list[str] = []
 
     def check() -> None:
@@ -35,7 +35,7 @@ def same_lab_host(project: Project) -> Callable[[], None]:
 
 
 def _write(path: Path, text: str) -> None:
-    """In place, with the size and time of what was there: only the bytes tell that it changed."""
+    """Write in place, with the same size and time as before: only the bytes show the change."""
     before = path.stat() if path.exists() else None
     path.write_text(text)
     if before is not None:
@@ -43,7 +43,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _replace(path: Path, text: str) -> None:
-    """As editors and git do."""
+    """Replace a file as editors and git do."""
     draft = path.with_name(f".{path.name}.new")
     draft.write_text(text)
     draft.rename(path)
@@ -101,7 +101,7 @@ def test_a_root_shows_what_was_changed_between_two_machines(
 def test_a_disk_stands_on_what_its_backing_file_is_now(
     boot: Boot, tmp_path: Path, same_lab_host: Callable[[], None], place: str
 ) -> None:
-    """By an absolute name, in the image's folder or where the user says."""
+    """The backing file has an absolute name, in the image's folder or where the user says."""
     base = tmp_path / ("images" if place == "beside" else "bases") / "base.raw"
     overlay = tmp_path / "images" / "overlay.qcow2"
     for path in (base, overlay):
@@ -143,7 +143,7 @@ def test_a_change_during_a_run_is_seen_by_the_next_open(project: Project, tmp_pa
         "removed": "[ ! -e removed ]",
         "added": "grep -q new folder/added 2>/dev/null",
     }
-    # Each has been looked at, and one is open in another process, before anything changes.
+    # Each has been read, and one is open in another process, before anything changes.
     script = "\n".join(
         (
             "cd /mnt/s; cat *; ls; [ ! -e folder/added ]; sleep 60 <grown & echo ready",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A real lab host: booted once, kept, found again, and honest about how it was lost.
+"""A real lab host: booted once, kept, found again, and correct about how it was lost.
 
-The workers are fake ones: these tests are about the host, not about machines. Its kernel is
-this checkout's own; the cache also holds those that other tests broke on purpose.
+The workers are fake: these tests are about the host, not about machines. Its kernel is this
+checkout's own; the cache also has some that other tests broke on purpose.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def kernel() -> Path:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A checkout of its own, so that its lab host is nobody else's."""
+    """A checkout of its own, so that nothing else uses its lab host."""
     root = tmp_path_factory.mktemp("checkout")
     (root / "linux").mkdir()
     (root / "tools").symlink_to(Project.find().root / "tools")
@@ -86,7 +86,7 @@ def test_the_trees_kvm_is_there(host: LabHost) -> None:
     info = host.info()
     assert info["kvm"] is True
     assert info["cpus"] == 2
-    assert info["clocksource"] in ("tsc-early", "tsc")  # the former for its first second
+    assert info["clocksource"] in ("tsc-early", "tsc")  # tsc-early for the first second
 
 
 def test_nothing_that_is_started_runs_on_the_first_of_emulated_cpus(
@@ -271,7 +271,7 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
     session = _start(host, artifact, "hang")
     worker = next(session.events())
     assert worker is not None
-    # The zygote, its parent, is who kills it.
+    # The zygote, its parent, is what would kill it.
     stop = f"read -r _ _ _ zygote _ </proc/{worker['pid']}/stat; kill -STOP $zygote"
     assert host.run_command(("sh", "-c", stop))[0] == 0
     killed_at = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Machines boot, run commands, and end in the verdict that is right."""
+"""Machines boot, run commands, and end with the right verdict."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SYSRQ = "echo 1 > /proc/sys/kernel/sysrq; echo {} > /proc/sysrq-trigger; sleep 3
 
 
 def test_a_machine_is_pinned_to_the_hosts_cpus(boot: Boot) -> None:
-    """A lab host's CPU 0 is spared (decision 9); its 1 and 2 are there."""
+    """A lab host's CPU 0 is spared (decision 9); its CPUs 1 and 2 can be used."""
     run = boot("nproc", vcpus=2, pin="2,1")
     assert (run.verdict, run.stdout) == (("PASS", "ok"), b"2\n"), run
     run = boot("true", pin="0")
@@ -166,8 +166,8 @@ def test_a_device_file_that_is_not_kvms_is_refused_in_words(boot: Boot) -> None:
 
 
 def test_a_balloon_takes_memory_from_the_guest(boot: Boot) -> None:
-    # It may be let go of when memory runs out, so it is free memory that shrinks, not all of it;
-    # that differs by some MiB between boots, and goes on shrinking for a while on a slow host.
+    # The driver may release it when memory runs out, so free memory shrinks rather than all memory.
+    # It differs by some MiB between boots, and shrinks for a while on a slow host.
     free = "awk '/^MemFree/{print $2}' /proc/meminfo"
     script = (
         f"sleep 2; a=$({free}); sleep 1; b=$({free})\n"
@@ -205,7 +205,7 @@ def test_a_disk_is_read_written_and_flushed(boot: Boot, tmp_path: Path) -> None:
 
 
 def test_a_disk_has_a_queue_for_each_vcpu(boot: Boot, tmp_path: Path) -> None:
-    """Each vCPU's process writes a part through its own queue, all at once."""
+    """Each vCPU's process writes a part through its own queue, all at the same time."""
     image = tmp_path / "disk.raw"
     image.write_bytes(bytes(4 << 20))
     part = "yes {0} | dd of=/dev/vda bs=4k seek={1} count=256 oflag=direct iflag=fullblock"
@@ -225,8 +225,8 @@ def test_a_disk_has_a_queue_for_each_vcpu(boot: Boot, tmp_path: Path) -> None:
 def test_a_volatile_disk_keeps_only_what_was_flushed(boot: Boot, tmp_path: Path) -> None:
     image = tmp_path / "disk.raw"
     image.write_bytes(b"\x5a" * (128 << 10))
-    # Closing the device sends it what is dirty, without a flush: the second write leaves the
-    # guest, as its reading it back past the page cache shows, and gets no further than the VMM.
+    # Closing the device writes back dirty pages without a flush: the second write leaves the guest,
+    # as reading it back around the page cache shows, and gets no further than the VMM.
     run = boot(
         "sh",
         "-c",

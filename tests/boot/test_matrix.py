@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The matrix as people run it, and what is left when something in it is killed."""
+"""The matrix as users run it, and what is left when one of its processes is killed."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_kill_in_mid_run_costs_at_most_its_cell(checkout: Scratch, victim: str
 
 
 def test_a_failure_of_before_a_kill_is_there_after_a_resume(checkout: Scratch) -> None:
-    """In the first cell; and what ``-k`` left out stays out."""
+    """The failure is in the first cell; and what ``-k`` left out stays out."""
     workload = "sh -c 'sleep 4; test $(nproc) = 2'"
     words = ("test", "--matrix", "--workload", workload, *_ALL_MACHINES, "-k", "not mem512")
     before = _newest(checkout)
@@ -113,8 +113,8 @@ def test_a_failure_of_before_a_kill_is_there_after_a_resume(checkout: Scratch) -
     checkout.await_none_left(150)
 
 
-# A VMM lives in its lab host, where only its session reaches it: this workload has it killed
-# in its first attempt, and does not say that this was meant to be; or it fails there.
+# A VMM lives in its lab host, where only its session reaches it. This workload has it killed in its
+# first attempt, without declaring that as expected; or it fails there.
 _BAD_ONCE = """
 import kvm.matrix.workbench as benches
 from kvm.matrix.workload import Workload
@@ -134,7 +134,7 @@ WORKLOADS = (Workload("boot", _run, "nothing"),)
 
 def _bad_once(checkout: Scratch, *, kill: bool) -> tuple[int, dict[str, object], str]:
     folder = checkout.root / "tools/kvm/python/kvm/matrix/workloads"
-    module = folder / "zz_bad_once.py"  # read last: it takes the place of the plan's boot
+    module = folder / "zz_bad_once.py"  # read last, so it replaces the plan's boot
     module.write_text(_BAD_ONCE.format(kill=kill))
     try:
         return _matrix(checkout, "--subset", "full", "-k", "lab-vcpus1-mmio-boot", "-n", "1")
@@ -167,7 +167,7 @@ def _newest(checkout: Scratch) -> int:
 
 
 def _done(checkout: Scratch) -> int:
-    """Cells of the newest run that are done."""
+    """The number of finished cells of the newest run."""
     with sqlite3.connect(checkout.build / "results.sqlite3") as db:
         row = db.execute(
             "SELECT count(*) FROM cells WHERE run = (SELECT max(number) FROM runs)"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests reach their host's network and sockets, and are reached from there."""
+"""Guests reach their host's network and sockets, and can be reached from there."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.machines import Boot, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1300)]
 
-# 1 GiB each way is the whole; this much shows the same in a test's time.
+# The full test is 1 GiB each way; this much shows the same in a test's time.
 BYTES = os.environ.get("TOOLSKVM_STREAM_BYTES", str(16 << 20))
 
 
@@ -48,7 +48,7 @@ def all_right(run: Run) -> bool:
     return run.verdict == ("PASS", "ok") and text.count("\nok ") == 2 and "not ok" not in text
 
 
-# PCI's interrupts take no access, so what is left does not grow with the bytes.
+# PCI's interrupts take no access, so the remaining ones do not grow with the bytes.
 SET_UP_ACCESSES = 500
 
 
@@ -84,7 +84,7 @@ def program(path: Path, script: str) -> Path:
 
 @pytest.fixture
 def seen(project: Project) -> Iterator[Path]:
-    """A file that a lab host can write, too."""
+    """A file that a lab host can also write."""
     with tempfile.TemporaryDirectory(prefix="seen-", dir=project.build) as folder:
         yield Path(folder) / "seen"
 
@@ -120,9 +120,9 @@ def test_taps_that_were_set_up_are_taken_down_whatever_fails(
     boot: Boot, tmp_path: Path, seen: Path
 ) -> None:
     down = program(tmp_path / "down", f"echo $1 >>{seen}")
-    # Slow, as nothing may end the machine's process before the last of it is done.
+    # Slow, because nothing may end the machine's process before the last of them is done.
     fail = program(tmp_path / "fail", f"sleep 1; echo $1 fails >>{seen}; exit 3")
-    # The second's setting up fails; then, in another run, the second's taking down.
+    # First the second tap's set-up fails; then, in another run, its taking down.
     boot("true", nets=(f"tap=one,downscript={down}", f"tap=two,script={fail},downscript={down}"))
     boot("true", nets=(f"tap=one,downscript={fail}", f"tap=two,downscript={fail}"))
     assert seen.read_text() == "two fails\none\ntwo fails\none fails\n"

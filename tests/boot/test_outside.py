@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What comes from outside of the code under test is never called its failure, nor its success."""
+"""Events outside the code under test are never called its failure, nor its success."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from support.machines import Boot, Output, Run
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(400)]
 
-# Of the lab host's processes, the VMM is the one with a thread of this name.
+# Among the lab host's processes, the VMM is the one with a thread of this name.
 _KILL_THE_VMM = """
 while :; do
     for name in /proc/[0-9]*/task/*/comm; do
@@ -40,7 +40,7 @@ done
 
 
 class Outsider:
-    """Does something to the lab host's QEMU, once."""
+    """Does something once to the lab host's QEMU."""
 
     def __init__(self, project: Project, act: Callable[[int], None]) -> None:
         self._project = project
@@ -48,7 +48,7 @@ class Outsider:
         self._threads: list[threading.Thread] = []
 
     def begin(self, data: bytes = b"") -> None:
-        """Called when it is time, and again afterwards."""
+        """Called when it is time, and again later."""
         if not self._threads:
             self._threads.append(threading.Thread(target=self._go))
             self._threads[0].start()
@@ -166,7 +166,7 @@ def test_a_vmm_that_somebody_kills_is_told_from_one_that_crashes(
     assert run.verdict == verdict, run
 
 
-# Somebody has the disk open all the time: the last one who closes it would wait for it.
+# A process keeps the disk open: the last one to close it would wait for it.
 _DIRTY = """
 sleep 1000 <>/dev/vda >/dev/null 2>&1 &
 echo 90 >/proc/sys/vm/dirty_background_ratio; echo 95 >/proc/sys/vm/dirty_ratio
@@ -185,13 +185,13 @@ def _disk(tmp_path: Path) -> str:
 def test_a_guest_that_writes_its_disk_after_its_command_is_waited_for(
     boot: Boot, tmp_path: Path
 ) -> None:
-    """However long that takes: with so short a limit it is the sign of life that is waited for."""
+    """However long it takes: with so short a limit, the sign of life keeps the run waiting."""
     run = boot("sh", "-c", _DIRTY, disks=(_disk(tmp_path),), memory_mib=1000, timeout_s=3.0)
     assert run.verdict == ("PASS", "ok"), run
 
 
 def test_a_guest_that_deadlocks_in_its_shutdown_hangs(boot: Boot, tmp_path: Path) -> None:
-    """Its init is frozen while it waits for the disk, and never comes to the reset."""
+    """Its init is frozen while it waits for the disk, and never gets to the reset."""
     freeze = """
     mkdir /tmp/c; mount -t cgroup2 none /tmp/c; mkdir /tmp/c/frozen
     echo 1 >/tmp/c/frozen/cgroup.procs
@@ -218,7 +218,7 @@ def test_a_guest_that_faults_silently_in_some_of_its_boots_does_not_pass(
     counted = "cd /mnt/count; echo >>boots; "
     fault = "echo triple >/sys/kernel/reboot/type; echo b >/proc/sysrq-trigger"
     words = ("sh", "-c", f"{counted} [ $(wc -l <boots) -gt {faults} ] || {{ {fault}; }}")
-    # The lab host writes below the checkout's build alone.
+    # The lab host writes only below the checkout's build.
     with tempfile.TemporaryDirectory(dir=project.build) as folder:
         share = f"{folder},tag=count"
         run = act(lambda pid: None, "never", *words, shares=(share,))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke boot`` between other programs: slow readers, none, and much to read."""
+"""``./invoke boot`` between other programs: slow readers, no reader, and much to read."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def invoke(project: Project, tmp_path: Path) -> Any:
 
 def _read(fd: int) -> bytes:
     read = bytearray()
-    with contextlib.suppress(OSError):  # EIO: a terminal's end
+    with contextlib.suppress(OSError):  # EIO: the end of a terminal
         while data := os.read(fd, 1 << 16):
             read += data
     return bytes(read)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's serial lines reach a terminal of the machine that drives, wherever the VMM runs."""
+"""The user's serial lines reach a terminal of the user's machine, wherever the VMM runs."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def read_until(terminal: int, text: bytes) -> bytes:
         assert time.monotonic() < end, f"no {text!r} in {data[-200:]!r}"
         if select.select([terminal], [], [], 1)[0]:
             part = os.read(terminal, 4096)
-            # Whoever waited on for a machine that is gone would miss the one booted after it.
+            # Waiting on for a machine that is gone would miss the one booted after it.
             assert part, f"hung up before {text!r}"
             data += part
     return data
@@ -50,7 +50,7 @@ def test_two_lines_carry_bytes_both_ways_at_once(boot: Boot) -> None:
         for terminal in terminals.values():
             read_until(terminal, b"ready\n")
         for line, terminal in terminals.items():
-            for at in range(0, 4000, 500):  # a line's worth at a time, as a person would
+            for at in range(0, 4000, 500):  # a line at a time, as a user would type
                 os.write(terminal, said[line][at : at + 500])
                 assert read_until(terminal, said[line][at : at + 500][-8:]).endswith(
                     said[line][at : at + 500]

@@ -57,7 +57,7 @@ def test_a_share_leads_nowhere_else(boot: Boot, work: Path) -> None:
 
 
 def test_a_share_leads_into_no_kernel(boot: Boot) -> None:
-    """All of the lab host is shared, the mounts of its kernel and of ours among it."""
+    """The whole lab host is shared, with the mounts of its kernel and of this machine's."""
     script = """
         cd /mnt/all; ls -d proc sys; ls etc >/dev/null && echo files
         for name in proc sys dev/pts proc/self/mem proc/fs/files proc/fs/files/proc/self/mem; do
@@ -71,9 +71,9 @@ def test_a_share_leads_into_no_kernel(boot: Boot) -> None:
 
 
 def test_what_the_shares_of_a_lab_host_can_not_do(boot: Boot, work: Path) -> None:
-    """QEMU's 9p below ours works by path, and opens what it makes (docs/decisions/0018-9p.md).
+    """QEMU's 9p below ours works by path, and opens what it creates (docs/decisions/0018-9p.md).
 
-    Once it does not, what then works comes off this list and off that page.
+    If that changes, remove what then works from this list and from that page.
     """
     (work / "try").write_text(_IN_A_SHARE)
     run = boot(
@@ -122,7 +122,7 @@ attempt("mknod", os.mknod, "node")
 def test_a_share_that_is_no_folder_is_an_error(boot: Boot, tmp_path: Path) -> None:
     with pytest.raises(Exception, match="is not a folder"):
         boot("true", shares=(f"{tmp_path / 'none'},ro",))
-    # The lab host is free again.
+    # The lab host is not left locked.
     assert boot("true").verdict == ("PASS", "ok")
 
 
@@ -221,7 +221,7 @@ def test_a_corrupt_image_is_refused_by_its_name(boot: Boot, tmp_path: Path) -> N
 
 
 def test_the_machines_own_root_is_used_and_left_alone(boot: Boot, project: Project) -> None:
-    """The lab host's root is this machine's, so the guest has this very checkout."""
+    """The lab host's root is this machine's, so the guest sees this very checkout."""
     mark = project.root / "written-by-a-guest"
     script = f"cat {project.root}/tasks.py; echo x >{mark} && cat {mark}; ls -d /proc/1 /dev/null"
     run = boot("bash", "-c", script, root="/", memory_mib=512, timeout_s=60.0)

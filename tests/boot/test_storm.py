@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Pauses by the hundred, while disk, network, vsock and serial line of a guest are at work."""
+"""Hundreds of pauses while a guest uses its disk, network, vsock and serial line."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from support.asked import boot_options
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1800)]
 
-# 10,000 is the whole; this many show the same in a test's time.
+# The full test has 10,000; this many show the same in a test's time.
 PAUSES = int(os.environ.get("TOOLSKVM_PAUSES", "100"))
 
-# The compiled VMM's Python, and ``support.storm`` as it is now: a lab host that has read a file
-# once does not look whether it has changed.
+# The compiled VMM's Python, and the current ``support.storm``: a lab host that has read a file once
+# does not check whether it has changed.
 _START = (
     "import json, sys; artifact, source, job = sys.argv[1:]; sys.path.insert(0, artifact); "
     "storm = {'__name__': 'storm'}; exec(compile(source, 'storm.py', 'exec'), storm); "
@@ -39,7 +39,7 @@ _START = (
 
 
 def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
-    """What ``support.storm`` is to do."""
+    """The job for ``support.storm``."""
     program = build_exercise(project)
     options = boot_options(
         command=("true",),
@@ -47,7 +47,7 @@ def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
         vcpus=4,
         nets=("user,loopback",),
         transport="pci" if unread else "mmio",
-        append="loglevel=1",  # the kernel's words would get between the serial line's
+        append="loglevel=1",  # kernel messages would mix with the serial line's output
     ).check()
     initrd = build_initramfs(project, files=(ExtraFile(program, "/bin/exercise"),))
     return {
@@ -59,7 +59,7 @@ def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
 
 
 def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
-    """What it finds there, asked a second time where the lab host itself was lost."""
+    """Run it there; repeat it if the lab host itself was lost."""
     with Progress(live=False) as progress:
         built = halves.build(project, progress)
     words = (
@@ -77,7 +77,7 @@ def in_the_lab(project: Project, *, unread: bool) -> dict[str, Any]:
 
 
 def run_there(project: Project, built: Halves, words: tuple[str | Path, ...]) -> tuple[int, str]:
-    """A command of the lab host's, to its end."""
+    """Run a command in the lab host to its end."""
     host = hosts.connect(project, hosts.Wanted("lab"), built, lambda said: None, patient=True).host
     try:
         return host.run_command(words, timeout_s=1500)
@@ -93,11 +93,11 @@ def test_a_storm_of_pauses_loses_and_tears_nothing(project: Project, *, unread: 
     assert (found["read_meanwhile"] == 0) == unread, told
     said, servers = found["said"], found["servers"]
     assert "not ok" not in said + servers, told
-    # Each load got somewhere, and ended because it was told to.
+    # Each load made progress, and ended because it was asked to.
     for load in ("disk", "net", "vsock", "serial"):
         part = said.split(f"== {load}")[1].split("== ")[0]
         assert part.split()[-1] == "0", (load, told)
         assert load == "serial" or part.count("\nok ") >= 1, (load, told)
     assert found["serial"] == list(range(storm.SERIAL_LINES)), told
-    # A pause stops vCPUs, not clocks.
+    # A pause stops vCPUs, but not clocks.
     assert abs(found["guest_s"] - found["wall_s"]) < 5.0 + found["wall_s"] / 50, told

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests find their virtio devices by either transport, with either kind of ring."""
+"""Guests find their virtio devices with either transport, and with either kind of ring."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.lab
 
 PACKED = 34  # VIRTIO_F_RING_PACKED
 RNG = "/sys/bus/pci/devices/0000:00:02.0"
-# A kernel without ACPI gives a device that it finds late a place of its own choice.
+# A kernel without ACPI gives a device that it finds late an address of its own choice.
 MOVE_BAR = f"""
 set -e
 before=$(sed -n 1p {RNG}/resource)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A user network means in a lab host what it means without one: a way out, names, ports led in."""
+"""A user network works in a lab host as it does without one: a way out, names, forwarded ports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _can_be_bound(port: int) -> bool:
 
 
 class Answering:
-    """A server of this machine's, at a port of its own, that greets whoever comes."""
+    """A server on this machine, at a port of its own, that greets each client."""
 
     def __init__(self, address: str) -> None:
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -73,12 +73,12 @@ class Answering:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # also for the thread that waits
+        self._listener.shutdown(socket.SHUT_RDWR)  # also wakes the waiting thread
         self._listener.close()
 
 
 def _own_address() -> str:
-    """One of this machine's that is not the loopback's."""
+    """An address of this machine other than the loopback's."""
     with socket.socket(type=socket.SOCK_DGRAM) as probe:
         try:
             probe.connect(("203.0.113.1", 9))  # sends nothing
@@ -98,7 +98,7 @@ def test_a_port_of_this_machine_leads_to_the_guest(project: Project) -> None:
         done = subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120)
         told.append(done.stdout)
 
-    # The guest's program is this machine's, so it is looked for where that has it.
+    # The guest runs this machine's program, so it has the same path there.
     script = f"echo ready; {PATIENCE} {program} stream-serve tcp:0.0.0.0:80"
     net = f"user,hostfwd=tcp:{port}:80"
     run = play(project, script, call, nets=(net,), root="/", memory_mib=512)
@@ -211,7 +211,7 @@ def test_there_is_ipv6_and_its_router_answers(boot: Boot) -> None:
     assert ", 0% packet loss" in text
 
 
-# A name server of this machine's in a mount namespace where it is the one that resolv.conf names.
+# A name server on this machine, in a mount namespace whose resolv.conf names it.
 _WITH_NAMES = """
 set -e
 echo nameserver 127.0.0.53 >"$1/resolv.conf"
@@ -266,7 +266,7 @@ class NameServer:
 
 @pytest.fixture
 def fresh_lab_host(project: Project) -> Iterator[None]:
-    """QEMU asks the name server of the mount namespace that it was started in."""
+    """QEMU uses the name server of the mount namespace in which it was started."""
     lab.stop(project)
     yield
     lab.stop(project)

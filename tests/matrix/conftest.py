@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Cells are collected only when the matrix runs them: they need kernels that it builds first."""
+"""Collects cells only when the matrix runs them, because it first builds the kernels they need."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our test payloads pass in a lab host, and those that a limited KVM can run pass natively."""
+"""Our payloads pass in a lab host, and those that a limited KVM can run pass natively."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.payloads import PayloadRun
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
-# What each needs beyond one processor and 64 MiB.
+# Options of those that need more than one processor and 64 MiB.
 _PAYLOADS: dict[str, dict[str, Any]] = {
     "apic": {},
     "high_memory": {"memory_mib": 5120},
@@ -36,7 +36,7 @@ _PAYLOADS: dict[str, dict[str, Any]] = {
     "test_device": {},
     "timer": {},
 }
-# Those whose subject is the VMM more than KVM: one that interprets ring 0 gets through, too.
+# Payloads that test the VMM more than KVM: a KVM that interprets ring 0 can run them, too.
 _NATIVE = ("high_memory", "mmio", "ports", "straddle", "string_io", "suspend")
 
 Run = Callable[..., PayloadRun]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Our payloads as a suite with a ``unittests.cfg`` of their own, in a lab host."""
+"""Our payloads as a suite with their own ``unittests.cfg``, in a lab host."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def suite(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(project: Project, suite: Path, tmp_path: Path) -> RunSuite:
-    """``run(names="a b")``: the exit code and the JSON; the KTAP is in ``tmp_path``."""
+    """``run(names="a b")`` returns the exit code and the JSON; the KTAP is in ``tmp_path``."""
 
     def go(names: str = "", groups: str = "", expected: str = "") -> tuple[int, dict[str, Any]]:
         result = tmp_path / "result.json"

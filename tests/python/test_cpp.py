@@ -21,21 +21,21 @@ from kvm.lock import locked
 from kvm.project import Project
 
 _TELLING = re.compile(r"(?:fatal )?error:|ERROR:|undefined reference|FAILED:")
-# Virtual memory of a sanitized test is vast and its run several times slower.
+# Sanitized tests use much virtual memory and run several times slower.
 _SANITIZER_OPTIONS = {
     "ASAN_OPTIONS": "halt_on_error=1:abort_on_error=1",
     "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
-    # All races of a run are told, and then it fails.
+    # All races of a run are reported, and then it fails.
     "TSAN_OPTIONS": "exitcode=66:second_deadlock_stack=1",
 }
-# gcc's ThreadSanitizer finds no room for its memory where more bits of addresses are random.
+# gcc's ThreadSanitizer finds no room for its memory if more bits of addresses are random.
 _MMAP_BITS = Path("/proc/sys/vm/mmap_rnd_bits")
 _TSAN_MMAP_BITS = 28
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One way to build the tests: all of them, or some programs, with words for each."""
+    """One way to build the tests: all of them, or some programs, with options for each."""
 
     folder: str
     options: tuple[str, ...]
@@ -50,7 +50,7 @@ class Variant:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One meson test, as its log tells it."""
+    """One meson test, according to its log."""
 
     name: str
     result: str
@@ -68,12 +68,12 @@ _VARIANTS = (
         ("-Dbuildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
         slower=5,
     ),
-    # Only what has threads: the others show nothing. Hostile and malformed drivers write guest
-    # memory while the device reads it, as a guest may: that race is the test. Fuzzers of one
-    # thread take minutes.
+    # Only tests with threads: the others show nothing. Hostile and malformed drivers write guest
+    # memory while the device reads it, as a guest may: that race is the test. Single-threaded
+    # fuzzers take minutes.
     Variant(
         "cpp-tsan",
-        # Fences, which it knows nothing of, are only the rings'; gcc warns of each.
+        # Only the rings use fences, which it does not understand; gcc warns about each.
         (
             *("-Dbuildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false"),
             "-Dcpp_args=-Wno-tsan",
@@ -92,8 +92,8 @@ def _tool(name: str) -> str:
 
 
 def _must(argv: tuple[str | Path, ...], what: str) -> None:
-    """Run a build step; fail with the lines that tell why at the very end."""
-    # Another checkout's objects will do, wherever it lies.
+    """Run a build step; on failure, the lines that show why come last."""
+    # Objects of another checkout may be used, wherever it is.
     root = str(Project.find().root)
     env = {"LC_ALL": "C", "CCACHE_BASEDIR": root, "CCACHE_NOHASHDIR": "1"}
     done = process.run(argv, check=False, timeout_s=1500, env=env)
@@ -111,7 +111,7 @@ def _configure(project: Project, variant: Variant, folder: Path) -> None:
         *variant.options,
         f"-Duapi_headers={uapi if uapi is not None else ''}",
     )
-    # Tests of last time's code would pass for this one's: ninja goes by time stamps.
+    # Tests of old code would pass for the current one, because ninja uses time stamps.
     sources = listing(_sources(project), project.root)
     made = BuildFolder(folder, " ".join(argv), lambda reason: shutil.rmtree(folder))
     made.follow(sources, listed_changes(sources, project.root))
@@ -144,7 +144,7 @@ def _random_bits() -> int:
     try:
         return int(_MMAP_BITS.read_text())
     except (OSError, ValueError):
-        return 0  # hidden from us; then nothing can be done
+        return 0  # it is hidden from us; then nothing can be done
 
 
 def parse_outcome(line: str) -> Outcome:

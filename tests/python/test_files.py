@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.files: whole files, and folders that keep what was used last."""
+"""kvm.files: complete files, and folders that keep the most recently used."""
 
 from __future__ import annotations
 

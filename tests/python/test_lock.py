@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.lock: one holder at a time, named to whoever waits, gone when the holder dies."""
+"""kvm.lock: one holder at a time, named to those that wait, gone when the holder dies."""
 
 from __future__ import annotations
 

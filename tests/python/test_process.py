@@ -15,7 +15,7 @@ import pytest
 from kvm import process
 from kvm.errors import UserError
 
-# A shell that starts a grandchild, tells its pid, and waits; both must end together.
+# A shell that starts a grandchild, prints its pid, and waits; both must end together.
 _FAMILY = ("sh", "-c", "sleep 60 & echo $!; wait")
 
 
@@ -149,7 +149,7 @@ _LOCALES = (
 
 
 def _compile(folder: Path) -> str:
-    """A compiler's words as kbuild has them: it takes LC_ALL away."""
+    """A compiler's message as in kbuild, which removes LC_ALL."""
     (folder / "a.c").write_text("int f(void) { return g; }\n")
     (folder / "Makefile").write_text("unexport LC_ALL\nall:\n\t@gcc -c a.c -o a.o\n")
     return process.run(("make", "-s", "-C", str(folder)), check=False).output

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The files that style rules speak of: tracked ones, and new ones that git would add."""
+"""The files that style rules apply to: tracked ones, and new ones that git would add."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def files() -> list[Path]:
-    """Every file of the repository, but not a tracked kernel tree's."""
+    """Every file of the repository, except a tracked kernel tree's."""
     ours = (ROOT / "linux" / "configs", ROOT / "linux" / "patches")
     linux = ROOT / "linux"
     return [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of decision 28 says what the code says, and names tests that are there."""
+"""The table of decision 28 agrees with the code, and names tests that exist."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""CI recipes call tasks that exist, and do nothing that a developer could not."""
+"""CI recipes call tasks that exist, and do nothing that a developer could not do."""
 
 from __future__ import annotations
 

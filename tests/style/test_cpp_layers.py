@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The VMM core's layering, read off its #include lines."""
+"""The VMM core's layering, read from its #include lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def allowed(texts: dict[str, str]) -> Layers:
 
 
 def violations(sources: dict[PurePosixPath, str], allowed: Layers) -> list[str]:
-    """Each quoted #include that points to a folder which its file may not see."""
+    """Each quoted #include of a folder that its file may not use."""
     return [
         f"{_SRC / path} includes {quoted}: {folder} may not use {target}"
         for path, text in sources.items()

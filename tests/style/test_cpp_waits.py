@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""No device waits for the host: what runs with a device's mutex held calls nothing that blocks.
+"""No device waits for the host: code that runs with a device's mutex held never blocks.
 
-Checked are the folders of devices, buses and queues, and those files of machine/ that implement an
-interface of theirs, so that a device calls them. A call that may block is one of the words below;
-sockets may be used with MSG_DONTWAIT, epoll_wait() with a timeout of 0. The exceptions are listed
-with their number and their reason. What a disk or a share does with its files is not looked at
-here: that is the backend's, and is another thread's work where it may take long.
+It checks the folders of devices, buses and queues, and files of machine/ that implement one of
+their interfaces, because devices call them. A call that may block is one of the words below;
+sockets may be used with MSG_DONTWAIT, and epoll_wait() with a timeout of 0. The exceptions are
+listed with their number and reason. File accesses of disks and shares are not checked here: they
+belong to the backend, and are done by another thread where they may take long.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 
 _SRC = PurePosixPath("tools/kvm/src")
 _FOLDERS = frozenset(("bus", "devices", "pci", "virtio"))
-# A class that devices, buses or the event loop know by an interface.
+# A class that devices, buses or the event loop use through an interface.
 _IMPLEMENTS = re.compile(
     r"^(?:class|struct) \w+[^;{]*:[^;{]*\b(?:base|bus|devices|pci|virtio)::\w+[^;{]*\{", re.M
 )
@@ -32,7 +32,7 @@ _BLOCKS = re.compile(
     r"\([\w.>-]*(?:fd|socket)\w*(?:\(\)|\.get\(\))*,"
 )
 
-# (file, word): how often, and why it is right there.
+# (file, word): how often, and why it is allowed there.
 _ALLOWED: dict[tuple[str, str], tuple[int, str]] = {
     ("virtio/backlog.cpp", "wait"): (1, "its own thread, under a mutex of its own"),
     ("virtio/backlog.cpp", "wait_until"): (1, "the same"),
@@ -57,7 +57,7 @@ def sources(texts: dict[str, str]) -> dict[str, str]:
 
 
 def checked(sources: dict[str, str]) -> set[str]:
-    """The files that devices consist of or call."""
+    """The files that devices consist of, or call."""
     found = {name for name in sources if PurePosixPath(name).parts[0] in _FOLDERS}
     for name, text in sources.items():
         if name.startswith("machine/") and _IMPLEMENTS.search(text):
@@ -67,7 +67,7 @@ def checked(sources: dict[str, str]) -> set[str]:
 
 
 def waits(text: str) -> list[str]:
-    """The words of each call that may block."""
+    """The name of each call that may block."""
     code = re.sub(r"//[^\n]*", "", text)
     found = []
     for match in _BLOCKS.finditer(code):

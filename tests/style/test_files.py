@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Rules that hold for every file: licence header, size, and nothing of one machine."""
+"""Rules for every file: licence header, size, and no traces of one machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SOURCE_NAMES = frozenset(("meson.build", "meson.options", "packages.txt", ".cla
 _MAX_LINES = 500
 _MAX_TASK_LINES = 200
 
-# Written in pieces, so that this file does not break its own rule.
+# Written in pieces, so that this file does not violate its own rule.
 _MACHINE = {
     "a path of one machine": r"(?<![\w.$}])/(?:home/\w|Users/\w|root/\.|work/)|/tmp/" + "exp",
     "a package index's host": "|".join(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Each row of docs/kvmtool.md names a test that is there."""
+"""Each row of docs/kvmtool.md names a test that exists."""
 
 from __future__ import annotations
 

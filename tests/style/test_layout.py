@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Tests lie where their source lies: tests/cpp/X for src/X, tests/python/X for kvm/X."""
+"""Tests are where their source is: tests/cpp/X for src/X, tests/python/X for kvm/X."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The harness' layering, who may start processes and who may touch the extension module.
+"""The harness' layering, which files may start processes, and which may use the extension module.
 
-All of it is read off the syntax tree; imports inside functions count too.
+All of it is read from the syntax tree; imports inside functions count too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MAY_START_PROCESSES = {
     "bench/inside/vmms.py": "runs in the lab host, and forks workers as its agent does",
     "host/inside/sessions.py": "the agent's, where importing subprocess costs half a second",
 }
-_GROUND = "ground"  # the modules that lie in no folder
+_GROUND = "ground"  # the modules that are in no folder
 _STARTERS = ("subprocess", "multiprocessing", "pty", "concurrent.futures.process")
 _OS_STARTERS = ("system", "popen", "fork", "forkpty", "exec", "spawn", "posix_spawn")
 
@@ -114,7 +114,7 @@ def uses(modules: dict[str, ast.Module]) -> dict[str, set[str]]:
 
 
 def _is_own_package(used: str, user: str) -> bool:
-    """``from kvm.run import x`` within run/ is about x."""
+    """Whether an import is of the user's own folder, as ``from kvm.run import x`` within run/."""
     return user.startswith(used.removesuffix("__init__.py"))
 
 

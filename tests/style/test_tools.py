@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The linters' verdicts as tests, so that one command says whether a change is ready."""
+"""Runs the linters as tests, so that one command says whether a change is ready."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_clang_format_changes_nothing(texts: dict[str, str], root: Path) -> None
     _must_pass((_beside_python("clang-format"), *words), root)
 
 
-# What cppcheck says of sound code: that aggregates have no constructor, that the first element of
-# a span dies with the span, and that what is moved from a parameter or a variant is copied.
+# cppcheck's complaints about sound code: aggregates have no constructor, the first element of a
+# span dies with the span, and what is moved from a parameter or a variant is copied.
 _UNSOUND = ("uninitMemberVarNoCtor", "danglingTempReference", "passedByValue", "returnStdMoveLocal")
 
 

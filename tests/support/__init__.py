@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What tests of several packages share."""
+"""Helpers that tests of several packages share."""

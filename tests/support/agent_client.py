@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A lab host's agent in a process on this machine, and a client that remembers what it says."""
+"""Runs a lab host's agent as a process on this machine, with a client that records its messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Agent(int(sys.argv[1]), 60, lambda bundle: bundle and Bundle(bundle).install()).
 
 
 def start_agent(end: socket.socket) -> subprocess.Popen[bytes]:
-    """An agent that serves this end; the caller reaps it."""
+    """Start an agent that serves this end; the caller reaps it."""
     child = subprocess.Popen(
         (sys.executable, "-S", "-c", _AGENT, str(end.fileno())),
         pass_fds=(end.fileno(),),
@@ -38,7 +38,7 @@ def start_agent(end: socket.socket) -> subprocess.Popen[bytes]:
 
 @dataclass
 class Client:
-    """A channel to an agent, and what the agent said unasked."""
+    """A channel to an agent, with the reports that the agent sent unrequested."""
 
     channel: Channel
     messages: list[Message] = field(default_factory=list)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Options of a boot as a test writes them: values, or the words that a person would type."""
+"""Options of a boot for tests: as values, or as a user would type them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kvm.spec.fields import Option, options
 
 
 def boot_options(**chosen: Any) -> BootOptions:
-    """``BootOptions`` by the names of its fields; text is read where an option reads text."""
+    """``BootOptions`` by the names of its fields; text is parsed as the option would."""
     known = options(BootOptions)
     return BootOptions(**{name: _value(known.get(name), given) for name, given in chosen.items()})
 

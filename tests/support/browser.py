@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A headless browser, driven over its debugging pipe: what it makes of a page.
+"""A headless browser, driven over its debugging pipe, to check how it renders a page.
 
-The pipe (descriptors 3 and 4, JSON closed by NUL) needs no port and no library, and
-page scripts can be turned off while it still measures and takes pictures.
+The pipe (descriptors 3 and 4, JSON ended by NUL) needs no port and no library, and page scripts can
+be turned off while it still measures and takes screenshots.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from kvm import process
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 _ANSWER_S = 20.0
-# Gives the two pipe ends the numbers that the browser expects, then becomes the browser.
+# Gives the two pipe ends the numbers that the browser expects, then execs the browser.
 _LAUNCH = (
     "import os, sys; os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4);"
     " os.execv(sys.argv[3], sys.argv[3:])"
 )
 
-# Evaluates to the elements whose words have less than 4.5:1 (WCAG 2) against what is behind them.
+# Evaluates to the elements whose text has a contrast below 4.5:1 (WCAG 2) to its background.
 LOW_CONTRAST = """
 (() => {
   const parse = c => c.match(/[\\d.]+/g).map(Number);
@@ -71,7 +71,7 @@ class Browser:
         self.call("Page.enable")
 
     def call(self, method: str, **parameters: object) -> dict[str, Any]:
-        """One command and its answer."""
+        """Send one command and return its answer."""
         self._number += 1
         command = {"id": self._number, "method": method, "params": parameters}
         if self._session:
@@ -96,12 +96,12 @@ class Browser:
         self.call("Emulation.setScriptExecutionDisabled", value=not allowed)
 
     def content_size(self) -> tuple[float, float]:
-        """Width and height of all there is to scroll to."""
+        """The width and height of the scrollable area."""
         size = self.call("Page.getLayoutMetrics")["cssContentSize"]
         return size["width"], size["height"]
 
     def picture(self) -> bytes:
-        """What the window shows, as PNG."""
+        """A screenshot of the window, as PNG."""
         return base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"])
 
     def evaluate(self, expression: str) -> Any:
@@ -126,7 +126,7 @@ class Browser:
 
 @contextlib.contextmanager
 def browser(program: str, profile: Path) -> Iterator[Browser]:
-    """Start it, and end it with all its children."""
+    """Start it; at the end, kill it with all its children."""
     with contextlib.ExitStack() as stack:
         theirs_in, commands = _pipe(stack)
         answers, theirs_out = _pipe(stack)
@@ -143,7 +143,7 @@ def browser(program: str, profile: Path) -> Iterator[Browser]:
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
-    """Both ends above the numbers that the browser is to use."""
+    """A pipe with both ends above the numbers that the browser will use."""
     ends = []
     for fd in os.pipe():
         ends.append(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 10))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small stand-in source tree: enough of one for the tree handling, which compiles nothing."""
+"""A small stand-in source tree, enough for the tree handling, which compiles nothing."""
 
 from __future__ import annotations
 

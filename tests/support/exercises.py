@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots with ``tools/kvm/guest/exercise`` in the guest, and beside it on the host."""
+"""Boots with ``tools/kvm/guest/exercise`` in the guest, and on the host at the same time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = "EXERCISE_PATIENCE_S=500"
 
 
 def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -> Run:
-    """Boot with ``exercise`` in the guest, and these commands of it on the host meanwhile."""
+    """Boot with ``exercise`` in the guest, and run these commands of it on the host meanwhile."""
     program = build_exercise(project)
     conduct = Conduct(
         files=(ExtraFile(program, "/bin/exercise"),),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A VMM artifact without a VMM: a worker that speaks the protocol and does what it is told.
+"""A VMM artifact without a VMM: its worker speaks the protocol and plays a chosen part.
 
-For tests of the hosts' plumbing. The first word of ``run.argv`` chooses what it does.
+It is for tests of the hosts' plumbing. The first word of ``run.argv`` chooses the part.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots in a thread, and meanwhile does something with the guest, once it says that it is ready."""
+"""Boots in a thread, and acts on the guest once it says that it is ready."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEADLINE_S = 120.0
 
 
 class Guest:
-    """A machine in a thread, and what its command has said."""
+    """A machine in a thread, with its command's output so far."""
 
     def __init__(self, project: Project, script: str, **options: object) -> None:
         self._output = Output()
@@ -62,7 +62,7 @@ Act = Callable[[Guest], None]
 
 
 def play(project: Project, script: str, act: Act, **options: object) -> Run:
-    """Boot, act while the guest runs, and what became of it."""
+    """Boot, act while the guest runs, and return the run."""
 
     def once() -> Run:
         guest = Guest(project, script, **options)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A small repository of both halves, whose history a test writes: nothing in it is compiled.
+"""A small repository of both halves whose history a test writes; nothing in it is compiled.
 
-It tracks its kernel (a ``linux/`` with a Makefile), so no source is fetched for it.
+It tracks its kernel (a ``linux/`` with a Makefile), so no source is fetched.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ KERNEL = "linux/main.c"
 VMM = "tools/kvm/src/main.cpp"
 DOCS = "README.md"
 
-# Runs ``./invoke bisect`` with a script and options; the report as JSON.
+# Runs ``./invoke bisect`` with a script and options; returns the report as JSON.
 Bisect = Callable[..., dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class History:
-    """The repository, and what makes commits in it."""
+    """The repository, with functions that make commits in it."""
 
     project: Project
 
@@ -44,7 +44,7 @@ class History:
         return self.project.root
 
     def commit(self, subject: str, **files: str) -> str:
-        """Write ``kernel``, ``vmm`` or ``docs`` and commit; the commit's id."""
+        """Write ``kernel``, ``vmm`` or ``docs`` and commit; return the commit's id."""
         for key, text in files.items():
             (self.root / {"kernel": KERNEL, "vmm": VMM, "docs": DOCS}[key]).write_text(text)
         return self._commit(subject)
@@ -59,7 +59,7 @@ class History:
         return git(self.root, "rev-parse", "HEAD").strip()
 
     def state(self) -> dict[str, bytes | str]:
-        """All that a bisection must leave alone: files, index, refs."""
+        """All that a bisection must not touch: files, index, refs."""
         found: dict[str, bytes | str] = {
             str(path.relative_to(self.root)): path.read_bytes()
             for path in sorted(self.root.rglob("*"))

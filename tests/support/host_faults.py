@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Kernel faults that show in a lab host alone, and each door through which a person meets them.
+"""Kernel faults that occur only in a lab host, and every command by which a user may meet them.
 
-A fault is planted in the copy of the checkout that ``--planted`` has, so no kernel of the
-user's is touched. It sits where only a kernel with KVM's hardware support comes by: the same
-image as a guest has nothing to complain of, and only the lab host's console knows.
+A fault is planted in the copy of the checkout that ``--planted`` uses, so no kernel of the user is
+touched. It is in code that runs only in a kernel with KVM's hardware support: the same image
+reports nothing as a guest, and only the lab host's console shows the fault.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _SETUP = ("arch/x86/kvm/svm/svm.c", "static __init int svm_hardware_setup(void)\
 
 @dataclass(frozen=True)
 class Fault:
-    """``code`` goes behind the start of the function ``at``; ``verdicts`` are the right ones."""
+    """``code`` is inserted at the start of the function ``at``; ``verdicts`` are the right ones."""
 
     name: str
     at: tuple[str, str]
@@ -72,7 +72,7 @@ FAULTS = (
     ),
 )
 
-# A suite that runs in the lab host itself: it has a machine of its own and enters it once.
+# A suite that runs in the lab host itself, where its own machine enters the guest once.
 _SUITE = '''
 from pathlib import Path
 
@@ -99,7 +99,7 @@ WORKLOADS = (Workload("boot", _run, "nothing"),)
 
 
 def plant(copy: Copy, fault: Fault) -> None:
-    """Break the copy's kernel with this fault alone."""
+    """Break the copy's kernel with only this fault."""
     copy.undo()
     assert copy.kernel is not None
     name, start = fault.at
@@ -109,13 +109,13 @@ def plant(copy: Copy, fault: Fault) -> None:
     source.write_text(text.replace(start, start + fault.code))
     config = copy.project.linux / "configs" / "default.config"
     config.write_text(config.read_text() + fault.config)
-    # The kernel that was last proved good is no stand-in for the one that is examined.
+    # The kernel that was last proved good must not stand in for the one that is examined.
     (copy.project.build / "lab" / "proven.json").unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a door answered: its verdict and reason, its exit code, and all its words."""
+    """The result of a command: verdict and reason, exit code, and all its output."""
 
     verdict: str
     reason: str
@@ -125,7 +125,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Doors:
-    """The commands by which a kernel is examined, in the copy."""
+    """The commands by which a kernel is examined, run in the copy."""
 
     copy: Copy
     payload: Path
@@ -152,7 +152,7 @@ class Doors:
 
     def suite(self) -> Seen:
         folder = self.copy.project.root / "tools/kvm/python/kvm/matrix/workloads"
-        module = folder / "zz_in_the_host.py"  # read last: it takes the place of the plan's boot
+        module = folder / "zz_in_the_host.py"  # read last, so it replaces the plan's boot
         module.write_text(_SUITE)
         try:
             return self.cell()

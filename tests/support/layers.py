@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The layering as ARCHITECTURE.md states it: for each folder, the folders it may use."""
+"""The layering as ARCHITECTURE.md states it: for each folder, the folders that it may use."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NAME = re.compile(r"`([\w/]+)`")
 def read(text: str, heading: str) -> dict[str, frozenset[str]]:
     """The table under ``### heading`` of the page ``text``: a folder's name, then what it may use.
 
-    A folder that may use everything has the name ``EVERYTHING`` alone.
+    A folder that may use everything has only the name ``EVERYTHING``.
     """
     section = text.split(f"### {heading}\n", 1)[1].split("\n#", 1)[0]
     rows = [row.strip("|").split("|") for row in section.splitlines() if row.startswith("| `")]
@@ -27,7 +27,7 @@ def _used(cell: str) -> frozenset[str]:
 
 
 def unplaced(layers: Layers) -> set[str]:
-    """Those of a circle and what stands on one; none where there is an order from the bottom."""
+    """The folders of a circle and those above one; none if there is an order from the bottom."""
     placed: set[str] = set()
     bounded = {name: used for name, used in layers.items() if used != {EVERYTHING}}
     while ready := {n for n, used in bounded.items() if n not in placed and used <= placed}:
@@ -36,6 +36,6 @@ def unplaced(layers: Layers) -> set[str]:
 
 
 def may_use(layers: Layers, user: str, used: str) -> bool:
-    """Whether a file of ``user`` may use one of ``used``; its own folder's it always may."""
+    """Whether a file of ``user`` may use one of ``used``; files of its own folder it always may."""
     allowed = layers.get(user, frozenset())
     return user == used or used in allowed or allowed == {EVERYTHING}

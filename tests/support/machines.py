@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a boot test holds in its hands: one run, and the function that makes it."""
+"""The result of one boot in a test, and how to repeat it when the lab host was lost."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from kvm.run.boot import Streams
 from kvm.run.record import RunRecord
 from kvm.verdict.vocabulary import Reason, Verdict
 
-# Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md): what the
-# code does, it does again.
+# Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md). A fault of the
+# code happens again.
 LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
 
 
@@ -34,7 +34,7 @@ class Run:
         return (self.record.run_dir / "console.log").read_text(errors="replace")
 
     def __str__(self) -> str:
-        """What a failing assertion prints: enough to repeat the run and to see why."""
+        """The text of a failing assertion: enough to repeat the run and to see why."""
         outcome = self.record.outcome
         lines = [f"{self.verdict} {outcome.summary}", f"repeat: {self.record.repeat}"]
         lines += [line for item in outcome.evidence for line in item.lines]
@@ -42,7 +42,7 @@ class Run:
 
 
 class Output:
-    """What a command writes; that of an attempt that went astray is forgotten."""
+    """A command's output; that of an attempt whose machine was lost is dropped."""
 
     def __init__(self) -> None:
         self.out, self.err = bytearray(), bytearray()
@@ -61,14 +61,14 @@ Boot = Callable[..., Run]
 
 def _host_was_lost(found: Run) -> bool:
     outcome = found.record.outcome
-    if outcome.verdict is Verdict.FLAKY:  # or a guest, which its second boot did not show again
+    if outcome.verdict is Verdict.FLAKY:  # or it lost a guest, whose second boot passed
         return True
     stalled = outcome.reason is Reason.HANG and outcome.signature.startswith("host ")
     return stalled or outcome.reason in LOST_HOSTS
 
 
 def on_a_host_that_lasts(once: Callable[[], Run]) -> Run:
-    """What ``once`` finds; asked a second time, with a warning, where the lab host was lost."""
+    """The result of ``once``, repeated with a warning if the lab host was lost."""
     found = once()
     if _host_was_lost(found):
         warnings.warn(f"the lab host was lost, booting again: {found}", stacklevel=3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a page is made of, read as a browser would."""
+"""Parses a page as a browser would."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _VOID = ("meta", "input", "br")
 
 
 class Reader(HTMLParser):
-    """Every element and attribute of a page, and whether its tags are balanced."""
+    """Collects every element and attribute of a page, and whether its tags are balanced."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)

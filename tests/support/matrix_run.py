@@ -41,7 +41,7 @@ _CONSOLE = """[    0.000000] Linux version 6.12.117 (builder@host)
 
 
 def passed(cell: str = "lab-vcpus1-mmio-boot", **changes: object) -> CellResult:
-    """A good result of one cell; ``changes`` are fields of it."""
+    """A good result of one cell; ``changes`` replace its fields."""
     good = CellResult(
         cell=cell,
         axes=Cell().axes,
@@ -69,7 +69,7 @@ def passed(cell: str = "lab-vcpus1-mmio-boot", **changes: object) -> CellResult:
 
 
 def cells() -> list[Cell]:
-    """Seventy: ten workloads on six machines, and one machine that has it all otherwise."""
+    """Seventy cells: ten workloads on six similar machines and one that differs in all axes."""
     plain = [
         Cell(vcpus=vcpus, transport=transport, workload=workload)
         for workload in _WORKLOADS
@@ -200,7 +200,7 @@ def _hostile(result: CellResult) -> CellResult:
 
 
 def stored(root: Path) -> Path:
-    """A checkout whose database holds two whole runs, the second with trouble; its database."""
+    """Make a database with two whole runs, the second with failures; return its path."""
     path = root / "build" / "results.sqlite3"
     with Store.open(path) as store:
         for number in (0, 1):

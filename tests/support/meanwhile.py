@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a test does beside a machine that runs."""
+"""Acts on a machine while it runs."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _END_S = 100.0
 
 
 def meanwhile(name: str, act: Callable[[dict[str, Any]], None], boot: Callable[[], Run]) -> Run:
-    """Boot a machine called ``name`` and act on what it tells of itself, in a thread.
+    """Boot a machine called ``name`` and, in a thread, act on its description of itself.
 
-    A machine that is booted again, as its lab host was lost, is acted upon again.
+    If its lab host is lost and it is booted again, it is acted upon again.
     """
     wrong: list[BaseException] = []
     ended = threading.Event()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Characters that make, or the shell it calls, takes a path apart at."""
+"""Characters in a path that make or its shell would split or expand."""
 
 from __future__ import annotations
 

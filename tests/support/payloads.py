@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles the test payloads of ``tests/payload``, and runs one through the commands' own door."""
+"""Compiles the payloads of ``tests/payload``, and runs one in the same way as the commands do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kvm.run.record import RunRecord
 
 @dataclass(frozen=True, slots=True)
 class PayloadRun:
-    """One run: its record and what the payload said."""
+    """One run: its record and the payload's output."""
 
     record: RunRecord
     serial: str
@@ -30,7 +30,7 @@ class PayloadRun:
         return self.record.outcome.verdict.value, self.record.outcome.reason.value
 
     def __str__(self) -> str:
-        """What a failing assertion prints: the checks that failed, and how to repeat them."""
+        """The text of a failing assertion: the failed checks, and how to repeat them."""
         failed = [line for line in self.serial.splitlines() if not line.startswith("PASS")]
         outcome = self.record.outcome
         lines = [line for item in outcome.evidence for line in item.lines]
@@ -39,7 +39,7 @@ class PayloadRun:
 
 
 def build(project: Project) -> Path:
-    """The folder with every payload, compiled when a source has changed."""
+    """The folder with every payload, compiled again if a source has changed."""
     folder = project.build / "payload"
     with locked(project.build / "payload.lock", "the payloads' build"):
         if not (folder / "build.ninja").exists():
@@ -51,7 +51,7 @@ def build(project: Project) -> Path:
 
 
 def run(project: Project, file: Path, **options: Any) -> PayloadRun:
-    """``options`` are those of ``PayloadOptions``; the host is a lab host unless named."""
+    """Run it; ``options`` are those of ``PayloadOptions``; the default host is a lab host."""
     said = bytearray()
     chosen = {"host": "lab", "timeout_s": 120.0, **options}
     with Progress(live=False) as progress:

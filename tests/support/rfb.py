@@ -14,7 +14,7 @@ _RAW = struct.pack(">BxHi", 2, 1, 0)
 
 
 class Viewer:
-    """Connected between entry and exit; ``pixels`` holds what it has seen, row by row."""
+    """Connected between entry and exit; ``pixels`` has what it received, row by row."""
 
     def __init__(self, place: str, password: str = "") -> None:
         self._socket = _connect(place)
@@ -47,7 +47,7 @@ class Viewer:
         self._socket.close()
 
     def look(self, *, incremental: bool = False) -> None:
-        """Ask for an update of all of the screen, and take it in."""
+        """Request an update of the whole screen, and take it."""
         self._socket.sendall(struct.pack(">BBHHHH", 3, incremental, 0, 0, self.width, self.height))
         kind, rectangles = struct.unpack(">BxH", self._read(4))
         assert kind == 0
@@ -87,14 +87,14 @@ def _connect(place: str) -> socket.socket:
 
 
 def _encrypted(challenge: bytes, password: str) -> bytes:
-    """The answer (7.2.2): DES, which Python's library lacks and the server's has."""
+    """The answer (7.2.2): DES, which Python's library lacks and the VNC server's library has."""
     data = ctypes.create_string_buffer(challenge, len(challenge))
     ctypes.CDLL("libvncserver.so.1").rfbEncryptBytes(data, password.encode())
     return data.raw
 
 
 def pattern_row(y: int, width: int) -> bytes:
-    """What ``exercise screen`` draws there, as raw pixels."""
+    """The row that ``exercise screen`` draws, as raw pixels."""
     return struct.pack(
         f"<{width}I", *((x * 0x010203 + y * 0x030201) & 0xFFFFFF for x in range(width))
     )

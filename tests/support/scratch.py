@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A second checkout: this one's files as they are now, with results and lab hosts of its own.
+"""A second checkout: the current files of this one, with results and lab hosts of its own.
 
-It shares this one's kernel tree and cache, so nothing is built for it that was built before.
+It shares this one's kernel tree and cache, so what was built before is not built again.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ class Scratch:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its commands need besides the caller's."""
+        """Variables for its commands, in addition to the caller's."""
         return {
             "KERNEL_TREE": os.environ.get("KERNEL_TREE") or str(self.origin / "linux" / "tree"),
             "PYTHONPATH": str(self.root / "tools" / "kvm" / "python"),
         }
 
     def start(self, *words: str) -> subprocess.Popen[str]:
-        """``./invoke WORDS`` in it, in a process group of its own."""
+        """Run ``./invoke WORDS`` in it, in a process group of its own."""
         environment = {**os.environ, **self.environment}
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
             environment.pop(name, None)
@@ -54,7 +54,7 @@ class Scratch:
         )
 
     def run(self, *words: str, timeout_s: float = 240) -> tuple[int, str]:
-        """Its exit code and output."""
+        """Run a command to its end; return its exit code and output."""
         with self.start(*words) as child:
             try:
                 output, _ = child.communicate(timeout=timeout_s)
@@ -64,7 +64,7 @@ class Scratch:
         return child.returncode, output
 
     def processes(self) -> dict[int, str]:
-        """Those that have its path in their command line, except the test's own."""
+        """Processes with its path in their command line, except the test's own."""
         found: dict[int, str] = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
@@ -78,7 +78,7 @@ class Scratch:
         return found
 
     def await_none_left(self, within_s: float) -> None:
-        """Fails when something of its still runs after that."""
+        """Fail if one of its processes still runs after that time."""
         deadline = time.monotonic() + within_s
         while left := self.processes():
             assert time.monotonic() < deadline, left
@@ -90,7 +90,7 @@ class Scratch:
 
 
 def make(root: Path) -> Scratch:
-    """Copy this checkout's files, uncommitted ones too."""
+    """Copy this checkout's files, also uncommitted ones."""
     origin = Project.find().root
     listed = subprocess.run(
         ("git", "ls-files", "-zco", "--exclude-standard"),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A machine that is paused and resumed hundreds of times a second while all its devices work.
 
-``main`` runs in a lab host, with the compiled core in its own process: the pauses come from one
-thread, a second one plays the host's side. It prints what it found, as JSON, on the last line.
+``main`` runs in a lab host, with the compiled core in its own process: one thread pauses, a second
+one plays the host's side. It prints its results as JSON on the last line.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from typing import TYPE_CHECKING, Any
 from kvm.guest.protocol import FrameDecoder, FrameType, decode_exit, encode, encode_run
 from kvm.spec.machine import MachineSpec
 
-if TYPE_CHECKING:  # the core is there in the lab host alone
+if TYPE_CHECKING:  # the core exists only in the lab host
     from kvm.vm.machine import Machine
 
 _FOLDER = Path("/tmp/storm")
 _DISK_BYTES = 8 << 20
 _STREAM_BYTES = 256 << 10
-# More than a socket and the VMM hold of a console that nobody reads.
+# More than a socket and the VMM hold of a console that is not read.
 SERIAL_LINES = 8000
 _PATIENCE_S = 400.0
-# How long a round may be, paused or not. Short ones meet an exit in the middle.
+# The longest time between changes, paused or not. Short ones hit the middle of an exit.
 _LONGEST_S = 0.004
 
-# Disk and streams run in rounds until the input ends, and say themselves whether all was right. The
-# serial line's words are numbered.
+# Disk and streams run in rounds until the input ends, and report whether all was right. The serial
+# line's output is numbered.
 SCRIPT = f"""
 export EXERCISE_PATIENCE_S={_PATIENCE_S:.0f}
 cat /proc/uptime
@@ -59,7 +59,7 @@ for load in disk net vsock serial; do echo "== $load"; cat /tmp/$load; done
 
 
 class Host:
-    """The host's side of a machine: reads what comes, and says what the guest's init waits for."""
+    """The host's side of a machine: reads its output, and sends what the guest's init waits for."""
 
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
@@ -83,7 +83,7 @@ class Host:
         os.write(self._machine.agent_fd, encode(FrameType.STDIN_EOF))
 
     def join(self) -> None:
-        """Until the machine has stopped and everything it said is read."""
+        """Wait until the machine has stopped and all its output is read."""
         self._thread.join(_PATIENCE_S)
         if self._thread.is_alive():
             raise TimeoutError("the machine did not stop")
@@ -114,7 +114,7 @@ class Host:
 
 
 class Servers:
-    """The other ends of the streams, one after another; each reports in a file of its own."""
+    """The other ends of the streams, one after another; each reports in its own file."""
 
     def __init__(self, exercise: str) -> None:
         self._exercise = exercise
@@ -151,12 +151,12 @@ class Servers:
                 )
                 while child.poll() is None and not self._over.wait(0.005):
                     pass
-                child.kill()  # nobody connects any more
+                child.kill()  # no client will connect any more
                 child.wait(10)
 
 
 def main(job: dict[str, Any]) -> None:
-    """``spec``, ``exercise``, ``pauses`` and whether the console is ``unread`` meanwhile."""
+    """The job has ``spec``, ``exercise``, ``pauses``, and ``unread``: nothing reads the console."""
     from kvm.vm.machine import Machine
 
     _FOLDER.mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ def main(job: dict[str, Any]) -> None:
 
 
 def _wait_until_full(machine: Machine) -> None:
-    """Until the serial line's writer stands still for want of a reader."""
+    """Wait until the serial line's writer blocks because nothing reads it."""
     end = time.monotonic() + _PATIENCE_S
     before = -1
     while True:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of verdicts beside QEMU's: what QEMU is started with, and what its end means."""
+"""The table of verdicts beside QEMU's: how QEMU is started, and the meaning of its exit code."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A history to search, and the command that does."""
+"""A history to search, and the command that searches it."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
 
 @pytest.fixture
 def bisect_words() -> dict[str, Any]:
-    """What is typed in every test."""
+    """The options of every test."""
     return {"deadline": 60.0}
 
 
 @pytest.fixture
 def bisect(history: History, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Bisect:
-    """``./invoke bisect`` with these options and ``sh -c SCRIPT``; the report as JSON.
+    """``./invoke bisect`` with these options and ``sh -c SCRIPT``; returns the report as JSON.
 
-    ``notes`` holds what was said meanwhile.
+    ``notes`` has what was printed meanwhile.
     """
 
     def run(script: str, **words: Any) -> dict[str, Any]:

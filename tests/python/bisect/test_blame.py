@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the table of mixes to the half that is to blame."""
+"""Derives the half that is to blame from the table of mixes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ALL = (Axis.HOST, Axis.GUEST, Axis.VMM)
 def blamed(
     fails: Callable[[Mix], bool | None], axes: tuple[Axis, ...] = ALL, differing: str = "HGV"
 ) -> Blame:
-    """``fails`` sees commits P and C; None: can't tell."""
+    """The blame; ``fails`` gets commits P and C, and returns None for can't tell."""
 
     def test(mix: Mix) -> Decision:
         found = fails(mix)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke bisect`` with a command, on histories where everybody can see what is right."""
+"""``./invoke bisect`` with a command, on histories whose right answer is obvious."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VMM_BROKEN = f"! grep -q bug {VMM}"
 
 
 def fill(history: History, count: int, start: int = 0, **rest: str) -> list[str]:
-    """Harmless commits to both halves and the docs, by turns; ``rest`` is kept in their files."""
+    """Add harmless commits to both halves and the docs in turn; ``rest`` is kept in their files."""
     kinds = ("kernel", "vmm", "docs")
     return [
         history.commit(f"filler {n}", **{(kind := kinds[n % 3]): f"{rest.get(kind, '')}{n}\n"})
@@ -68,7 +68,7 @@ def test_says_when_either_half_suffices(history: History, bisect: Bisect) -> Non
 
 
 def test_another_failure_on_the_way_is_no_bad_commit(history: History, bisect: Bisect) -> None:
-    """A test whose message is its signature would be told apart; exit code 125 always is."""
+    """Exit code 125 always differs; a test's message, as its signature, would differ too."""
     good = history.head
     fill(history, 3)
     history.commit("does not build", vmm="unbuildable\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The sequential test decides at once what always fails, and takes its time with the rest."""
+"""The sequential test decides at once what always fails, and takes more runs for the rest."""
 
 from __future__ import annotations
 

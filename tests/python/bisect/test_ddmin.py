@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The smallest bad set, also where some sets can't tell."""
+"""The smallest bad set, also if some sets can't tell."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_finds_exactly_what_is_needed(guilty: tuple[int, ...]) -> None:
 def test_sets_that_cannot_tell_are_passed_over() -> None:
     def test(chosen: Sequence[int]) -> Mark:
         if (4 in chosen) != (5 in chosen):
-            return Mark.SKIP  # one needs the other to build
+            return Mark.SKIP  # this one needs the other to build
         return Mark.BAD if 5 in chosen else Mark.GOOD
 
     assert minimal(range(16), test) == (4, 5)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Only the failure that is hunted is bad; everything else is good or can't tell."""
+"""Only the failure that is searched for is bad; everything else is good or can't tell."""
 
 from __future__ import annotations
 

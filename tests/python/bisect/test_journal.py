@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was written is read again, and half a line is none."""
+"""Written lines are read again, and half a line is ignored."""
 
 from __future__ import annotations
 

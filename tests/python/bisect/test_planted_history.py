@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The planted history names cells and patches that there are, and its patches still apply."""
+"""The planted history names cells and patches that exist, and its patches still apply."""
 
 from __future__ import annotations
 

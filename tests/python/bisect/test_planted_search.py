@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The planted history's traps lie where searches step, and hide none of its commits.
+"""The planted history's traps are where searches step, and hide none of its commits.
 
-git searches a history of the same shape, by someone who knows all the answers. What it picks
-after a skip depends on the commits' ids, so several histories with other ids are tried.
+Git searches a history of the same shape, with a tester that knows all answers. Its choice after a
+skip depends on the commits' ids, so several histories with other ids are tried.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from kvm.vm.build import SOURCES
 
 PLAN: Plan = load_plan(Project.find().root / "tests" / "bisect" / "planted" / "history.toml")
 CASES = {case["name"]: case for case in PLAN.cases}
-# Their commits can't be judged whatever the cell; the others spoil their own cell alone.
+# Their commits can't be judged with any cell; other traps spoil only their own cell.
 FOR_ALL = ("unbuildable", "unbootable")
 SEEDS = range(3)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A repository in which each commit touches the halves that the planted one does."""
+    """A repository in which each commit touches the same halves as the planted one."""
 
     repository: Repository
     start: str
     positions: Mapping[str, int]
 
     def search(self, case: Mapping[str, Any]) -> tuple[list[int], int]:
-        """The positions that were looked at, and the one that was found (0: none)."""
+        """The positions that were tried, and the one that was found (0: none)."""
         search, looked = Search(self.repository, Terms()), []
         tip = list(self.positions)[-1]
         place = search.start(self.start, tip, paths=(*KERNEL_PATHS, *SOURCES))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bisections of failures that come and go keep their promise, whatever the rate.
+"""Bisections of intermittent failures are as reliable as they claim, whatever the rate.
 
-The search is simulated: 64 commits, ends, judge and proof as they are, and a test that shows the
+The search is simulated: 64 commits with the real ends, judge and proof, and a test that shows the
 failure by chance.
 """
 
@@ -26,14 +26,14 @@ from kvm.verdict.vocabulary import Reason, Verdict
 _COMMITS = 64
 _CONFIDENCE = 0.99
 _TRIALS = 300
-_ANSWERS = 14  # as hunt.py counts them for so many commits
+_ANSWERS = 14  # the number that hunt.py assumes for as many commits
 
 PASS = Run(Verdict.PASS, Reason.OK, "")
 FAIL = Run(Verdict.FAIL, Reason.HANG, "silent", "silent")
 
 
 class _Memory(Journal):
-    """Writes nothing."""
+    """A journal that writes nothing."""
 
     def add_run(self, key: str, run: Run) -> None:
         self.runs.setdefault(key, []).append(run)
@@ -90,7 +90,7 @@ def test_the_promised_confidence_holds(rate: float) -> None:
     for _ in range(_TRIALS):
         history = _History(chance.randint(1, _COMMITS), rate, chance)
         wrong += _hunt(history) != history.first_bad
-    # As many as chance may add, once in a thousand times.
+    # Chance adds at most this many, except once in a thousand times.
     allowed = _TRIALS * (1 - _CONFIDENCE)
     assert wrong <= allowed + 3.1 * math.sqrt(allowed), f"{wrong} of {_TRIALS}"
 

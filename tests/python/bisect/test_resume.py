@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bisection that is killed at every step, and resumed each time, comes to the same answer."""
+"""A bisection that is killed at every step, and resumed each time, gives the same answer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ sys.exit(command.main(Project(Path(sys.argv[1])), Progress(live=False), *asked))
 
 
 def run(history: History, words: dict[str, object]) -> int:
-    """The command in a process of its own; its exit status."""
+    """Run the command in a process of its own; return its exit status."""
     package = Path(__file__).parents[3] / "tools" / "kvm" / "python"
     return subprocess.run(
         (sys.executable, "-c", _SCRIPT, str(history.root), repr(words)),
@@ -52,7 +52,7 @@ def test_killed_at_every_step_it_finds_the_same(
     culprit = history.commit("break it", kernel="bug\n", vmm="too\n")
     for number in range(6):
         history.commit(f"filler {number}", kernel=f"bug {number}\n")
-    # Each run of the test that is not the second at its commit kills the bisection.
+    # Each run of the test kills the bisection, unless it is the second at its commit.
     script = (
         f"echo x >>{tmp_path}/runs; n=$(wc -l <{tmp_path}/runs); "
         f"[ $((n % 2)) = 1 ] && kill -9 $PPID; ! grep -q bug {KERNEL}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is said of a revision that does not build."""
+"""The messages about a revision that does not build."""
 
 from __future__ import annotations
 

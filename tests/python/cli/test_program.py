@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How ``./invoke`` ends, seen from a shell: words, and an exit code for bisections."""
+"""How ``./invoke`` ends, as seen from a shell: messages, and an exit code for bisections."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from kvm.project import Project
 
 ROOT = Project.find().root
-# Another worker's test may be building a kernel in this checkout, from nothing, for as long.
+# Another worker's test may be building a whole kernel in this checkout for this long.
 _PATIENCE_S = 1800
 pytestmark = pytest.mark.timeout(_PATIENCE_S + 60)
 _STOPS_A_BISECTION = 129
@@ -26,7 +26,7 @@ _CANNOT_TELL = 125
 def invoke(
     *words: str | bytes, stdout: str = "", env: dict[str, str] | None = None, cwd: Path = ROOT
 ) -> tuple[int, str]:
-    """Its exit code and what it said on stderr; ``stdout`` is a shell's redirection."""
+    """Its exit code and stderr; ``stdout`` is a shell's redirection."""
     program = (sys.executable, "-P", "-m", "kvm", "--search-root", str(ROOT))
     child = subprocess.Popen(
         ("sh", "-c", f'"$@" {stdout}', "sh", *program, *words),
@@ -47,7 +47,7 @@ def invoke(
 
 
 CELL = "lab-vcpus1-mmio-boot"
-# Of each command whose options have values: words that can't be meant, and what is said of them.
+# For each command whose options have values: impossible words, and the message about them.
 _WRONG: dict[str, tuple[tuple[str, str], ...]] = {
     "boot": (
         ("--cpus two", "--cpus: "),
@@ -214,7 +214,7 @@ def test_tests_that_did_not_run_are_no_verdict(
 
 def test_a_reader_that_leaves_ends_it_quietly() -> None:
     code, stderr = invoke("--list", stdout="| head -1")
-    assert (code, stderr) == (0, "")  # head's
+    assert (code, stderr) == (0, "")  # the status of head
 
 
 def test_a_full_stdout_is_no_verdict() -> None:
@@ -239,7 +239,7 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_no_encoding_of_the_shell_is_in_the_way(german: dict[str, str]) -> None:
-    """A file's UTF-8 is read, and words of ours that Latin-1 has not got are said."""
+    """A file's UTF-8 is read, and our words that Latin-1 can't encode are printed."""
     if not (ROOT / ".venv" / ".bootstrap-stamp").exists():
         pytest.skip("./invoke has not run here")
     done = subprocess.run(
@@ -253,7 +253,7 @@ def test_no_encoding_of_the_shell_is_in_the_way(german: dict[str, str]) -> None:
     assert (done.returncode, "→ a machine has 1 to 255 vCPUs" in said) == (129, True), said
 
 
-# What each command that writes a report needs besides.
+# Further words that each command that writes a report needs.
 _NEEDED: dict[str, tuple[str, ...]] = {
     "payload": ("--suite", "."),
     "test": ("--matrix", "-k", "lab-vcpus1-mmio-boot", "-n", "1"),
@@ -261,7 +261,7 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "bisect": ("--good", "HEAD~1", "--cell", "lab-vcpus1-mmio-boot"),
     "machine.stat": ("no-such-machine",),
 }
-# They have nothing to do before they write, or to lose.
+# Commands that do nothing before they write, so nothing can be lost.
 _AT_ONCE = ("report", "machine.list", "machine.stat")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which words go with one payload, and which with a suite."""
+"""Which options are for one payload, and which for a suite."""
 
 from __future__ import annotations
 

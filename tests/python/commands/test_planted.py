@@ -177,7 +177,7 @@ def test_results_are_read_from_json(tmp_path: Path) -> None:
 
 @pytest.fixture
 def mirror(tmp_path: Path) -> Mirror:
-    """Of a repository with a committed, an uncommitted, an untracked and an ignored file."""
+    """The copy of a repository with a committed, uncommitted, untracked and ignored file."""
     origin = tmp_path / "origin"
     origin.mkdir()
     git(origin, "init", "-q")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words of ``./invoke test`` become pytest's."""
+"""The options of ``./invoke test`` become pytest's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_one_worker_needs_no_xdist() -> None:
 
 
 def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
-    """Tests that share a lab host rely on it; a pytest that xdist does not know breaks it."""
+    """Tests that share a lab host rely on it; a pytest unknown to xdist breaks it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_group.py").write_text(
         "import os, time, pytest\n"

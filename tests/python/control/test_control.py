@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine's name, and what others may ask by it."""
+"""A machine's name, and the requests that others can send by it."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ FACTS = {"host": "lab", "cpus": 2}
 
 @pytest.fixture(autouse=True)
 def runtime(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No machine of anybody else's."""
+    """A folder without any other machines."""
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     return tmp_path / "tools-kvm" / "machines"
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[..., ControlServer]]:
-    """Machines that answer each request with itself, from a thread that polls."""
+    """Machines that answer each request with the request, from a thread that polls."""
     ended = threading.Event()
     threads = []
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine on which everything is as it should be; tests replace one fact at a time."""
+"""A machine on which everything is right; tests replace one fact at a time."""
 
 from __future__ import annotations
 
@@ -43,5 +43,5 @@ def healthy() -> Facts:
 
 @pytest.fixture(scope="session")
 def listed() -> tuple[Package, ...]:
-    """The packages that this repository really lists."""
+    """The packages that this repository lists."""
     return parse((Project.find().root / "ci" / "packages.txt").read_text())

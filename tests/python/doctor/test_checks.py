@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.doctor.checks: what each fact means for building and booting."""
+"""kvm.doctor.checks: the meaning of each fact for building and booting."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.doctor.facts: what is read off the machine."""
+"""kvm.doctor.facts: what is read from the machine."""
 
 from __future__ import annotations
 

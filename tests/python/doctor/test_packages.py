@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.doctor.packages, and that the bootstrap script reads the same list the same way."""
+"""kvm.doctor.packages, and the bootstrap script, which must read the list in the same way."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_dynamic_program_is_not_static(tmp_path: Path) -> None:
     dynamic = tmp_path / "dynamic"
     dynamic.write_bytes(b"\x7fELF" + bytes(60) + b"/lib64/ld-linux-x86-64.so.2\0")
     static = tmp_path / "static"
-    # A static libc holds the loader's name too, but far from the start.
+    # A static libc also contains the loader's name, but far from the start.
     static.write_bytes(b"\x7fELF" + bytes(100_000) + b"/lib64/ld-linux-x86-64.so.2\0")
     assert not packages.is_static(dynamic)
     assert packages.is_static(static)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cache of their own for these tests, and one init compiled into it."""
+"""A cache for these tests alone, with one init compiled into it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvm.project import Project
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """This checkout, with a cache that dies with the test run."""
+    """This checkout, with a cache that is removed with the test run."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         found = Project.find()

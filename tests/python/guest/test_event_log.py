@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest told is put in time, and says how far it had got."""
+"""A guest's events are put in time, and show how far it had got."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The exercises on this machine: they agree with good devices, and find what bad ones do."""
+"""The exercises on this machine: they accept good devices, and find the faults of bad ones."""
 
 from __future__ import annotations
 

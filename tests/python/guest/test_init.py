@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The C init, driven as an ordinary process through its --agent-fd door."""
+"""The C init, driven as an ordinary process through its --agent-fd option."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEADLINE_S = 30.0
 
 @dataclass
 class Session:
-    """The worker's end of one init: sends without blocking, collects what comes."""
+    """The worker's end of one init: sends without blocking, collects what it receives."""
 
     sock: socket.socket
     child: subprocess.Popen[bytes]
@@ -83,7 +83,7 @@ class Session:
     def finish(self) -> ExitStatus:
         self.until(lambda: self.exit is not None)
         assert self.exit is not None
-        self.send(encode(FrameType.POWEROFF))  # behind input that nobody read
+        self.send(encode(FrameType.POWEROFF))  # behind input that was not read
         self.until(lambda: not self.outgoing)
         assert self.child.wait(DEADLINE_S) == 0
         return self.exit
@@ -107,7 +107,7 @@ class Session:
                     self.errors.append(payload)
 
 
-# prctl(2), PR_SET_CHILD_SUBREAPER: orphans come to it, as they do to process 1.
+# prctl(2), PR_SET_CHILD_SUBREAPER: orphans are given to it, as to process 1.
 _SUBREAPER = """
 import ctypes, os, sys
 ctypes.CDLL(None).prctl(36, 1)
@@ -209,7 +209,7 @@ def test_silent_command_still_gives_a_sign_of_life(session: Session) -> None:
 def test_orphans_that_end_all_the_time_do_not_hide_that_the_guest_lives(
     init: Path, tmp_path: Path
 ) -> None:
-    """Each of them wakes init, which must not take that for its own sign of life."""
+    """Each orphan wakes init, which must not count that as its own sign of life."""
     script = "for n in $(seq 50); do (sleep 0.01 &) ; sleep 0.05; done"
     with started(init, tmp_path, adopts=True) as session:
         begun = time.monotonic()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Archives list as intended with the system's own cpio, and equal input is built once."""
+"""The system's own cpio lists archives as intended, and equal input is built once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ has_busybox = pytest.mark.skipif(
 
 
 def listing(archive: Path) -> dict[str, str]:
-    """Member → its mode column, by whatever cpio there is."""
+    """Member → its mode column, listed by the installed cpio."""
     tool = ("cpio",) if shutil.which("cpio") else ("busybox", "cpio")
     text = process.run((*tool, "-itv"), stdin=archive.read_bytes()).output
     rows = (line.split() for line in text.splitlines() if " 1970 " in line or " 00:00" in line)
@@ -31,7 +31,7 @@ def listing(archive: Path) -> dict[str, str]:
 
 
 def unpack(archive: Path, member: str) -> bytes:
-    """Read one member by walking the headers, independent of the writer's code."""
+    """Read one member by walking the headers, independently of the writer's code."""
     data, at = archive.read_bytes(), 0
     while True:
         assert data[at : at + 6] == b"070701", f"no header at {at}"

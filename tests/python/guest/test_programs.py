@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a program of this machine needs to run in a guest."""
+"""The files that a program of this machine needs to run in a guest."""
 
 from __future__ import annotations
 

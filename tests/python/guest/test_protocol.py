@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Frames survive any cutting of the stream; nothing a guest sends upsets the decoder."""
+"""Frames survive any cutting of the stream; nothing a guest sends breaks the decoder."""
 
 from __future__ import annotations
 

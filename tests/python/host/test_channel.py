@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.channel: a new client is not fooled by what an old one left on the line."""
+"""kvm.host.channel: a new client is not confused by what an old one left on the line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Serve = Callable[[socket.socket], None]
 
 
 class Server:
-    """Plays the agent for one connection, by a script."""
+    """Plays the agent for one connection, following a script."""
 
     def __init__(self, path: Path, script: Serve) -> None:
         self.path = path

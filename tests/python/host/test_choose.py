@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.choose: native only on proof, and the proof is not asked for twice."""
+"""kvm.host.choose: native only on proof, which is requested only once."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_a_folder_that_can_t_be_made_is_an_error_with_the_fix(tmp_path: Path, sh
 def test_no_more_exports_than_a_lab_host_has_room_for(
     tmp_path: Path, share: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With each folder for a file system of its own."""
+    """Each folder has its own file system."""
     monkeypatch.setattr(exports, "linkable", lambda file, folder: file.parent == folder)
     images = [_image(tmp_path / str(number) / "disk") for number in range(exports.MOST + 1)]
     with pytest.raises(UserError, match="at most"):

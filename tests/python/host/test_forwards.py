@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ports are lent to a command by its lab host's keeper, and taken back however the command ends.
+"""A lab host's keeper lends ports to a command, and takes them back however the command ends.
 
-QEMU is a real one without a guest.
+QEMU is a real one, without a guest.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.given: who was not run is told from who was run and did nothing."""
+"""kvm.host.given: a machine that was not run is distinguished from one that did nothing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kvm.host.given import GivenClock, Kept, Span
 
 
 class Wall:
-    """Stands for the module ``time``: the test moves it on."""
+    """Replaces the module ``time``: the test advances it."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -63,7 +63,7 @@ def test_the_thread_that_waited_longest_for_a_cpu_counts(proc: Proc, wall: Wall)
     wall.now += 1.0
     proc.thread(7, waited_s=0.2)
     proc.thread(8, "R", waited_s=50.75)
-    proc.thread(9, waited_s=100.0)  # new: its past is another's
+    proc.thread(9, waited_s=100.0)  # a new thread: its earlier waiting does not count
     assert kept() == pytest.approx(0.75)
     wall.now += 1.0
     assert kept() == 0.0
@@ -137,7 +137,7 @@ Pass = Callable[..., None]
 
 @pytest.fixture
 def clock(wall: Wall) -> Iterator[tuple[GivenClock, Pass]]:
-    """A clock, and a function that lets time pass of which a ``share`` is kept."""
+    """A clock, and a function that lets time pass, a ``share`` of which is kept."""
     kept: list[float] = []
     found = GivenClock(lambda: kept.pop() if kept else 0.0)
 
@@ -187,7 +187,7 @@ def test_a_machine_that_is_never_run_is_not_waited_for_for_ever(
 def test_time_in_which_nobody_looked_is_not_given(
     clock: tuple[GivenClock, Pass], wall: Wall
 ) -> None:
-    """Who looks was stopped, or waited for a reader of his: what came meanwhile is not read yet."""
+    """The caller was stopped, or waited for its reader: events from meanwhile are not read yet."""
     span = Span(clock[0])
     clock[1](2.0)
     wall.now += 20.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What waits between a worker and its user has an end, and so has what is kept of its words."""
+"""The queue between a worker and its user is limited, and so is the kept output."""
 
 from __future__ import annotations
 

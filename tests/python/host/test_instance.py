@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.instance and keeper: records that lie are not believed, and nothing is left behind."""
+"""kvm.host.instance and keeper: wrong records are not believed, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_qemu_dies_with_its_keeper(lab: Instance) -> None:
 def test_folders_beside_disks_go_with_their_lab_host(
     lab: Instance, tmp_path: Path, end: str
 ) -> None:
-    """By the keeper or, where that was killed, by the next command; the images stay."""
+    """The keeper removes them or, if it was killed, the next command; the images stay."""
     image, folder = tmp_path / "disk", tmp_path / ".tools-kvm-1"
     image.write_bytes(b"x")
     exports.make(lab.folder, [folder])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.qemu: the lab host's command is computed, complete and refuses what can't work."""
+"""kvm.host.qemu: the lab host's command is computed, complete, and refuses what can't work."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An image has the content of the sources that it is named by, whatever their time stamps say.
+"""An image has the content of the sources in its id, whatever their time stamps say.
 
-The tree is a small one with a Makefile that goes by time stamps as kbuild does.
+The tree is a small one with a Makefile that uses time stamps as kbuild does.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def built(small: Checkout, said: list[str] | None = None) -> Kernel:
 
 
 def edit(path: Path, text: str, mtime: float) -> None:
-    """As rsync -a, cp -p or a restored backup leave it."""
+    """Leave a file as rsync -a, cp -p or a restored backup does."""
     path.write_text(text)
     os.utime(path, (mtime, mtime))
 
@@ -130,7 +130,7 @@ def test_what_was_built_there_by_somebody_else_is_not_taken(
 def test_what_mrproper_leaves_is_not_taken(
     small: Checkout, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whose: str
 ) -> None:
-    """6.1's leaves the tables that 6.12's objtool was made of, which it cannot compile."""
+    """6.1's leaves the tables of 6.12's objtool, which it cannot compile."""
     folder = small.project.build / "kernel" / "mine"
     if whose != "ours":
         folder = tmp_path / "mine"
@@ -186,7 +186,7 @@ def test_a_variable_that_is_in_no_id_does_not_reach_the_build(
 def test_no_call_of_make_sees_what_is_in_no_id(
     small: Checkout, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The config's and the headers' too, and the merging of fragments."""
+    """This includes make for the config and the headers, and the merging of fragments."""
     calls: list[tuple[str, Mapping[str, str | None]]] = []
     run = process.run
 

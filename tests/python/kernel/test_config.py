@@ -26,7 +26,7 @@ def linux() -> Tree:
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One build folder for all: kbuild compiles its config tools there once."""
+    """One build folder for all tests, so that kbuild compiles its config tools once."""
     return tmp_path_factory.mktemp("out")
 
 

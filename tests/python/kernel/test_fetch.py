@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Fetching verifies, resumes, falls back from source to source, and says why it could not."""
+"""Fetching verifies, resumes, falls back to other sources, and says why it could not."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DIGEST = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Serves CONTENT at any path ending in .xz; ``ranges`` records what was asked for."""
+    """Serves CONTENT at any path ending in .xz; ``ranges`` records the requested ones."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

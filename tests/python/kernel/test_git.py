@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Nothing that a user has configured changes what is saved, applied or identified."""
+"""A user's git configuration does not change what is saved, applied or identified."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def quiet(text: str) -> None:
 
 
 def saved(checkout: Checkout, tmp_path: Path) -> dict[str, str]:
-    """Patches of an edit, a new file and a trailing blank; and what the tree then is."""
+    """Patches of an edit, a new file and a trailing blank, and the tree's id with them."""
     tree.prepare(checkout.project, quiet)
     main = checkout.tree / "init/main.c"
     main.write_text(main.read_text().replace("line 20\n", "line twenty \n"))
@@ -60,14 +60,14 @@ def saved(checkout: Checkout, tmp_path: Path) -> dict[str, str]:
         for path in checkout.patches.iterdir()
     }
     checkout.tree.rename(tmp_path / "old")
-    tree.prepare(checkout.project, quiet)  # applies what was saved
+    tree.prepare(checkout.project, quiet)  # applies the saved patches
     found["tree"] = identity.source_id(tree.locate(checkout.project)).tree
     return found
 
 
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A home with a name in it and nothing else."""
+    """A home folder whose git configuration has only a name."""
     home = tmp_path / "home"
     home.mkdir()
     monkeypatch.setenv("HOME", str(home))
@@ -170,7 +170,7 @@ def test_a_latin_1_mail_is_read_as_what_it_says(checkout: Checkout) -> None:
 
 
 def test_a_repository_of_somebody_else_is_read(checkout: Checkout, plain: Path) -> None:
-    """git minds an owner that is not the caller; a CI runner's checkout has one."""
+    """Git checks that the owner is the caller; in a CI runner's checkout it may not be."""
     tree.prepare(checkout.project, quiet)
     assert Repository(checkout.tree).commit_of("HEAD") is not None
     assert Repository(checkout.tree).commit_of("no-such-revision") is None

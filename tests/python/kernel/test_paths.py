@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder that make cannot build in is refused at once, whichever of them it is."""
+"""A folder in which make cannot build is refused at once, whichever folder it is."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The pin file is checked when read; mistakes are named with their place."""
+"""The pin file is checked when it is read; errors name the place."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``kernel.save`` keeps what it does not know, and refuses where it would drop patches."""
+"""``kernel.save`` keeps what it does not know, and refuses if it would drop patches."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Selftests are built out of the tree, kept by what they are made from, and named when broken."""
+"""Selftests are built outside the tree, cached by their sources, and named when broken."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A series that was committed before is not applied again; one that differs is, from there on."""
+"""A series that was committed before is not applied again; another only where it differs."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ from kvm.kernel import tree
 from kvm.kernel.git import Repository
 from support.checkout import Checkout, git
 
-_STEPS = 40  # more than a switch has
+_STEPS = 40  # more than a switch needs
 
 
 class Killed(BaseException):
-    """Nothing in the code under test catches it."""
+    """The code under test does not catch it."""
 
 
 def quiet(text: str) -> None:
@@ -28,9 +28,9 @@ def quiet(text: str) -> None:
 
 @pytest.fixture
 def moved(checkout: Checkout) -> Checkout:
-    """A tree at a first series, when ``linux/patches`` has a second one.
+    """A tree at a first series, while ``linux/patches`` has a second one.
 
-    That edits a file, adds one in a new folder, removes one and makes one executable.
+    The second edits a file, adds one in a new folder, removes one and makes one executable.
     """
     tree.prepare(checkout.project, quiet)
     git(checkout.tree, "checkout", "-qb", "work")
@@ -61,9 +61,9 @@ def _put(folder: Path, files: dict[str, bytes]) -> None:
 
 
 def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the ``step``th call of git or removal of a file on, the process is dead.
+    """From the ``step``-th call of git or removal of a file on, the process is dead.
 
-    Every other one of them dies in the middle of a work tree's update.
+    Every second kill happens in the middle of a work tree's update.
     """
     count = itertools.count(1)
     real_output = Repository.output
@@ -79,7 +79,7 @@ def killed_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _half_write(root: Path) -> None:
-    """What git leaves behind when it is killed: some files new, one cut off, a lock."""
+    """Leave what a killed git does: some new files, one cut off, a lock."""
     (root / "new").mkdir(exist_ok=True)
     (root / "new" / "file.c").write_text("new 0\nnew 1\nne")
     (root / "going" / "away.c").unlink(missing_ok=True)
@@ -125,14 +125,14 @@ def test_an_edit_after_a_kill_is_not_overwritten(
     }
     for path, text in edited.items():
         path.write_text(text)
-    for _ in range(2):  # the next command is no braver
+    for _ in range(2):  # the next command also refuses
         with contextlib.suppress(UserError):  # there was nothing left to do
             tree.prepare(moved.project, quiet)
         assert {path: path.read_text() for path in edited} == edited
 
 
 def test_a_refused_switch_is_not_finished_by_the_next_command(moved: Checkout) -> None:
-    """A file of the user's lies where the series puts one; git ignores it."""
+    """A file of the user is where the series puts one; git ignores it."""
     (moved.tree / ".git" / "info" / "exclude").write_text("new/\n")
     (moved.tree / "new").mkdir()
     mine = moved.tree / "new" / "file.c"

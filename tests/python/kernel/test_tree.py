@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The pinned tree follows pin and patches, and never loses what a user did in it."""
+"""The pinned tree follows pin and patches, and never loses a user's changes."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ def test_an_external_tree_is_only_read(
     (chosen / "new.c").write_text("// new\n")
 
     def listing() -> dict[Path, bytes]:
-        """git may renew the time stamp of an object that it would have written."""
+        """The files; git may renew the time stamp of an object that it would have written."""
         files = (p for p in tmp_path.rglob("*") if p.is_file() and "cache" not in p.parts)
         return {p: p.read_bytes() for p in files}
 
@@ -270,7 +270,7 @@ def test_a_source_that_git_ignores_counts(
     kind: str,
     hide: Callable[[Path], None],
 ) -> None:
-    """make reads it all the same; Debian's own sources ignore every file of theirs."""
+    """make reads it nevertheless; Debian's sources ignore all of their own files."""
     tree_folder = tmp_path / "tree"
     for name, text in FILES.items():
         (tree_folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -291,7 +291,7 @@ def test_a_source_that_git_ignores_counts_in_the_pinned_tree(checkout: Checkout)
 
 
 def _ids_follow(ready: tree.Tree) -> None:
-    """Each edit of an old file, a new one and a hidden folder's has another id, and is named."""
+    """An edited file, a new one, and one in a hidden folder each change the id, and are named."""
     (ready.path / "mine").mkdir()
     before = identity.source_id(ready)
     for name in ("init/main.c", "new.c", "mine/Kconfig", "mine/driver.c", "new.c"):

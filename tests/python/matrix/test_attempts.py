@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A cell that is taken up again begins with what was seen of it before."""
+"""A cell that is taken up again starts with its earlier attempts."""
 
 from __future__ import annotations
 

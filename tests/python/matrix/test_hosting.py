@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Workers fit into memory, and no two have one slot."""
+"""Workers fit into memory, and no two have the same slot."""
 
 from __future__ import annotations
 

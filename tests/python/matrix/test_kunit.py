@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KUnit's report is found on a console among the kernel's other words."""
+"""KUnit's report is found on a console among other output of the kernel."""
 
 from __future__ import annotations
 

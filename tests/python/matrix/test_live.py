@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is shown while the matrix runs."""
+"""The display while the matrix runs."""
 
 from __future__ import annotations
 

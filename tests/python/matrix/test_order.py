@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An order survives its way to a worker."""
+"""An order is the same after its way to a worker."""
 
 from __future__ import annotations
 

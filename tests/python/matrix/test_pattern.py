@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disk content that tells where it belongs."""
+"""Disk content that shows where it belongs."""
 
 from __future__ import annotations
 

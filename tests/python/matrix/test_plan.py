@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Plans: what they expand to, and mistakes named with their lines."""
+"""Plans expand as intended, and mistakes are named with their lines."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Programs in a row: what the script does, and what its output is read as."""
+"""Running programs in a row: what the script does, and how its output is parsed."""
 
 from __future__ import annotations
 

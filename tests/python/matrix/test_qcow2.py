@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The images that workloads make are what QEMU takes for images, and read back as they are."""
+"""QEMU accepts the images that workloads make, and they read back unchanged."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run that was interrupted goes on with its own cells, and with what it knows of them."""
+"""An interrupted run is resumed with its own cells and their earlier attempts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ VERDICTS = (Verdict.PASS, Verdict.FAIL, Verdict.ERROR, Verdict.FLAKY)
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """With a run of five cells that was killed when four of them had a verdict."""
+    """A project with a run of five cells that was killed when four of them had a verdict."""
     made = Project(tmp_path)
     (tmp_path / "linux").mkdir()
     kernel = Kernel("k", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
@@ -54,7 +54,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 
 class Pytest:
-    """Stands for pytest: every cell that it is given passes."""
+    """Replaces pytest: every cell that it gets passes."""
 
     def __init__(self) -> None:
         self.cells: list[str] = []
@@ -90,7 +90,7 @@ def test_a_failed_cell_is_no_pass_after_a_resume(
 ) -> None:
     code, ran = resume(project, monkeypatch)
     assert code == 1
-    assert ran == [IDS[2], IDS[4]]  # what could not be told, and what was not tried
+    assert ran == [IDS[2], IDS[4]]  # the cell with an ERROR, and the one not tried
     assert verdicts(project) == [
         Verdict.PASS,
         Verdict.FAIL,
@@ -132,7 +132,7 @@ def test_other_cells_cannot_be_asked_for(project: Project, selection: Selection,
 
 
 class Config:
-    """pytest's, as far as ``Results`` asks it."""
+    """The part of pytest's config that ``Results`` uses."""
 
     def __init__(self, order: Path) -> None:
         self._options: dict[str, Any] = {"--matrix-order": str(order), "--matrix-plain": True}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Selections: axes narrow a subset, and a selection of nothing is an error."""
+"""Selections: axes narrow a subset, and an empty selection is an error."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kvm.project import Project
 
 @pytest.fixture(scope="module")
 def plan() -> Plan:
-    """The repository's own."""
+    """The repository's own plan."""
     from kvm.matrix import workloads
 
     path = Project.find().root / "tests" / "matrix.toml"
@@ -123,7 +123,7 @@ def test_what_is_no_expression_is_told(plan: Plan, expression: str) -> None:
 
 
 def test_an_expression_that_leaves_nothing_says_nothing_of_the_code() -> None:
-    """A revision of a bisection may lack the cell: no verdict, and no wrong words."""
+    """A revision in a bisection may lack the cell: that is no verdict, and no usage error."""
     with pytest.raises(UserError, match="no cell has -k 'nothing-has-this'") as told:
         command.chosen_cells(Project.find(), Selection("ci", ("vcpus=2",), "nothing-has-this"))
     assert not isinstance(told.value, UsageError)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""When a cell is run again, and what its attempts add up to."""
+"""When a cell is run again, and the verdict on its attempts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bench makes of the checks that are added to it."""
+"""The outcome of a bench from the checks that are added to it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whatever kind of file a user names is written, and stays what it was."""
+"""Any kind of file that a user names is written, and keeps its kind."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_nothing_is_left_of_a_file_that_was_not_needed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
 def test_a_descriptor_is_written_where_it_stands(tmp_path: Path, name: str) -> None:
-    """Behind what is there already, as a shell's ``>&1`` does it."""
+    """It is written behind the existing content, as with a shell's ``>&1``."""
     (tmp_path / "link").symlink_to("/dev/stdout")
     target = str(tmp_path / name) if name == "link" else name
     code = (

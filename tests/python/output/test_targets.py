@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Words that say where a report goes, and what is said of wrong ones."""
+"""Words that name a report's target, and the messages about wrong ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guest text without what would act on its reader, and values in words."""
+"""Guest text is made harmless for its reader, and values become words."""
 
 from __future__ import annotations
 

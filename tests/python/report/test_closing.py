@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Exact closing words."""
+"""The exact text at the end of a run."""
 
 from __future__ import annotations
 

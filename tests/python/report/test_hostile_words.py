@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest wrote never commands the terminal of whoever reads a verdict."""
+"""A guest's text never controls the terminal of a user who reads a verdict."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kvm.run.record import GuestFacts, KernelFacts, RunRecord
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
-# Clears the screen, sets the title, writes over the line, rings, turns text round; 8-bit CSI too.
+# Clears the screen, sets the title, overwrites the line, beeps, reverses text; 8-bit CSI too.
 HOSTILE = "a\x1b[2Jb\x1b]0;title\x07c\rd\x00e\x08f\x9b2Jg\u202eh\x7fi"
 _COMMANDS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
@@ -112,7 +112,7 @@ def test_no_command_is_passed_on(name: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_live_view_passes_none_on_but_its_own() -> None:
-    """Its own are rich's: colours and movements, no titles, no clearing of the screen."""
+    """Its own are rich's: colours and cursor movements, no titles, no clearing of the screen."""
     out = io.StringIO()
     display = LiveDisplay(1, out)
     display.start()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which changes are told, and in what words."""
+"""Which changes are reported, and in which words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Databases of other ages, and files that are none."""
+"""Databases of other versions, and files that are no databases."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.matrix_run import passed
 
 
 def _version_1(path: Path) -> None:
-    """A database as the first version left it, with one run and one cell."""
+    """Make a database as the first version left it, with one run and one cell."""
     db = sqlite3.connect(path, isolation_level=None)
     migrate(db, path, MIGRATIONS[:1])
     db.execute(

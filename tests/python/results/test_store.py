@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is put into the store comes out again, in order, from any process."""
+"""Values in the store can be read again, in order, by any process."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_the_newest_run_is_resumed_when_it_was_killed_interrupted_or_lacks_cells
     store.add(lacking, passed("a"))
     store.end(lacking, 9.0)
     assert store.last_unfinished() is not None
-    assert store.last_unfinished(["a"]) is None  # the newest with this plan is whole
+    assert store.last_unfinished(["a"]) is None  # the newest run with this plan is complete
     found = store.last_unfinished(["b", "a"])
     assert found is not None and found.number == lacking
 

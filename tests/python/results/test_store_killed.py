@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A writer that is killed at any moment leaves a whole database with all it was told is kept."""
+"""A writer that is killed at any moment leaves a valid database with all that was kept."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_no_acknowledged_cell_is_lost_to_sigkill(tmp_path: Path) -> None:
             for _ in range(attempt * 3 + 1):
                 writer.stdout.readline()
             writer.send_signal(signal.SIGKILL)
-            # What it still said before it died was kept as well.
+            # What it reported before it died was kept as well.
             *_, last = [b"", *writer.stdout.read().splitlines()]
             writer.wait(10)
         run, number = (int(word) for word in last.split()) if last else (attempt + 1, attempt * 3)

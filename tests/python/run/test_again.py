@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run is repeated with all that was asked for: no option of a command is forgotten."""
+"""A run is repeated with all its options: none of a command is forgotten."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from kvm.run.payload.options import PayloadOptions
 from kvm.spec.fields import read
 from support.asked import boot_options
 
-# They say what is done beside the run, or with its result.
+# These options act beside the run, or on its result.
 _BOOT_ASIDE = {"json", "verbose", "dry_run", "timeline", "compare"}
 _PAYLOAD_ASIDE = {"json", "output", "list"}
 
-# Besides these, a word for each option that takes one, which is not its default.
+# Words for options whose value must be a special one; all others get a generated word.
 _SAMPLES = {
     "configitem": "CONFIG_X=y",
     "cpus": "2",
@@ -60,7 +60,7 @@ def _context(name: str) -> Any:
 
 
 def _parsed(name: str, words: list[str]) -> dict[str, Any]:
-    """What the command's task is called with."""
+    """The arguments with which the command's task is called."""
     import tasks
 
     (found,) = Parser(contexts=tasks.namespace.to_contexts()).parse_argv([name, *words])
@@ -84,7 +84,7 @@ def _booted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> BootOptions:
 
 
 def _word(name: str, takes_value: bool, folder: Path) -> str:
-    """The option with a value, a file where it has no sample."""
+    """The option with a value, a file if it has no sample."""
     option = f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
     if not takes_value:
         return option
@@ -94,7 +94,7 @@ def _word(name: str, takes_value: bool, folder: Path) -> str:
         if name in ("share", "root"):
             file.mkdir(exist_ok=True)
         else:
-            file.touch()  # an empty file of known warnings too
+            file.touch()  # an empty file is also a valid file of known warnings
         value = str(file)
     return f"{option}={value}"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Prepared input comes in parts, whole and in order."""
+"""Prepared input comes in parts, complete and in order."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ Event = dict[str, Any]
 
 
 def _drop(said: object) -> None:
-    """A sink that nobody looks at."""
+    """A sink whose data is not looked at."""
 
 
 STARTED: Event = {"event": "started"}
@@ -128,7 +128,7 @@ def test_silence_stops_the_machine_and_says_which_deadline(drive: Drives) -> Non
 
 
 def _never_run() -> float:
-    """All of the time was kept from the machine."""
+    """The machine did not get any time."""
     return math.inf
 
 
@@ -153,7 +153,7 @@ def test_a_machine_that_is_not_run_is_not_waited_for_once_it_was_given_up(
     drive: Drives, monkeypatch: pytest.MonkeyPatch, interrupted: bool
 ) -> None:
     class Stopped(Script):
-        """Its worker takes no message, not even that it is to be killed."""
+        """A session whose worker takes no message and can't be killed."""
 
         def kill(self) -> None: ...
 
@@ -180,7 +180,7 @@ def test_a_machine_that_was_run_again_has_its_time_from_then_on(drive: Drives) -
 
 
 def test_a_reader_who_is_slow_is_no_silence(tmp_path: Path) -> None:
-    """What the guest has said meanwhile is not read yet."""
+    """The guest's output meanwhile is not read yet."""
     stdout = {"event": "stdout", "data": b64(b"a line\n")}
     session = Script(STARTED, HELLO, stdout, 0.3, RESULT)
     sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), _drop, _drop)
@@ -228,12 +228,12 @@ def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> No
     ticks = [0.05] * 5
     assert play(*ticks, window={"stdin_window": 100}) == 2
     assert play(*ticks, taken, *ticks, window={"stdin_window": 100}) == 3
-    # A worker of an older commit tells nothing, and gets what there is.
+    # A worker of an older commit reports nothing, and gets all input at once.
     assert play(*ticks, window={}) > 3
 
 
 class Pager:
-    """Whoever reads the output: not before so many seconds have gone."""
+    """A reader of the output that starts only after so many seconds."""
 
     def __init__(self, seconds: float, unread: int = 1 << 30) -> None:
         self._end = time.monotonic() + seconds
@@ -280,7 +280,7 @@ def test_a_kernel_that_dies_before_a_slow_reader_may_say_all_it_has_to_say(
 
 
 def test_no_more_is_taken_from_a_worker_than_its_reader_takes(drive: Drives) -> None:
-    """So that it is the guest who waits, not this process's memory that fills up."""
+    """So the guest waits, and this process's memory does not fill up."""
     taken_at: list[float] = []
 
     def clock() -> None:
@@ -289,7 +289,7 @@ def test_no_more_is_taken_from_a_worker_than_its_reader_takes(drive: Drives) -> 
     begun = time.monotonic()
     drive(Script(STARTED, OUTPUT, clock, RESULT), reader=Pager(0.5))
     assert taken_at[0] - begun >= 0.5
-    # Less than the limit: it goes on, and waits at the end alone.
+    # Less than the limit: the run goes on, and waits only at the end.
     taken_at.clear()
     begun = time.monotonic()
     script, _ = drive(Script(STARTED, OUTPUT, clock, RESULT), reader=Pager(0.5, unread=100))
@@ -358,7 +358,7 @@ def test_deadlines_stand_still_in_a_pause(drive: Drives) -> None:
 
 
 class Requests:
-    """Others' requests, all there from the start."""
+    """Requests of others, all there from the start."""
 
     def __init__(self, *requests: Event) -> None:
         self.requests = list(requests)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a lab host's machine has for disks is claimed here, in the VMM's own way."""
+"""The disks of a lab host's machine are claimed here, in the same way as by the VMM."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def claimed(*disks: DiskSpec) -> Iterator[None]:
 
 @contextlib.contextmanager
 def flocked(path: Path, how: int) -> Iterator[None]:
-    """As a VMM of this machine has it, or any other program."""
+    """Lock it as a VMM of this machine does, or any other program."""
     fd = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(fd, how)
@@ -91,7 +91,7 @@ def test_the_files_below_an_image_are_claimed_for_reading(tmp_path: Path, image:
 
 
 def _set_backing_format(image: Path) -> None:
-    """Above another qcow2 image; what ``qcow2.create`` makes stands on raw files."""
+    """Put it above another qcow2 image; those that ``qcow2.create`` makes are above raw files."""
     content = bytearray(image.read_bytes())
     at = content.index(struct.pack(">II", 0xE2792ACA, 3))
     content[at : at + 16] = struct.pack(">II", 0xE2792ACA, 5) + b"qcow2\0\0\0"
@@ -191,7 +191,7 @@ def test_a_header_that_names_nothing_of_use_has_nothing_below(start: bytes) -> N
 
 
 def test_what_an_image_stands_on_is_told_from_the_top(tmp_path: Path) -> None:
-    """By absolute names too, which lead elsewhere in a lab host."""
+    """This includes absolute names, which lead elsewhere in a lab host."""
     base, middle, top = (tmp_path / name for name in ("base.raw", "m.qcow2", "t.qcow2"))
     base.write_bytes(bytes(1 << 20))
     qcow2.create(middle, 1 << 20, base)

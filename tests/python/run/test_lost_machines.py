@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine that the emulator may have lost is started again, and is never called good for that."""
+"""A machine that the emulator may have lost is started again, and does not count as good."""
 
 from __future__ import annotations
 

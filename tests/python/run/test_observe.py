@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run left behind becomes facts for the judge, and nothing is made up."""
+"""What a run left behind becomes facts for the judge, and no fact is made up."""
 
 from __future__ import annotations
 

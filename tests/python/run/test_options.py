@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user asks for is checked before anything is built, and can be said again."""
+"""A user's options are checked before anything is built, and can be written out again."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_the_guests_init_is_told_what_it_is_to_find() -> None:
     )
     wants = "toolskvm.wants=pci,disk:2,net:1,vsock:1,balloon:1,pci:1,input:2,display:1,tty:2"
     assert wants in command_line(asked).split()
-    # No machine without these has a word more on its command line.
+    # A machine without these has no further word on its command line.
     assert "toolskvm" not in command_line(boot_options())
 
 

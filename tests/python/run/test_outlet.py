@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's stdout gets every byte, whatever it is; nobody waits for its reader unasked."""
+"""The user's stdout gets every byte, whatever it is, and only explicit waits depend on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TEXT = b"".join(b"%d\n" % number for number in range(100_000))  # more than any 
 
 
 class Slow:
-    """Reads a descriptor to its end, beginning late and with small gulps."""
+    """Reads a descriptor to its end, starting late and in small pieces."""
 
     def __init__(self, fd: int, wait_s: float = 0.3) -> None:
         self._fd = fd
@@ -33,7 +33,7 @@ class Slow:
 
     def _work(self) -> None:
         time.sleep(self._wait_s)
-        with contextlib.suppress(OSError):  # EIO: a terminal's end
+        with contextlib.suppress(OSError):  # EIO: the end of a terminal
             while data := os.read(self._fd, 3000):
                 self.read += data
 
@@ -87,7 +87,7 @@ def test_a_slow_reader_gets_every_byte(ends: Make, kind: Callable[[], Ends]) -> 
     begun = time.monotonic()
     outlet.write(into, TEXT)
     assert not outlet.wait(len(TEXT) // 2, 0.0)
-    assert time.monotonic() - begun < 0.2  # it is not we who wait
+    assert time.monotonic() - begun < 0.2  # this process does not wait
     assert outlet.wait(1, DEADLINE_S)
     os.close(into)
     assert reader.join() == TEXT
@@ -108,7 +108,7 @@ def test_what_nobody_reads_is_counted_and_forgotten(ends: Make) -> None:
     outlet = Outlet()
     outlet.write(into, TEXT)
     lost = outlet.give_up(0.3)
-    # The piece in hand still goes when there is room.
+    # The piece being written still goes out when there is room.
     assert len(TEXT) - lost == (1 << 16), lost
     outlet.write(into, b"more")
     os.set_blocking(out, False)
@@ -127,7 +127,7 @@ def test_a_reader_that_leaves_is_told_of_even_where_it_was_being_waited_for(ends
     os.close(out)
     with pytest.raises(BrokenPipeError):
         outlet.wait(1, DEADLINE_S)
-    outlet.write(into, TEXT)  # goes nowhere, and waits for nobody
+    outlet.write(into, TEXT)  # is dropped, without waiting
     assert outlet.give_up(DEADLINE_S) > 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A port that somebody listens at is told before anything is started, by its number."""
+"""A port in use is reported before anything is started, by its number."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_a_port_that_is_taken_is_named(udp: bool, monkeypatch: pytest.MonkeyPatc
             with pytest.raises(UserError, match=f"port {port} .*in use"):
                 ports.require_free([_net(port, udp=udp, address=address)])
     ports.require_free([_net(port, udp=udp)])
-    ports.require_free([_net(port, udp=udp)])  # looking at it took nothing
+    ports.require_free([_net(port, udp=udp)])  # the check did not occupy it
 
 
 def test_a_port_that_comes_free_in_a_moment_is_waited_for() -> None:
-    """As that of a command that was killed."""
+    """The port of a killed command is an example."""
     with _listening(udp=False) as taken:
         port = taken.getsockname()[1]
         threading.Timer(0.2, taken.close).start()

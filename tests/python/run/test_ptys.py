@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's terminals: bytes both ways, and no trouble when nobody is there."""
+"""The user's terminals: bytes both ways, and no trouble if no program has one open."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A checkout at another revision has that revision's files and patches, and costs ours nothing."""
+"""A checkout at another revision has its files and patches, and does not change ours."""
 
 from __future__ import annotations
 

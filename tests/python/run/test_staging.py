@@ -29,7 +29,7 @@ FILES = Path("/proc/fs/files")
 
 @dataclass
 class FakeLab:
-    """Of a lab host what staging asks it for: where its machine has our files."""
+    """The part of a lab host that staging uses: where its machine has our files."""
 
     machine: LabMachine
     name: str = "lab"
@@ -85,7 +85,7 @@ def spec(tmp_path: Path) -> MachineSpec:
 
 @pytest.fixture
 def links_only_beside(export: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """As if the disks were on the file system of the export, and the run's folder on another."""
+    """As if the disks and the export were on one file system, and the run's folder on another."""
     link = os.link
 
     def link_there(source: Path, target: Path) -> None:
@@ -160,7 +160,7 @@ def test_a_disk_that_can_have_no_second_name_is_refused_with_the_reason(
 def test_what_fails_later_leaves_no_link_behind(
     project: Project, spec: MachineSpec, run_dir: Path, lab: Host, tmp_path: Path
 ) -> None:
-    """Whatever it is: a share that can't be written, or another disk."""
+    """Whatever fails: a share that can't be written, or another disk."""
     share = replace(spec, shares=(ShareSpec(tmp_path, "t"),))
     disks = replace(spec, disks=(*spec.disks, DiskSpec(tmp_path / "none")))
     for wrong in (share, disks):
@@ -181,7 +181,7 @@ def test_a_link_that_a_killed_command_left_is_replaced(
 def test_two_machines_on_one_image_are_refused(
     project: Project, spec: MachineSpec, run_dir: Path, lab: Host
 ) -> None:
-    """Of one lab host or of two: the claim is on the user's file."""
+    """In one lab host or in two: the claim is on the user's file."""
     other = project.build / "other"
     other.mkdir()
     with (
@@ -269,7 +269,7 @@ def test_a_lab_host_writes_shares_only_where_it_can(
     stage(ShareSpec(tmp_path, "t", read_only=True), lab)
     stage(ShareSpec(project.build, "t"), lab)
     stage(ShareSpec(tmp_path, "t"), NativeHost())
-    # The cache too is read-only there: what is written to it would be in the lab host's memory.
+    # The cache is read-only there too: writes to it would stay in the lab host's memory.
     project.cache.mkdir(parents=True)
     for folder in (tmp_path, project.cache):
         with pytest.raises(UserError, match="can't write to"):
@@ -279,7 +279,7 @@ def test_a_lab_host_writes_shares_only_where_it_can(
 def test_what_a_user_names_is_read_where_a_lab_host_sees_it_change(
     project: Project, spec: MachineSpec, run_dir: Path, lab: Host, tmp_path: Path
 ) -> None:
-    """Folders, a root, scripts; by whatever link they were named."""
+    """Folders, a root, scripts, whatever link names them."""
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to("folder")
     (tmp_path / "up").write_text("#!/bin/sh\n")
@@ -316,7 +316,7 @@ def test_a_backing_file_is_read_there_whatever_its_name_says(
         seen = FILES / tmp_path.relative_to("/")
         (there,) = files.spec.disks
         assert there.backing_files == (seen / "bases" / "base.raw",)
-        # The checkout's own folder is below that of the image, and the host has it elsewhere.
+        # The checkout is below the image's folder, and the host has it at another path.
         assert there.backing == (seen / "bases", project.build)
         assert files.with_user_paths(str(there.backing_files[0])) == str(named)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A command in a guest gets the caller's input, whole and with its end."""
+"""A command in a guest gets the caller's input, complete and with its end."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from kvm.run.terminal import Terminal
 
 @pytest.fixture
 def pipe(monkeypatch: pytest.MonkeyPatch) -> Iterator[IO[bytes]]:
-    """The writing end of what is standard input now."""
+    """The writing end of the current standard input."""
     read, write = os.pipe()
     with open(read) as stdin, open(write, "wb", buffering=0) as writer:  # noqa: PTH123
         monkeypatch.setattr("sys.stdin", stdin)
@@ -53,7 +53,7 @@ def test_what_the_guest_has_not_read_of_a_file_is_left_in_it(
     source = tmp_path / "list"
     source.write_bytes(b"first\nsecond\nthird\n")
     with source.open() as stdin:
-        os.lseek(stdin.fileno(), 6, os.SEEK_SET)  # a loop's shell has read a line
+        os.lseek(stdin.fileno(), 6, os.SEEK_SET)  # the shell of a loop has read a line
         monkeypatch.setattr("sys.stdin", stdin)
         with Terminal(shell=False) as terminal:
             assert terminal.poll()[-1] == {"stdin_eof": True}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The display's port: viewers' bytes go to the worker and back, and no viewer is in the way."""
+"""The display's port: viewers' bytes go to the worker and back, and no viewer blocks others."""
 
 from __future__ import annotations
 

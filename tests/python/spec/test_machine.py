@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A machine spec survives its way as JSON, and says what is wrong with it."""
+"""A machine spec is the same after its way as JSON, and errors in it are named."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_json_defaults() -> None:
 
 
 def test_json_names_only_what_is_not_the_default() -> None:
-    """A VMM of an older commit knows no field that is younger than it."""
+    """A VMM of an older commit does not know newer fields."""
     spec = MachineSpec(kernel=Path("/k"), initrd=None, cmdline="", vcpus=2)
     assert spec.to_json() == {"kernel": "/k", "initrd": None, "cmdline": "", "vcpus": 2}
 

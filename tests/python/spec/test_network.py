@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is said of networks is read exactly, and what makes no sense is named."""
+"""Network options are parsed exactly, and wrong ones are named."""
 
 from __future__ import annotations
 

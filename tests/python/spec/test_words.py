@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A path may hold any character, and what is printed for a person to repeat is read as it was."""
+"""A path may contain any character, and a printed command to repeat is read as it was."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kvm.spec.network import NetSpec, VsockSpec
 from kvm.spec.share import ShareSpec
 from support.asked import boot_options
 
-# Mostly what has a meaning somewhere on the way.
+# Mostly characters with a meaning somewhere on the way.
 _ALPHABET = ",,,,\\\\\\=:;'\" $`{}*?~#%&|<>ab.é\n"
 _ENDINGS = ("", ".qcow2", ",ro", ",tag=x", "\\", ",", ",qcow2", ".raw")
 
@@ -52,7 +52,7 @@ def _disk(source: random.Random) -> DiskSpec:
 
 
 def _again(options: BootOptions, name: str) -> list[str]:
-    """What the shell makes of the words of a run's ``repeat`` for the option ``name``."""
+    """How a shell splits the words of a run's ``repeat`` for the option ``name``."""
     told = shlex.split(options.arguments())
     return [word.removeprefix(name) for word in told if word.startswith(name)]
 

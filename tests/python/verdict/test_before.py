@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.verdict.before: what keeps a machine from starting, and whose fault it is."""
+"""kvm.verdict.before: errors that keep a machine from starting, and whose fault they are."""
 
 from __future__ import annotations
 

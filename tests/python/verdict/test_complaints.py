@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Complaints that spoil what would be a pass: of the lab host, and beside known ones."""
+"""Complaints that spoil a pass: those of the lab host, and unknown ones beside known ones."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The console parser against ``samples/*.console``, each with what is to be found in it."""
+"""The console parser on ``samples/*.console``, each with the expected findings."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def test_serial_line_ends_and_colours_change_nothing(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.stem)
 def test_every_prefix_of_a_log_is_parsed_and_ends(path: Path) -> None:
-    """A machine may die in mid-sentence: what was begun is reported, nothing raises."""
+    """A machine may die in the middle of a line: a started report counts, nothing raises."""
     data = _body(path.read_bytes())
     seen = 0
     for at in range(0, len(data), 7):
         found = len(parse_console(data[:at]))
-        assert found >= seen - 1  # a half line may be read as another shape for a moment
+        assert found >= seen - 1  # half a line may look like another shape for a moment
         seen = max(seen, found)
 
 
@@ -246,7 +246,7 @@ def test_printk_prefixes(raw: str, message: str, caller: str, stamped: bool) -> 
     ],
 )
 def test_hostile_lines_cost_no_time(start: str, filler: str) -> None:
-    """A guest writes what it likes: no pattern may take exponential or cubic time on it."""
+    """A guest can write anything: no pattern may take exponential or cubic time on it."""
     line = (filler * MAX_LINE_BYTES)[: MAX_LINE_BYTES - 64]
     body = "".join(f"[    1.{i:06}] {line}\n" for i in range(100))
     parse_console(f"{start}{line}\n{start}\n{body}")

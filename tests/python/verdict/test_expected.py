@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Known failures count as known, and the lists that name them can't rot."""
+"""Known failures count as known, and outdated entries of their lists are noticed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every rule of the judge, and the order of the rules where two of them apply."""
+"""Every rule of the judge, and the order of the rules if two of them apply."""
 
 from __future__ import annotations
 

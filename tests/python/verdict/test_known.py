@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A file of known warnings: what may stand in it, what it excuses, and what did not occur."""
+"""A file of known warnings: its syntax, what it excuses, and which ones did not occur."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KTAP read by us and by the kernel's own parser (tools/testing/kunit) comes to the same."""
+"""Our KTAP parser and the kernel's own (tools/testing/kunit) have the same results."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def _verdict_of_kunit(parser: Any, lines: list[str]) -> str:
     with contextlib.redirect_stdout(io.StringIO()):
         try:
             root = parser.parse_test(stream, 0, [], False)
-        except ValueError:  # it reads past the end of a report that was cut off
+        except ValueError:  # it reads beyond the end of a truncated report
             return "TEST_CRASHED"
     return str(root.counts.get_status().name)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reading a raw printk ring, made here the way kernel/printk/printk_ringbuffer.c makes it."""
+"""Reading a raw printk ring, made here as kernel/printk/printk_ringbuffer.c makes it."""
 
 from __future__ import annotations
 

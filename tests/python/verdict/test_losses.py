@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bytes and time that others than the code under test have lost are told, and no pass."""
+"""Losses of bytes and time outside the code under test are reported, and are no pass."""
 
 from __future__ import annotations
 

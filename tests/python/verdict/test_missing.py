@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What was asked for and is not in the guest spoils a pass, and whose fault it is."""
+"""A device that was requested and is not in the guest spoils a pass; who is to blame for it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Trouble that comes from outside of the code under test: a machine that was not run, or killed."""
+"""Trouble from outside the code under test: a machine that was not run, or was killed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A payload's own status, its verdict, and the exit code of that."""
+"""A payload's own status, its verdict, and the exit code for that."""
 
 from __future__ import annotations
 

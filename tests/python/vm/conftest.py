@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A worker of ``kvm.vm`` in a thread, its machine a fake and its pipes in the test's hands."""
+"""A worker of ``kvm.vm`` in a thread, with a fake machine and with pipes to the test."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pytest
 
 
 def _fake_core() -> Any:
-    """Loaded by path: the core it replaces may or may not be built."""
+    """Load it by path, because the core that it replaces may not be built."""
     spec = importlib.util.spec_from_file_location(
         "fake_core", Path(__file__).with_name("fake_core.py")
     )
@@ -44,7 +44,7 @@ class Worker:
         os.write(self._stdin, json.dumps(message).encode() + b"\n")
 
     def start(self, run: dict[str, Any] | None = None, **spec: Any) -> Any:
-        """Ask for a machine and return the fake once it has started."""
+        """Request a machine and return the fake once it has started."""
         record = {"kernel": "/vmlinux", "initrd": None, "cmdline": "quiet", **spec}
         self.send({"spec": record, "run": run})
         event = self.event()
@@ -62,7 +62,7 @@ class Worker:
         return seen
 
     def hang_up(self) -> None:
-        """The parent process is gone."""
+        """Act as if the parent process were gone."""
         if self._stdin >= 0:
             os.close(self._stdin)
             self._stdin = -1

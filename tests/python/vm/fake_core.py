@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A stand-in for the compiled ``kvm._core``: the test plays the guest on the other ends."""
+"""A stand-in for the compiled ``kvm._core``: the test plays the guest at the other ends."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StopInfo:
 
 
 class FakeMachine:
-    """What ``kvm._core.Machine`` offers, and what the guest side of it needs."""
+    """The interface of ``kvm._core.Machine``, and the guest's ends for the test."""
 
     started_ns = 123
     load_ns = 45
@@ -138,7 +138,7 @@ class FakeMachine:
 
 
 def module() -> ModuleType:
-    """A fresh ``kvm._core``; its ``made`` lists the machines created through it."""
+    """A new ``kvm._core``; its ``made`` lists the machines created through it."""
     core = ModuleType("kvm._core")
     made: list[FakeMachine] = []
 

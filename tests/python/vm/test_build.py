@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A VMM artifact has the content of the sources that it is named by, whatever their stamps say.
+"""A VMM artifact has the content of the sources in its id, whatever their time stamps say.
 
-The checkout is a small one: meson and ninja are real, the core is a few lines.
+The checkout is small: meson and ninja are real, the core is a few lines.
 """
 
 from __future__ import annotations

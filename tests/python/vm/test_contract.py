@@ -16,7 +16,7 @@ from kvm.spec.machine import MachineSpec
 from kvm.spec.network import Forward, NetKind, NetSpec, VsockSpec
 from kvm.spec.share import ShareSpec
 
-# One record of each kind that has nothing but what it must have.
+# One record of each kind with only its required fields.
 _PLAIN: dict[str, Any] = {
     "machine": MachineSpec(Path("vmlinux"), None, ""),
     "disk": DiskSpec(Path("disk")),
@@ -24,7 +24,7 @@ _PLAIN: dict[str, Any] = {
     "net": NetSpec(NetKind.USER),
     "vsock": VsockSpec(Path("socket")),
 }
-# Fields that one side needs and the other has no use for.
+# Fields that only one side needs.
 _PYTHON_ONLY = {"machine": {"log_buf"}, "net": {"script", "downscript"}}
 _CORE_ONLY = {"net": {"tap_fd"}}
 
@@ -36,7 +36,7 @@ def core() -> ModuleType:
 
 
 def _fields(plain: Any) -> dict[str, Any]:
-    """What is written of a record: each field with its default, or ``...`` if it has none."""
+    """The fields of a record, each with its default, or ``...`` if it has none."""
     defaults = {one.name: one.default for one in dataclasses.fields(plain)}
     return {
         name: ... if defaults[name] is dataclasses.MISSING else value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The compiled core as Python sees it, with a payload that spins on the host's own KVM."""
+"""The compiled core from Python, with a payload that spins on the host's own KVM."""
 
 from __future__ import annotations
 

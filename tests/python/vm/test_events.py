@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The worker's output never blocks by itself and never grows past its mark unnoticed."""
+"""The worker's output never blocks by itself, and never grows beyond its mark unnoticed."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from kvm.project import Project
 
 SHIM = Project.find().root / "tools/kvm/src/kvm/uapi"
 
-# As Linux 5.16 to 6.4 install them; the array of an empty struct takes a byte in C++.
+# As installed by Linux 5.16 to 6.4; in C++ the array of an empty struct takes a byte.
 _STDDEF = """
 #define __DECLARE_FLEX_ARRAY(TYPE, NAME) struct { struct { } __empty_ ## NAME; TYPE NAME[]; }
 """
@@ -30,7 +30,7 @@ static_assert(sizeof(united) == 8);
 
 @pytest.mark.parametrize("shim", [True, False])
 def test_a_flexible_array_adds_nothing_to_what_ends_in_it(tmp_path: Path, shim: bool) -> None:
-    """Without the shim it does, or the test would show nothing."""
+    """Without the shim it does add something, or the test would prove nothing."""
     (tmp_path / "uapi/linux").mkdir(parents=True)
     (tmp_path / "uapi/linux/stddef.h").write_text(_STDDEF)
     source = tmp_path / "user.cpp"

@@ -24,7 +24,7 @@ def exit_frame(code: int, signal: int = 0) -> bytes:
 
 
 def receive(guest: Any, frame_type: FrameType) -> bytes:
-    """Read what the worker sends to the guest until a frame of this type; its payload."""
+    """Read frames to the guest until one of this type; return its payload."""
     decoder = FrameDecoder()
     decoder.feed(MAGIC)
     while True:
@@ -86,7 +86,7 @@ def test_what_the_vmm_still_holds_at_the_end_is_waited_for(worker: Any) -> None:
     machine.finish("reset")
 
     def later() -> None:
-        # The VMM sends as the sockets are read, and has nothing left at some time.
+        # The VMM sends as the sockets are read, until it has nothing left.
         machine.console.sendall(b"last ")
         time.sleep(0.3)
         machine.console.sendall(b"words\n")
@@ -194,7 +194,7 @@ def test_a_guest_that_still_works_after_exit_is_left_to_whoever_has_the_deadline
     machine = worker.start(RUN)
     machine.agent.sendall(HELLO + exit_frame(0))
     worker.events_until("exit")
-    time.sleep(5.5)  # the grace that there once was
+    time.sleep(5.5)  # the grace period of an earlier version
     machine.agent.sendall(encode(FrameType.HEARTBEAT))
     assert worker.event() == {"event": "heartbeat"}
     worker.send({"stop": "enough"})
@@ -407,7 +407,7 @@ def test_a_serial_line_that_nobody_reads_keeps_nothing_else_waiting(worker: Any)
         worker.send({"tty": 2, "data": b64encode(bytes(30_000)).decode()})
     worker.send({"ask": 1, "what": "stat"})
     assert worker.event()["ask"] == 1
-    # Far from all of it, but what there is is whole: it was lost at the end.
+    # Far from all of it, but without gaps: the loss was at the end.
     guest, got = machine.ttys[2][0], 0
     guest.settimeout(0.5)
     try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The agent of a lab host: sessions, commands, clients that come and go; run on this machine."""
+"""The agent of a lab host, run on this machine: sessions, commands, clients that come and go."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_a_worker_that_cannot_be_started_is_over_at_once(client: Client) -> None
 
 
 class _RawClient:
-    """Writes whatever it likes to an agent."""
+    """Writes arbitrary bytes to an agent."""
 
     def __init__(self) -> None:
         self.line, end = socket.socketpair()

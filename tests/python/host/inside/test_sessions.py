@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""kvm.host.inside.sessions: what a running thing is told and says, in the agent's hands."""
+"""kvm.host.inside.sessions: the input and output of a running worker or command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MESSAGES, BYTES = 8000, 5500
 
 
 def test_input_that_waits_for_a_slow_reader_is_not_copied_again_and_again() -> None:
-    """The agent has one thread: while it copies, the lab host answers nobody."""
+    """The agent has one thread: while it copies, it answers no client."""
     session = Session({"session": 1}, lines=True)
     ends = session.make_pipes()
     begun = time.monotonic()

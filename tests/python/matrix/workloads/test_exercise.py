@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The reports of exercises become checks; one that broke off can't pass."""
+"""The reports of exercises become checks; an incomplete one can't pass."""
 
 from __future__ import annotations
 

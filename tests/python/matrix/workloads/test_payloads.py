@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder of payloads as a workload: what its words mean, and what its results become."""
+"""A folder of payloads as a workload: the meaning of its words, and its results."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LOST = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, "lost the lab host: it die
 
 @dataclass
 class FakeBench:
-    """Payloads end with what ``statuses`` says of their tests: a debug-exit status, or -1: lost."""
+    """Ends payloads by test with the ``statuses``: a debug-exit status, or -1 for lost."""
 
     statuses: Mapping[str, int] = field(default_factory=dict)
     cell: Cell = field(default_factory=lambda: Cell(memory_mib=512))

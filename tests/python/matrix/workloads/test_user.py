@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A user's own workload: what goes into the guest, and what its exit code means."""
+"""A user's own workload: the files for the guest, and the meaning of its exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Output:
 
 @dataclass
 class FakeBench:
-    """A machine whose command wrote this and ended so."""
+    """A machine whose command wrote this output and ended with this code."""
 
     code: int = 0
     stdout: bytes = b""

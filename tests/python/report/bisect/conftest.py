@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Made-up bisections: one that found an interaction, one that ended in a range, one of a fix."""
+"""Made-up bisections: one found an interaction, one ended in a range, one searched for a fix."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _OFTEN = dataclasses.replace(_BAD, bad=2, good=3)
 
 
 def _commit(number: int, subject: str = "") -> Commit:
-    """The commit of a place in history."""
+    """The commit at a place in history."""
     return Commit(
         f"{number:02x}" * 20,
         subject or f"kvm: change number {number}",
@@ -65,7 +65,7 @@ def commit() -> Maker:
 
 @pytest.fixture(scope="package")
 def interaction() -> Report:
-    """Of 64 commits number 41; KVM's side of the kernel fails with the new VMM alone."""
+    """It found number 41 of 64 commits; KVM's side of the kernel fails only with the new VMM."""
     found = _commit(41, "kvm, vmm: pass the event page's size in the hypercall")
     steps = (
         Step(_commit(32), _GOOD, 31, 32),
@@ -113,7 +113,7 @@ def interaction() -> Report:
 
 @pytest.fixture(scope="package")
 def ranged(interaction: Report) -> Report:
-    """Skips hid the answer, nothing says where commits lie, and blame can't be told."""
+    """Skips hid the answer, the places of commits are unknown, and blame is unknown too."""
     steps = (
         Step(_commit(3), _SKIP, 2),
         Step(_commit(2), _SKIP, 1),
@@ -136,7 +136,7 @@ def ranged(interaction: Report) -> Report:
 
 @pytest.fixture(scope="package")
 def fixed(interaction: Report) -> Report:
-    """``--fix``: the older end fails; the VMM alone makes the difference."""
+    """``--fix``: the older end fails; only the VMM makes the difference."""
     steps = (
         Step(_commit(4), _BAD, 2, 4),
         Step(_commit(6), _GOOD, 1, 6),
@@ -160,7 +160,7 @@ def fixed(interaction: Report) -> Report:
 
 @pytest.fixture(scope="package")
 def hostile(interaction: Report) -> Report:
-    """Every text that others may have written means harm."""
+    """Every text that others may have written is malicious."""
     evil = Commit("41" * 20, HOSTILE, HOSTILE, HOSTILE, (HOSTILE,))
     decision = dataclasses.replace(_BAD, why=HOSTILE, kernel=HOSTILE, vmm=HOSTILE)
     return dataclasses.replace(
@@ -181,7 +181,7 @@ def hostile(interaction: Report) -> Report:
 
 @pytest.fixture(scope="package")
 def bare(interaction: Report) -> Report:
-    """Two neighbours, no blame asked for, nothing known of the rest."""
+    """Two neighbouring commits, no blame requested, nothing else known."""
     return dataclasses.replace(
         interaction,
         steps=(),

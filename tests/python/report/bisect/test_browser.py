@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page in a real browser: it fits the window, can be read, and runs nothing."""
+"""The page in a real browser: it fits the window, is readable, and runs nothing."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page: what it shows, and that nothing others wrote becomes markup in it."""
+"""The page's content, and that no text of others becomes markup in it."""
 
 from __future__ import annotations
 

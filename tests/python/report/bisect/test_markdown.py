@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The mail's form: tags at the line's start, others' words in code blocks that stay closed."""
+"""The form for mails: tags at the line's start, text of others in code blocks that stay closed."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The JSON form: what scripts find in it, and KCIDB's culprit."""
+"""The JSON form: its fields for scripts, and KCIDB's culprit."""
 
 from __future__ import annotations
 

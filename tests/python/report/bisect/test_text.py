@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The terminal's form: the answer first, a line for each step, nothing that is not text."""
+"""The terminal's form: the answer first, a line for each step, and only text."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which forms are written where."""
+"""The forms and the files to which they are written."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from support.matrix_run import stored
 
 @pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """Tests share it, and write nothing below its root."""
+    """Shared by the tests, which write nothing below its root."""
     root: Path = tmp_path_factory.mktemp("checkout")
     stored(root)
     return Project(root)

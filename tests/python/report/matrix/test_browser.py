@@ -39,7 +39,7 @@ def file(view: View, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _shades(png: bytes) -> int:
-    """How many different byte values the rows of a picture hold: a blank one has very few."""
+    """How many different byte values a screenshot's rows have: a blank one has very few."""
     at, data = 8, b""
     while at < len(png):
         length, kind = struct.unpack(">I4s", png[at : at + 8])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which run is rendered, where to, and what is said when it cannot be."""
+"""Which run is rendered, to which file, and the message if it cannot be."""
 
 from __future__ import annotations
 

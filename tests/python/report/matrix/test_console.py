@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which lines of a console are shown, and which are marked."""
+"""The lines of a console that are shown, and those that are marked."""
 
 from __future__ import annotations
 

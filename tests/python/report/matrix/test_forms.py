@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""JUnit, KTAP, JSON and Markdown: each is valid, counts alike, and is not fooled by a guest."""
+"""JUnit, KTAP, JSON and Markdown are valid, have equal counts, and are not fooled by a guest."""
 
 from __future__ import annotations
 

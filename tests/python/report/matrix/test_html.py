@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page: what it shows, and that nothing a guest writes becomes markup in it."""
+"""The page's content, and that nothing a guest writes becomes markup in it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_failed_cell_shows_its_proof(text: str) -> None:
     assert "613 lines, 400 shown, 11 marked" in cell
     assert len(re.findall("<mark", cell)) == 11
     assert "… 213 lines left out …" in cell
-    assert "+776" in cell  # mmio exits, against the run before
+    assert "+776" in cell  # mmio exits, compared with the run before
     assert "run 1: PASS" in cell and "run 2: FAIL kernel-oops" in cell
     assert "./invoke test --matrix --cell lab-vcpus2-pci-blk_integrity" in cell
     assert "build/runs/1-9/console.log" in cell

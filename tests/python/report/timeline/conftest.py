@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run records of boots, as JSON has them."""
+"""Run records of boots, in their JSON form."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOOT = (
 
 @pytest.fixture
 def make() -> Maker:
-    """``make(events, source=..., lost=..., **timings)``; a timing of None takes it out."""
+    """``make(events, source=..., lost=..., **timings)``; a timing of None removes it."""
 
     def _make(
         events: Iterable[tuple[Any, ...]] = BOOT,
@@ -68,7 +68,7 @@ def booted(make: Maker) -> Timeline:
 
 @pytest.fixture
 def hostile(make: Maker) -> Record:
-    """Every kind of event with a name and numbers that mean harm."""
+    """Every kind of event, with malicious names and numbers."""
     kinds = ("level", "initcall_start", "init", "warn", "oops", "panic", "mark", "unknown", HOSTILE)
     times = (-5.0, 0.01, 1e300, 0.1, -0.0, 3.0)
     events: list[tuple[Any, ...]] = [(t, kind, HOSTILE, -(10**30)) for t in times for kind in kinds]

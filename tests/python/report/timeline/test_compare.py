@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What counts as a difference between boots, and how it is told."""
+"""Which differences between boots count, and how they are reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Boots = Callable[..., list[Record]]
 
 @pytest.fixture
 def boots(make: Maker) -> Boots:
-    """``boots(f=(0.01, 0.02))``: two boots, in which f takes so many seconds."""
+    """``boots(f=(0.01, 0.02))``: two boots, in which f takes these seconds."""
 
     def _boots(**seconds: Sequence[float]) -> list[Record]:
         count = len(next(iter(seconds.values())))
@@ -73,7 +73,7 @@ def test_what_became_slower_or_faster_is_listed_the_largest_first(boots: Boots) 
         ((0.100,), (0.080,), "faster"),
         ((0.010, 0.010, 0.030), (0.010, 0.030, 0.030), "same"),  # no larger than the spread
         ((0.001, 0.001, 0.030, 0.030, 0.030), (0.001, 0.001, 0.001, 0.030, 0.030), "same"),
-        ((0.010,) * 9 + (0.5,), (0.020,) * 9 + (0.001,), "slower"),  # odd ones decide nothing
+        ((0.010,) * 9 + (0.5,), (0.020,) * 9 + (0.001,), "slower"),  # single outliers do not matter
     ],
 )
 def test_a_difference_must_be_large_in_each_way(

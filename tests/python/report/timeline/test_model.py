@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One axis for host, VMM, kernel and command; and that no guest can bend it."""
+"""One axis for host, VMM, kernel and command, which no guest can distort."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page: what it shows, that all of it is inside, and that no guest's word is markup."""
+"""The page's content, all of it inside the window, without markup from a guest."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _FORBIDDEN = {"script", "img", "iframe", "link", "object", "form", "a", "image",
 
 
 class Reader(HTMLParser):
-    """Elements with their attributes, words, and whether tags are balanced."""
+    """Collects elements with their attributes and text, and whether tags are balanced."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -118,7 +118,9 @@ def test_bars_lie_where_their_times_are(booted: Timeline, text: str) -> None:
 
 def test_marks_are_labelled_lines_and_a_table(text: str) -> None:
     reader = Reader(text)
-    assert len(reader.having("mark-label")) == 5  # the command's own is not in the guest's boot
+    assert (
+        len(reader.having("mark-label")) == 5
+    )  # the command's own mark is not in the guest's boot
     for words in ("warn check_flags", "init init", "mark ready"):
         assert words in reader.words
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ticks that can be read, and seconds in words."""
+"""Readable ticks, and seconds in words."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The timeline as text: in its width, and in order."""
+"""The timeline as text fits its width, and is in order."""
 
 from __future__ import annotations
 

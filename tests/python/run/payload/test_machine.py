@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a payload is told of its machine."""
+"""The environment that describes the machine to a payload."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Whose KVM a payload runs on: the one of the kernel under test, or nobody's.
+"""A payload runs on the KVM of the kernel under test, or on none.
 
-The lab hosts are fake ones: these tests are about which is taken, and what is said of it.
+The lab hosts are fake: these tests are about which one is used, and what is reported.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Run = Callable[..., RunRecord]
 
 @dataclass
 class PassingSession:
-    """A payload that says at once that it passed, unless it ends otherwise."""
+    """A payload that passes at once, unless it ends otherwise."""
 
     exit_status: int | None = 0
     stderr_tail: str = ""
@@ -57,11 +57,11 @@ class PassingSession:
 
 
 class FakeLab:
-    """``boots`` says of each kernel what becomes of it as lab host, given so many seconds."""
+    """``boots`` says for each kernel how it fares as lab host, given so many seconds."""
 
     boots: Callable[[str, float], HostLost | None]
     taken: list[str]
-    faults = 0  # so many boots end in a triple fault first
+    faults = 0  # as many boots first end in a triple fault
 
     name, boot_s, console, uplink = "lab", 0.5, "", ""
 
@@ -90,7 +90,7 @@ class FakeLab:
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """``run(boots)``: a payload on a lab host of the kernel "new"; "good" is a proven one."""
+    """``run(boots)``: a payload on a lab host with the kernel "new"; "good" is a proven one."""
     project = Project(tmp_path)
     (tmp_path / "code.flat").write_bytes(b"\xf4")
     for kernel in ("new", "good"):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build a kernel tree and a VMM side by side, boot one on the other, and judge the result."""
+"""Builds a kernel tree and a VMM side by side, boots the one on the other, judges the result."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``./invoke`` starts: the program, or word that this revision's Python does not load.
+"""Started by ``./invoke``: runs the program, or reports that this revision's Python can't load.
 
 It imports nothing of the package itself: a revision with a broken module proves nothing, and
-Python's own exit code for it, 1, would tell ``git bisect run`` that the revision is bad.
+Python's own exit code for it, 1, would mean "bad" to ``git bisect run``.
 """
 
 from __future__ import annotations

@@ -6,18 +6,17 @@ from typing import Any, TypedDict
 version: str
 
 class ConfigError(ValueError):
-    """The configuration asks for something impossible; names the value and the hint."""
+    """The configuration is impossible; the message names the value and has a hint."""
 
 class LoadError(RuntimeError):
-    """A kernel or initrd cannot be loaded; names the file and the hint."""
+    """A kernel or initrd can't be loaded; the message names the file and has a hint."""
 
 class KvmError(RuntimeError):
-    """A system call failed; names the call (``KVM_CREATE_VM: ...``)."""
+    """A system call failed; the message names it (``KVM_CREATE_VM: ...``)."""
 
 def defaults() -> dict[str, dict[str, Any]]:
-    """What a record of each kind (machine, disk, share, net, forward, vsock) may hold: its fields
-    with their defaults, or ``...`` for one that must be there. A forward is a list of its
-    values."""
+    """The fields of each kind of record (machine, disk, share, net, forward, vsock) with their
+    defaults, or ``...`` for a required one. A forward is a list of its values."""
 
 class StopInfo:
     @property
@@ -36,35 +35,35 @@ class Balloon(TypedDict):
     target_bytes: int
     actual_bytes: int
     reported_bytes: int
-    """Given back because the guest reported it as free, all told."""
+    """The total returned to the host because the guest reported it as free."""
     statistics_count: int
     statistics: dict[int, int]
-    """The guest's latest, by VIRTIO_BALLOON_S_* number."""
+    """The guest's latest statistics, by VIRTIO_BALLOON_S_* number."""
 
 class Machine:
     def __init__(self, record: dict[str, Any]) -> None:
         """Create the VM and load the kernel. Raises ConfigError, LoadError or KvmError.
 
         ``record`` has the fields that ``defaults`` names, as ``json_form.to_json`` writes them. A
-        net's ``tap_fd`` is a tap that this process has open, instead of a name.
+        net has ``tap_fd``, a tap that this process has open, instead of a name.
         """
     def start(self) -> None: ...
     def wait(self, timeout_s: float) -> StopInfo | None:
-        """Why the machine stopped, or None when it still runs after ``timeout_s``.
+        """Why the machine stopped, or None if it still runs after ``timeout_s``.
 
         Releases the GIL; call it with short timeouts where Ctrl-C matters.
         """
     def stop(self) -> None:
-        """Ask the vCPUs to stop, from any thread; ``wait`` tells when they have."""
+        """Ask the vCPUs to stop, from any thread; ``wait`` returns when they have."""
     def pause(self) -> None:
-        """No vCPU is in the guest when it returns. Raises KvmError if one does not come out."""
+        """Take all vCPUs out of the guest. Raises KvmError if one does not leave it."""
     def resume(self) -> None: ...
     @property
     def paused(self) -> bool: ...
     def nmi(self, vcpu: int) -> None:
-        """Raises ConfigError if there is no such vCPU."""
+        """Send a non-maskable interrupt. Raises ConfigError if there is no such vCPU."""
     def serial_sysrq(self, key: str) -> None:
-        """A break on the first serial line, then ``key``, one character."""
+        """Send a break on the first serial line, then ``key``, one character."""
     def close(self) -> None: ...
     @property
     def console_fd(self) -> int:
@@ -78,18 +77,18 @@ class Machine:
         """Carries the guest's events, as ``kvm.guest.events`` decodes them."""
     @property
     def output_unsent(self) -> bool:
-        """Whether more will come out of these descriptors once what is in them has been read."""
+        """Whether these descriptors will have more output once what is in them has been read."""
     def resize_console(self, columns: int, rows: int) -> None:
-        """Tell the guest the size of its first virtio console; each is below 65536."""
+        """Set the size of the guest's first virtio console; each value is below 65536."""
 
     def connect_viewer(self) -> int:
-        """A socket, the caller's, that speaks RFB. Raises ConfigError without a display."""
+        """A new socket for the caller that speaks RFB. Raises ConfigError without a display."""
     @property
     def tty_fds(self) -> dict[int, int]:
-        """The host's ends of the user's serial lines, by number."""
+        """The host's ends of the user's serial lines, by line number."""
     @property
     def stopped_fd(self) -> int:
-        """Becomes readable when ``wait`` has something to tell."""
+        """Becomes readable when ``wait`` can return a reason."""
     @property
     def cmdline(self) -> str:
         """The kernel command line including the entries for the virtio devices."""
@@ -101,16 +100,16 @@ class Machine:
         """How the guest may send events: hypercall, port or none."""
     @property
     def events_seen(self) -> str:
-        """How it has sent some: hypercall, port or none."""
+        """How the guest has sent events: hypercall, port or none."""
     def unsent_events(self) -> bytes:
-        """A record of what it gathered and did not send; only after the machine has stopped."""
+        """A record of the events that it did not send; only after the machine has stopped."""
     @property
     def load_ns(self) -> int:
         """How long it took to put kernel and initrd in guest memory."""
     def set_balloon(self, mib: int) -> None:
-        """How much the guest is to give up. Raises ConfigError."""
+        """Set how much memory the guest gives up. Raises ConfigError."""
     def ask_balloon_statistics(self) -> None:
-        """``balloon`` has them some time later."""
+        """Request statistics; ``balloon`` has them some time later."""
     def balloon(self) -> Balloon | None: ...
     def exits(self) -> Exits: ...
     def last_exits(self) -> list[str]: ...
@@ -126,7 +125,7 @@ class ProbeResult:
     def detail(self) -> str: ...
     @property
     def nested(self) -> bool:
-        """A guest on this KVM could run KVM itself."""
+        """Whether a guest on this KVM could run KVM itself."""
 
 def probe(timeout_s: float) -> ProbeResult:
     """Run a small guest to find out whether /dev/kvm can run Linux."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words that this process was started with."""
+"""The command line of this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ def after_dashes() -> tuple[str, ...]:
 
 
 def typed() -> str:
-    """The command line as a person types it."""
+    """The command line as a user types it."""
     words = sys.argv[1:]
-    if words[:1] == ["--search-root"]:  # the wrapper's
+    if words[:1] == ["--search-root"]:  # added by the wrapper
         words = words[2:]
     return shlex.join(["./invoke", *words])

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a command ends before its end, each way with the words its user needs.
+"""Errors that end a command, each with a message and a hint for the user.
 
-The exit code that each stands for is in ``cli/call.py``.
+The exit code for each is in ``cli/call.py``.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 
 class UserError(Exception):
-    """Something the user can put right: a broken file, a missing tool, a full disk.
+    """An error that the user can fix: a broken file, a missing tool, a full disk.
 
-    ``message`` names the file, line or value at fault; ``hint`` says what to do. No verdict was
-    reached, so ``git bisect run`` is told to skip the revision.
+    ``message`` names the file, line or value at fault; ``hint`` says what to do. There is no
+    verdict, so ``git bisect run`` skips the revision.
     """
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -27,13 +27,13 @@ class UserError(Exception):
 
 
 class UsageError(UserError):
-    """Wrong words on the command line: the same at each revision, so a bisection stops."""
+    """A wrong command line. It is wrong at each revision, so a bisection stops."""
 
 
 class BuildError(UserError):
     """A compile failed. ``errors`` holds the compiler's own lines (file:line first).
 
-    A revision that does not compile can't show whether it has the bug being hunted.
+    A revision that does not compile can't show whether it has the bug that is searched for.
     """
 
     def __init__(self, message: str, errors: tuple[str, ...] = (), hint: str = "") -> None:
@@ -47,7 +47,7 @@ class InfrastructureError(UserError):
 
 @contextlib.contextmanager
 def usage() -> Iterator[None]:
-    """What is wrong in here is wrong with the words of the command line."""
+    """Errors raised inside are errors of the command line."""
     try:
         yield
     except UsageError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that are whole or not there at all, and folders that do not grow for ever."""
+"""Writes files completely or not at all, and keeps folders from growing forever."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNFINISHED = "new-"
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Write beside ``path`` and rename over it: a reader never sees half of it."""
+    """Write beside ``path`` and rename, so that a reader never sees half of it."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_text(text, encoding="utf-8")
@@ -22,9 +22,9 @@ def write_whole(path: Path, text: str) -> None:
 
 
 def write_or_tell(path: Path, text: str) -> None:
-    """The same for what a verdict can do without: a full disk is told, and takes nothing with it.
+    """Write a file that is not essential for a verdict; a full disk is only reported.
 
-    Characters that UTF-8 has not got become question marks.
+    Characters that UTF-8 can't encode become question marks.
     """
     try:
         write_whole(path, text.encode("utf-8", "replace").decode())
@@ -33,9 +33,9 @@ def write_or_tell(path: Path, text: str) -> None:
 
 
 def keep_newest(folder: Path, count: int) -> None:
-    """Remove all but the ``count`` artifacts used last.
+    """Remove all but the ``count`` most recently used artifacts.
 
-    What is still being made (``UNFINISHED``) belongs to whoever makes it.
+    Unfinished ones (``UNFINISHED``) belong to the process that makes them.
     """
     present = [path for path in folder.iterdir() if not path.name.startswith(UNFINISHED)]
     present.sort(key=lambda path: path.stat().st_mtime, reverse=True)

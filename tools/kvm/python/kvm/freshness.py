@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Make time stamps tell the truth to make and ninja.
+"""Makes time stamps reliable for make and ninja.
 
-Both build what is newer than its output, but results are named by the content of their
-sources. The two disagree about a file that changed and yet looks old: one that was copied
-with its time stamp, restored from a backup, or edited after the clock was set back. So a
-build folder remembers which sources it was last used with, and whatever differs from them
-and looks older is made newer than everything built there. Where that cannot be known or
-done, the folder is built from nothing, which ccache makes quick.
+Both build what is newer than its output, but results are named by the content of their sources. The
+two disagree about a file that changed and yet looks old: one that was copied with its time stamp,
+restored from a backup, or edited after the clock was set back. So a build folder remembers with
+which sources it was last used, and any file that differs from them and looks older is made newer
+than everything built there. If that is unknown or impossible, the folder is built from nothing,
+which is quick with ccache.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from kvm.files import write_whole
 
 RECORD = ".tools-kvm.sources"
 
-# What compilers read from the environment beside their arguments. No id has it in it, so no
-# build sees it.
+# Environment variables that compilers read beside their arguments. They are in no id, so no build
+# sees them.
 HERMETIC = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"), "")
 
-# Paths that differ between the sources with that id and those of now; None: nobody knows.
+# Paths that differ between the sources with that id and the current ones; None if unknown.
 Changes = Callable[[str], Iterable[Path] | None]
 
 
@@ -34,8 +34,8 @@ Changes = Callable[[str], Iterable[Path] | None]
 class BuildFolder:
     """A folder that a build by time stamps writes to.
 
-    ``recipe`` is what the folder as a whole was made for (compiler, flags, options);
-    ``restart`` empties it and says so.
+    ``recipe`` is what the whole folder was made for (compiler, flags, options); ``restart`` empties
+    it and says so.
     """
 
     path: Path
@@ -45,7 +45,7 @@ class BuildFolder:
     def follow(self, sources: str, changes: Changes) -> None:
         """Before a build: make the folder fit ``sources``, an id (or a listing) of their content.
 
-        The record is written last, so whoever is killed in here does it all again.
+        The record is written last, so that after a kill all of this is done again.
         """
         known = self._read()
         if known == (self.recipe, sources):
@@ -57,7 +57,7 @@ class BuildFolder:
         write_whole(self._record, json.dumps([self.recipe, sources]))
 
     def built(self) -> None:
-        """After a build, failed or not: a clock that is behind this moment was set back."""
+        """After a build, failed or not, note the time: a clock before it was set back."""
         os.utime(self._record)
 
     @property
@@ -93,7 +93,7 @@ class BuildFolder:
         return ""
 
     def _clock_went_back(self) -> bool:
-        """By the clock of the folder's own file system, which stamps what is built there."""
+        """Compare by the clock of the folder's file system, which stamps what is built there."""
         last = self._record.stat().st_mtime_ns
         probe = self._record.with_suffix(".now")
         probe.touch()
@@ -103,7 +103,7 @@ class BuildFolder:
 
 
 def listing(files: Iterable[Path], root: Path) -> str:
-    """The sources that ``files`` are: each path below ``root`` with a hash of its content."""
+    """The listing of ``files``: each path below ``root`` with a hash of its content."""
     return json.dumps(
         {
             str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()

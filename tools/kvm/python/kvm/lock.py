@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Advisory locks, so that two commands on one checkout do not trample each other.
+"""Advisory locks, so that two commands in one checkout do not disturb each other.
 
-A lock is an flock(2) on a file that names its holder; the kernel drops it when
-the holder dies, however it dies, so a stale lock can't exist. One that ``children``
-hold too outlives a killed holder until the make or compiler it started has ended.
+A lock is an flock(2) on a file that names its holder; the kernel drops it when the holder ends in
+any way, so there are no stale locks. With ``children``, processes that a killed holder started,
+such as make and compilers, hold it until they have ended.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def locked(
     say: Callable[[str], None] = _say,
     children: bool = False,
 ) -> Iterator[None]:
-    """Hold the lock file ``path``; when another holds it, say who and wait up to ``wait_s``."""
+    """Hold the lock file ``path``; if it is held, say by whom and wait up to ``wait_s``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
@@ -50,7 +50,7 @@ def locked(
 
 
 def holder(path: Path) -> str | None:
-    """Who holds the lock, or None when it is free."""
+    """The holder of the lock, or None if it is free."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

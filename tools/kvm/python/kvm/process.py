@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one place that starts child processes.
 
-Commands are tuples, never shell strings. Each child gets its own process group,
-so that a deadline or Ctrl-C takes its children with it, and is always reaped.
+Commands are tuples, never shell strings. Each child gets its own process group, so that a deadline
+or Ctrl-C ends its children too, and it is always reaped.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from pathlib import Path
 
 from kvm.errors import UserError
 
-# Added to the caller's environment; None takes a variable away.
+# Added to the caller's environment; None removes a variable.
 Environment = Mapping[str, str | None]
 
-# What we read is said in one language, whichever the user's is. LANG is no other one but none:
-# kbuild takes LC_ALL away.
+# We parse output, so it must be in one language, whatever the user's is. LANG is removed rather
+# than set, because kbuild removes LC_ALL.
 _ONE_LANGUAGE: Environment = {
     "LC_ALL": "C",
     **dict.fromkeys(("LANG", "LANGUAGE", "LC_MESSAGES", "LC_CTYPE", "LC_COLLATE")),
@@ -32,10 +32,10 @@ _ONE_LANGUAGE: Environment = {
 
 
 class UsersOwn(dict[str, str | None]):
-    """The environment of a user's program, which is spoken to in the user's language."""
+    """The environment of a user's program, which should use the user's language."""
 
 
-# Descriptors every child gets too: the locks that must outlive us for as long as it works.
+# Descriptors that every child also gets: locks that must outlive us as long as the child works.
 inherited: set[int] = set()
 
 
@@ -54,7 +54,7 @@ class Completed:
 
 
 class CommandError(UserError):
-    """A command failed; carries the whole result so that callers can show its words."""
+    """A command failed; has the whole result so that callers can show its output."""
 
     def __init__(self, completed: Completed, hint: str = "") -> None:
         tail = "\n".join(completed.output.strip().splitlines()[-15:])
@@ -75,10 +75,10 @@ def run(
 ) -> Completed:
     """Run a command to its end, stdout and stderr merged into ``output``.
 
-    ``env`` is added to the caller's environment. That of a user's program is ``UsersOwn``; all
-    other programs speak one language, as their words are read.
-    ``on_line`` sees each line as it comes (for progress). Raises ``CommandError`` on a non-zero
-    exit when ``check``, ``UserError`` when the program is missing or the deadline passes.
+    ``env`` is added to the caller's environment. ``UsersOwn`` is for a user's program; all other
+    programs use one language, because their output is parsed.
+    ``on_line`` gets each line as it comes (for progress). Raises ``CommandError`` on a non-zero
+    exit if ``check``, ``UserError`` if the program is missing or the deadline passes.
     """
     start = time.monotonic()
     lines: list[str] = []
@@ -125,7 +125,7 @@ def capture(
     stdin: bytes | None = None,
     timeout_s: float = 120.0,
 ) -> bytes:
-    """Stdout alone, as bytes, of a quick command that must succeed; in our language."""
+    """Only stdout, as bytes, of a quick command that must succeed; in one language."""
     start = time.monotonic()
     with (
         spawn(
@@ -159,7 +159,7 @@ def spawn(
     stderr: int | None = None,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a child in a process group of its own; on leaving, kill the group and reap it."""
+    """Start a child in its own process group; at the end, kill the group and reap the child."""
     try:
         child = subprocess.Popen(
             [str(a) for a in argv],
@@ -193,9 +193,9 @@ def _environment(changes: Environment) -> dict[str, str]:
 
 
 def kill_group(child: subprocess.Popen[bytes], grace_s: float = 2.0) -> None:
-    """Ask the child's process group to end, insist after ``grace_s``, and reap the child.
+    """Ask the child's process group to end, kill it after ``grace_s``, and reap the child.
 
-    All of the group: a grandchild that stays would keep the child's output open.
+    The whole group must end: a remaining grandchild would keep the child's output open.
     """
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where things are: the checkout, its build folder, and the cache outside it."""
+"""The places of a checkout: its root, its build folder, and the cache outside it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Project:
 
     @classmethod
     def find(cls, start: Path | None = None) -> Project:
-        """The checkout that holds ``start`` (default: the one this package was loaded from)."""
+        """The checkout that contains ``start`` (default: the one this package was loaded from)."""
         here = (start or Path(__file__)).resolve()
         for folder in (here, *here.parents):
             if (folder / "linux").is_dir() and (folder / "tools" / "kvm").is_dir():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How work tells what it does now: whoever starts it hands it one of these."""
+"""The type of a function that reports the current step; callers pass one to long work."""
 
 from __future__ import annotations
 

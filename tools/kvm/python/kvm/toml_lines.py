@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""On which line of a TOML file a key or value stands: ``tomllib`` does not say."""
+"""Finds the line of a key or value in a TOML file, which ``tomllib`` does not report."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Path = tuple[str | int, ...]
 class TomlLines:
     """Finds the line of a path such as ``("subset", "ci", "include", 0, "vcpus")``.
 
-    Knows tables, arrays of tables and keys at the start of a line, which is how people
-    write plans; what it can't find it places at the nearest table above.
+    Knows tables, arrays of tables and keys at the start of a line, as people write plans; anything
+    else is placed at the nearest table above.
     """
 
     def __init__(self, text: str) -> None:
@@ -36,7 +36,7 @@ class TomlLines:
                 self._places.setdefault((*table, key[1].strip('"')), number)
 
     def find(self, path: Path, value: object = None) -> int:
-        """The line of ``path``; of ``value`` in it when that is given and stands further down."""
+        """The line of ``path``, or of ``value`` in it if that is given and further down."""
         while path and path not in self._places:
             path = path[:-1]
         start = self._places.get(path, 1)

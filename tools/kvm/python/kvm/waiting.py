@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bytes that wait for a reader who may be slow."""
+"""Writes bytes that wait for a reader that may be slow."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import os
 
 
 def write_waiting(fd: int, waiting: bytearray) -> None:
-    """Write what ``fd``, which does not block, takes now; the rest stays in ``waiting``.
+    """Write what the non-blocking ``fd`` takes now; the rest stays in ``waiting``.
 
-    Raises ``OSError`` when nobody will read it.
+    Raises ``OSError`` if it will never be read.
     """
     while waiting:
         try:

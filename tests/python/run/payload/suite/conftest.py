@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Plans whose payloads never run, and a bench that says what became of each."""
+"""Plans whose payloads never run, and a bench that returns scripted results."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CTRL_C = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, "interrupted")
 
 @dataclass
 class ScriptedBench:
-    """``ends`` has the outcomes of a test's runs, in turn; the last one stays."""
+    """``ends`` has the outcomes of a test's runs, in turn; the last one is repeated."""
 
     ends: Mapping[str, Sequence[Outcome]]
     files: Mapping[Path, str] = field(default_factory=dict)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The shell's arithmetic, as far as a ``unittests.cfg`` uses it."""
+"""The part of the shell's arithmetic that a ``unittests.cfg`` uses."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a ``unittests.cfg`` says, and that no mistake in one is passed over."""
+"""A ``unittests.cfg`` is read, and no mistake in it is ignored."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which tests of a suite are run, with what machine, and why others are not."""
+"""Which tests of a suite are run, on which machine, and why others are not."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""QEMU's words become our machine, or are named."""
+"""QEMU's words are translated for our machine, or named."""
 
 from __future__ import annotations
 

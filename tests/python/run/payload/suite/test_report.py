@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is said of a suite's run: on the terminal, to CI systems, to scripts."""
+"""The reports on a suite's run: on the terminal, for CI systems, for scripts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A suite's tests run one after another, whatever becomes of each."""
+"""A suite's tests run one after another, whatever the result of each."""
 
 from __future__ import annotations
 

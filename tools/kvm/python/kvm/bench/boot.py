@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench boot``: our boot against QEMU microvm's with KVM, side by side in one lab host.
+"""``bench boot``: our boot compared with QEMU microvm's with KVM, in the same lab host.
 
-Same kernel, initrd, command line, memory and one vCPU; from the start of the VMM's
-process to the HELLO of the guest's init; runs interleaved; medians compared.
+Both have the same kernel, initrd, command line and memory, and one vCPU. Measured from the start of
+the VMM's process to the HELLO of the guest's init; runs are interleaved, medians compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PEER = "qemu-microvm"
 
 @dataclass(frozen=True, slots=True)
 class BootBench:
-    """Seconds per run and the exits to userspace of each of our boots."""
+    """Seconds of each run, and the exits to userspace of each of our boots."""
 
     ours_s: tuple[float, ...]
     peer_s: tuple[float, ...]
@@ -50,7 +50,7 @@ class BootBench:
 
 
 def report(project: Project, progress: Progress, *, runs: int) -> Figures:
-    """Measure and render."""
+    """Measure and render the result."""
     result = measure(project, progress, runs=runs)
     return Figures(
         result.to_json(),
@@ -63,7 +63,7 @@ def report(project: Project, progress: Progress, *, runs: int) -> Figures:
 
 def measure(project: Project, progress: Progress, *, runs: int) -> BootBench:
     """Run the comparison in a lab host."""
-    # QEMU's guest has nobody to tell anything.
+    # QEMU's guest has no VMM of ours to send events to.
     found = in_turn(project, progress, ("ours", "qemu"), runs=runs, guest_events="none")
     return BootBench(
         tuple(seconds for seconds, _ in found["ours"]),
@@ -75,7 +75,7 @@ def measure(project: Project, progress: Progress, *, runs: int) -> BootBench:
 def in_turn(
     project: Project, progress: Progress, sides: tuple[str, ...], *, runs: int, guest_events: str
 ) -> dict[str, list[tuple[float, int]]]:
-    """Boot the sides by turns in a lab host: seconds to HELLO and exits of each boot.
+    """Boot the sides alternately in a lab host; return seconds to HELLO and exits of each boot.
 
     A side is ours, silent (ours without guest events) or qemu.
     """

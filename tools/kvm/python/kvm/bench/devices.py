@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench devices``: our block and network devices against QEMU's with KVM, in one lab host.
+"""``bench devices``: our block and network devices compared with QEMU's, with KVM in a lab host.
 
-Ours on virtio-mmio beside QEMU's microvm, ours on virtio-pci beside its q35: same kernel, initrd,
-memory and one vCPU, the image in the host's page cache, the network libslirp's for both. A guest
-reads its disk past its own page cache and sends a checked TCP stream to its host and back; runs
-interleaved, medians compared.
+Ours on virtio-mmio is compared with QEMU's microvm, ours on virtio-pci with its q35: same kernel,
+initrd and memory, one vCPU, the image in the host's page cache, libslirp's network for both. A
+guest reads its disk, bypassing its page cache, and sends a checked TCP stream to its host and back.
+Runs are interleaved, medians compared.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ MEMORY_MIB = 256
 DISK_MIB = 64
 _PORT = 5201
 _STREAM_BYTES = 8 << 20
-_SECONDS = 0.5  # of each kind of reads
+_SECONDS = 0.5  # for each kind of reads
 _FIGURES = re.compile(r"(\w+)=([\d.]+)")
 
 
 class Kind(NamedTuple):
-    """A figure: ``step`` is the guest's, ``line`` begins the comment of ``exercise`` with it."""
+    """A figure: ``step`` is the guest's; ``line`` begins the comment of ``exercise`` with it."""
 
     name: str
     step: str
     line: str
     unit: str
-    per: str  # what exits are counted by
+    per: str  # the unit for counting exits
 
 
 KINDS = (
@@ -64,7 +64,7 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One kind on one side, a value per run: speed in the kind's unit, exits by its ``per``."""
+    """One kind on one side, by run: speed in the kind's unit, exits by its ``per``."""
 
     speed: tuple[float, ...]
     exits: tuple[float, ...]
@@ -126,7 +126,7 @@ class DevicesBench:
 
 
 def report(project: Project, progress: Progress, *, runs: int) -> Figures:
-    """Measure and render."""
+    """Measure and render the result."""
     result = measure(project, progress, runs=runs)
     return Figures(result.to_json(), result.table())
 
@@ -178,7 +178,7 @@ def _measured(side: str, runs: Sequence[Sequence[Any]]) -> dict[str, Measured]:
 
 
 def _value(side: str, kind: Kind, lines: Sequence[str], exits: int) -> tuple[float, float]:
-    """Speed, and exits for each of what they are counted by."""
+    """The speed, and the exits for each unit of the kind's ``per``."""
     line = next((line for line in lines if line.startswith(kind.line)), None)
     if line is None or any(line.startswith("not ok") for line in lines):
         raise InfrastructureError(f"{side}: {kind.step} went wrong in the guest:\n{lines}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench events``: what it costs a boot to tell the VMM of itself.
+"""``bench events``: the cost of guest events in a boot.
 
-The same kernel, initrd and machine with guest events and without, by turns in one lab host;
-from the start of the VMM's process to the HELLO of the guest's init; medians compared.
+The same kernel, initrd and machine boot with guest events and without, alternately in one lab host.
+Measured from the start of the VMM's process to the HELLO of the guest's init; medians compared.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class EventsBench:
 
 
 def report(project: Project, progress: Progress, *, runs: int) -> Figures:
-    """Measure and render."""
+    """Measure and render the result."""
     result = measure(project, progress, runs=runs)
     return Figures(
         result.to_json(),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Starts the half of a bench that runs in the lab host, and takes its answer."""
+"""Starts the part of a bench that runs in the lab host, and takes its answer."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def ask(
     title: str,
     timeout_s: float,
 ) -> Any:
-    """Run ``main(job)`` of a module of ``kvm.bench.inside``; what it printed last, as JSON."""
+    """Run ``main(job)`` of a module of ``kvm.bench.inside``; return the JSON it printed last."""
     with progress.phase("lab host") as say:
         host = hosts.connect(project, Wanted("lab"), built, say, patient=True).host
     try:
         with progress.phase(title) as say:
             source = Path(__file__).parents[1]
-            # -S: a site hook would put an editable install before the artifact, and build it.
+            # -S: site's hooks would put an editable install before the artifact, and build it.
             words = (
                 *(os.path.realpath(sys.executable), "-I", "-S", "-c", _START),
                 *(f"kvm.bench.inside.{module}", built.vmm.folder, source, json.dumps(job)),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench memory``: what our VMM's process holds beyond its guest's memory, beside QEMU's.
+"""``bench memory``: the memory of our VMM's process beyond its guest's, compared with QEMU's.
 
-A machine with console, rng, a disk and a user network whose guest idles, in one lab host. Ours
-is told with Python and without, which is what the process has grown by since its imports.
+A machine with console, rng, a disk and a user network idles in one lab host. Ours is reported with
+Python and without; the latter is how much the process has grown since its imports.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MemoryBench:
 
     @property
     def ratio(self) -> float:
-        """Ours with Python over the peer's: below 1 we take less."""
+        """Ours with Python over the peer's: below 1 we need less."""
         return self.ours_kib / self.peer_kib
 
     @property
@@ -54,7 +54,7 @@ class MemoryBench:
 
 
 def report(project: Project, progress: Progress, *, runs: int) -> Figures:
-    """Measure and render."""
+    """Measure and render the result."""
     result = measure(project, progress)
     return Figures(
         result.to_json(),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``bench payloads``: each test payload of a suite under our VMM and under QEMU, in one lab host.
+"""``bench payloads``: each payload of a suite under our VMM and under QEMU, in one lab host.
 
-Both are on the lab host's KVM, the tree's. QEMU is started as kvm-unit-tests starts it, with the
-cfg's own words, those that our VMM has no equivalent of included. Side by side are verdicts; the
-seconds are of whoever waits, with the start of QEMU in an emulated machine in them.
+Both use the lab host's KVM, the tree's. QEMU is started as kvm-unit-tests starts it, with the cfg's
+own words, even those without an equivalent in our VMM. The verdicts are compared; the seconds are
+wall-clock time, and include the start of QEMU in an emulated machine.
 """
 
 from __future__ import annotations
@@ -38,14 +38,14 @@ from kvm.verdict.ktap import Case, Status
 from kvm.verdict.payload import outcome_of, status_of
 
 PEER = "qemu"
-# What kvm-unit-tests' x86 runner gives QEMU for each test.
+# The arguments of kvm-unit-tests' x86 runner for QEMU in each test.
 _MACHINE = (
     *("qemu-system-x86_64", "-no-reboot", "-nodefaults", "-display", "none"),
     *("-serial", "stdio", "-machine", "accel=kvm"),
     *("-global", "kvm-pit.lost_tick_policy=discard", "-device", "pc-testdev"),
     *("-device", "isa-debug-exit,iobase=0xf4,iosize=0x4", "-device", "pci-testdev"),
 )
-# QEMU ends with 1 both for a pass and where it refuses its words; then it says why.
+# QEMU exits with 1 both for a pass and if it refuses its arguments; then it says why.
 _REFUSED = re.compile(r"^qemu-system-x86_64: (?!.*\bwarning\b)(?P<why>.+)$", re.MULTILINE)
 _EXTRA_S = 30.0  # to start QEMU in an emulated machine
 _LOST_TRIES = 2
@@ -54,7 +54,7 @@ _WHY_COLUMNS = 120
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One test's two results; None seconds where it did not run."""
+    """One test's two results; the seconds are None if it did not run."""
 
     name: str
     ours: Case
@@ -71,7 +71,7 @@ class Pair:
 
 
 def report(project: Project, progress: Progress, *, suite: str, names: str) -> Figures:
-    """Run and render."""
+    """Run the suite and render the result."""
     options = PayloadOptions(Path(suite).expanduser().absolute(), host="lab")
     plan = planning.load(Given(options), Selection.of(names, ""))
     pairs = compare(project, progress, plan)
@@ -79,7 +79,7 @@ def report(project: Project, progress: Progress, *, suite: str, names: str) -> F
 
 
 def compare(project: Project, progress: Progress, plan: Plan) -> list[Pair]:
-    """Both sides of every test, one test after another."""
+    """Run both sides of every test, one test after another."""
     halves = build_halves.build(project, progress)
     bench = HereBench(project, halves, "lab", rundir.create(project.runs), progress)
     pairs: list[Pair] = []
@@ -104,7 +104,7 @@ def compare(project: Project, progress: Progress, plan: Plan) -> list[Pair]:
 
 
 def qemu_argv(test: SuiteTest, kernel: Path, module: Path | None) -> tuple[str | Path, ...]:
-    """The command line; ``kernel`` is the payload where the lab host sees it."""
+    """The command line; ``kernel`` is the payload's path in the lab host."""
     options = test.options
     words: list[str | Path] = [*_MACHINE, "-kernel", kernel, "-smp", str(options.vcpus)]
     words += ["-append", options.append] if options.append else []
@@ -115,7 +115,7 @@ def qemu_argv(test: SuiteTest, kernel: Path, module: Path | None) -> tuple[str |
 
 
 def peer_case(name: str, code: int, output: str) -> Case:
-    """What QEMU's exit code says of the payload: isa-debug-exit's, or QEMU's own."""
+    """The result from QEMU's exit code: isa-debug-exit's, or QEMU's own."""
     if code in (0, 1) and (refused := _REFUSED.search(output)):
         return Case(name, Status.SKIP, f"QEMU: {refused['why'].strip()}")
     if code == 0:
@@ -125,7 +125,7 @@ def peer_case(name: str, code: int, output: str) -> Case:
 
 
 def table(pairs: Sequence[Pair]) -> str:
-    """A line a test, why those with a ``*`` differ, and how many of each there are."""
+    """One line a test, why those with a ``*`` differ, and how many of each there are."""
     width = max((len(pair.name) for pair in pairs), default=4)
     lines = [f"{'test':{width}}  {'tools-kvm':16}  {PEER}"]
     for pair in pairs:
@@ -159,7 +159,7 @@ def to_json(plan: Plan, pairs: Sequence[Pair]) -> dict[str, Any]:
 
 
 def _under_qemu(bench: HereBench, ours: Result) -> tuple[Case, float | None]:
-    """The same test under QEMU, also where only ours can't have it; a lost lab host is retried."""
+    """The same test under QEMU, even if ours can't run it; a lost lab host is retried."""
     test = ours.test
     if ours.record is None and not test.foreign:
         return ours.case, None
@@ -195,7 +195,7 @@ def _once_under_qemu(bench: HereBench, test: SuiteTest, number: int) -> Case:
 
 
 def _without(words: Sequence[str], names: Sequence[str]) -> tuple[str, ...]:
-    """The words less some options with their values, which are given otherwise."""
+    """The words without some options and their values, which are set elsewhere."""
     kept = []
     rest = iter(words)
     for word in rest:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bench found."""
+"""The result of a bench."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """For scripts, and as a table for people."""
+    """The figures for scripts, and as a table for people."""
 
     record: Mapping[str, Any]
     table: str

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Find the commit that broke something, and say which half of it is to blame."""
+"""Finds the commit that broke something, and the half of it that is to blame."""

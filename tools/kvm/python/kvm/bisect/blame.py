@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which half of the first bad commit is to blame: run its parts with those of its parent.
+"""Finds the half of the first bad commit that is to blame, by mixing it with its parent.
 
-First the table of two halves, {kernel of P, of C} x {VMM of P, of C}. A kernel that is both
-lab host and guest is then taken apart: KVM's side and the guest's side vary separately.
+First comes the table of two halves, {kernel of P, of C} x {VMM of P, of C}. If the kernel is both
+lab host and guest, it is then split: KVM's side and the guest's side vary separately.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PARTS = {Axis.HOST: "KVM (host side)", Axis.GUEST: "the guest kernel", Axis.VMM
 
 @dataclass(slots=True)
 class Table:
-    """The mixes of a good and a bad commit over ``axes``, run as they are asked for."""
+    """The mixes of a good and a bad commit over ``axes``, run only as needed."""
 
     good: str
     bad: str
@@ -35,7 +35,7 @@ class Table:
         return cls(good, bad, tuple(axes), test, {})
 
     def is_bad(self, *changed: Axis) -> bool | None:
-        """Whether these axes of the bad commit alone make the rest fail; None: can't tell."""
+        """Whether only these axes of the bad commit make the rest fail; None if it can't tell."""
         mark = self.at(frozenset(changed)).mark
         return None if mark is Mark.SKIP else mark is Mark.BAD
 
@@ -45,7 +45,8 @@ class Table:
         return self.results[changed]
 
     def mix(self, changed: Changed) -> Mix:
-        """The other axes come from the good commit. A guest that no lab host shares is its own."""
+        """The mix; other axes are the good commit's. Without the axis HOST, the guest's kernel
+        hosts."""
         guest = self._commit(Axis.GUEST in changed)
         host = self._commit(Axis.HOST in changed) if Axis.HOST in self.axes else guest
         vmm = self._commit(Axis.VMM in changed)
@@ -62,7 +63,7 @@ class Table:
 
 
 def find(table: Table, differing: Changed) -> Blame:
-    """Fill as much of the table as the answer takes. ``differing`` axes are not equal in both."""
+    """Fill the table as far as needed. Only the ``differing`` axes differ between the commits."""
     halves = [half for half in _halves(table.axes) if half & differing]
     if not halves:
         return Blame(Label.UNKNOWN, "neither the kernel nor the VMM differs between the two")
@@ -76,7 +77,7 @@ def find(table: Table, differing: Changed) -> Blame:
 
 
 def judge(results: Mapping[Changed, Decision], halves: list[Changed]) -> Blame:
-    """The label of a filled table of halves. Pure."""
+    """The label for a filled table of halves. Pure."""
     listed = _listed(results)
     whole = frozenset().union(*halves)
     if results[frozenset()].mark is not Mark.GOOD or results[whole].mark is not Mark.BAD:
@@ -104,7 +105,7 @@ def judge(results: Mapping[Changed, Decision], halves: list[Changed]) -> Blame:
 
 
 def _taken_apart(table: Table, found: Blame, differing: Changed) -> Blame:
-    """Tell KVM's side of the kernel from the guest's."""
+    """Distinguish KVM's side of the kernel from the guest's."""
     sides = [axis for axis in (Axis.HOST, Axis.GUEST) if axis in table.axes and axis in differing]
     rest = frozenset(found.parts) - _KERNEL
     if len(sides) < 2:

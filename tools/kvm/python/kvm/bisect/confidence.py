@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How many runs tell a good revision from a bad one that fails only now and then. Pure.
+"""How many runs it takes to distinguish a good revision from one that fails sometimes. Pure.
 
 A sequential test (Wald, 1945): each run moves the odds that the revision is bad, a failure by
 rate/noise, a pass by (1 - rate)/(1 - noise); it ends when the odds are clear enough. A failure
 that always shows is decided by its first run.
 
 A rate seen in a few runs is an estimate, and a search that relies on it is right less often
-than it says: a failure that showed three times of three may show in half of all runs. So the
-end of a search is proved. It is wrong only where the failing end showed the failure each time
-and the last good revision, which has it too, did not: ``passes_that_prove`` says after how many
-passes that is rarer than the error that is allowed, whatever the rate.
+than it claims: a failure in three of three runs may occur in only half of all runs. So the end of
+a search is proved. It is wrong only if the failing end showed the failure each time and the last
+good revision, which has it too, did not: ``passes_that_prove`` says how many passes make that rarer
+than the allowed error, whatever the rate.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from dataclasses import dataclass
 
 from kvm.bisect.model import Mark
 
-# How often a run of good code shows the very same failure by chance.
+# How often a run of good code shows exactly the same failure by chance.
 _NOISE = 0.0001
-# What "always" is taken for: no number of runs proves it.
+# The rate for "always": no number of runs proves it.
 _STEADY = 0.99999
 _MOST_PASSES = 400
-# Of a rate measured in few runs, what is counted on.
+# The share of a rate measured in few runs that is relied on.
 _CAUTION = 0.75
 
 
 @dataclass(frozen=True, slots=True)
 class Sequential:
-    """The test of one revision; ``error`` is how often its answer may be wrong."""
+    """The test of one revision; ``error`` is the probability of a wrong answer."""
 
     rate: float
     error: float
-    passes: int = 0  # so many at least make a revision good
+    passes: int = 0  # a good revision must have at least as many
 
     @classmethod
     def steady(cls, error: float) -> Sequential:
@@ -42,11 +42,11 @@ class Sequential:
 
     @classmethod
     def measured(cls, rate: float, error: float) -> Sequential:
-        """For a failure that showed at this rate in a few runs, taken cautiously."""
+        """The test for a failure seen at this rate in a few runs, taken cautiously."""
         return cls(max(_CAUTION * rate, 0.01), error)
 
     def decide(self, bad: int, good: int) -> Mark | None:
-        """GOOD or BAD once the runs so far are enough, else None."""
+        """GOOD or BAD once there are enough runs, else None."""
         if bad and self.rate >= _STEADY:
             return Mark.BAD
         odds = bad * math.log(self.rate / _NOISE) + good * math.log((1 - self.rate) / (1 - _NOISE))
@@ -63,11 +63,11 @@ class Sequential:
 
 
 def passes_that_prove(failed: int, passed: int, error: float) -> int:
-    """How many passes in a row prove that a revision has not the failure, which showed ``failed``
-    times and not ``passed`` times where it is known to be.
+    """How many passes in a row prove that a revision lacks the failure, which occurred ``failed``
+    times and did not ``passed`` times where it is known to be.
 
-    For each rate r, both come about by chance with the probability of the first times
-    (1 - r) ** passes; that is at its largest at r = failed / all runs.
+    For each rate r, both happen by chance with the probability of the first times
+    (1 - r) ** passes; its maximum is at r = failed / all runs.
     """
     ways = math.comb(failed + passed - 1, passed) if failed else 1
     for passes in range(1, _MOST_PASSES):
@@ -79,7 +79,7 @@ def passes_that_prove(failed: int, passed: int, error: float) -> int:
 
 
 def error_of_each(confidence: float, answers: int) -> float:
-    """How often each of so many answers may be wrong when all must be right."""
+    """How often each of so many answers may be wrong if all must be right."""
     return (1 - confidence) / max(answers, 1)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The smallest set of differences that still makes the failure (ddmin, Zeller 2002). Pure.
+"""The smallest set of differences that still causes the failure (ddmin, Zeller 2002). Pure.
 
-Sets that can't tell (they do not build, say) are neither good nor bad: they are passed over.
+Sets that can't tell (for example, do not build) are neither good nor bad; they are skipped.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ T = TypeVar("T")
 
 
 def minimal(differences: Sequence[T], test: Callable[[Sequence[T]], Mark]) -> tuple[T, ...]:
-    """A subset that is bad and of which no single element can be left out.
+    """A bad subset from which no single element can be removed.
 
-    All of ``differences`` together are known to be bad, none of them to be good; their order
-    is kept, so neighbours, which often belong together, stay together longest.
+    All of ``differences`` together are known to be bad, and none of them to be good. Their order is
+    kept, so neighbours, which often belong together, stay together longest.
     """
     left = tuple(differences)
     parts = 2

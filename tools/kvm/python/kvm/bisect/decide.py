@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From runs of the test to what a revision is.
+"""Decides from runs of the test what a revision is.
 
-Only the failure that is hunted makes a revision bad, and only runs that passed make it good.
-Another failure is run once more and then skipped; trouble that is nobody's fault is tried
-again, and skipped when it stays.
+Only the failure that is searched for makes a revision bad, and only passes make it good. Another
+failure is run once more and then skipped; trouble that is nobody's fault is retried, and skipped
+if it stays.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kvm.bisect.model import Decision, Failure, Mark, Run
 from kvm.bisect.subject import Built
 from kvm.verdict.vocabulary import Verdict
 
-_OTHER_FAILURES = 2  # so often seen, the revision is skipped
+_OTHER_FAILURES = 2  # after so many, the revision is skipped
 _TROUBLES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Runs by what they showed; ``others`` and ``troubles`` tell nothing of the failure."""
+    """Runs by their result; ``others`` and ``troubles`` say nothing about the failure."""
 
     bad: int
     good: int
@@ -32,9 +32,9 @@ class Counts:
 
 
 def shows(failure: Failure, run: Run) -> bool:
-    """Whether a run showed the failure that is hunted; one that comes and goes, in one boot of two.
+    """Whether a run showed the failure; an unsteady failure also counts in a FLAKY run.
 
-    A machine that was lost once and passed then does not show what is always there.
+    A machine that was lost once and then passed does not show a failure that always occurs.
     """
     flaky = run.verdict is Verdict.FLAKY and not failure.steady
     return (
@@ -45,7 +45,7 @@ def shows(failure: Failure, run: Run) -> bool:
 
 
 def counted(failure: Failure, runs: Sequence[Run]) -> Counts:
-    """What the runs showed."""
+    """Count the runs by their result."""
     bad = [run for run in runs if shows(failure, run)]
     passed = [run for run in runs if run.verdict in (Verdict.PASS, Verdict.FLAKY)]
     good = [run for run in passed if run not in bad]
@@ -59,7 +59,7 @@ def counted(failure: Failure, runs: Sequence[Run]) -> Counts:
 
 
 def verdict_of(failure: Failure, test: Sequential, runs: Sequence[Run]) -> tuple[Mark, str] | None:
-    """The mark and a line why, or None when it takes another run. Pure."""
+    """The mark and a line why, or None if another run is needed. Pure."""
     counts = counted(failure, runs)
     mark = test.decide(counts.bad, counts.good)
     total = counts.bad + counts.good
@@ -79,7 +79,7 @@ def verdict_of(failure: Failure, test: Sequential, runs: Sequence[Run]) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """Decides revisions by running the test; what the journal holds is not run again."""
+    """Decides revisions by running the test; runs in the journal are not repeated."""
 
     journal: Journal
     failure: Failure
@@ -87,7 +87,7 @@ class Judge:
     say: Callable[[str], None]
 
     def decide(self, built: Built) -> Decision:
-        """Run ``built`` until it is clear what it is."""
+        """Run ``built`` until its mark is clear."""
         new, seconds = 0, 0.0
         while (found := verdict_of(self.failure, self.test, self._runs(built))) is None:
             self.say(f"run {len(self._runs(built)) + 1} of {built.name}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Before the search: do the ends show what was said of them, and which failure is it?"""
+"""Before the search: checks that the ends are as claimed, and determines the failure."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from kvm.errors import UserError
 from kvm.say import Say
 from kvm.verdict.vocabulary import Reason, Verdict
 
-# So many runs that all fail alike make a failure steady.
+# As many runs that all fail in the same way make a failure steady.
 _STEADY_RUNS = 3
-# Of a flaky one so many are seen before its rate is believed.
+# The rate of an unsteady failure is trusted after this many failures.
 _FAILURES = 5
-# A failure rarer than this is not looked for.
+# Failures rarer than this are not searched for.
 _RAREST = 0.1
 _TROUBLES = 3
-# So many runs that pass make one look whether the ends are the wrong way round.
+# After as many passes, check whether the ends are swapped.
 _DOUBT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the caller said of the failure; "" leaves it to the failing end."""
+    """What the caller said about the failure; "" leaves it to the failing end."""
 
     reason: str = ""
     signature: str = ""
@@ -60,7 +60,7 @@ def failure_at(
 
 
 def check_passing(judge: Judge, passing: Built) -> None:
-    """Raises ``UserError`` unless the passing end passes."""
+    """Raise ``UserError`` unless the passing end passes."""
     decision = judge.decide(passing)
     if decision.mark is Mark.BAD:
         raise UserError(
@@ -76,7 +76,7 @@ def check_passing(judge: Judge, passing: Built) -> None:
 
 
 def test_for(failure: Failure, error: float) -> Sequential:
-    """How revisions are tested for it."""
+    """The test of revisions for this failure."""
     if failure.steady:
         return Sequential.steady(error)
     return Sequential.measured(failure.rate, error)
@@ -103,7 +103,7 @@ def _matching(failed: Sequence[Run], wanted: Wanted) -> list[Run]:
 
 
 def _failure(failed: Sequence[Run], passed: Sequence[Run], wanted: Wanted) -> Failure:
-    """The most frequent reason; its signature when that is always the same."""
+    """The most frequent reason, with its signature if that is always the same."""
     reason = Counter(run.reason for run in failed).most_common(1)[0][0]
     alike = [run for run in failed if run.reason is reason]
     signatures = {run.signature for run in alike}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One bisection from its ends to its report: verify, search, blame."""
+"""Runs one bisection from its ends to its report: verify, search, blame."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from kvm.errors import UserError
 from kvm.output.progress import Progress
 from kvm.say import Say
 
-# The table of blame has at most that many answers of its own, and there are two ends.
+# The table of blame needs at most as many more answers, and there are two ends.
 _OTHER_ANSWERS = 8
 
 
@@ -49,7 +49,7 @@ class Hunt:
     steps: list[Step] = field(default_factory=list)
 
     def run(self) -> Report:
-        """Raises ``UserError`` when the ends are not what they were said to be."""
+        """Raises ``UserError`` if the ends are not what they are claimed to be."""
         begun = time.time()
         good, bad = self.session.ends
         failure, judge = self._verified(good, bad)
@@ -130,7 +130,7 @@ class Hunt:
         return place
 
     def _disproved(self, judge: Judge, end: Place) -> Failure | None:
-        """The failure as it shows in a revision next to the one that was found, if it does."""
+        """The failure as seen in a revision next to the commit that was found, if it shows it."""
         if not end.first_bad:
             return None
         with self.progress.phase("proof") as say:
@@ -138,11 +138,11 @@ class Hunt:
             try:
                 passing = self.subject.build(Mix.of(self._passing_side(end.first_bad)), say)
             except (Unbuildable, NoSuchTest):
-                return None  # nobody has taken it for good
+                return None  # it was not taken as good
             return proof.disproved(judge, passing)
 
     def _passing_side(self, found: str) -> str:
-        """Of the commit that was found and its parent, the one that does not fail."""
+        """The commit that does not fail: the one that was found, or its parent."""
         if self.request.fix:
             return found
         parent = self.workplace.searched.commit_of(f"{found}^1")
@@ -179,7 +179,7 @@ class Hunt:
         return f" ({place.left} commits left, about {steps} {plural}, {steps * each:.0f} s)"
 
     def _decide(self, judge: Judge, mix: Mix, say: Say) -> Decision:
-        """What cannot be built or found is skipped."""
+        """Decide a mix; what can't be built or found is skipped."""
         judge = Judge(judge.journal, judge.failure, judge.test, say)
         try:
             return judge.decide(self.subject.build(mix, say))
@@ -187,7 +187,7 @@ class Hunt:
             return Decision(Mark.SKIP, str(why))
 
     def _blame(self, judge: Judge, first_bad: Commit | None, say: Say) -> Blame | None:
-        """Which half of the first bad commit, or of the range that is left."""
+        """The half of the first bad commit, or of the remaining range, that is to blame."""
         pair = self._pair(first_bad)
         if pair is None:
             return None
@@ -205,7 +205,7 @@ class Hunt:
         return found
 
     def _pair(self, first_bad: Commit | None) -> tuple[str, str] | None:
-        """The last good commit and the first bad one that are known."""
+        """The last known good commit and the first known bad one."""
         if first_bad is not None:
             parent = self.workplace.searched.commit_of(f"{first_bad.id}^1")
             return (parent, first_bad.id) if parent is not None else None
@@ -219,7 +219,7 @@ class Hunt:
         return good, bad
 
     def _differing(self, good: str, bad: str) -> frozenset[Axis]:
-        """Where both commits were built to the same, nothing has to be run."""
+        """The axes whose builds differ; the others need no run."""
         found = set()
         for axis in self.subject.axes:
             paths = self.workplace.paths_of(axis)
@@ -228,7 +228,7 @@ class Hunt:
         return frozenset(found)
 
     def _patch(self, judge: Judge, passing: str, failing: str, found: Blame, say: Say) -> str:
-        """The one kernel patch; the rest of the machine is as it must be for it to show."""
+        """The single kernel patch; the rest of the machine is such that the failure shows."""
         vmm = failing if Axis.VMM in found.parts else passing
 
         def test(commit: str) -> Decision:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bisection has learned, a JSON line at a time: nothing is lost however it ends.
+"""The results of a bisection, a JSON line at a time: nothing is lost however it ends.
 
-Lines are of four kinds: a run of the test on something built (by the ids of that), what a
-commit's halves were built to, that they can't be built, and how long a step took. A line that
-a kill cut short is dropped when the journal is read again.
+There are four kinds of lines: a run of the test on a build (by its ids), what a commit's halves
+were built to, that they can't be built, and how long a step took. A line that a kill cut short
+is dropped when the journal is read again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Journal:
 
     @classmethod
     def open(cls, path: Path) -> Journal:
-        """Read what is there; the file is made by the first ``add``."""
+        """Read the existing file, if any; the first ``add`` creates it."""
         journal = cls(path)
         with contextlib.suppress(FileNotFoundError):
             whole, _, rest = path.read_bytes().rpartition(b"\n")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Values of a bisection: what was asked, what each revision showed, and what follows from it.
+"""Values of a bisection: the request, the results of each revision, and the conclusions.
 
-Made by the other modules of ``kvm.bisect``, rendered by ``kvm.report.bisect``. Times are
-seconds; commits are full ids.
+Other modules of ``kvm.bisect`` make them, ``kvm.report.bisect`` renders them. Times are seconds;
+commits are full ids.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 
 class Mark(Enum):
-    """What a revision is to ``git bisect``; SKIP is "cannot tell"."""
+    """The mark of a revision for ``git bisect``; SKIP is "cannot tell"."""
 
     GOOD = "good"
     BAD = "bad"
@@ -24,7 +24,7 @@ class Mark(Enum):
 
 
 class Axis(Enum):
-    """What may come from one commit or the other. A lab host has a kernel of its own."""
+    """A part that can come from either commit. A lab host has a kernel of its own."""
 
     HOST = "kvm (host)"
     GUEST = "guest"
@@ -32,7 +32,7 @@ class Axis(Enum):
 
 
 class Label(Enum):
-    """Which half is to blame. ``EITHER``: each alone suffices; ``INTERACTION``: only together."""
+    """The half to blame. ``EITHER``: each alone suffices; ``INTERACTION``: only both together."""
 
     KERNEL = "kernel"
     VMM = "vmm"
@@ -43,7 +43,7 @@ class Label(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """``date`` is the author's, as YYYY-MM-DD; ``halves`` names what it touches."""
+    """``date`` is the author's, as YYYY-MM-DD; ``halves`` names the halves it touches."""
 
     id: str
     subject: str
@@ -53,7 +53,7 @@ class Commit:
 
     @property
     def short(self) -> str:
-        """The 12 digits that a ``Fixes:`` tag wants."""
+        """The first 12 digits, as in a ``Fixes:`` tag."""
         return self.id[:12]
 
     @property
@@ -63,7 +63,7 @@ class Commit:
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Which commit each part of a machine comes from."""
+    """The commit from which each part of a machine comes."""
 
     host: str
     guest: str
@@ -79,7 +79,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of the test. ``run_dir`` is where its console is ("" when nothing booted)."""
+    """One run of the test. ``run_dir`` has its console ("" if nothing booted)."""
 
     verdict: Verdict
     reason: Reason
@@ -111,7 +111,7 @@ class Run:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Run:
-        """Raises ``KeyError`` or ``ValueError`` for what ``to_json`` did not write."""
+        """Raises ``KeyError`` or ``ValueError`` for a record that ``to_json`` did not write."""
         return cls(
             Verdict(record["verdict"]),
             Reason(record["reason"]),
@@ -124,10 +124,10 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What runs of one revision, or of one mix, amount to.
+    """The conclusion from the runs of one revision or mix.
 
     ``why`` is a line for people; ``bad`` and ``good`` count the runs that showed the failure
-    and those that passed. ``kernel`` and ``vmm`` are ids of what was run ("" when not built).
+    and those that passed. ``kernel`` and ``vmm`` are ids of what was run ("" if not built).
     """
 
     mark: Mark
@@ -137,14 +137,14 @@ class Decision:
     kernel: str = ""
     vmm: str = ""
     seconds: float = 0.0
-    reused: bool = False  # known from an earlier run, nothing was run for it
+    reused: bool = False  # known from an earlier run; it caused no new one
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A revision that the search asked for. ``left`` is how many commits were then left.
+    """A revision that the search asked for. ``left`` is how many commits were left then.
 
-    ``at`` is its place in history: how many commits it has that the good end lacks (0: not known).
+    ``at`` is its place in history: how many commits it has that the good end lacks (0: unknown).
     """
 
     commit: Commit
@@ -155,9 +155,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The failure that is hunted. A signature of "" is not compared: the reason is enough.
+    """The failure that is searched for. A signature of "" is not compared: the reason is enough.
 
-    ``rate`` is how often a run of the bad end shows it; ``steady`` when always.
+    ``rate`` is how often a run of the bad end shows it; ``steady``: always.
     """
 
     reason: Reason
@@ -169,7 +169,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class MixResult:
-    """One cell of the table of blame: which axes come from the bad commit, and what it did."""
+    """A cell of the table of blame: the axes that come from the bad commit, and the decision."""
 
     changed: frozenset[Axis]
     decision: Decision
@@ -177,10 +177,10 @@ class MixResult:
 
 @dataclass(frozen=True, slots=True)
 class Blame:
-    """Which half it is. ``parts`` are the axes of the smallest change that is bad.
+    """The half to blame. ``parts`` are the axes of the smallest bad change.
 
-    ``patch`` is the one file of linux/patches that makes the difference ("" when the kernel is
-    not to blame, or when it could not be told). ``words`` is the sentence for people.
+    ``patch`` is the one file of linux/patches that makes the difference ("" if the kernel is not
+    to blame, or the patch is unknown). ``words`` is the sentence for people.
     """
 
     label: Label
@@ -192,13 +192,13 @@ class Blame:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A bisection that ended.
+    """A finished bisection.
 
-    ``first_bad`` is None when only skipped commits were left: then ``candidates`` holds them,
-    oldest first. ``log`` is git's own, which ``git bisect replay`` takes. ``confidence`` is
-    that of the whole answer. ``repeat`` is the command line that shows the failure again.
-    ``fix``: the older end fails, and ``first_bad`` is the commit that fixed it; marks say what
-    was seen, so older steps are bad then. ``commits`` is the place (``Step.at``) of the bad end.
+    ``first_bad`` is None if only skipped commits were left; ``candidates`` has them then, oldest
+    first. ``log`` is git's own, for ``git bisect replay``. ``confidence`` is that of the whole
+    answer. ``repeat`` is the command line that shows the failure again. ``fix``: the older end
+    fails, and ``first_bad`` is the commit that fixed it; marks say what was observed, so older
+    steps are bad then. ``commits`` is the place (``Step.at``) of the bad end.
     """
 
     test: str

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Inside a commit that changes several kernel patches: which one makes the difference.
+"""Finds the patch that makes the difference in a commit that changes several kernel patches.
 
-The patch series is cut after each of them in turn, as commits of ours, and searched by
-halves like any history.
+The patch series is cut after each of them in turn, as commits of ours, and searched by bisection
+like any history.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ Test = Callable[[str], Decision]
 
 
 def guilty_patch(workplace: Workplace, good: str, bad: str, test: Test) -> str:
-    """The patch's file name, or "" when no single one can be named.
+    """The patch's file name, or "" if no single one can be named.
 
-    ``test`` decides a commit whose kernel half is meant; it is called for cut series alone.
+    ``test`` decides a commit by its kernel half; it is called only for cut series.
     """
     before, after = (_series(workplace, commit) for commit in (good, bad))
     same = _common(workplace, good, bad, before, after)
     if len(after) - same < 1 or len(before) > same:
-        return ""  # patches were changed or taken away: cutting does not undo that
+        return ""  # patches were changed or removed: cutting the series does not undo that
     if len(after) - same == 1:
         return after[-1]
     low, high = same, len(after)
@@ -49,7 +49,7 @@ def _series(workplace: Workplace, commit: str) -> list[str]:
 
 
 def _common(workplace: Workplace, good: str, bad: str, before: list[str], after: list[str]) -> int:
-    """How many patches, from the first on, are the same in both."""
+    """How many patches at the beginning are the same in both."""
     count = 0
     for old, new in zip(before, after, strict=False):
         ids = {
@@ -63,7 +63,7 @@ def _common(workplace: Workplace, good: str, bad: str, before: list[str], after:
 
 
 def _cut(workplace: Workplace, commit: str, names: list[str], count: int) -> str:
-    """``commit`` with the first ``count`` patches alone."""
+    """``commit`` with only the first ``count`` patches."""
     here = workplace.searched
     text = "".join(f"{name}\n" for name in names[:count])
     blob = here.run("hash-object", "-w", "--stdin", stdin=text.encode()).output.strip()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes the history of ``tests/bisect/planted/history.toml`` in a checkout of its own.
 
-The checkout has this one's files as they are now as its first commit, and a kernel tree that
-shares the objects of this one's. Kernel changes become files of ``linux/patches``, VMM changes
-edits of one source file each; nothing is checked out or compiled for them. Dates are fixed, so
-the same files give the same commits.
+Its first commit has the current files of this checkout, and its kernel tree shares this one's
+objects. Kernel changes become files of ``linux/patches``, VMM changes edit one source file each;
+nothing is checked out or compiled for them. Dates are fixed, so the same files give the same
+commits.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from kvm.say import Say
 _DATE = "2026-01-{:02}T12:{:02}:00Z"
 _BRANCH = "planted"
 _PIN = "refs/tags/tools-kvm-base"
-# Files that harmless changes go to, by turns: small ones, which few others include.
+# Files for harmless changes, used in turn: small ones, which few others include.
 KERNEL_FILES = (
     "drivers/char/hw_random/core.c",
     "kernel/reboot.c",
@@ -45,7 +45,7 @@ VMM_FILES = (
     "tools/kvm/src/arch/x86_64/page_tables.cpp",
     "tools/kvm/src/devices/debug_port.cpp",
 )
-# What the commits without a name of their own are, round and round.
+# The kinds of unnamed commits, in turn.
 _FILLERS = ("kernel", "vmm", "vmm", "kernel", "docs", "vmm", "kernel", "both")
 
 
@@ -62,7 +62,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The first and the last commit, and what lies between."""
+    """The first and the last commit, and those between."""
 
     base: str
     tip: str
@@ -70,7 +70,7 @@ class History:
 
 
 def build_history(project: Project, root: Path, say: Say) -> History:
-    """The history in ``root``, made anew; what was built there stays for the next time."""
+    """Make the history in ``root`` again; builds there stay for the next time."""
     plan = load_plan(project.root / "tests" / "bisect" / "planted" / "history.toml")
     say("copying the checkout")
     Mirror(project.root, root).sync()
@@ -89,7 +89,7 @@ def build_history(project: Project, root: Path, say: Say) -> History:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What each commit is, in order: ``items[0]`` is the first after the start."""
+    """The kind of each commit in order; ``items[0]`` is the first after the start."""
 
     folder: Path
     items: tuple[Mapping[str, Any], ...]
@@ -107,7 +107,7 @@ def load_plan(path: Path) -> Plan:
 
 
 def filled(count: int, named: Mapping[int, Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """The commits from 1 to ``count``; those without a name are harmless ones, by turns. Pure."""
+    """The commits from 1 to ``count``; unnamed ones are harmless, of each kind in turn. Pure."""
     free = (at for at in range(1, count + 1) if at not in named)
     harmless = {at: _harmless(turn, at) for turn, at in enumerate(free)}
     return tuple(named.get(at) or harmless[at] for at in range(1, count + 1))
@@ -128,7 +128,7 @@ def _harmless(turn: int, at: int) -> dict[str, Any]:
 
 
 def _share_kernel(project: Project, checkout: Project, say: Say) -> None:
-    """A kernel tree at the state that belongs to the first commit's patches."""
+    """Make a kernel tree in the state that belongs to the first commit's patches."""
     source = tree.prepare(project, say)
     if source.mode is not Mode.PINNED:
         raise UserError(
@@ -138,7 +138,7 @@ def _share_kernel(project: Project, checkout: Project, say: Say) -> None:
     tree.refuse_unsaved(source, "the planted history starts at linux/patches")
     copy = checkout.linux / "tree"
     if (copy / ".git").exists() and _pinned(copy) != _pinned(source.path):
-        shutil.rmtree(copy)  # the pin has moved, and the objects that it borrowed are gone
+        shutil.rmtree(copy)  # the pin has changed, and the borrowed objects are gone
     revision.share_tree(source.path, copy, say)
 
 
@@ -148,7 +148,7 @@ def _pinned(kernel: Path) -> str | None:
 
 @dataclass(slots=True)
 class _Writer:
-    """Adds one commit after the other to ``checkout``, whose work tree follows."""
+    """Adds commits to ``checkout`` one by one; its work tree follows."""
 
     checkout: Project
     plan: Plan
@@ -164,7 +164,7 @@ class _Writer:
         return Repository(self.checkout.linux / "tree")
 
     def first(self) -> str:
-        """The checkout as it is, and the kernel commit that its patches make."""
+        """Commit the checkout as it is, and the kernel commit that its patches make."""
         series = Series.load(self.checkout.linux / "patches")
         base = self._kernel.call("rev-parse", _PIN)
         self.tip = patches.commit_series(self._kernel, base, series, lambda text: None)
@@ -172,7 +172,7 @@ class _Writer:
         return self._commit("Start", 0, parent="")
 
     def commit(self, at: int, say: Say) -> str:
-        """The commit at this position; its id."""
+        """Make the commit at this position; return its id."""
         item = self.plan.items[at - 1]
         say(f"{at}/{len(self.plan.items)} {item['subject']}")
         for name in item.get("kernel", ()):
@@ -193,7 +193,7 @@ class _Writer:
         return self._commit(item["subject"], at, parent="HEAD")
 
     def finish(self) -> None:
-        """The branch, for people; the kernel tree follows when it is built."""
+        """Set the branch, for people; the kernel tree follows when it is built."""
         self._here.call("update-ref", f"refs/heads/{_BRANCH}", "HEAD")
 
     def _note_in_kernel(self, name: str, subject: str, at: int) -> None:
@@ -204,7 +204,7 @@ class _Writer:
         self._patch_kernel(subject, at, "update-index", "--cacheinfo", f"100644,{blob},{name}")
 
     def _patch_kernel(self, subject: str, at: int, *words: str | Path) -> None:
-        """Change the kernel's index by a git command; the change becomes a patch file."""
+        """Change the kernel's index by a git command, and save the change as a patch file."""
         kernel = self._kernel
         with kernel.scratch_index(self.tip) as env:
             self._apply(kernel, *words, env=env)
@@ -250,5 +250,5 @@ class _Writer:
 
 
 def _note(subject: str, at: int) -> str:
-    """A line of C that does nothing. A compiler cache would see through a comment."""
+    """A line of C that does nothing. For a compiler cache a comment would change nothing."""
     return f'static const char __attribute__((used)) planted_{at}[] = "{subject}, {at}";'

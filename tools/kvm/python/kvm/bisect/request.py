@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a person asked a bisection to do, checked, and kept so that it can be resumed."""
+"""The request for a bisection, checked, and kept so that it can be resumed."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Request:
     """``good`` and ``bad`` are revisions as typed. One of ``cell``, ``test`` and ``argv`` is set.
 
-    ``fix``: the older end fails and the newer does not, and the commit that fixed it is
-    wanted. ``reason`` and ``signature`` name the failure; else it is what the failing end shows.
+    ``fix``: the older end fails and the newer does not, and the commit that fixed it is searched
+    for. ``reason`` and ``signature`` name the failure; by default it is the failing end's.
     ``configs`` is GOOD,BAD: kernel configs, whose difference is searched instead of history.
     """
 
@@ -73,7 +73,7 @@ class Request:
     )
 
     def check(self) -> Request:
-        """Raise ``UserError`` for what can't be meant; self otherwise."""
+        """Raise ``UserError`` for a senseless request; return self otherwise."""
         tests = [name for name in ("cell", "test", "argv") if getattr(self, name)]
         if len(tests) != 1:
             raise UserError(
@@ -101,7 +101,7 @@ class Request:
 
     @property
     def words(self) -> str:
-        """What is run."""
+        """The test that is run, in words."""
         return self.cell or self.test or " ".join(self.argv)
 
     def to_json(self) -> dict[str, Any]:
@@ -109,7 +109,7 @@ class Request:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> Request:
-        """Raises ``TypeError`` for what ``to_json`` did not write."""
+        """Raises ``TypeError`` for a record that ``to_json`` did not write."""
         known = {field.name for field in fields(cls)}
         plain: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
@@ -121,7 +121,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Ends:
-    """The two ends as full commit ids; ``count`` is how many commits lie between them."""
+    """The two ends as full commit ids; ``count`` is the number of commits between them."""
 
     good: str
     bad: str
@@ -129,7 +129,7 @@ class Ends:
 
 
 def resolve_ends(repository: Repository, request: Request) -> Ends:
-    """The commits meant. Raises ``UserError`` for two between which nothing can be found."""
+    """The two commits. Raises ``UserError`` if nothing can be found between them."""
     good = _commit(repository, "--good", request.good)
     bad = _commit(repository, "--bad", request.bad)
     if good == bad:

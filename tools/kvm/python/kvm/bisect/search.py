@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The search itself, which is git's own: ``git bisect --no-checkout`` in a repository of ours.
+"""The search itself, by ``git bisect --no-checkout`` in a repository of ours.
 
-So skipped commits, merges, paths, ``--first-parent``, terms and the log are what everybody
-knows, and git says which commit is next.
+So skipped commits, merges, paths, ``--first-parent``, terms and the log work as everybody knows,
+and git chooses the next commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ONLY_SKIPPED = "There are only 'skip'ped commits left to test."
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The words for the two states; ``new`` is the later one."""
+    """The words for the two states; ``new`` is for the later one."""
 
     old: str = "good"
     new: str = "bad"
@@ -35,7 +35,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the search stands: a commit to test with so many left after it, or its end."""
+    """The state of the search: the next commit to test and how many are left, or its end."""
 
     commit: str = ""
     left: int = 0
@@ -48,7 +48,7 @@ class Place:
 
 
 class Search:
-    """One bisection of ``repository``; nothing of its work tree or index is touched."""
+    """One bisection of ``repository``, whose work tree and index are not touched."""
 
     def __init__(self, repository: Repository, terms: Terms) -> None:
         self._repository = repository
@@ -63,7 +63,7 @@ class Search:
         skipped: Sequence[str] = (),
         paths: Sequence[str] = (),
     ) -> Place:
-        """Begin, whatever was under way in the repository."""
+        """Begin, even if another bisection is under way in the repository."""
         self._repository.call("bisect", "reset")
         options = [f"--term-old={self._terms.old}", f"--term-new={self._terms.new}"]
         options += ["--first-parent"] * first_parent
@@ -71,11 +71,11 @@ class Search:
         return self._bisect("skip", *skipped) if skipped and not begun.over else begun
 
     def mark(self, commit: str, mark: Mark) -> Place:
-        """Say what ``commit`` is."""
+        """Mark ``commit``; return the next state."""
         return self._bisect(self._terms.word(mark), commit)
 
     def log(self) -> str:
-        """What ``git bisect replay`` takes."""
+        """The log for ``git bisect replay``."""
         return self._repository.call("bisect", "log")
 
     def _bisect(self, *words: str) -> Place:

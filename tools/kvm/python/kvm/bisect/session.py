@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A bisection's folder, ``build/bisect/sessions/NUMBER``: its request, journal, runs and report.
 
-One that has no report was interrupted, and can be resumed.
+One without a report was interrupted, and can be resumed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _KEPT = 12
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """``ends`` are full ids: branches may move before it is resumed."""
+    """``ends`` are full ids, because branches may move before it is resumed."""
 
     folder: Path
     request: Request
@@ -36,7 +36,7 @@ class Session:
     def begin(
         cls, project: Project, request: Request, ends: tuple[str, str], command: str
     ) -> Session:
-        """A new one; the oldest are removed."""
+        """Make a new one; the oldest are removed."""
         parent = project.build / "bisect" / "sessions"
         parent.mkdir(parents=True, exist_ok=True)
         numbers = _numbers(parent)
@@ -50,7 +50,7 @@ class Session:
 
     @classmethod
     def unfinished(cls, project: Project) -> Session:
-        """The newest that has no report. Raises ``UserError`` when there is none."""
+        """The newest one without a report. Raises ``UserError`` if there is none."""
         parent = project.build / "bisect" / "sessions"
         for number in reversed(_numbers(parent) if parent.is_dir() else []):
             folder = parent / str(number)
@@ -66,7 +66,7 @@ class Session:
                     record["started"],
                 )
             except (OSError, ValueError, KeyError, TypeError):
-                continue  # killed before it was written
+                continue  # killed before its record was written
         raise UserError("no interrupted bisection to go on with", "leave out --resume")
 
     def journal(self) -> Journal:

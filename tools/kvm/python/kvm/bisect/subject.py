@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bisection tests: something that is built at a commit, or of two commits, and run.
+"""The interface of a test to bisect: it is built at a commit, or from two commits, and run.
 
-A matrix cell, a pytest test or a command of the user's own; each is a module of ``subjects``.
+It is a matrix cell, a pytest test or the user's own command; each is a module of ``subjects``.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from kvm.say import Say
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """Ready to run. Equal keys are equal in all that the test can see.
+    """A test that is ready to run. Equal keys mean equal in all that the test can see.
 
-    ``seconds`` is what building took; ``kernel`` and ``vmm`` are ids ("" when not known).
+    ``seconds`` is how long building took; ``kernel`` and ``vmm`` are ids ("" if unknown).
     """
 
     key: str
@@ -30,15 +30,15 @@ class Built:
 
 
 class Unbuildable(Exception):
-    """A commit whose halves can't be built: it can't tell. The text is a line why."""
+    """A commit whose halves can't be built, so it can't tell. The text is a line why."""
 
 
 class NoSuchTest(Exception):
-    """The test is not there at that commit."""
+    """The test does not exist at that commit."""
 
 
 class Subject(Protocol):
-    """A test. ``axes`` are what can come from different commits."""
+    """A test. ``axes`` are the parts that can come from different commits."""
 
     @property
     def words(self) -> str:
@@ -46,11 +46,11 @@ class Subject(Protocol):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """What may be mixed, in the order in which blame is told."""
+        """The parts that may be mixed, in the order in which blame is reported."""
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Commits that touch none of these can't matter ((): all may)."""
+        """Commits that touch none of these paths can't matter ((): all may)."""
 
     def build(self, mix: Mix, say: Say) -> Built:
         """Build what is missing. Raises ``Unbuildable``, ``NoSuchTest``."""
@@ -59,4 +59,4 @@ class Subject(Protocol):
         """A command line that shows the test's verdict at ``commit``."""
 
     def close(self) -> None:
-        """End what it keeps running."""
+        """End whatever it keeps running."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a minimiser varies: the kconfig symbols between two configs, or a cell's devices."""
+"""The differences that a minimiser varies: kconfig symbols of two configs, or a cell's devices."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Build = Callable[[Sequence[str], Say], Built]
 
 @dataclass(frozen=True, slots=True)
 class Variants:
-    """``names`` are the differences; ``build`` makes the cell with a set of them."""
+    """``names`` are the differences; ``build`` makes the cell with some of them."""
 
     what: str
     names: tuple[str, ...]
@@ -33,8 +33,8 @@ def configs(
 ) -> Variants:
     """The guest's kernel with the first config and some of the second one's symbols.
 
-    What the fragments ask for is compared, not what the kernel makes of it. The lab host's
-    kernel stays as it is. Raises ``UserError`` for configs that do not differ.
+    The requests of the fragments are compared, not the resulting configs. The lab host's kernel
+    stays the same. Raises ``UserError`` for configs that do not differ.
     """
     good, bad = (
         {r.symbol: r.value for r in ConfigSpec.named(name, configs_folder).requests()}
@@ -51,7 +51,7 @@ def configs(
     def build(chosen: Sequence[str], say: Say) -> Built:
         asked = {**good, **{symbol: bad.get(symbol, "") for symbol in chosen}}
         text = "".join(_line(symbol, value) for symbol, value in asked.items() if value)
-        # Always the same path, so that its build folder stays warm.
+        # Always the same path, to reuse its build folder.
         fragment = folder / "minimise.config"
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(fragment, text)

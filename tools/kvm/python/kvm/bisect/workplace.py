@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where revisions are built: repositories of our own under ``build/bisect``.
+"""Repositories of our own under ``build/bisect``, in which revisions are built.
 
-They borrow the objects of the user's and write none to them; the user's checkout, index and
-kernel tree are only read. The checkout is kept from step to step, so builds stay incremental,
-and each revision is built by its own ``invoke build``: what is right for it, it knows itself.
-With ``KERNEL_TREE`` the kernel's own history is searched, and the checkout stays where it is.
+They borrow the objects of the user's repositories and write none to them; the user's checkout,
+index and kernel tree are only read. The checkout is kept from step to step, so builds stay
+incremental. Each revision is built by its own ``invoke build``, which knows how to build it.
+With ``KERNEL_TREE`` the kernel's own history is searched, and the checkout stays at its commit.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from kvm.vm.build import SOURCES, Vmm
 KERNEL_PATHS = ("linux",)
 _BUILD_DEADLINE_S = 4 * 3600.0
 _TAIL_LINES = 3
-# What ``BuildError`` says: the compiler's verdict stays. A full disk or a lost network does not.
+# Texts of ``BuildError``: a compile error is permanent. A full disk or a lost network is not.
 _COMPILER_WORDS = ("does not build", "does not compile", "could not configure")
 
 
@@ -44,7 +44,7 @@ _COMPILER_WORDS = ("does not build", "does not compile", "could not configure")
 class Workplace:
     """``searched`` has the history, ``checkout`` is a whole checkout of this project.
 
-    ``external``: the history is a kernel's, and ``searched`` a clone of it.
+    ``external``: the history is a kernel's, and ``searched`` is a clone of it.
     """
 
     project: Project
@@ -52,13 +52,13 @@ class Workplace:
     checkout: Project
     searched: Repository
     external: bool
-    head: str  # the checkout's commit that an external kernel is tested with
+    head: str  # the checkout's commit with which an external kernel is tested
     kernels_built: int = 0
     vmms_built: int = 0
 
     @classmethod
     def make(cls, project: Project, journal: Journal, say: Say) -> Workplace:
-        """Copy what is missing; raises ``UserError`` when that can't be done."""
+        """Copy what is missing. Raises ``UserError`` if that is impossible."""
         folder = project.build / "bisect"
         source = tree.locate(project)
         head = revision.resolve(project, "HEAD")
@@ -71,26 +71,26 @@ class Workplace:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """What a commit must touch to change a half."""
+        """The paths that a commit must touch to change a half."""
         return () if self.external else (*KERNEL_PATHS, *SOURCES)
 
     def paths_of(self, axis: Axis) -> tuple[str, ...]:
-        """What that part of a machine is made of; in a kernel's own history, all there is."""
+        """The paths of one part of a machine; in a kernel's own history, all paths."""
         if self.external:
             return ()
         return SOURCES if axis is Axis.VMM else KERNEL_PATHS
 
     def commit(self, commit_id: str) -> Commit:
-        """What people want to know of a commit."""
+        """A commit with the data that people want to see."""
         words = self.searched.call(
             "show", "-s", "--format=%s%x00%an <%ae>%x00%as", commit_id
         ).split("\0")
         return Commit(commit_id, words[0], words[1], words[2], self._halves(commit_id))
 
     def halves(self, commit: str, config: str, say: Say, *, known_as: str = "") -> Halves:
-        """Both halves of ``commit``; built unless the same content was. Raises ``Unbuildable``.
+        """Both halves of ``commit``, from an earlier build if possible. Raises ``Unbuildable``.
 
-        ``known_as`` names the content of a config that is a file.
+        ``known_as`` identifies the content of a config that is a file.
         """
         key = f"{known_as or config}|{self.content(commit)}"
         if (why := self.journal.broken.get(key)) is not None:
@@ -123,7 +123,7 @@ class Workplace:
         return found
 
     def content(self, commit: str, paths: tuple[str, ...] | None = None) -> str:
-        """A name for what the halves (or ``paths``) of a commit consist of."""
+        """An id of the content of a commit's halves (or of ``paths``)."""
         chosen = self.paths if paths is None else paths
         if not chosen:
             return self.searched.call("rev-parse", f"{commit}^{{tree}}")
@@ -131,9 +131,9 @@ class Workplace:
         return hashlib.sha256(listing).hexdigest()[:16]
 
     def move(self, commit: str) -> None:
-        """Bring the searched work tree to ``commit``; what was built there stays."""
+        """Move the searched work tree to ``commit``; build results there stay."""
         here = self.searched
-        (here.git_dir / "index.lock").unlink(missing_ok=True)  # of a killed one
+        (here.git_dir / "index.lock").unlink(missing_ok=True)  # left by a killed git
         here.call("checkout", "--quiet", "--force", "--detach", commit)
         here.call("clean", "-fdq")
 
@@ -155,7 +155,7 @@ class Workplace:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For commands in the checkout; "" stands for a variable that must not be passed on."""
+        """Variables for commands in the checkout; "" stands for one that must not be passed on."""
         unwanted = ("O", "KBUILD_OUTPUT", "PYTEST_ADDOPTS", "PYTEST_XDIST_WORKER")
         return {
             "KERNEL_TREE": str(self.searched.path) if self.external else "",
@@ -179,7 +179,7 @@ class Workplace:
 
 
 def _answer(output: str) -> dict[str, str] | None:
-    """What ``invoke build`` prints last: ``kernel LABEL FOLDER`` and ``vmm FOLDER``."""
+    """Parse the last output of ``invoke build``: ``kernel LABEL FOLDER`` and ``vmm FOLDER``."""
     found: dict[str, str] = {}
     for line in output.splitlines():
         words = line.split()
@@ -206,7 +206,7 @@ def _halves(answer: dict[str, str], config: str) -> Halves | None:
 
 
 def _is_new(path: Path, since: float) -> bool:
-    """Whether it was made by the build that began then."""
+    """Whether the build that began then made it."""
     try:
         return path.stat().st_mtime >= since - 1
     except OSError:
@@ -214,8 +214,8 @@ def _is_new(path: Path, since: float) -> bool:
 
 
 def last_words(output: str) -> str:
-    """The lines that tell what went wrong. Pure."""
+    """The lines that show what went wrong. Pure."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # As a word of its own: the command line that failed has -Werror in it.
+    # As a whole word: the failed command line contains -Werror.
     telling = [line for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
     return " / ".join((telling or lines)[:_TAIL_LINES]) or "no output"

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every task does around its one call: find the project, show progress, turn errors
-into words and exit codes."""
+"""The code around every task's one call: find the project, show progress, turn errors into
+messages and exit codes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_USAGE
 
 
 def exit_code_of(error: BaseException) -> int:
-    """The one map from what keeps a verdict from being reached to an exit code.
+    """The exit code for an error that prevents a verdict; no other place maps them.
 
     125 makes ``git bisect run`` skip the revision, 128 and above make it stop.
     """

@@ -18,7 +18,7 @@ from kvm.spec.fields import Option, options, read
 
 
 class _Derived(Task[Any]):
-    """``groups`` are dataclasses; where two have an option of one name, it is typed once."""
+    """``groups`` are dataclasses; if two have an option of the same name, it is typed once."""
 
     def __init__(self, body: Callable[..., None], name: str, groups: tuple[type, ...]) -> None:
         self._options: dict[str, Option] = {}
@@ -32,10 +32,10 @@ class _Derived(Task[Any]):
 
 
 def task(run: Callable[..., int | None], *groups: type, name: str = "") -> Task[Any]:
-    """A task that calls ``run(project, progress, *values)``, a value of each group of options.
+    """A task that calls ``run(project, progress, *values)``, with a value of each group of options.
 
     ``run`` returns the exit code, has the help as its docstring, and imports the command itself, so
-    that ``--list`` need not. A field ``argv`` or ``command`` has the words after ``--``.
+    that ``--list`` need not. A field ``argv`` or ``command`` gets the words after ``--``.
     """
 
     def body(c: Context, **typed: Any) -> None:

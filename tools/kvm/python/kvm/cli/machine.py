@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke machine.*``: what can be done with a machine that runs, by its name."""
+"""``./invoke machine.*``: operations on a running machine, by its name."""
 
 from __future__ import annotations
 

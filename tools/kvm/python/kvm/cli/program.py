@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The outermost layer of ``./invoke``: every way to end becomes words and an exit code.
+"""The outermost layer of ``./invoke``: turns every way to end into a message and an exit code.
 
-``git bisect run`` reads 1 to 124 as "bad", so nothing but a verdict may end with one of those:
-wrong words of the user end with 129, which stops a bisection, and whatever keeps a verdict from
-being reached ends with 125. A traceback is only for who asks for it (``TOOLS_KVM_DEBUG=1``).
+``git bisect run`` takes 1 to 124 as "bad", so only a verdict may end with one of those: a usage
+error ends with 129, which stops a bisection, and whatever prevents a verdict ends with 125. A
+traceback is only printed on request (``TOOLS_KVM_DEBUG=1``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _FIRST_FREE = 3
 
 
 class Commands(Program):
-    """invoke's program, with exit codes for wrong words."""
+    """invoke's program, with exit codes for usage errors."""
 
     def parse_core(self, argv: list[str] | None) -> None:
         with _words():
@@ -46,7 +46,7 @@ class Commands(Program):
 
 
 def main() -> int:
-    """Run the command that ``sys.argv`` names; the exit code."""
+    """Run the command that ``sys.argv`` names; return the exit code."""
     _open_standard_streams()
     code = _run()
     for stream in (sys.stdout, sys.stderr):
@@ -54,7 +54,7 @@ def main() -> int:
             stream.flush()
         except OSError as refused:
             code = code or _refused(refused)
-            # What is left in the buffer would be tried again, and complained of, at the end.
+            # Python would try to write the rest of the buffer at exit, and complain again.
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return code
 
@@ -84,7 +84,7 @@ def _run() -> int:
 def _refused(refused: OSError) -> int:
     """A file could not be written or read, or stdout takes no more.
 
-    That is said quietly where stdout's reader left, as other programs do.
+    If the reader of stdout left, nothing is printed, as in other programs.
     """
     if isinstance(refused, BrokenPipeError):
         return EXIT_BROKEN_PIPE
@@ -108,7 +108,7 @@ def _bug(bug: Exception) -> int:
 
 
 def _open_standard_streams() -> None:
-    """Whoever closed one (``>&-``) must not have a file of ours opened in its place."""
+    """If a standard stream is closed (``>&-``), keep a file of ours from taking its number."""
     while (fd := os.open(os.devnull, os.O_RDWR)) < _FIRST_FREE:
         pass
     os.close(fd)
@@ -129,17 +129,17 @@ def _refuse_other_encodings(argv: list[str]) -> None:
 
 @contextlib.contextmanager
 def _words() -> Iterator[None]:
-    """invoke's complaints about the words of the command line."""
+    """Turn invoke's complaints about the command line into exits."""
     try:
         yield
     except ParseError as wrong:
         raise Exit(f"error: {wrong}\n  → ./invoke --help COMMAND", code=EXIT_USAGE) from wrong
-    except ValueError as wrong:  # of a cast to the option's type
+    except ValueError as wrong:  # from a conversion to the option's type
         raise Exit(f"error: {_option_of(wrong)}{wrong}", code=EXIT_USAGE) from wrong
 
 
 def _option_of(wrong: ValueError) -> str:
-    """``--cpus: `` when it was that option's value."""
+    """``--cpus: `` if the value of that option was wrong."""
     frame = wrong.__traceback__
     name = ""
     while frame is not None:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What each command does once its words are read."""
+"""The commands, as called once their words are parsed."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``invoke bench WHAT``: which comparisons there are."""
+"""``invoke bench WHAT``: the list of comparisons."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _BENCHES = {
 }
 
 
-_PAYLOADS = "payloads"  # is not about speed: it has no runs, but a suite
+_PAYLOADS = "payloads"  # compares no speed: it has no runs, but a suite
 
 
 def run(project: Project, progress: Progress, words: BenchWords) -> int:
-    """Run the named comparison and show it, as JSON alone for ``-``; the exit code."""
+    """Run the named comparison and show it (with ``-``, only as JSON); return the exit code."""
     with usage():
         _check(words.what, words.runs, words.suite, words.names)
     with targets.opened(words.json) as out:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``bisect`` and ``bisect-step`` commands: from words to a report and an exit code."""
+"""The ``bisect`` and ``bisect-step`` commands: from options to a report and an exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
 
 def main(project: Project, progress: Progress, wanted: Request, words: BisectWords) -> int:
-    """Search history, or the difference of two configs or device sets; 0 when it was found."""
+    """Search history, or the difference of two configs or device sets; return 0 if it was found."""
     targets = [*words.outputs, *((f"json:{words.json}",) if words.json else ())]
     with usage():
         files = reports.files(targets)
@@ -54,7 +54,7 @@ def main(project: Project, progress: Progress, wanted: Request, words: BisectWor
 
 
 def _check(project: Project, wanted: Request) -> None:
-    """Nobody is waited for to say that words are wrong."""
+    """Check the words before anything else, so that the user need not wait for an error."""
     with usage():
         wanted.check()
         if wanted.cell:
@@ -89,7 +89,7 @@ def _begin(project: Project, progress: Progress, wanted: Request) -> Session:
 
 
 def _searched(project: Project) -> Repository:
-    """The repository whose history is searched: the user's own, which is only read."""
+    """The repository whose history is searched: the user's, which is only read."""
     source = tree.locate(project)
     return Repository(source.path if source.mode is Mode.EXTERNAL else project.root)
 
@@ -110,7 +110,7 @@ def _hunt(project: Project, session: Session, progress: Progress) -> Report:
 def _minimise(
     project: Project, session: Session, progress: Progress, json_target: str, out: Outputs
 ) -> int:
-    """The same at one commit, the checkout's."""
+    """Minimise at one commit, the checkout's."""
     with progress.phase("work tree") as say:
         workplace = Workplace.make(project, session.journal(), say)
     subject = CellSubject(workplace, find_cell(project, session.request.cell), session.runs)
@@ -144,7 +144,7 @@ def _conclude(session: Session, report: Report, targets: Sequence[str], out: Out
     to_stdout = any(target.endswith(":-") for target in targets)
     reports.write(report, kept, _keep)
     reports.write(report, [*targets, *([] if to_stdout else ["text:-"])], out.put)
-    # Last, and whole: with it the session counts as finished.
+    # Last, and complete: with it the session counts as finished.
     reports.write(report, [str(session.folder / "report.json")], _keep)
     print(f"report: {_short(Path(kept[0]))}", file=sys.stderr)
     return out.exit_code(EXIT_GOOD if report.first_bad is not None else EXIT_CANNOT_TELL)

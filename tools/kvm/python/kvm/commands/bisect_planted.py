@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke test --bisect-planted``: does a bisection find what was planted, and whose it is?
+"""``./invoke test --bisect-planted``: does a bisection find planted regressions, and whose?
 
-A history of 64 commits is made in a checkout of its own (``planted_history.py``), with
-regressions in it and what lies in a bisection's way: commits that do not build or boot, other
-failures, a flake. Each is hunted by ``./invoke bisect``, as anybody would type it.
+A history of 64 commits is made in a checkout of its own (``planted_history.py``), with regressions
+and with obstacles to a bisection: commits that do not build or boot, other failures, a flake. Each
+regression is searched for by ``./invoke bisect``, as a user would call it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _TAIL_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What the bisection of one case said. ``record`` is its report, {} when it made none."""
+    """The result of one case. ``record`` is the bisection's report, {} if it made none."""
 
     case: Case
     record: dict[str, Any]
@@ -73,7 +73,7 @@ class Trial:
 
 
 def run(project: Project, progress: Progress, *, only: str = "", json_target: str = "") -> int:
-    """Hunt each case (``only`` those with the word in their name); 0 when all were right."""
+    """Search for each case (``only``: those with the word in their name); 0 if all are right."""
     folder = project.build / "bisect-planted"
     begun = time.monotonic()
     with (

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke bisect-step``: one revision's mark, for ``git bisect run`` in a checkout of one's own.
+"""``./invoke bisect-step``: one revision's mark, for ``git bisect run`` in the user's checkout.
 
-The checkout is built as it is, and the cell run until it is clear. Exit code 0: good; 1: the
-failure that is hunted; 125: anything else.
+The checkout is built as it is, and the cell is run until the mark is clear. Exit code 0: good;
+1: the failure that is searched for; 125: anything else.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from kvm.project import Project
 from kvm.run import hosts
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Reason, Verdict
 
-_ANSWERS = 12  # steps of a usual bisection, all of which must be right
+_ANSWERS = 12  # steps of a typical bisection, all of which must be right
 
 
 def step(project: Project, progress: Progress, options: StepWords) -> int:
-    """Build, run, and print what the revision is; the exit code for git."""
+    """Build, run, and print the revision's mark; return the exit code for git."""
     with usage():
         options.check()
     cell = find_cell(project, options.cell)
@@ -58,7 +58,7 @@ def step(project: Project, progress: Progress, options: StepWords) -> int:
 
 
 def _found(options: StepWords, runs: list[Run]) -> tuple[Mark, str] | None:
-    """What the runs so far amount to; None: one more is needed."""
+    """The mark from the runs so far; None if one more is needed."""
     always = options.rate == 1
     bad = (Verdict.FAIL,) if always else (Verdict.FAIL, Verdict.FLAKY)
     failed = next((run for run in runs if run.verdict in bad), None)

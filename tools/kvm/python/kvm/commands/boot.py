@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``boot`` and ``build-and-boot`` commands: run, then say how it went."""
+"""The ``boot`` and ``build-and-boot`` commands: run, then report the result."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kvm.verdict.vocabulary import EXIT_GOOD
 
 
 def main(project: Project, progress: Progress, options: BootOptions, showing: Showing) -> int:
-    """Boot as asked, and say how it went; the exit code."""
+    """Boot and report the result; return the exit code."""
     with usage():
         options.check()
         if showing.compare:
@@ -48,7 +48,7 @@ def boot(
     progress: Progress,
     showing: Showing,
 ) -> int:
-    """Boot and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
+    """Boot and report; return the exit code. With ``--json -`` stdout has only the JSON."""
     with targets.opened(showing.json, showing.timeline) as out:
         streams = _streams(progress, showing)
         record = _record(project, options, progress, streams)
@@ -69,7 +69,7 @@ def boot(
 def _record(
     project: Project, options: BootOptions, progress: Progress, streams: Streams
 ) -> RunRecord:
-    """Whoever reads it is told why there is no verdict, too."""
+    """Boot; if there is no verdict, the record says why."""
     try:
         return build_and_boot(project, options, progress, streams)
     except UsageError:
@@ -87,7 +87,7 @@ def _record(
 def compare_boots(
     project: Project, options: BootOptions, progress: Progress, showing: Showing
 ) -> int:
-    """Boot as it is and as a revision was; which initcalls got slower or faster."""
+    """Boot the checkout and a revision; report which initcalls got slower or faster."""
     with targets.opened(showing.json) as out:
         compared = against_revision(project, options, showing.compare, progress)
         progress.close()
@@ -111,7 +111,7 @@ def _page(record: RunRecord, drawn: Timeline) -> str:
 
 
 def _streams(progress: Progress, showing: Showing) -> Streams:
-    """The guest's streams to ours, with the progress line out of the way."""
+    """Connect the guest's streams to ours; the progress line makes room for output."""
     outlet = Outlet(before=progress.pause)
     stderr = partial(outlet.write, sys.stderr.fileno())
     stdout = (
@@ -121,7 +121,7 @@ def _streams(progress: Progress, showing: Showing) -> Streams:
 
 
 def describe(options: BootOptions) -> str:
-    """What ``--dry-run`` prints."""
+    """The text of ``--dry-run``."""
     image = options.kernel or f"the tree's kernel, {options.config} config"
     lines = [
         f"kernel:       {image}",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boot the checkout as it is and as it was at a revision, by turns, and compare the boots.
+"""Boots the checkout as it is and at a revision, alternately, and compares the boots.
 
-Each side is built and booted by its own ``invoke boot``, in its own lab host. A first boot of
-each builds, starts the lab host, and does not count.
+Each side is built and booted by its own ``invoke boot``, in its own lab host. A first boot of each
+builds, starts the lab host, and is not counted.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Record = dict[str, Any]
 def against_revision(
     project: Project, options: BootOptions, revision: str, progress: Progress
 ) -> Comparison:
-    """Medians of several boots on both sides. Raises ``UserError`` when one does not boot."""
+    """Compare medians of several boots of each. Raises ``UserError`` if one does not boot."""
     commit = revisions.resolve(project, revision)
     with progress.phase("compare") as say:
         before = revisions.checkout(project, commit, say)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``doctor`` command: examine the machine, with a probe guest when a VMM has been built."""
+"""The ``doctor`` command: examines the machine, with a probe guest if a VMM has been built."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kvm.vm.build import vmm_id
 
 
 def report(project: Project, *, json_target: str = "") -> int:
-    """Examine and show; 0 when build-and-boot can work here."""
+    """Examine and report; return 0 if build-and-boot can work here."""
 
     def probe() -> ProbeResult:
         uapi = headers.installed(project)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``kernel.*`` commands: one stage each, for those who want just that; they return words."""
+"""The ``kernel.*`` commands: a single stage each. They return the text to print."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvm.say import Say
 
 
 def fetch_source(project: Project, say: Say, *, pinned_only: bool = False) -> str:
-    """Fetch and verify the pinned source; where it is."""
+    """Fetch and verify the pinned source; return its place."""
     wanted = pin.load(project.linux / "pin.toml")
     fetched = fetch.fetch(wanted, project.cache, say=say, pinned_only=pinned_only)
     place = fetched.tarball or f"{fetched.repository} {fetched.commit[:12]}"
@@ -21,7 +21,7 @@ def fetch_source(project: Project, say: Say, *, pinned_only: bool = False) -> st
 
 
 def tree_state(project: Project, say: Say, *, pinned_only: bool = False) -> str:
-    """Make the tree ready; what it is and what it holds unsaved."""
+    """Make the tree ready; return what it is and its unsaved changes."""
     with _exclusive(project, "kernel.tree", say):
         ready = tree.prepare(project, say, pinned_only=pinned_only)
     text = f"{ready.mode.value} tree {ready.path}"
@@ -33,14 +33,14 @@ def tree_state(project: Project, say: Say, *, pinned_only: bool = False) -> str:
 
 
 def save(project: Project, say: Say, message: str = "") -> str:
-    """Save the tree's changes as patches; the series."""
+    """Save the tree's changes as patches; return the series."""
     with _exclusive(project, "kernel.save", say):
         names = tree.save(project, say, message=message)
     return "\n".join(f"linux/patches/{name}" for name in names) or "no patches"
 
 
 def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]) -> str:
-    """Resolve and check a config; the path of the ``.config``."""
+    """Resolve and check a config; return the path of the ``.config``."""
     spec = config.ConfigSpec.named(name, project.linux / "configs", items)
     out = build.output_folder(project, spec.name)
     with _exclusive(project, "kernel.config", say):
@@ -52,7 +52,7 @@ def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]
 
 
 def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False) -> str:
-    """Build one config; the kernel's label, id and folder."""
+    """Build one config; return the kernel's label, id and folder."""
     spec = config.ConfigSpec.named(name, project.linux / "configs")
     build.output_folder(project, spec.name)  # refused before anything else is done
     with _exclusive(project, "kernel.build", say):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke test --matrix``: select, build, hand the cells to pytest, and report."""
+"""``./invoke test --matrix``: selects, builds, passes the cells to pytest, and reports."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from kvm.run import pytest_run
 from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
 
-# pytest.ExitCode, which would take a while to import.
+# pytest.ExitCode, which is slow to import.
 _INTERRUPTED = 2
 _PYTEST_FAILED = (3, 4, 5)
 _TESTS = "tests/matrix/test_matrix.py"
@@ -36,7 +36,7 @@ _TESTS = "tests/matrix/test_matrix.py"
 
 @dataclass(frozen=True, slots=True)
 class MatrixOptions:
-    """What a person asked for. ``workers`` of 0 is as many as fit; targets are files or ``-``."""
+    """The user's options. ``workers`` of 0 means as many as fit; targets are files or ``-``."""
 
     selection: Selection
     list_only: bool = False
@@ -50,7 +50,7 @@ class MatrixOptions:
 
 
 def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
-    """Run the matrix; 0 all good, 1 something failed, 125 something could not be told."""
+    """Run the matrix; return 0 if all is good, 1 for a failure, 125 for an unknown result."""
     with usage():
         _check(options)
     left = prepare.left(project) if options.resume else None
@@ -95,7 +95,7 @@ def _check(options: MatrixOptions) -> None:
 
 
 def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
-    """The plan's cells that were asked for; a workload of the user's is checked."""
+    """The selected cells of the plan; a user's own workload is checked."""
     if selection.workload:
         with usage():
             workloads.find(USER_WORKLOAD, selection.workload)
@@ -104,7 +104,7 @@ def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
     with usage():
         chosen = select(known, selection)
     if not chosen:
-        # No wrong words: other revisions may have such cells.
+        # No usage error: other revisions may have such cells.
         raise UserError(
             f"no cell has -k {selection.expression!r}",
             "see ./invoke test --matrix --list, or take a larger --subset",
@@ -129,7 +129,7 @@ def _dry_run(cells: Sequence[Cell], workers: int) -> str:
 
 @contextlib.contextmanager
 def _alone(project: Project) -> Iterator[None]:
-    """Two runs at once would share cores and memory, and neither's timings mean anything."""
+    """Refuse a second run: both would share cores and memory, and their timings mean nothing."""
     lock = project.build / "matrix" / "lock"
     if (who := holder(lock)) is not None:
         raise UserError(f"the matrix is being run by {who}", "wait for it, or stop it")
@@ -162,7 +162,7 @@ def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
     file = order.folder / (prepare.RESUMED if options.resume else FILE)
     words = ["-p", "kvm.matrix.plugin", f"--matrix-order={file}", "-q", "--no-header", "-rN"]
     if order.slots > 1 and "--pdb" not in options.extra:
-        # One cell after the other to whoever is free: they differ much in length.
+        # Each free worker gets one cell at a time: their lengths differ much.
         words += ["-n", str(order.slots), "--dist", "load", "--maxschedchunk", "1"]
     return (_TESTS, *words, *options.extra)
 
@@ -184,7 +184,7 @@ def _conclude(
 
 
 def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
-    """FAIL is bad; ERROR, and cells that nobody got to, can't be told."""
+    """FAIL is bad; ERROR and cells that were not reached are unknown."""
     verdicts = {result.verdict for result in results}
     if Verdict.FAIL in verdicts:
         return EXIT_BAD

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Not which commit, but which kconfig symbols, or which devices, make a cell fail.
+"""Finds the kconfig symbols or the devices, rather than the commit, that make a cell fail.
 
-The same verdicts decide as in history: the failure of the bad end, and nothing else, makes a
-set of differences bad; what does not build or fails otherwise can't tell.
+The verdicts decide as in history: only the failure of the bad end makes a set of differences bad; a
+set that does not build or fails in another way can't tell.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ANSWERS = 64  # about as many sets as a search tries
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """A set of differences and what it did."""
+    """A set of differences and its result."""
 
     chosen: tuple[str, ...]
     decision: Decision
@@ -82,7 +82,7 @@ class Minimal:
 def minimise(
     variants: Variants, session: Session, workplace: Workplace, progress: Progress
 ) -> Minimal:
-    """Raises ``UserError`` when all differences do not fail, or none of them does."""
+    """Raises ``UserError`` if all differences together do not fail, or none of them does."""
     begun = time.monotonic()
     wanted = session.request
     with progress.phase("ends") as say:
@@ -115,7 +115,7 @@ def minimise(
 
 
 def conclude(found: Minimal, session: Session, json_target: str, out: Outputs) -> None:
-    """Print it, and keep it in the session's folder."""
+    """Print the result, and keep it in the session's folder."""
     text = json.dumps(found.to_json(), indent=1) + "\n"
     write_whole(session.folder / "report.json", text)
     if json_target != STDOUT:

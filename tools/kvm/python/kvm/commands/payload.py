@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``payload`` command: run, pass the serial output on, say how it went; or run a suite."""
+"""The ``payload`` command: runs one, passes its serial output on, and reports; or runs a suite."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kvm.run.payload.suite.plan import Given, Selection
 
 
 def main(project: Project, progress: Progress, options: PayloadOptions, words: SuiteWords) -> int:
-    """One payload, or a folder of them; the exit code."""
+    """Run one payload, or a folder of them; return the exit code."""
     if not words.suite:
         with usage():
             alone = {
@@ -57,7 +57,7 @@ def main(project: Project, progress: Progress, options: PayloadOptions, words: S
 def run_one(
     project: Project, progress: Progress, options: PayloadOptions, *, json_target: str
 ) -> int:
-    """Run and report; the exit code. With ``--json -`` stdout holds the JSON alone."""
+    """Run and report; return the exit code. With ``--json -`` stdout has only the JSON."""
     outlet = Outlet(before=progress.pause)
     stream = sys.stderr if json_target == targets.STDOUT else sys.stdout
     show = partial(outlet.write, stream.fileno())

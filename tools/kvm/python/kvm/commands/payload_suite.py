@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke payload --suite FOLDER``: plan, build, run all, report."""
+"""``./invoke payload --suite FOLDER``: plans, builds, runs all, reports."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from kvm.verdict.vocabulary import EXIT_GOOD
 
 @dataclass(frozen=True, slots=True)
 class SuiteOptions:
-    """What a person asked for. ``expected`` is a file or the name of one of the matrix'."""
+    """The user's options. ``expected`` is a file, or the name of one of the matrix' lists."""
 
     given: Given
     selection: Selection
@@ -42,7 +42,7 @@ class SuiteOptions:
     json: str = ""
 
     def arguments(self) -> str:
-        """The same suite as ``./invoke payload`` arguments."""
+        """The options as ``./invoke payload`` arguments that repeat the suite."""
         said = {
             "-k": ",".join(self.selection.names),
             "-g": ",".join(self.selection.groups),
@@ -53,7 +53,7 @@ class SuiteOptions:
 
 
 def main(project: Project, progress: Progress, options: SuiteOptions) -> int:
-    """Run and report; the exit code."""
+    """Run and report; return the exit code."""
     with usage():
         outputs = report.parse_outputs(options.outputs)
         report.check_stdout(outputs, options.json)
@@ -82,7 +82,7 @@ def tell(
     known: Expected | None,
     ends: running.Ends,
 ) -> Story:
-    """Build, run all of the plan in one run folder, and keep its summary there."""
+    """Build, run the whole plan in one run folder, and keep its summary there."""
     options = asked.given.options
     halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
     folder = rundir.create(project.runs)
@@ -112,7 +112,7 @@ def tell(
 
 
 class _Terminal:
-    """A line a test, above the live line of what runs now."""
+    """One line a test, above the live line of what runs now."""
 
     def __init__(self, progress: Progress, stream: TextIO) -> None:
         self._progress = progress

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``./invoke test --planted``: does the matrix find bugs?
 
-``tests/matrix/planted`` has mistakes as people make them, as patches, and the cells that
-must turn red for each, with the reason. In a copy of the checkout each is applied alone
-and those cells are run; before that they are run without any, and must be good.
+``tests/matrix/planted`` has typical mistakes, as patches, and the cells that must fail for each,
+with the reason. Each is applied alone in a copy of the checkout, and those cells are run. Before
+that they are run without any mistake, and must pass.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ from kvm.results.model import CellResult
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_GOOD, Reason, Verdict
 
 SCHEMA = 1
-_DEADLINE_S = 3600.0  # of one run of cells, which may be the first to build a whole kernel
+_DEADLINE_S = 3600.0  # of one run of cells, which may have to build a whole kernel first
 _INTERRUPT_GRACE_S = 30.0
 _TAIL_LINES = 20
 _SUMMARY_WIDTH = 70
 
 
 class Finding(Enum):
-    """``BROKEN``: the fault could not be tried."""
+    """The result for a fault. ``BROKEN``: the fault could not be tried."""
 
     CAUGHT = "caught"
     MISSED = "missed"
@@ -56,7 +56,7 @@ class Finding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What became of one fault; ``seen`` has a line for each cell, or for what went wrong."""
+    """The result of one fault; ``seen`` has a line for each cell, or for what went wrong."""
 
     fault: Fault
     finding: Finding
@@ -76,7 +76,7 @@ class Trial:
 
 
 def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
-    """Try each fault (``-k``: those with the word in their name); 0 when all were caught."""
+    """Try each fault (``-k``: those with the word in their name); return 0 if all were caught."""
     names = (*workloads.known(), select.USER_WORKLOAD)
     cells = {cell.id: cell for cell in plan.load(_plan(project), names).cells("full")}
     known = faults.load(project.root / "tests" / "matrix" / "planted" / "faults.toml", cells)
@@ -107,7 +107,7 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
 
 
 def judge(fault: Fault, results: Mapping[str, CellResult]) -> tuple[Finding, tuple[str, ...]]:
-    """Compare what the fault's cells did with what they should have done. Pure."""
+    """Compare the results of the fault's cells with the expected ones. Pure."""
     missing = [cell for cell in fault.cells if cell not in results]
     if missing:
         return Finding.BROKEN, tuple(f"{cell}: no result" for cell in missing)
@@ -124,9 +124,9 @@ def judge(fault: Fault, results: Mapping[str, CellResult]) -> tuple[Finding, tup
 
 
 def _fits(result: CellResult, reasons: tuple[Reason, ...] | None) -> bool:
-    """A cell that is not expected to fail must pass: a fault is to be found where it is.
+    """A cell that is not expected to fail must pass: a fault must be found only where it is.
 
-    An ERROR is red too: that no one is blamed for a VMM's error is the verdict's business.
+    An ERROR counts as a failure too; that it blames nobody is the verdict's concern.
     """
     if reasons is None:
         return result.verdict is Verdict.PASS
@@ -145,7 +145,7 @@ def _wish(fault: Fault, cell: str) -> str:
 
 
 def listing(wanted: Iterable[Fault]) -> str:
-    """One fault a line, with what it is; then its cells."""
+    """Each fault on a line with its description, followed by its cells."""
     lines = []
     for fault in wanted:
         lines.append(f"{fault.name}: {fault.what}")
@@ -156,7 +156,7 @@ def listing(wanted: Iterable[Fault]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Bench:
-    """Runs cells in the copy, one fault after the other."""
+    """Runs cells in the copy, one fault after another."""
 
     copy: Copy
     progress: Progress
@@ -164,9 +164,9 @@ class _Bench:
     workers: int
 
     def baseline(self, wanted: Sequence[Fault]) -> None:
-        """All cells without a fault. Raises ``UserError`` when one is not good."""
+        """Run all cells without a fault. Raises ``UserError`` if one is not good."""
         names = tuple(dict.fromkeys(cell for fault in wanted for cell in fault.cells))
-        # A killed run may have left a faulty kernel here as the last good one.
+        # A killed run may have left a faulty kernel here as the proven one.
         self._proven.unlink(missing_ok=True)
         results, words = self._run("baseline", names, reruns=1)
         lacking = [name for name in names if name not in results]
@@ -202,7 +202,7 @@ class _Bench:
     def _run(
         self, name: str, names: Sequence[str], *, reruns: int
     ) -> tuple[dict[str, CellResult], str]:
-        """The cells' results, and the last words of the command."""
+        """The cells' results, and the end of the command's output."""
         folder = self.copy.project.build / "planted"
         folder.mkdir(parents=True, exist_ok=True)
         answer, log = folder / f"{name}.json", folder / f"{name}.log"
@@ -225,7 +225,7 @@ class _Bench:
             try:
                 child.wait(_DEADLINE_S)
             except (KeyboardInterrupt, subprocess.TimeoutExpired) as ended:
-                # The matrix has its own way of ending, which leaves no lab host behind.
+                # The matrix ends in its own way, which leaves no lab host behind.
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child.pid, signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -234,7 +234,7 @@ class _Bench:
                     raise
 
     def _argv(self, names: Sequence[str], answer: Path, reruns: int) -> tuple[str, ...]:
-        """Narrowed by axis too: what no cell needs is neither built nor planned."""
+        """Select by axis too, so that nothing is built or planned that no cell needs."""
         used = [self.cells[name].axes for name in names]
         narrowed = []
         for axis in AXES:
@@ -256,13 +256,13 @@ class _Bench:
         return self.copy.project.build / "planted" / "proven.json"
 
     def _restore_proven(self) -> None:
-        """A faulty kernel that got through some cell must not stand in for the next one."""
+        """Restore it: a faulty kernel that passed some cell must not stand in for the next one."""
         with contextlib.suppress(OSError):
             write_whole(self._proven, self._kept_proven.read_text())
 
 
 def read_results(path: Path) -> dict[str, CellResult]:
-    """Of ``--json``; none when the run did not get that far."""
+    """The results in the file of ``--json``; none if the run did not get that far."""
     try:
         record = json.loads(path.read_text())
         return {item["cell"]: CellResult.from_json(item) for item in record["results"]}
@@ -286,7 +286,7 @@ def _report(trials: Sequence[Trial], seconds: float, target: str, out: Outputs) 
 
 
 def table(trials: Sequence[Trial]) -> str:
-    """A fault a line: what was expected, what was seen, and the finding. Pure."""
+    """One fault a line: what was expected, what was seen, and the finding. Pure."""
     width = max((len(t.fault.name) for t in trials), default=0)
     lines = []
     for trial in trials:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``./invoke report``: a finished or running matrix run in the forms asked for."""
+"""``./invoke report``: a finished or running matrix run in the requested formats."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kvm.report.matrix.view import View
 from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 
-# By the suffix of the file, or by name for stdout.
+# By the file's suffix, or by name for stdout.
 _FORMATS = {
     "html": "html",
     "xml": "junit",
@@ -36,7 +36,7 @@ _FORMATS = {
 
 
 def main(project: Project, words: ReportWords) -> None:
-    """Render a run of the matrix in the forms asked for."""
+    """Render a run of the matrix in the requested formats."""
     with usage():
         wanted = parse_outputs(words.outputs)
     written = render(project, run=words.run or None, put=targets.put, **wanted)
@@ -72,10 +72,10 @@ def render(
     put: Callable[[str, str], None] = targets.put,
     **forms: str,
 ) -> list[Path | str]:
-    """Write the report of a run (default: the newest) in each form to its file; returns those.
+    """Write the report of a run (default: the newest) in each form to its file; return the files.
 
-    ``forms`` are those of ``parse_outputs``; ``-`` is stdout. When nothing is asked for it is the
-    page, ``build/report.html``.
+    ``forms`` are those of ``parse_outputs``; ``-`` is stdout. The default is the page,
+    ``build/report.html``.
     """
     wanted = {form: target for form, target in forms.items() if target}
     wanted = wanted or {"html": str(project.build / "report.html")}

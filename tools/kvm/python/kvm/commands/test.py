@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The ``test`` command: build what the tests boot, then hand over to pytest."""
+"""The ``test`` command: builds what the tests boot, then starts pytest."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MATRIX_ONLY = (*("axes", "workload", "list_only", "dry_run", "resume", "known_w
 def main(
     project: Project, progress: Progress, words: TestWords, extra: tuple[str, ...] = ()
 ) -> int:
-    """All tests, the matrix, or what is planted to be found. ``extra`` words go to pytest."""
+    """Run all tests, the matrix, or the planted faults. ``extra`` words go to pytest."""
     if words.bisect_planted:
         from kvm.commands import bisect_planted
 
@@ -52,7 +52,7 @@ def main(
 
 
 def _refuse_the_matrix_words(words: TestWords) -> None:
-    """They would be left out without a word."""
+    """Refuse the matrix' options, which would otherwise be ignored silently."""
     for field, option in options(words).items():
         if field in _MATRIX_ONLY and getattr(words, field) != option.default:
             raise UserError(
@@ -63,14 +63,14 @@ def _refuse_the_matrix_words(words: TestWords) -> None:
 def run(
     project: Project, progress: Progress, *, expression: str, workers: int, extra: tuple[str, ...]
 ) -> int:
-    """Run pytest, by default all of ``tests/`` on one worker a core; the exit code."""
+    """Run pytest, by default all of ``tests/`` with one worker a core; return the exit code."""
     halves.build(project, progress)
     progress.close()
     argv = arguments(project, expression, workers or (os.cpu_count() or 1), extra)
     code = pytest_run.run(project, argv)
     if code in (EXIT_GOOD, EXIT_BAD):
         return code
-    # Tests that could not be collected, say: that proves nothing of the code.
+    # For example, tests could not be collected: that proves nothing about the code.
     print(f"{pytest_run.NO_VERDICT}{code}", file=sys.stderr)
     return EXIT_CANNOT_TELL
 
@@ -82,7 +82,7 @@ def arguments(
     paths = [w for w in extra if not w.startswith("-") and _is_path(project, w)]
     words = [] if paths else ["tests"]
     words += ["-k", expression] if expression else []
-    # Tests that share a lab host are one group, so that no worker waits for another's.
+    # Tests that share a lab host are one group, so that no worker waits for another.
     words += ["-n", str(workers), "--dist", "loadgroup"] if workers > 1 else []
     return (*words, *extra)
 

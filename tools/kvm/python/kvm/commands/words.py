@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words of commands that are not a machine's. Imports little: ``--list`` waits for it."""
+"""Options of commands that are not a machine's. Imports little, because ``--list`` waits for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvm.verdict.vocabulary import Reason
 
 
 def json_option(what: str = "the result") -> str:
-    """The field of a command whose answer scripts may read."""
+    """The field of a command whose result scripts may read."""
     made: str = option(
         "", name="json", short="j", help=f"write {what} as JSON to this file, or - for stdout"
     )
@@ -22,7 +22,7 @@ def json_option(what: str = "the result") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Showing:
-    """What is done with a boot, or beside it."""
+    """What to do with a boot's result, or during the boot."""
 
     json: str = json_option()
     verbose: bool = option(False, help="show the guest kernel's console as it comes")
@@ -40,9 +40,9 @@ class Showing:
 
 @dataclass(frozen=True, slots=True)
 class SuiteWords:
-    """What else may be asked of ``payload``; all but ``json`` go with ``--suite`` alone.
+    """More options of ``payload``; all but ``json`` are only for ``--suite``.
 
-    ``max_cpus`` and ``timeout_s`` are what was typed for one payload's options of that name.
+    ``max_cpus`` and ``timeout_s`` are what was typed for one payload's options of these names.
     """
 
     suite: bool = option(
@@ -82,9 +82,9 @@ class SuiteWords:
 
 @dataclass(frozen=True, slots=True)
 class TestWords:
-    """``test``: pytest, the matrix, or what is planted to be found."""
+    """The options of ``test``: pytest, the matrix, or planted faults."""
 
-    __test__ = False  # it is pytest's name for something else
+    __test__ = False  # pytest gives classes of this name a meaning
 
     expression: str = option(
         "",
@@ -131,7 +131,7 @@ class TestWords:
 
 @dataclass(frozen=True, slots=True)
 class BenchWords:
-    """``bench``."""
+    """The options of ``bench``."""
 
     what: str = option(
         short="w",
@@ -156,7 +156,7 @@ class BenchWords:
 
 @dataclass(frozen=True, slots=True)
 class ReportWords:
-    """``report``; a ``run`` of 0 is the newest."""
+    """The options of ``report``; a ``run`` of 0 is the newest."""
 
     run: int = option(0, short="r", help="number of the run; the newest one otherwise")
     outputs: tuple[str, ...] = option(
@@ -169,7 +169,7 @@ class ReportWords:
 
 @dataclass(frozen=True, slots=True)
 class BisectWords:
-    """What else may be asked of ``bisect``, besides its ``Request``."""
+    """More options of ``bisect``, in addition to its ``Request``."""
 
     resume: bool = option(False, short="u", help="go on with the bisection that was interrupted")
     json: str = json_option("the report")
@@ -182,8 +182,8 @@ class BisectWords:
 
 @dataclass(frozen=True, slots=True)
 class StepWords:
-    """``bisect-step``: ``reason`` and ``signature`` name the failure ("": any); ``rate`` is how
-    often it shows."""
+    """The options of ``bisect-step``: ``reason`` and ``signature`` name the failure ("": any);
+    ``rate`` is how often it occurs."""
 
     cell: str = option("", short="c", help="what is run: a cell of the matrix")
     reason: str = option("", short="r", help="hunt failures with this reason")
@@ -196,7 +196,7 @@ class StepWords:
     )
 
     def check(self) -> StepWords:
-        """Raise ``UserError`` naming the bad value; self otherwise."""
+        """Raise ``UserError`` naming the bad value; return self otherwise."""
         if not self.cell:
             raise UserError("which cell?", "give --cell ID; ./invoke test --matrix --list")
         if self.reason and self.reason not in {reason.value for reason in Reason}:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Running machines have names: one process drives a machine, others ask it by a Unix socket."""
+"""Names for running machines: one process drives a machine, others send requests by its socket."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The side of whoever wants something of a running machine."""
+"""The side that sends requests to a running machine."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DESCRIBE_S = 2.0
 
 
 def ask(name: str, what: str, *, timeout_s: float = ANSWER_S + 5, **words: Any) -> dict[str, Any]:
-    """The machine's answer. Raises ``UserError`` with what it has against the request."""
+    """The machine's answer. Raises ``UserError`` with the reason of a refusal."""
     try:
         with names.connect(name, timeout_s) as connection:
             connection.sendall(json.dumps({"what": what, **words}).encode() + b"\n")
@@ -40,7 +40,7 @@ def _mend(what: str) -> str:
 
 
 def descriptions() -> Iterator[dict[str, Any]]:
-    """Of each running machine: name, pid, state, host, cpus, memory_mib, kernel, run and since."""
+    """Each running machine's name, pid, state, host, cpus, memory_mib, kernel, run and since."""
     for name in names.running():
         try:
             yield ask(name, "describe", timeout_s=_DESCRIBE_S)

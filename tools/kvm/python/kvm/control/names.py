@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The names of running machines: a socket each, in a folder of this user's.
+"""The names of running machines: a socket for each, in this user's folder.
 
-A socket that nobody listens to was left by a process that was killed; whoever meets it removes it.
+A socket without a listener was left by a killed process; the next process to find it removes it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BACKLOG = 16
 
 
 def check(name: str) -> None:
-    """Raise ``UserError`` unless a machine may be called this."""
+    """Raise ``UserError`` unless a machine may have this name."""
     if not _NAME.fullmatch(name):
         raise UserError(
             f"--name {name!r}", "use up to 48 letters, digits, dots, dashes and underscores"
@@ -35,21 +35,21 @@ def check(name: str) -> None:
 
 
 def made_of(text: str) -> str:
-    """A name as near to ``text`` as names may be."""
+    """The valid name that is nearest to ``text``."""
     return _NO_NAME.sub("-", text).strip("-")[: _NAME_CHARACTERS - 8] or "machine"
 
 
 def ensure_free(name: str) -> None:
-    """Raise ``UserError`` when a running machine has the name."""
+    """Raise ``UserError`` if a running machine has the name."""
     with _alone():
         if _is_taken(name):
             raise _in_use(name)
 
 
 def listen(name: str, *, exact: bool) -> tuple[str, socket.socket]:
-    """A listening socket under this name, or, unless ``exact``, ``name-2`` and so on.
+    """A listening socket of this name or, unless ``exact``, ``name-2`` and so on.
 
-    Raises ``UserError`` when a running machine has the name.
+    Raises ``UserError`` if a running machine has the name.
     """
     with _alone():
         number = 1
@@ -73,7 +73,7 @@ def listen(name: str, *, exact: bool) -> tuple[str, socket.socket]:
 
 
 def connect(name: str, timeout_s: float) -> socket.socket:
-    """A connection to the machine's process. Raises ``UserError`` naming those that run."""
+    """A connection to the machine's process. Raises ``UserError`` naming the running machines."""
     client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     client.settimeout(timeout_s)
     try:
@@ -90,7 +90,7 @@ def connect(name: str, timeout_s: float) -> socket.socket:
 
 
 def _wait_in_line(client: socket.socket, path: Path, timeout_s: float) -> None:
-    """A Unix socket whose line is full refuses at once, whatever its timeout."""
+    """Retry: a Unix socket whose backlog is full refuses at once, whatever its timeout."""
     end = time.monotonic() + timeout_s
     while True:
         try:
@@ -126,7 +126,7 @@ def _alone() -> Iterator[None]:
 
 
 def _is_taken(name: str) -> bool:
-    """Whether somebody listens; the socket of one who no longer does is removed."""
+    """Whether a process listens; a socket without a listener is removed."""
     path = path_of(name)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
@@ -138,7 +138,7 @@ def _is_taken(name: str) -> bool:
             path.unlink(missing_ok=True)
             return False
         except OSError as error:
-            if error.errno != errno.EAGAIN:  # so many wait that there is somebody
+            if error.errno != errno.EAGAIN:  # its backlog is full, so there is a listener
                 raise
         return True
 

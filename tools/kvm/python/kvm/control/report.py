@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``machine.list`` and ``machine.stat`` print."""
+"""The output of ``machine.list`` and ``machine.stat``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _TOP = 8
 
 
 def table(machines: Iterable[Mapping[str, Any]]) -> str:
-    """A line per machine, under a heading; or that there is none."""
+    """A line for each machine, under a heading, or a note that there is none."""
     rows = [("NAME", "STATE", "UP", "HOST", "VCPUS", "MIB", "PID", "KERNEL")]
     rows += [
         (

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The side of the process that drives a machine: takes others' requests, and answers each.
+"""The side of the process that drives a machine: takes requests and answers each.
 
-A client sends one line of JSON, ``{"what": WORD, ...}``, and gets one back, with ``error`` or what
-it asked for. Threads wait for clients; what a request does is done by the thread that drives the
-machine, which polls.
+A client sends one line of JSON, ``{"what": WORD, ...}``, and gets one back, with ``error`` or the
+result. Threads wait for clients; the thread that drives the machine polls, and carries out the
+requests.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from kvm.control import names
 Message = dict[str, Any]
 
 _REQUEST_S = 5.0
-ANSWER_S = 15.0  # a vCPU may take 5 s to come out of the guest
+ANSWER_S = 15.0  # a vCPU may take 5 s to leave the guest
 _REQUEST_BYTES = 4096
-MAX_CLIENTS = 32  # served at once; more wait in the kernel's line
+MAX_CLIENTS = 32  # served at once; more wait in the socket's backlog
 _ENDED = "the machine has ended"
 
 
 class ControlServer:
-    """A machine's name while it runs. ``facts`` are what ``machine.list`` shows of it."""
+    """A machine's name while it runs. ``facts`` are what ``machine.list`` shows."""
 
     def __init__(self, name: str, facts: Mapping[str, Any], *, exact: bool) -> None:
         self.name, self._socket = names.listen(name, exact=exact)
@@ -58,7 +58,7 @@ class ControlServer:
         self.close()
 
     def close(self) -> None:
-        """Give the name up; whoever waits for an answer is told that the machine has ended."""
+        """Release the name; waiting clients get the answer that the machine has ended."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, {}
@@ -70,7 +70,7 @@ class ControlServer:
             answer.put({"error": _ENDED})
 
     def poll(self) -> list[Message]:
-        """What has been asked since: messages for the worker, or ``stop`` for who drives it."""
+        """New requests: messages for the worker, or ``stop`` for the process that drives it."""
         found = []
         with contextlib.suppress(queue.Empty):
             while True:
@@ -78,7 +78,7 @@ class ControlServer:
         return found
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """An ``answer`` or ``paused`` event of the worker's."""
+        """Take an ``answer`` or ``paused`` event of the worker."""
         if event["event"] == "paused":
             self._paused = bool(event["paused"])
             return
@@ -100,7 +100,7 @@ class ControlServer:
                 self._places.release()
                 if self._closed:
                     return
-                time.sleep(0.1)  # out of descriptors, most likely
+                time.sleep(0.1)  # probably out of descriptors
                 continue
             threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 

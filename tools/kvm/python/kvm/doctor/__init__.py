@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Can this machine build and boot? Every finding comes with what to do about it.
+"""Finds out whether this machine can build and boot; every finding has a hint what to do.
 
-facts (what is there) → judge (what it means, pure) → render (table, plain or JSON).
+facts (what is there) → checks (what it means, pure) → render (table, plain or JSON).
 """
 
 from kvm.doctor.collect import collect

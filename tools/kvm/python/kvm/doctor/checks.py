@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the facts mean for building and booting. Pure: facts in, findings out."""
+"""The meaning of the facts for building and booting. Pure: facts in, findings out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from kvm.doctor.packages import Family, Package, install_command
 from kvm.host.choose import HostKind, ProbeResult, choose
 
 _DISK_BYTES = 8 << 30  # a kernel tree, its objects and a few cached images
-# Firmware and kernel keep a little of 4 GiB for themselves.
+# Firmware and kernel keep some of 4 GiB for themselves.
 _MEMORY_MIB = 4096 - 512
 
 
 @dataclass(frozen=True, slots=True)
 class _Tools:
-    """Commands shown on one line: which package rows belong there, which versions to show."""
+    """Commands shown on one line: the package rows that belong there, and the versions to show."""
 
     line: str
     probes: tuple[str, ...]
@@ -49,7 +49,7 @@ _ONLY_SLOWER = frozenset({"ccache"})
 
 
 def judge(facts: Facts) -> Report:
-    """All findings, in the order a newcomer would fix them."""
+    """All findings, in the order in which a newcomer would fix them."""
     choice, why = choose_host(facts.kvm, facts.versions.get("qemu-system-x86_64") is not None)
     return Report(
         checks=(
@@ -70,7 +70,7 @@ def judge(facts: Facts) -> Report:
 
 
 def choose_host(kvm: KvmDevice, has_qemu: bool) -> tuple[str, str]:
-    """The host that ``--host auto`` takes here, and the reason in words."""
+    """The host that ``--host auto`` chooses here, and the reason in words."""
     if kvm.state is KvmState.OPENS:
         return "undecided", "/dev/kvm opens, but only a probe guest tells native from lab"
     probed = ProbeResult(kvm.state.value, kvm.detail, kvm.nested)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The doctor's entry: gather the facts, then judge them."""
+"""The doctor's entry point: gathers the facts, then judges them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvm.project import Project
 def collect(project: Project, probe: Probe | None = None, lab: LabWords | None = None) -> Report:
     """Examine this machine for ``project``.
 
-    ``probe`` runs a probe guest (None while the VMM is not built); ``lab`` tells in
-    words that a lab host is running, or gives None.
+    ``probe`` runs a probe guest (None if the VMM is not built); ``lab`` describes a running lab
+    host in words, or returns None.
     """
     return judge(gather(project, probe, lab))

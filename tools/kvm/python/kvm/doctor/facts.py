@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is on this machine, gathered without judging it. Reads and asks; changes nothing."""
+"""Gathers facts about this machine without judging them. It reads and changes nothing."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LabWords = Callable[[], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Free space where something will be written."""
+    """The free space at a place that will be written."""
 
     purpose: str
     path: Path
@@ -38,7 +38,7 @@ class Disk:
 
 @dataclass(frozen=True, slots=True)
 class KernelTree:
-    """Which kernel tree is built, and what is wrong with it (empty: nothing)."""
+    """The kernel tree that is built, and what is wrong with it (empty: nothing)."""
 
     mode: str
     path: Path
@@ -48,7 +48,7 @@ class KernelTree:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Everything the judgement needs, as plain values."""
+    """All facts that the judgement needs, as plain values."""
 
     python: tuple[int, int, int]
     machine: str
@@ -64,7 +64,7 @@ class Facts:
 
 
 def gather(project: Project, probe: Probe | None, lab: LabWords | None) -> Facts:
-    """Look at the machine and the checkout."""
+    """Examine the machine and the checkout."""
     listed = packages.parse((project.root / "ci" / "packages.txt").read_text())
     return Facts(
         python=sys.version_info[:3],
@@ -82,7 +82,7 @@ def gather(project: Project, probe: Probe | None, lab: LabWords | None) -> Facts
 
 
 def version_of(command: str) -> tuple[int, ...] | None:
-    """The version a command states, None when it is missing or states none."""
+    """The version that a command prints; None if it is missing or prints none."""
     path = packages.find_command(command)
     if path is None:
         return None
@@ -94,14 +94,14 @@ def version_of(command: str) -> tuple[int, ...] | None:
 
 
 def parse_version(text: str) -> tuple[int, ...] | None:
-    """The first dotted number outside parentheses (those hold the packager's own)."""
+    """The first dotted number outside parentheses, which contain the packager's own."""
     first_line = text.partition("\n")[0]
     found = re.search(r"\b(\d+(?:\.\d+)+)", re.sub(r"\([^)]*\)", "", first_line))
     return tuple(int(part) for part in found[1].split(".")) if found else None
 
 
 def kernel_tree(project: Project) -> KernelTree:
-    """The tree that commands would build, as ``kvm.kernel.tree`` finds it."""
+    """The tree that commands would build, according to ``kvm.kernel.tree``."""
     try:
         found = tree.locate(project)
     except UserError as wrong:
@@ -110,7 +110,7 @@ def kernel_tree(project: Project) -> KernelTree:
 
 
 def memory_mib() -> int:
-    """The memory this process may use: the machine's, or its control group's if less."""
+    """The memory that this process may use: the machine's, or its control group's if less."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if _CGROUP_LIMIT.is_file():
         limit = _CGROUP_LIMIT.read_text().strip()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What ``/dev/kvm`` is worth here, from its mere presence to a guest that ran.
+"""Examines ``/dev/kvm``, from its mere presence to a guest that ran.
 
-That the device opens says little: some KVMs open and still can't run Linux, so
-only a probe guest (given by the caller, it needs the built VMM) gives "usable".
+It proves little that the device opens: some KVMs open and still can't run Linux. Only a probe guest
+(from the caller, because it needs the built VMM) gives "usable".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STABLE_API = 12
 
 
 class ProbeResult(Protocol):
-    """What a probe guest reports (``kvm._core.ProbeResult`` has this shape)."""
+    """The result of a probe guest (``kvm._core.ProbeResult`` has this shape)."""
 
     @property
     def state(self) -> str: ...
@@ -37,7 +37,7 @@ Probe = Callable[[], ProbeResult]
 
 
 class KvmState(Enum):
-    """Ordered from nothing to everything; ``OPENS`` means that no guest was tried."""
+    """The states, from nothing to everything; ``OPENS`` means that no guest was tried."""
 
     ABSENT = "absent"
     DENIED = "denied"
@@ -48,7 +48,7 @@ class KvmState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class KvmDevice:
-    """The device's state, the words for it, and whether guests can have KVM too."""
+    """The device's state and its description, and whether guests can have KVM too."""
 
     state: KvmState
     detail: str
@@ -56,7 +56,7 @@ class KvmDevice:
 
 
 def examine(probe: Probe | None, device: Path = _DEVICE) -> KvmDevice:
-    """Open the device and, when it opens and there is a ``probe``, try a guest."""
+    """Open the device and, if that works and there is a ``probe``, try a guest."""
     opened = _open(device)
     if opened.state is not KvmState.OPENS or probe is None:
         return opened

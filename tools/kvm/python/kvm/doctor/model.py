@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the doctor found: one ``Check`` a line, and the host that ``auto`` would take."""
+"""The doctor's findings: one ``Check`` a line, and the host that ``auto`` would choose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import Enum
 
 
 class State(Enum):
-    """How a check went. Only ``BAD`` stops a build or a boot."""
+    """The result of a check. Only ``BAD`` prevents a build or a boot."""
 
     OK = "ok"
     WARN = "warn"
@@ -17,7 +17,7 @@ class State(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding; ``hint`` says what to do and is empty when there is nothing to do."""
+    """One finding; ``hint`` says what to do, and is empty if there is nothing to do."""
 
     name: str
     state: State

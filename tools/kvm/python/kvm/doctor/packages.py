@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``ci/packages.txt``: the system packages and how to tell that each is there.
+"""Reads ``ci/packages.txt``: the system packages, and how to find out whether each is there.
 
-The bootstrap script reads the same file with the same meaning (its header explains
-the probes), so the list of what is needed exists once.
+The bootstrap script reads the same file in the same way (its header explains the probes), so there
+is only one list.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HEAD_BYTES = 4096
 
 
 class Family(Enum):
-    """Distributions by their packager; the value is the command that installs."""
+    """Distributions by package manager; the value is the command that installs."""
 
     DEBIAN = "apt-get install --no-install-recommends"
     FEDORA = "dnf install"
@@ -31,7 +31,7 @@ class Family(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A needed package under its three names, and the probes (any one will do)."""
+    """A needed package under its three names, with its probes (any one is enough)."""
 
     debian: str
     fedora: str
@@ -47,7 +47,7 @@ class Package:
 
 
 def parse(text: str) -> tuple[Package, ...]:
-    """The packages that ``packages.txt`` lists."""
+    """The packages in ``packages.txt``."""
     rows = (line.split() for line in text.splitlines() if line.strip() and line[0] != "#")
     return tuple(
         Package(debian, fedora, arch, tuple(probe.split("|")))
@@ -56,7 +56,7 @@ def parse(text: str) -> tuple[Package, ...]:
 
 
 def family(os_release: str) -> Family:
-    """Which packager an ``os-release`` text speaks of; Debian's when it is none we know."""
+    """The package manager for an ``os-release`` text; Debian's if it is unknown."""
     fields = dict(line.split("=", 1) for line in os_release.splitlines() if "=" in line)
     words = f"{fields.get('ID', '')} {fields.get('ID_LIKE', '')}".replace('"', "").split()
     if {"fedora", "rhel"} & set(words):
@@ -65,13 +65,13 @@ def family(os_release: str) -> Family:
 
 
 def install_command(packages: Iterable[Package], where: Family) -> str:
-    """The command that installs ``packages``, each named once."""
+    """The command that installs ``packages``, without duplicates."""
     names = dict.fromkeys(package.name(where) for package in packages)
     return f"sudo {where.value} {' '.join(names)}"
 
 
 def present(package: Package) -> bool:
-    """Whether any of the package's probes finds it."""
+    """Whether any of the package's probes succeeds."""
     return any(_probe(probe) for probe in package.probes)
 
 
@@ -84,7 +84,7 @@ def find_command(name: str) -> Path | None:
 
 
 def is_static(program: Path) -> bool:
-    """Whether ``program`` runs without shared libraries, as one inside a guest must."""
+    """Whether ``program`` runs without shared libraries, as needed in a guest."""
     with program.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     return not any(loader in head for loader in _LOADERS)

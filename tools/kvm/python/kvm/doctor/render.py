@@ -17,7 +17,7 @@ _COLOUR = {State.OK: "green", State.WARN: "yellow", State.BAD: "bold red"}
 
 
 def show(report: Report, out: TextIO | None = None) -> int:
-    """Print the report; the process exit code."""
+    """Print the report; return the process exit code."""
     stream = out if out is not None else sys.stdout
     if stream.isatty():
         Console(file=stream).print(table(report))
@@ -27,18 +27,18 @@ def show(report: Report, out: TextIO | None = None) -> int:
 
 
 def text(report: Report) -> str:
-    """As JSON."""
+    """The report as JSON."""
     return json.dumps(report.to_json(), indent=2) + "\n"
 
 
 def plain(report: Report) -> str:
-    """One line a check, its hint below it; greppable, no colours."""
+    """One line a check with its hint below; greppable, without colours."""
     lines = [line for check in report.checks for line in _plain_check(check)]
     return "\n".join([*lines, *_closing(report)]) + "\n"
 
 
 def table(report: Report) -> Table:
-    """The same for a terminal."""
+    """The report as a table for a terminal."""
     grid = Table(box=None, show_header=False, pad_edge=False, caption_justify="left")
     grid.add_column(no_wrap=True)
     grid.add_column(no_wrap=True)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs inside a machine: the protocol its init speaks, that init, and its initramfs."""
+"""The inside of a machine: its init, the protocol that init speaks, and the initramfs."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Compiles what runs in guests: static programs, each of one folder's sources, kept by content.
+"""Compiles static programs for guests, each from the sources of one folder, cached by content.
 
-The sources are in ``tools/kvm/guest``. A program lies in the cache under a hash of
-them, the flags and the compiler, so a bisect step that does not touch them compiles
-nothing. Called by ``initramfs.py`` and the matrix's workloads.
+The sources are in ``tools/kvm/guest``. A program is in the cache under a hash of them, the flags
+and the compiler, so a bisection step that does not touch them compiles nothing. Called by
+``initramfs.py`` and the matrix's workloads.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def build_init(project: Project) -> Path:
 
 
 def build_exercise(project: Project) -> Path:
-    """The program that makes a guest's devices and processors work, and checks them."""
+    """The program that exercises a guest's devices and processors, and checks them."""
     return _build(project, project.root / "tools" / "kvm" / "guest" / "exercise", "exercise")
 
 
 def _build(project: Project, folder: Path, name: str) -> Path:
-    """The static program of ``folder``'s sources, compiled unless the cache has it."""
+    """The static program from ``folder``'s sources, compiled unless it is in the cache."""
     sources = sorted(folder.glob("*.c"))
     if not sources:
         raise UserError(f"{folder} holds no C sources", "restore it with git checkout")
@@ -58,7 +58,7 @@ def _build(project: Project, folder: Path, name: str) -> Path:
 
 
 def _compiler() -> str:
-    """``$CC`` when it is set and a plain program name or path, else gcc or cc."""
+    """``$CC`` if it is set and is a plain program name or path, else gcc or cc."""
     wanted = os.environ.get("CC", "")
     for name in (wanted, "gcc", "cc"):
         found = shutil.which(name) if name else None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A writer for the kernel's initramfs format ("newc" cpio), deterministic to the byte.
+"""Writes the kernel's initramfs format ("newc" cpio), deterministic to the byte.
 
-The format is in Documentation/driver-api/early-userspace/buffer-format.rst. Times are
-zero, owners are root, inodes count up, so equal entries make equal archives. Pure.
+The format is in Documentation/driver-api/early-userspace/buffer-format.rst. Times are zero, owners
+are root, inodes count up, so equal entries make equal archives. Pure.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _SIZE_MAX = 0xFFFF_FFFF
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One member: ``path`` without a leading slash, ``mode`` with the file type in it.
+    """One member: ``path`` has no leading slash, ``mode`` includes the file type.
 
     ``data`` is a file's content or a symlink's target; ``device`` a node's major, minor.
     """
@@ -45,7 +45,7 @@ def character_device(path: str, major: int, minor: int, permissions: int = 0o600
 
 
 def archive(entries: Sequence[Entry]) -> bytes:
-    """The archive of ``entries`` in their order; a folder must come before what is in it."""
+    """The archive of ``entries`` in their order; a folder must precede its content."""
     parts: list[bytes] = []
     for number, entry in enumerate(entries, start=1):
         parts += _member(entry, number)

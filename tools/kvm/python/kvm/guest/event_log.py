@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest told of itself in one run: gathered as it comes, put in time, summed up.
+"""A guest's events in one run: collected as they come, converted to one time, summarized.
 
-The guest stamps events by its own clock. Each batch also says when it was sent by that
-clock and received by the host's: the least difference of the two is the clocks' own.
+The guest stamps events by its own clock. Each batch also says when it was sent by that clock and
+received by the host's: the least difference of the two is the offset of the clocks.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class EventLog:
     _offset_ns: int | None = None
 
     def take(self, batch: Mapping[str, Any]) -> None:
-        """One batch (see ``kvm.vm.worker``)."""
+        """Take one batch (see ``kvm.vm.worker``)."""
         self._raw += [
             (int(t), str(kind), int(value), str(n)) for t, kind, value, n in batch["events"]
         ]
@@ -50,14 +50,14 @@ class EventLog:
             self._offset_ns = apart if self._offset_ns is None else min(apart, self._offset_ns)
 
     def end(self, result: Mapping[str, Any]) -> None:
-        """The worker's result: how they came, and what the guest had not sent yet."""
+        """Take the worker's result: how the events came, and those not yet sent by the guest."""
         self.source = str(result.get("events_source", "none"))
         self.offered = str(result.get("events_offered", "none"))
         for batch in result.get("events_unsent", ()):
             self.take(batch)
 
     def events(self, started_ns: int) -> tuple[Event, ...]:
-        """All of them in order; ``started_ns`` is when the guest was entered."""
+        """All events in order; ``started_ns`` is when the guest was entered."""
         shift = (self._offset_ns or 0) - started_ns
         return tuple(
             Event(round((time_ns + shift) / 1e9, 7), kind, name, value)
@@ -66,7 +66,7 @@ class EventLog:
 
     @property
     def running_initcall(self) -> str:
-        """The last initcall that began and did not end; "" when none."""
+        """The last initcall that began and did not end; "" if there is none."""
         running: list[str] = []
         for _, kind, _, name in self._raw:
             if kind == "initcall_start":
@@ -77,11 +77,11 @@ class EventLog:
 
     @property
     def death(self) -> tuple[str, str]:
-        """The kind and name of the first oops or panic; ("", "") when the guest told of none."""
+        """The kind and name of the first oops or panic; ("", "") if the guest reported none."""
         return next(((kind, name) for _, kind, _, name in self._raw if kind in _DEATHS), ("", ""))
 
     def last(self) -> tuple[str, ...]:
-        """The last few, in words."""
+        """The last few events in words."""
         return tuple(_words(event) for event in self._raw[-_TOLD_LAST:])
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest's kernel told of itself: the VMM's binary records, as values.
+"""Events of a guest's kernel: decodes the VMM's binary records.
 
-A record is ``GuestEvents::Record`` (tools/kvm/src/devices/guest_events.hpp), then so many
+A record is ``GuestEvents::Record`` (tools/kvm/src/devices/guest_events.hpp), with its number of
 ``struct kvm_guest_event`` (the tree's arch/x86/include/uapi/asm/kvm_para.h); all little endian.
-Everything in an event is the guest's word: names are made printable here, no more.
+Everything in an event comes from the guest: names are made printable here, nothing else is checked.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class GuestEvent:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """``received_ns`` is CLOCK_MONOTONIC of the VMM's host, ``sent_ns`` the guest's clock then;
-    0: the guest had not sent them. ``lost`` counts what the guest had no room for so far,
-    ``refused`` what the VMM did not take."""
+    0: the guest had not sent them. ``lost`` counts events that the guest had no room for so far,
+    ``refused`` those that the VMM did not take."""
 
     received_ns: int
     sent_ns: int
@@ -51,13 +51,13 @@ class Batch:
 
 
 class EventDecoder:
-    """Bytes in, whole batches out."""
+    """Converts bytes to complete batches."""
 
     def __init__(self) -> None:
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> Iterator[Batch]:
-        """Every batch that ``data`` completes."""
+        """Yield every batch that ``data`` completes."""
         self._bytes += data
         while len(self._bytes) >= _RECORD.size:
             received, sent, lost, count, refused = _RECORD.unpack_from(self._bytes)

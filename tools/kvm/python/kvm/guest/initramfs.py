@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes the initramfs of a guest (init, busybox, extra files) or of a lab host (init alone).
+"""Makes the initramfs of a guest (init, busybox, extra files) or a lab host (only init).
 
-Archives are kept in the cache by content. They are not compressed: loading 3 MiB
-costs less than inflating them in a guest.
+Archives are cached by content. They are not compressed: loading 3 MiB costs less than inflating
+them in a guest.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _ETC = {
 
 @dataclass(frozen=True, slots=True)
 class ExtraFile:
-    """A file of the developer's to put at ``target`` (absolute) in a guest."""
+    """A file of the developer to put at ``target`` (absolute) in a guest."""
 
     source: Path
     target: str
@@ -50,9 +50,9 @@ def build_initramfs(
     files: Sequence[ExtraFile] = (),
     agent_argv: tuple[str, ...] | None = None,
 ) -> Path:
-    """The archive for a guest or, when ``agent_argv`` is given, for a lab host that runs it.
+    """The archive for a guest or, if ``agent_argv`` is given, for a lab host that runs it.
 
-    Raises ``UserError`` when busybox or an extra file is missing or unfit.
+    Raises ``UserError`` if busybox or an extra file is missing or unsuitable.
     """
     init = cpio.file("init", build_init(project).read_bytes(), 0o755)
     entries = (
@@ -83,7 +83,7 @@ def _lab_entries(
 
 
 def _base(folders: Iterable[str], init: cpio.Entry) -> list[cpio.Entry]:
-    """The kernel opens /dev/console for init before init can mount anything."""
+    """The first entries. The kernel opens /dev/console before init can mount anything."""
     return [
         *(cpio.folder(path) for path in folders),
         cpio.character_device("dev/console", 5, 1),
@@ -93,7 +93,7 @@ def _base(folders: Iterable[str], init: cpio.Entry) -> list[cpio.Entry]:
 
 
 def _with_files(entries: list[cpio.Entry], files: Sequence[ExtraFile]) -> list[cpio.Entry]:
-    """Add the extra files and the folders they need; they may replace an applet, not a folder."""
+    """Add the extra files with their folders; a file may replace an applet, not a folder."""
     members = {entry.path: entry for entry in entries}
     for extra in files:
         path = _archive_path(extra.target)
@@ -107,7 +107,7 @@ def _with_files(entries: list[cpio.Entry], files: Sequence[ExtraFile]) -> list[c
 
 
 def _archive_path(target: str) -> str:
-    """Canonical path in the archive: the kernel would replace a link by a folder otherwise."""
+    """The canonical path in the archive; otherwise the kernel would replace a link by a folder."""
     path = posixpath.normpath(target)
     if not path.startswith("/") or path.strip("/") == "":
         raise UserError(f"{target!r} is not an absolute path of a file in the guest")
@@ -145,7 +145,7 @@ def applets(busybox: Path) -> list[str]:
 
 
 def is_static(program: Path) -> bool:
-    """True for a 64-bit ELF program that asks for no dynamic loader (PT_INTERP)."""
+    """Whether it is a 64-bit ELF program without a dynamic loader (PT_INTERP)."""
     pt_interp = 3
     with program.open("rb") as stream:
         header = stream.read(64)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A program of the developer's machine with all that it loads, as files for a guest.
+"""A program of the developer's machine, with all that it loads, as files for a guest.
 
-The loader itself says what a program needs; a static program or a script needs nothing
-(a script's interpreter is the guest's). Used by workloads that bring their own program.
+The loader itself reports what a program needs; a static program or a script needs nothing (a
+script's interpreter is the guest's). Used by workloads with a program of their own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _MISSING = re.compile(r"\s*(\S+) => not found")
 
 
 def with_libraries(program: Path) -> tuple[ExtraFile, ...]:
-    """The program at its own path first, then its loader and libraries at theirs."""
+    """The program at its own path, followed by its loader and libraries at theirs."""
     own = ExtraFile(program, str(program))
     if not _is_dynamic(program):
         return (own,)
@@ -33,7 +33,7 @@ def with_libraries(program: Path) -> tuple[ExtraFile, ...]:
     paths = [Path(found["path"]) for found in map(_NEEDED.match, done.output.splitlines()) if found]
     if not done.ok or not paths:
         raise UserError(f"{loader} can't list what {program} needs", "link it statically")
-    # A library is found under the name that was asked for, which may be a link.
+    # A library is found under its requested name, which may be a link.
     targets = {str(loader): loader, **{str(path): path for path in paths}}
     return (own, *(ExtraFile(path.resolve(), target) for target, path in targets.items()))
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Frames between the init of a guest and the VMM worker that owns the machine.
+"""Frames between a guest's init and the VMM worker that owns the machine.
 
-A frame is ``u8 type, u32le length, payload``. The guest sends ``MAGIC`` before its
-first frame, so that a host on a serial line can skip what firmware or a kernel
-wrote there; it may repeat ``MAGIC`` between frames, where it means nothing. The
-host sends only after it has seen HELLO. Pure functions and one decoder: no I/O.
+A frame is ``u8 type, u32le length, payload``. The guest sends ``MAGIC`` before its first frame, so
+that a host on a serial line can skip earlier output of firmware or a kernel; it may repeat
+``MAGIC`` between frames, where it is ignored. The host sends only after it has seen HELLO. Pure
+functions and one decoder: no I/O.
 The other end is ``tools/kvm/guest/frames.c``.
 
-Named tuples, not dataclasses: the worker imports this where Python start-up counts.
+It uses named tuples, not dataclasses: the worker imports it, where Python's start-up time matters.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ _COUNT = struct.Struct("<Q")
 
 
 class FrameType(IntEnum):
-    """Below 16 the guest speaks, from 16 on the host does.
+    """Types below 16 are the guest's, those from 16 on the host's.
 
-    The guest waits 60 s for RUN, serves one, and resets the machine after EXIT. It gives
-    the host 3 s to answer EXIT with POWEROFF, which tells it that EXIT has arrived.
+    The guest waits 60 s for RUN, serves one, and resets the machine after EXIT. It gives the host
+    3 s to answer EXIT with POWEROFF, which confirms that EXIT has arrived.
     """
 
     # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport, lacking, missing
@@ -43,9 +43,9 @@ class FrameType(IntEnum):
     STDOUT = 2  # bytes; on a tty, stderr too
     STDERR = 3  # bytes
     EXIT = 4  # i32le code, i32le signal
-    ERROR = 5  # text: init could not do what was asked
-    HEARTBEAT = 6  # empty, once a second while the command runs and, after it, pages are written
-    STDIN_READ = 7  # u64le: what the command had read, before EXIT, where RUN asks for it
+    ERROR = 5  # text: init could not do its work
+    HEARTBEAT = 6  # empty, each second while the command runs and while pages are written after it
+    STDIN_READ = 7  # u64le: how much the command had read, before EXIT, if RUN asks for it
     RUN = 16  # see encode_run()
     STDIN = 17  # bytes
     STDIN_EOF = 18  # empty
@@ -66,7 +66,7 @@ class Frame(NamedTuple):
 
 
 class ExitStatus(NamedTuple):
-    """How the guest's command ended; ``code`` is 128 + ``signal`` when a signal ended it."""
+    """How the guest's command ended; ``code`` is 128 + ``signal`` if a signal ended it."""
 
     code: int
     signal: int
@@ -102,7 +102,7 @@ def encode_run(
 
 
 def encode_stdin(data: bytes) -> bytes:
-    """As many STDIN frames as ``data`` needs; none when it is empty."""
+    """As many STDIN frames as ``data`` needs; none if it is empty."""
     return b"".join(
         encode(FrameType.STDIN, data[at : at + MAX_PAYLOAD])
         for at in range(0, len(data), MAX_PAYLOAD)
@@ -124,23 +124,23 @@ def parse_hello(payload: bytes) -> dict[str, str]:
 
 
 def decode_exit(payload: bytes) -> ExitStatus:
-    """EXIT's code and signal. Raises ``ValueError`` when the payload has another size."""
+    """EXIT's code and signal. Raises ``ValueError`` if the payload has another size."""
     if len(payload) != _EXIT.size:
         raise ValueError(f"EXIT payload is {len(payload)} bytes, not {_EXIT.size}")
     return ExitStatus(*_EXIT.unpack(payload))
 
 
 def decode_count(payload: bytes) -> int | None:
-    """STDIN_READ's number; None when the payload has another size."""
+    """STDIN_READ's number; None if the payload has another size."""
     return int(_COUNT.unpack(payload)[0]) if len(payload) == _COUNT.size else None
 
 
 class FrameDecoder:
-    """Cuts a byte stream into frames. Guest input is hostile: it never raises.
+    """Splits a byte stream into frames. Guest input is hostile: it never raises.
 
-    Until ``MAGIC`` has been seen everything is skipped. A header that can't be one
-    (unknown type, length over ``MAX_PAYLOAD``) yields an ERROR frame made here, which
-    says what came, and the search for ``MAGIC`` starts again behind that header.
+    Everything before ``MAGIC`` is skipped. An impossible header (unknown type, length over
+    ``MAX_PAYLOAD``) yields an ERROR frame made here, which describes it, and the search for
+    ``MAGIC`` starts again after that header.
     """
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class FrameDecoder:
         return False
 
     def _take(self, frames: list[Frame]) -> bool:
-        """Move one frame (or a repeated MAGIC) out of the buffer; False when it needs more."""
+        """Move one frame (or a repeated MAGIC) out of the buffer; False if it needs more data."""
         if self._buffer[: len(MAGIC)] == MAGIC:
             del self._buffer[: len(MAGIC)]
             return True

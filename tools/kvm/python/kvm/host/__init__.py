@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where machines run: on this computer's own KVM (native) or in a lab host (the tree's KVM)."""
+"""The hosts of machines: this computer's own KVM (native), or a lab host (the tree's KVM)."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What every host offers: start a VMM worker, follow its events, run a command.
+"""The interface of every host: start a VMM worker, follow its events, run a command.
 
-A host is used by one thread at a time except where said. The worker protocol (JSON
-objects in and out) is that of ``kvm.vm.worker``; a host carries it and adds nothing.
+One thread at a time uses a host, except where noted. The worker protocol (JSON objects in and
+out) is that of ``kvm.vm.worker``; a host carries it unchanged.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Event = dict[str, Any]
 
 
 class HostLost(InfrastructureError):
-    """The host went away under its machines. ``console`` is the text of its kernel."""
+    """The host went away under its machines. ``console`` is its kernel's output."""
 
     def __init__(self, message: str, hint: str = "", *, console: str = "") -> None:
         super().__init__(message, hint)
@@ -31,14 +31,14 @@ class HostPanic(HostLost):
 
 
 class HostHung(HostLost):
-    """The host is there but no longer answers."""
+    """The host exists but no longer answers."""
 
 
 class Lease(Protocol):
     """Something that is held for a while."""
 
     def close(self) -> None:
-        """Give it back. What is gone already needs no giving back."""
+        """Give it back; does nothing if it is already gone."""
 
 
 class Session(Protocol):
@@ -46,15 +46,16 @@ class Session(Protocol):
 
     @property
     def clock(self) -> GivenClock:
-        """Of the time that this computer gives the machine; ``events()`` looks at it."""
+        """A clock of the time that this computer gives the machine; ``events()`` updates it."""
 
     @property
     def exit_status(self) -> int | None:
-        """Exit code, or minus the signal that ended it; None while it runs, or without its host."""
+        """Exit code, or minus the signal that ended it; None while it runs or if its host is
+        lost."""
 
     @property
     def stderr_tail(self) -> str:
-        """The last of the worker's diagnostics."""
+        """The end of the worker's diagnostics."""
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         """The worker's events until it has ended; None after each ``timeout_s`` of silence.
@@ -63,17 +64,17 @@ class Session(Protocol):
         """
 
     def send(self, message: Event) -> None:
-        """A message of the worker protocol; a worker that has ended doesn't mind."""
+        """Send a message of the worker protocol; ignored if the worker has ended."""
 
     def kill(self) -> None:
-        """End it at once; ``events()`` then comes to its end."""
+        """End it at once; ``events()`` then ends too."""
 
 
 class Command(Protocol):
-    """A command that runs beside what else is done. The host's ``close`` ends it too."""
+    """A command that runs in the background. The host's ``close`` ends it too."""
 
     def stop(self) -> str:
-        """End it, if it has not ended: all its output. Once. Raises ``HostLost``."""
+        """End it if it runs; return all its output. Call once. Raises ``HostLost``."""
 
 
 class Host(Protocol):
@@ -85,28 +86,28 @@ class Host(Protocol):
 
     @property
     def boot_s(self) -> float:
-        """Seconds this command has spent booting the host; 0 when it was there already."""
+        """Seconds this command has spent booting the host; 0 if it was already up."""
 
     @property
     def console(self) -> str:
-        """What the host's own kernel has printed since this command took it over."""
+        """The output of the host's own kernel since this command took it over."""
 
     @property
     def disk_folders(self) -> tuple[Path, ...]:
-        """Folders, besides the checkout's ``build``, that machines there can write links in."""
+        """Folders, apart from the checkout's ``build``, in which machines there can write links."""
 
     @property
     def uplink(self) -> str:
-        """The network by which a lab host reaches this machine, and no guest may; empty: none."""
+        """The network by which a lab host reaches this machine, closed to guests; empty: none."""
 
     def lend_ports(self, ports: Sequence[tuple[Forward, Forward]]) -> Lease:
-        """Have ports of this machine's lead to others of a lab host's, until that is closed.
+        """Forward ports of this machine to ports of a lab host until the lease is closed.
 
         Raises ``InfrastructureError``.
         """
 
     def seen(self, path: Path) -> Path:
-        """Where the host has this file or folder of ours, fresh; ``path`` is a real one."""
+        """The path at which the host sees our ``path``, uncached; ``path`` is a resolved one."""
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Session:
         """Start a worker of the VMM in ``artifact``; ``run_dir`` becomes its folder."""
@@ -120,28 +121,28 @@ class Host(Protocol):
         timeout_s: float = 600.0,
         on_output: Callable[[str], None] | None = None,
     ) -> tuple[int, str]:
-        """Run a command there to its end: its exit code and output, stderr merged in.
+        """Run a command there to its end; return its exit code and output, stderr merged in.
 
-        ``on_output`` sees each line as it comes. Raises ``CommandTimeout`` at the deadline.
+        ``on_output`` gets each line as it comes. Raises ``CommandTimeout`` at the deadline.
         """
 
     def start_command(self, argv: Sequence[str | Path], *, cwd: Path | None = None) -> Command:
-        """Start a command there and go on."""
+        """Start a command there and return at once."""
 
     def kept(self) -> Kept:
-        """For how long this computer does not run what runs there, from now on."""
+        """A measure, from now on, of how long this computer does not run what runs there."""
 
     def distrust(self, why: str) -> None:
-        """Let nobody find it again as it is, where another can be had."""
+        """Do not let a later command reuse this host, if it can be replaced."""
 
     def close(self) -> None:
-        """End what this command started in the host, and let go of it."""
+        """End what this command started in the host, and release it."""
 
 
 class CommandTimeout(InfrastructureError):
-    """A command in a host was stopped at its deadline. ``output`` is what it had said.
+    """A command in a host was stopped at its deadline. ``output`` is what it wrote until then.
 
-    ``starved``: this computer did not run it for as long as that.
+    ``starved``: this computer did not run it for that long.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Makes bundles, the files ``launch.py`` reads modules from, and keeps them by content.
+"""Makes bundles, the files from which ``launch.py`` reads modules, and caches them by content.
 
-A bundle is made by a child process with a bare interpreter (``-I -S``) that imports
-the wanted modules and writes down what that took; this file is that child's script
-too, so it imports nothing of the package at the top.
+A bundle is made by a child process with a bare interpreter (``-I -S``) that imports the wanted
+modules and records what that took. This file is also that child's script, so it imports nothing
+of the package at the top.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Entry = tuple[str, str, bytes]
 
 
 class _Recorder:
-    """Last of the finders: learns the names that nobody has."""
+    """The last of the finders: records the names that no other finder has."""
 
     def __init__(self) -> None:
         self.missing: list[str] = []
@@ -37,8 +37,8 @@ class _Recorder:
 def make_bundle(cache: Path, modules: Sequence[str], search: Path) -> Path:
     """The bundle of ``modules`` and all they import, with ``search`` first on the path.
 
-    It is named by its content, and made again when a file below ``search`` that it was
-    made from has changed. Raises ``CommandError`` when a module can't be imported.
+    It is named by its content, and remade if one of its source files below ``search`` has
+    changed. Raises ``CommandError`` if a module can't be imported.
     """
     import hashlib
     import json
@@ -66,7 +66,7 @@ def make_bundle(cache: Path, modules: Sequence[str], search: Path) -> Path:
         process.run((sys.executable, "-I", "-S", script, draft, search, *modules), timeout_s=60)
         content = draft.read_bytes()
         entries: dict[str, Entry] = marshal.loads(content)
-        # What is not below it is Python's own, and changes with its version.
+        # Files outside it are Python's own, and change only with its version.
         origins = {origin for _, origin, _ in entries.values() if origin.startswith(str(search))}
         files = {origin: _digest(origin) for origin in sorted(origins)}
         target = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.bin"
@@ -83,7 +83,7 @@ def _digest(path: str) -> str:
 
 
 def collect(modules: Sequence[str]) -> dict[str, Entry]:
-    """Import ``modules``; what was imported on the way, and what was looked for in vain."""
+    """Import ``modules``; return all modules that this imported, and all that were not found."""
     recorder = _Recorder()
     sys.meta_path.append(recorder)
     for module in modules:

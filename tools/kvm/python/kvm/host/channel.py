@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The client's end of the line to a lab host's agent (``agent.py`` says what goes over it).
+"""The client's end of the line to a lab host's agent; ``agent.py`` has the protocol.
 
-The line is a byte stream that QEMU keeps when clients come and go, so a new client may
-still find what was meant for the one before. It says hello with a nonce and drops all
-that comes before the answer. After that a thread reads: answers go to who asked, all
-else to ``on_message``; it also keeps the keeper's heartbeat going.
+The line is a byte stream that QEMU keeps when clients come and go, so a new client may still
+receive messages for the one before. It sends hello with a nonce and drops all that comes before
+the answer. After that a thread reads: answers go to the request's caller, all else to
+``on_message``. The thread also keeps touching the keeper's heartbeat.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class ChannelClosed(Exception):
 
 
 class NotListening(ChannelClosed):
-    """Nobody listens: QEMU has ended, or has not got that far yet."""
+    """Nothing listens: QEMU has ended, or has not got that far yet."""
 
 
 class ChannelTimeout(Exception):
@@ -45,7 +45,7 @@ class ChannelTimeout(Exception):
 
 
 class RequestFailed(Exception):
-    """The agent answered that it can't."""
+    """The agent answered that it can't do it."""
 
 
 class Channel:
@@ -68,7 +68,7 @@ class Channel:
         self._sending = threading.Lock()
         self._closing, self._wake = socket.socketpair()
         self._closed = False
-        self._early: list[Message] = []  # came right behind the answer to hello
+        self._early: list[Message] = []  # came right after the answer to hello
         self._reader = threading.Thread(target=self._read, name="lab host", daemon=True)
 
     @classmethod
@@ -81,9 +81,9 @@ class Channel:
         on_message: Callable[[Message], None],
         on_closed: Callable[[], None],
     ) -> Channel:
-        """Connect and say hello, until it is ``late``.
+        """Connect and say hello, until ``late()`` is true.
 
-        Raises ``NotListening``, ``ChannelClosed`` when QEMU ends meanwhile, ``ChannelTimeout``.
+        Raises ``NotListening``, ``ChannelClosed`` if QEMU ends meanwhile, ``ChannelTimeout``.
         """
         line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
@@ -109,7 +109,7 @@ class Channel:
         return channel
 
     def request(self, op: str, timeout_s: float, **fields: object) -> Message:
-        """Ask and wait for the answer. Raises one of this module's exceptions."""
+        """Send a request and wait for the answer. Raises one of this module's exceptions."""
         number = next(self._numbers)
         answers: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._answers[number] = answers
@@ -140,7 +140,7 @@ class Channel:
             raise ChannelClosed(op)
 
     def beat(self) -> None:
-        """Show the keeper that somebody is there."""
+        """Show the keeper that a client is connected."""
         with contextlib.suppress(OSError):
             os.utime(self._heartbeat)
 
@@ -153,9 +153,9 @@ class Channel:
         self._closing.close()
 
     def _say_hello(self, late: Callable[[], bool]) -> None:
-        """Ask again now and then: the agent may not be there yet, and the line may be lossy then.
+        """Repeat hello now and then: the agent may not be there yet, and the line lossy till then.
 
-        The newline in front ends what half line of a predecessor the agent may hold.
+        The newline in front ends a half line that the agent may hold from a previous client.
         """
         nonce = secrets.token_hex(8)
         hello = b"\n" + json.dumps({"op": "hello", "id": 0, "nonce": nonce}).encode() + b"\n"
@@ -197,7 +197,7 @@ class Channel:
             self._on_closed()
 
     def _deliver(self, message: Message) -> None:
-        """A kernel under test carries these: what makes no sense is dropped."""
+        """Drop malformed messages: a kernel under test carries them."""
         with contextlib.suppress(KeyError, TypeError, ValueError):
             if "id" not in message:
                 self._on_message(message)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which host to use: native only where a probe guest ran on this machine's KVM, else a lab host.
+"""Which host to use: native only if a probe guest ran on this machine's KVM, else a lab host.
 
-That ``/dev/kvm`` opens proves nothing: some KVMs open and can't run Linux, and a
-machine on one hangs without a word. The probe runs in a child process, because what
-is not trusted is exactly what it calls.
+It proves nothing that ``/dev/kvm`` opens: some KVMs open and can't run Linux, and a machine on
+one hangs without a word. The probe runs in a child process, because it calls exactly what is
+not trusted.
 """
 
 from __future__ import annotations
@@ -59,16 +59,16 @@ class ProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The host to use and, for people, why."""
+    """The host to use and, for the user, the reason."""
 
     kind: HostKind
     why: str
 
 
 def choose(requested: str, probe: Callable[[], ProbeResult]) -> Choice:
-    """``requested`` is auto, native or lab; ``probe`` is only called when it matters.
+    """``requested`` is auto, native or lab; ``probe`` is only called if the answer matters.
 
-    Raises ``UserError`` for native where KVM can't be used, and for unknown words.
+    Raises ``UserError`` for native if KVM can't be used, and for unknown words.
     """
     if requested == "lab":
         return Choice(HostKind.LAB, "asked for")
@@ -87,7 +87,7 @@ def choose(requested: str, probe: Callable[[], ProbeResult]) -> Choice:
 
 
 def lab_accelerator(probe: Callable[[], ProbeResult]) -> Accelerator:
-    """KVM for a lab host only where its guests can have KVM in turn."""
+    """KVM for a lab host only if its guests can have KVM in turn."""
     found = probe()
     return Accelerator.KVM if found.usable and found.nested else Accelerator.TCG
 
@@ -95,8 +95,8 @@ def lab_accelerator(probe: Callable[[], ProbeResult]) -> Accelerator:
 def kvm_probe(artifact: Path, cache: Path) -> ProbeResult:
     """Try a guest with the VMM in ``artifact``.
 
-    The answer is remembered for this KVM: until the computer restarts or the module is loaded
-    again. A guest that was only slow says nothing lasting.
+    The answer is remembered for this KVM, until the computer restarts or the module is loaded
+    again. That a guest was only slow is not remembered.
     """
     if not _DEVICE.exists():
         return ProbeResult("absent", f"{_DEVICE} does not exist")
@@ -117,10 +117,10 @@ def kvm_probe(artifact: Path, cache: Path) -> ProbeResult:
 
 
 def _loaded() -> str:
-    """Differs when KVM's module was loaded again or its parameters were changed."""
+    """A hash that differs when KVM's module was reloaded or its parameters were changed."""
     words = [str(_DEVICE.stat().st_ctime_ns)]
     for path in sorted(Path("/sys/module").glob("kvm*/parameters/*")):
-        with contextlib.suppress(OSError):  # some are for root alone
+        with contextlib.suppress(OSError):  # only root can read some
             words.append(f"{path.parent.parent.name}.{path.name}={path.read_text().strip()}")
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:12]
 
@@ -145,7 +145,7 @@ def _probe(artifact: Path) -> ProbeResult:
 
 
 def _parse(text: str) -> ProbeResult:
-    """Raises ``ValueError`` for anything but the record of a probe."""
+    """The record of a probe. Raises ``ValueError`` for anything else."""
     fields = json.loads(text)
     if not isinstance(fields, dict) or fields.get("state") not in _STATES:
         raise ValueError(text)

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Folders beside disk images, through which a lab host writes those images and nothing else.
+"""Folders beside disk images through which a lab host writes those images and nothing else.
 
 A lab host writes one folder of this machine, the checkout's ``build``, and a disk image is
-linked into it (``run/staging.py``). An image on another file system can't be: so a folder is
-made beside it, exported to the lab host, and the image is linked in there. QEMU's exports are
-fixed when it starts, so a lab host that lacks one is booted again, with those it had before:
-commands that come with disks of the same few file systems share one lab host.
+linked into it (``run/staging.py``). That is impossible for an image on another file system, so a
+folder is made beside it and exported to the lab host, and the image is linked there. QEMU's
+exports are fixed when it starts, so a lab host that lacks one is booted again, with those it had
+before: commands with disks on the same few file systems share one lab host.
 
-The folders belong to their lab host. Their names are recorded before they are made, so that
-whoever finds it gone (its keeper, or the next command) removes them, whatever was killed.
+The folders belong to their lab host. Their names are recorded before they are made, so that its
+keeper, or the next command that finds it gone, removes them, whatever was killed.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ MOST = 3  # microvm has eight virtio-mmio transports, and five are taken
 
 
 def linkable(file: Path, folder: Path) -> bool:
-    """Whether ``file`` can have another name in ``folder``: link(2) wants one mount."""
+    """Whether ``file`` can be linked into ``folder``: link(2) requires the same mount."""
     return _place(file, file.parent) == _place(folder, folder)
 
 
 def choose(images: Sequence[Path], share: Path, have: Sequence[Path]) -> tuple[Path, ...]:
     """The exports for ``images``: ``have`` if that is enough, else with new ones, not made yet.
 
-    Images that fit ``share`` need none; what is not there or no file is left to who opens it.
-    Raises ``UserError`` for an image that can have no other name.
+    Images that can be linked into ``share`` need none. What is missing or no regular file is left
+    to whoever opens it. Raises ``UserError`` for an image that can't be linked anywhere.
     """
     used: list[Path] = []
     new: list[Path] = []
@@ -77,13 +77,13 @@ def make(record_folder: Path, exports: Sequence[Path]) -> None:
 
 
 def recorded(record_folder: Path) -> tuple[Path, ...]:
-    """Those of one lab host that are there."""
+    """The recorded exports of one lab host that exist."""
     names = keeper.recorded_exports(str(record_folder))
     return tuple(export for export in map(Path, names) if export.is_dir())
 
 
 def tidy(exports: Sequence[Path]) -> None:
-    """Away with the links that killed commands left: their lab host has one command at a time."""
+    """Remove links that killed commands left: only one command at a time uses their lab host."""
     for export in exports:
         with contextlib.suppress(OSError):
             for link in export.iterdir():
@@ -91,12 +91,12 @@ def tidy(exports: Sequence[Path]) -> None:
 
 
 def remove(record_folder: Path) -> None:
-    """Away with those of one lab host, and with what a killed command left in them."""
+    """Remove the exports of one lab host, and what a killed command left in them."""
     keeper.remove_folders(keeper.recorded_exports(str(record_folder)))
 
 
 def _place(path: Path, folder: Path) -> tuple[str, int]:
-    """The mount that ``path`` is reached by, and the file system of its folder (or subvolume)."""
+    """The mount through which ``path`` is reached, and its folder's file system (or subvolume)."""
     fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         for line in Path(f"/proc/self/fdinfo/{fd}").read_text().splitlines():

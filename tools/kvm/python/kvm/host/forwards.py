@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Ports of this machine that lead into a lab host, each for as long as its command lives.
 
-QEMU's user network forwards them, and would for as long as it runs. So its monitor is the keeper's
-(``keeper.py``), which lends ports to commands by connections to a socket in the lab host's folder:
-one JSON line with QEMU's rules, one with the answer, and when the connection ends, however its
-command ended, they are taken back. The keeper's half imports little, as it is on the way of a boot.
+QEMU's user network forwards them, and would as long as it runs. So the keeper (``keeper.py``)
+owns its monitor and lends ports to commands over a socket in the lab host's folder: one JSON line
+with QEMU's rules, one with the answer. When the connection ends, however its command ended, the
+ports are taken back. The keeper's half imports little, because every boot waits for it.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ SOCKET = "forwards.sock"  # both in the lab host's folder
 MONITOR = "monitor.sock"
 NETDEV = "uplink"
 
-_QUICK_S = 5.0  # a keeper that waits for QEMU does nothing else
+_QUICK_S = 5.0  # a keeper that waits for QEMU can do nothing else
 _PATIENT_S = 30.0
 _LINE_BYTES = 64 * 1024
 
 
 class Lease:
-    """Rules, in QEMU's words, that hold until this is closed or its process has ended."""
+    """Forwarding rules, in QEMU's syntax, that hold until this is closed or its process ends."""
 
     def __init__(self, folder: Path, rules: Sequence[str]) -> None:
-        """Raises ``InfrastructureError`` where the lab host is lost, or QEMU refuses."""
+        """Raises ``InfrastructureError`` if the lab host is lost or QEMU refuses."""
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_PATIENT_S)
         try:
@@ -51,7 +51,7 @@ class Lease:
             raise InfrastructureError(f"QEMU does not forward a port: {answer}")
 
     def close(self) -> None:
-        """They are free when this returns; with a lab host that is gone they went before."""
+        """The ports are free when this returns; a lab host that is gone has freed them before."""
         try:
             self._socket.shutdown(socket.SHUT_WR)
             while self._socket.recv(_LINE_BYTES):
@@ -65,7 +65,7 @@ class Lender:
     """The keeper's half: owns QEMU's monitor. Called on the keeper's only thread."""
 
     def __init__(self, waiting: select.poll) -> None:
-        """In the lab host's folder; ``waiting`` is told what to wait for."""
+        """Call it in the lab host's folder; descriptors to wait for are added to ``waiting``."""
         self._waiting = waiting
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(SOCKET)
@@ -75,7 +75,7 @@ class Lender:
         waiting.register(self._listener.fileno(), select.POLLIN)
 
     def serve(self, fd: int) -> None:
-        """One of those that were waited for is ready. What fails ends that lease alone."""
+        """Handle a descriptor that is ready. A failure ends that lease alone."""
         if fd == self._listener.fileno():
             client = self._listener.accept()[0]
             client.settimeout(_QUICK_S)
@@ -92,7 +92,7 @@ class Lender:
             self._end(fd)
 
     def _lend(self, rules: list[str], held: list[str]) -> str:
-        """What QEMU has against them; empty when all hold."""
+        """QEMU's reason to refuse the rules; empty when all hold."""
         for rule in map(str, rules):
             if refusal := self._tell(f"hostfwd_add {NETDEV} {rule}"):
                 return refusal
@@ -110,19 +110,19 @@ class Lender:
         client.close()
 
     def _tell(self, command: str) -> str:
-        """A command of QEMU's human monitor, which has no other for this, and its answer."""
+        """Run a command of QEMU's human monitor, as QMP has none for this; return its answer."""
         if self._monitor is None:
             self._monitor = _Monitor()
         try:
             return self._monitor.ask("human-monitor-command", {"command-line": command}).strip()
         except (OSError, ValueError):
-            self._monitor.close()  # an answer that comes late would be taken for the next
+            self._monitor.close()  # a late answer would be taken for the next command's
             self._monitor = None
             raise
 
 
 class _Monitor:
-    """QEMU's, by its protocol (QMP)."""
+    """QEMU's monitor, over its protocol (QMP)."""
 
     def __init__(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -150,7 +150,7 @@ class _Monitor:
 
 
 def _connect(to_keeper: socket.socket, folder: Path) -> None:
-    """By the folder's descriptor, whose path is short: a socket's is limited to 107 bytes."""
+    """Connect by the folder's descriptor: a socket's path has at most 107 bytes."""
     fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         to_keeper.connect(f"/proc/self/fd/{fd}/{SOCKET}")
@@ -159,7 +159,7 @@ def _connect(to_keeper: socket.socket, folder: Path) -> None:
 
 
 def _line(source: socket.socket) -> bytes:
-    """The only one that the other end sends. ``OSError``: it hung up before the line's end."""
+    """The only line that the other end sends. ``OSError``: it hung up before the line's end."""
     data = b""
     while not data.endswith(b"\n"):
         more = source.recv(_LINE_BYTES)

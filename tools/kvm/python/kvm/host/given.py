@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What this computer gives a machine of its time, and a clock that goes by it.
+"""How much of its time this computer gives to a machine, and a clock that counts only that.
 
-A machine that says nothing hangs, or it was not run: stopped, waiting for a CPU that others have,
-or for this computer's disk. Only the first is the fault of the code in it. The kernel tells of each
-thread how long it was ready to run and did not (proc(5), ``schedstat``), and of a virtual computer
+A silent machine hangs, or it was not run: it was stopped, or waited for a CPU that others had or
+for this computer's disk. Only a hang is the fault of the code in it. The kernel reports for each
+thread how long it was ready but did not run (proc(5), ``schedstat``), and for a virtual computer
 how much of its CPUs' time went elsewhere (``steal``).
 """
 
@@ -19,16 +19,16 @@ from pathlib import Path
 _NOT_RUN = "TtD"
 _IDLE_COLUMNS = (3, 4)  # of /proc/stat: idle and iowait
 _STEAL_COLUMN = 7
-_GUEST_COLUMN = 8  # those from here on are in user and nice already
-# Whoever looks at a clock does it more often than this; who did not was not run himself.
+_GUEST_COLUMN = 8  # the columns from here on are included in user and nice
+# The clock is looked at more often than this; if not, this process was not run itself.
 _LATE_S = 1.0
 _LOOK_EVERY_S = 0.25
-# A kernel's own detectors of stalls go by its clock, which goes on while it is not run. Theirs are
-# 20 seconds and more; this share of them spoils what they find.
+# A kernel's own stall detectors use its clock, which goes on while it is not run. Their limits are
+# 20 seconds and more; if this much of that was kept, their findings mean nothing.
 _WINDOW_S = 20.0
 SPOILT_S = 5.0
 
-# So long one is waited for by the wall's clock, as a multiple of what it should need and at least.
+# How long to wait by the wall clock: a multiple of the time needed, and at least so many seconds.
 _MOST_TIMES = 3.0
 _MOST_S = 120.0
 
@@ -36,8 +36,8 @@ Look = Callable[[], float]
 
 
 class Kept:
-    """Of one process: for how long this computer did not run it. Called, it tells of the time
-    since the call before."""
+    """For how long this computer did not run one process; a call returns the time since the
+    last."""
 
     def __init__(self, pid: int | None, proc: Path = Path("/proc")) -> None:
         self._process = None if pid is None else proc / str(pid)
@@ -48,14 +48,14 @@ class Kept:
         self()
 
     def __call__(self) -> float:
-        """Seconds, at most those that have gone by."""
+        """Seconds, at most as many as have passed."""
         now = time.monotonic()
         seconds, self._looked = now - self._looked, now
         waited, stood = self._threads()
         return seconds if stood else min(waited + seconds * self._stolen(), seconds)
 
     def _threads(self) -> tuple[float, bool]:
-        """How long the thread waited for a CPU that waited longest, and whether one can't run."""
+        """The longest time that one thread waited for a CPU, and whether some thread can't run."""
         if self._process is None:
             return 0.0, False
         waits: dict[str, int] = {}
@@ -64,7 +64,7 @@ class Kept:
             for task in (self._process / "task").iterdir():
                 with contextlib.suppress(
                     OSError, ValueError, IndexError
-                ):  # one that has just ended
+                ):  # a thread that has just ended
                     state = (
                         (task / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
                     )
@@ -75,7 +75,7 @@ class Kept:
         return max(new, default=0) / 1e9, stood
 
     def _stolen(self) -> float:
-        """The share of the time of this computer's busy CPUs that somebody else had."""
+        """The share of the busy time of this computer's CPUs that went elsewhere."""
         try:
             columns = self._stat.read_text().partition("\n")[0].split()[1:]
             numbers = [int(column) for column in columns[:_GUEST_COLUMN]]
@@ -89,10 +89,10 @@ class Kept:
 
 
 class GivenClock:
-    """Seconds that a machine was given, beside those of the wall. Look at it often.
+    """Seconds given to a machine, as opposed to wall-clock time. Look at it often.
 
-    Where it was run half of the time, a second of that counts for half: caches are cold, and one
-    emulated CPU spins for another that waits.
+    If the machine was run half of the time, a second of that counts for half: caches are cold, and
+    one emulated CPU spins for another that waits.
     """
 
     def __init__(self, kept: Look) -> None:
@@ -102,10 +102,10 @@ class GivenClock:
         self._window: deque[tuple[float, float]] = deque()
         self.given_s = 0.0
         self.kept_s = 0.0
-        self.spoilt = False  # too much was kept at once for what the machine says of stalls
+        self.spoilt = False  # too much was kept at once to trust the machine's reports of stalls
 
     def look(self, *, now: bool = False) -> None:
-        """Go on; not each time with a look at the computer, unless that is wanted ``now``."""
+        """Advance; the computer is looked at only every quarter second, or if ``now``."""
         at = time.monotonic()
         if at - self._seen > _LATE_S:
             self._late_s += at - self._seen
@@ -126,7 +126,7 @@ class GivenClock:
 
 
 class Span:
-    """The time since something began, by the machine's clock and by the wall's."""
+    """The time since something began, by the machine's clock and by the wall clock."""
 
     def __init__(self, clock: GivenClock) -> None:
         self._clock = clock
@@ -141,18 +141,18 @@ class Span:
         return time.monotonic() - self._begun
 
     def had(self, limit_s: float) -> bool:
-        """Whether the machine was given as much as this."""
+        """Whether the machine was given this much time."""
         if self.wall_s < limit_s:
             return False
         self._clock.look(now=True)
         return self._clock.given_s - self._given_s >= limit_s
 
     def wall_over(self, limit_s: float) -> bool:
-        """Whether that much has gone by, whatever the machine was given."""
+        """Whether this much time has passed, whatever the machine was given."""
         return self.wall_s >= limit_s
 
     def hopeless(self, limit_s: float) -> bool:
-        """Whether one that should need this was waited for long enough, whatever it was given."""
+        """Whether we waited long enough for a machine that needs this much, given or not."""
         return self.wall_s >= max(_MOST_TIMES * limit_s, _MOST_S)
 
     def over(self, limit_s: float) -> bool:

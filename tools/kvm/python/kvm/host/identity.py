@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Name a process so that another one with the same number is never mistaken for it."""
+"""Names a process so that another one with the same pid is never mistaken for it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ class ProcessId:
 
     @classmethod
     def of(cls, pid: int) -> ProcessId | None:
-        """The process that has this pid now, None when there is none or it is a zombie."""
+        """The process that has this pid now; None if there is none or it is a zombie."""
         try:
             text = Path(f"/proc/{pid}/stat").read_text(errors="replace")
         except OSError:
             return None
-        # The command's name, in parentheses, may hold spaces and parentheses.
+        # The command's name, in parentheses, may contain blanks and parentheses.
         fields = text.rpartition(")")[2].split()
         return None if fields[0] in "ZX" else cls(pid, int(fields[19]))
 
@@ -34,11 +34,11 @@ class ProcessId:
         return ProcessId.of(self.pid) == self
 
     def kill(self, wait_s: float = 5.0) -> bool:
-        """SIGKILL it, and wait until it is gone: whether it is."""
+        """SIGKILL it and wait until it is gone; return whether it is."""
         return self._until_gone(signal.SIGKILL, wait_s)
 
     def wait(self, wait_s: float) -> bool:
-        """Wait until it is gone: whether it is."""
+        """Wait until it is gone; return whether it is."""
         return self._until_gone(None, wait_s)
 
     def _until_gone(self, sent: signal.Signals | None, wait_s: float) -> bool:
@@ -60,5 +60,5 @@ class ProcessId:
 
 
 def boot_id() -> str:
-    """Changes when the computer restarts: pids and measurements from before mean nothing."""
+    """An id that changes when the computer restarts: older pids and measurements are void."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a session's messages wait between the thread that receives them and its user.
+"""A session's messages between the thread that receives them and their user.
 
-Native and lab sessions share it: a reading thread puts, the user's thread takes.
+Native and lab sessions share it: a reader thread puts, the user's thread takes.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from kvm.host.base import Event, HostLost
 STDERR_LOG = "vmm.log"
 
 _TAIL_CHARS = 8000
-# A library that warns at each packet of a guest's must not fill the disk.
+# A library that warns about each packet of a guest must not fill the disk.
 LOG_LIMIT_CHARS = 1 << 20
-# An event carries up to 64 KiB of the guest's bytes. A user who does not read the command's output
-# makes the reading thread wait, then the worker, and at last the guest.
+# An event carries up to 64 KiB of the guest's bytes. If the user does not read the command's
+# output, first the reader thread waits, then the worker, and at last the guest.
 MAX_WAITING = 256
 _LOOK_AGAIN_S = 0.2
 
@@ -29,8 +29,8 @@ _LOOK_AGAIN_S = 0.2
 class Inbox:
     """The events of one worker, its diagnostics and its end.
 
-    The thread that puts waits while there are too many and somebody takes them; ``meanwhile`` is
-    what it has to do now and then.
+    The reading thread waits while the inbox is full and the user takes from it; meanwhile it calls
+    ``meanwhile`` now and then.
     """
 
     def __init__(self, run_dir: Path, meanwhile: Callable[[], None] = lambda: None) -> None:
@@ -54,7 +54,7 @@ class Inbox:
         self._queue.put(event)
 
     def put_line(self, line: bytes) -> None:
-        """A line of the worker's stdout; what is no event is a diagnostic."""
+        """Put a line of the worker's stdout; a line that is no event is a diagnostic."""
         try:
             event = json.loads(line)
         except ValueError:
@@ -80,7 +80,7 @@ class Inbox:
         self._queue.put(loss)
 
     def events(self, timeout_s: float) -> Iterator[Event | None]:
-        """Until the worker's end. Who stops taking them before that wants no more."""
+        """Events until the worker's end. No limit holds once the caller stops iterating."""
         self._closed = False
         try:
             yield from self._events(timeout_s)

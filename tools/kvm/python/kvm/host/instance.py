@@ -2,9 +2,9 @@
 """A lab host as files and processes: where its state is, whether it runs, how to end it.
 
 A checkout has one lab host a slot, ``build/lab/SLOT/KEY/``: commands use the slot ``main``,
-each worker of a matrix has its own. The key is a hash of all that decides about a lab host
-(slot, kernel, initramfs with the agent's command, QEMU's command), so a folder with that
-key is the wanted lab host or none.
+and each worker of a matrix has its own. The key is a hash of all that determines a lab host
+(slot, kernel, initramfs with the agent's command, QEMU's command), so a folder with that key
+is the wanted lab host or none.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from kvm.host.qemu import LabMachine, qemu_argv
 from kvm.project import Project
 
 _PANIC = "Kernel panic - not syncing"
-_AGENT_ENDED = "agent exited with"  # said by the lab host's init
-# QEMU's words when it gets SIGTERM, SIGINT or SIGHUP, before it ends with 0 (softmmu/runstate.c).
+_AGENT_ENDED = "agent exited with"  # printed by the lab host's init
+# QEMU prints this on SIGTERM, SIGINT or SIGHUP, before it exits with 0 (softmmu/runstate.c).
 _QEMU_TOLD_TO_END = "terminating on signal"
 _EXIT_RECORD_S = 5.0
 _REAP_S = 2.0
@@ -42,7 +42,7 @@ _LOG_TAIL_CHARS = 2000
 
 @dataclass(frozen=True, slots=True)
 class Processes:
-    """Those of one lab host; ``qemu`` is None when it ended before it could be recorded."""
+    """The processes of one lab host; ``qemu`` is None if it ended before it was recorded."""
 
     keeper: ProcessId
     qemu: ProcessId | None
@@ -69,21 +69,21 @@ class Instance:
 
     @property
     def console_bytes(self) -> int:
-        """How much its kernel has printed so far."""
+        """How many bytes its kernel has printed so far."""
         try:
             return self.console.stat().st_size
         except OSError:
             return 0
 
     def console_text(self, start: int = 0) -> str:
-        """What it printed after the first ``start`` bytes."""
+        """The console's text after the first ``start`` bytes."""
         try:
             return self.console.read_bytes()[start:].decode(errors="replace")
         except OSError:
             return ""
 
     def processes(self) -> Processes | None:
-        """What was recorded, whether it still runs or not; None when nothing (of use) was."""
+        """The recorded processes, running or not; None if there is no usable record."""
         try:
             state = json.loads((self.folder / keeper.STATE).read_text())
             if state["boot_id"] != boot_id():
@@ -99,12 +99,12 @@ class Instance:
         return found is not None and found.qemu is not None and found.qemu.alive
 
     def kept(self) -> Kept:
-        """For how long this computer does not run it."""
+        """A measure of how long this computer does not run it."""
         found = self.processes()
         return Kept(None if found is None or found.qemu is None else found.qemu.pid)
 
     def boot(self, machine: LabMachine, idle_s: float) -> None:
-        """Start QEMU under a keeper. Raises ``UserError`` when it is not installed."""
+        """Start QEMU under a keeper. Raises ``UserError`` if QEMU is not installed."""
         command = qemu_argv(machine, socket=self.socket, console=self.console)
         if shutil.which(command[0]) is None:
             raise UserError(f"{command[0]} was not found", "run ./invoke doctor")
@@ -118,7 +118,7 @@ class Instance:
         )
 
     def discard(self) -> None:
-        """End it, if it runs, and remove its traces."""
+        """End it if it runs, and remove its traces."""
         found = self.processes()
         if found is not None:
             if found.qemu is not None:
@@ -130,7 +130,7 @@ class Instance:
         self.socket.unlink(missing_ok=True)
 
     def loss(self, console_start: int = 0) -> HostLost:
-        """Why a lab host that was there is gone."""
+        """Why a lab host that was up is gone."""
         console = self.console_text(console_start)
         ended = self._exit_record()
         if _PANIC in console:
@@ -152,7 +152,7 @@ class Instance:
         return HostPanic("the lab host's kernel reset without a panic message", console=console)
 
     def _exit_record(self) -> dict[str, int] | None:
-        """The keeper writes it a moment after the end; it may have been killed itself."""
+        """Read the keeper's record; it comes a moment after the end, or never if it was killed."""
         deadline = time.monotonic() + _EXIT_RECORD_S
         found = self.processes()
         while True:
@@ -168,7 +168,7 @@ class Instance:
         return f"the lab host's QEMU {how}\n{self._qemu_log()}".strip()
 
     def _qemu_log(self) -> str:
-        """The end of what QEMU said."""
+        """The end of QEMU's own output."""
         with contextlib.suppress(OSError):
             log = (self.folder / keeper.QEMU_LOG).read_text(errors="replace")
             return log[-_LOG_TAIL_CHARS:].strip()
@@ -187,7 +187,7 @@ def instance(project: Project, slot: str, key: str) -> Instance:
 
 
 def instances(project: Project, slot: str) -> Iterator[Instance]:
-    """All that have left a trace in this slot."""
+    """All lab hosts that have left a trace in this slot."""
     folder = slot_folder(project, slot)
     if folder.is_dir():
         for path in sorted(folder.iterdir()):
@@ -211,12 +211,12 @@ def machine_key(project: Project, slot: str, machine: LabMachine, kernel_id: str
     return digest.hexdigest()[:16]
 
 
-# Python, and a file that is written anew whenever a library is installed (ldconfig(8)).
+# Python, and a file that is rewritten whenever a library is installed (ldconfig(8)).
 PROGRAMS = (os.path.realpath(sys.executable), "/etc/ld.so.cache")
 
 
 def programs_stamp(files: Sequence[str]) -> bytes:
-    """Changes with this machine's programs: a lab host goes on with those that it has read."""
+    """A stamp of this machine's programs: a lab host keeps using those that it has read."""
     found: list[tuple[int, int, int]] = []
     for file in files:
         with contextlib.suppress(OSError):
@@ -226,7 +226,7 @@ def programs_stamp(files: Sequence[str]) -> bytes:
 
 
 def runtime_folder() -> Path:
-    """A short path of this user's own: a socket's is limited to 107 bytes.
+    """A short path of this user's own, because a socket's has at most 107 bytes.
 
     ``$XDG_RUNTIME_DIR/tools-kvm``, or ``tools-kvm-UID`` in the folder for temporary files.
     """

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Owns a lab host's QEMU: starts it, ends it when nobody uses it, reaps it.
+"""Owns a lab host's QEMU: starts it, ends it when no client uses it, reaps it.
 
-A small process of its own (``python3 -I -S keeper.py FOLDER IDLE_SECONDS QEMU…``), in its
-own session, so that a lab host outlives the command that booted it. A healthy lab host
-ends itself when idle; this is for one that hangs. QEMU dies with its keeper.
+It is a small process (``python3 -I -S keeper.py FOLDER IDLE_SECONDS QEMU…``) in its own session,
+so that a lab host outlives the command that booted it. A healthy lab host ends itself when idle;
+the keeper is for one that hangs. QEMU dies with its keeper.
 
-In FOLDER: ``heartbeat``, touched by clients as long as they are connected, which the keeper sees
-by its time being another, whatever the computer's clock says; the keeper
-writes ``state.json`` once QEMU runs (only then does the command above return), at last
-``exit.json`` with how it ended, and QEMU's own words go to ``qemu.log``. With QEMU go the
-folders that ``exports.json`` names (``exports.py``), and the ports that it forwards are lent by
-``forwards.py``. It is on the way of every boot, so it imports little before QEMU runs.
+In FOLDER, clients touch ``heartbeat`` as long as they are connected; the keeper only checks
+whether its time has changed, so the computer's clock does not matter. The keeper writes
+``state.json`` once QEMU runs (only then does the command above return), at last ``exit.json``
+with how it ended; QEMU's own output goes to ``qemu.log``. When QEMU ends, the folders that
+``exports.json`` names (``exports.py``) are removed; ``forwards.py`` lends the ports that it
+forwards. Every boot waits for the keeper, so it imports little before QEMU runs.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _keep(idle_s: float, command: list[str]) -> None:
     waiting = select.poll()
     waiting.register(pidfd, select.POLLIN)
     lender = _lender(waiting, command)
-    _leave_terminal()  # the command that is told of QEMU may want ports at once
+    _leave_terminal()  # the command, which learns of QEMU now, may want ports at once
     idle = False
     seen, since = _heartbeat(), time.monotonic()
     while True:
@@ -84,7 +84,7 @@ def _keep(idle_s: float, command: list[str]) -> None:
 
 
 def _lender(waiting: select.poll, command: list[str]) -> Lender | None:
-    """None for a lab host without an uplink."""
+    """The lender of ports; None for a lab host without an uplink."""
     if not any("id=monitor" in word for word in command):
         return None
     from kvm.host.forwards import Lender
@@ -93,9 +93,9 @@ def _lender(waiting: select.poll, command: list[str]) -> Lender | None:
 
 
 def recorded_exports(folder: str) -> list[str]:
-    """The folders that the lab host with its traces in ``folder`` has in other places.
+    """The folders elsewhere that belong to the lab host recorded in ``folder``.
 
-    By their names: what a damaged record names is nobody's to remove.
+    Only names of ours count: what a damaged record names must not be removed.
     """
     try:
         with open(f"{folder}/{EXPORTS}") as stream:  # noqa: PTH123
@@ -106,18 +106,18 @@ def recorded_exports(folder: str) -> list[str]:
 
 
 def remove_folders(folders: list[str]) -> None:
-    """Away with those and the links in them: second names of images, left by killed commands."""
+    """Remove the folders and the links in them, which are images' names left by killed commands."""
     for folder in folders:
         try:
             for name in os.listdir(folder):  # noqa: PTH208
                 os.unlink(f"{folder}/{name}")  # noqa: PTH108
             os.rmdir(folder)  # noqa: PTH106
         except OSError:
-            pass  # gone, or somebody put a folder of theirs in it
+            pass  # gone, or another program has put a folder in it
 
 
 def _record(qemu: int) -> None:
-    """Who runs, in a form that a recycled pid can't be mistaken for."""
+    """Record the processes so that a recycled pid can't be mistaken for one of them."""
     sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100
     from kvm.host.identity import ProcessId, boot_id
 
@@ -129,7 +129,7 @@ def _record(qemu: int) -> None:
 
 
 def _leave_terminal() -> None:
-    """Whoever reads our output waits for its end."""
+    """Close our output: the process that started us waits for its end."""
     null = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1, 2):
         os.dup2(null, fd)
@@ -160,7 +160,7 @@ def _die_with_parent(parent: int) -> None:
 
 
 def _heartbeat() -> int | None:
-    """When a client last showed itself, by its clock; None: the folder is gone, nobody will."""
+    """The heartbeat's time, by the client's clock; None if the folder is gone for good."""
     try:
         return os.stat(HEARTBEAT).st_mtime_ns  # noqa: PTH116
     except OSError:
@@ -168,7 +168,7 @@ def _heartbeat() -> int | None:
 
 
 def _write(name: str, content: dict[str, object]) -> None:
-    """Whole or not at all; a folder that is gone needs no record."""
+    """Write a file completely or not at all; a folder that is gone needs no record."""
     draft = f"{name}.new"
     try:
         with open(draft, "w") as stream:  # noqa: PTH123

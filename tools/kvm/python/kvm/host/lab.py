@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lab host: the tree's kernel under QEMU, with the tree's KVM for machines to run on.
 
-Booted once per kernel and kept: a command finds the one an earlier command left (even
-one that was killed), checks that it answers, and uses it; else it boots one. One
-command at a time uses a slot's lab host, by a lock. When it is lost in the middle, the
-sessions raise ``HostLost`` with its console, and the next start boots a new one.
+It is booted once per kernel and kept: a command finds the one that an earlier command left (even
+a killed one), checks that it answers, and uses it; else it boots one. A lock lets only one
+command at a time use a slot's lab host. If it is lost in the middle, the sessions raise
+``HostLost`` with its console, and the next start boots a new one.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ from kvm.verdict.console import parse_console
 _REUSE_S = 15.0
 _PING_S = 20.0
 _CLOSE_S = 30.0
-_PINGS = 6  # of one that this computer does not run
+_PINGS = 6  # while this computer does not run it
 _KEEPER_GRACE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class LabStatus:
-    """A lab host that runs: its slot and key, QEMU's pid, and who uses it now, if anybody."""
+    """A running lab host: its slot and key, QEMU's pid, and the command that uses it, if any."""
 
     slot: str
     key: str
@@ -70,12 +70,11 @@ class LabStatus:
 
 @dataclass(frozen=True, slots=True)
 class LabNeeds:
-    """What a command needs of a lab host.
+    """The needs of a command for its lab host.
 
-    ``artifact`` is the VMM that will be wanted first; it, the kernel and the files in ``prefetch``
-    are read by a lab host that boots, while Python starts in it. ``images`` are the disks that its
-    machines must be able to write. ``uplink`` asks for a way out, which it goes without where QEMU
-    has none to give.
+    ``artifact`` is the VMM that will be used first; a lab host that boots reads it, the kernel and
+    the files in ``prefetch`` while Python starts in it. ``images`` are the disks that its machines
+    must be able to write. ``uplink`` asks for a network to this machine, left out if QEMU has none.
     """
 
     artifact: Path | None = None
@@ -110,7 +109,9 @@ class LabHost:
         self._settings = settings or LabSettings()
         self._say = say
         self._sinks: dict[int, Sink] = {}
-        self._numbers = itertools.count(secrets.randbits(30) << 20)  # no client's before us
+        self._numbers = itertools.count(
+            secrets.randbits(30) << 20
+        )  # differs from any earlier client's
         self._loss: HostLost | None = None
         self._closing = False
         self._console_start = 0
@@ -140,7 +141,7 @@ class LabHost:
 
     @property
     def share(self) -> Path:
-        """The folder that both sides write and see the same at once: the checkout's ``build``."""
+        """The checkout's ``build``: both sides write it and see each other's changes at once."""
         return self._machine.share
 
     @property
@@ -162,7 +163,7 @@ class LabHost:
     @property
     def console(self) -> str:
         if self._loss is not None:
-            return self._loss.console  # what there was of it is gone, with what else it left
+            return self._loss.console  # its files may be gone
         return self._instance.console_text(self._console_start)
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> LabSession:
@@ -217,11 +218,11 @@ class LabHost:
         return time.monotonic() - start
 
     def beat(self) -> None:
-        """Show the keeper that somebody is there, while the channel's thread waits."""
+        """Show the keeper that a client is connected, while the channel's thread waits."""
         self._channel.beat()
 
     def request(self, op: str) -> Message:
-        """Ask the agent. Raises ``HostLost``; a lab host that does not answer is ended."""
+        """Send a request. Raises ``HostLost``; a lab host that does not answer is ended."""
         kept = self.kept()
         for further in reversed(range(_PINGS)):
             try:
@@ -234,7 +235,7 @@ class LabHost:
         raise AssertionError("the last one is answered or not")
 
     def post(self, op: str, **fields: object) -> None:
-        """Tell the agent. Raises ``HostLost``."""
+        """Send to the agent without an answer. Raises ``HostLost``."""
         try:
             self._channel.post(op, **fields)
         except ChannelTimeout as late:
@@ -243,29 +244,29 @@ class LabHost:
             raise self._lost() from closed
 
     def kept(self) -> Kept:
-        """What this computer keeps from it: it is QEMU that is run, or not."""
+        """A measure of how long this computer does not run it, that is, QEMU."""
         return self._instance.kept()
 
     def give_up(self, why: str) -> HostLost:
-        """It hangs: end it, so that the next start boots a new one."""
+        """End it because it hangs, so that the next start boots a new one."""
         if self._loss is None:
             self._loss = HostHung(f"the lab host hangs: {why}", console=self.console)
             self._instance.discard()
         return self._loss
 
     def distrust(self, why: str) -> None:
-        """It is ended, and the next start boots a new one."""
+        """End it, so that the next start boots a new one."""
         self._say(f"{why}: the next machine gets a new lab host")
         self.give_up(why)
 
     def forget(self, number: int) -> None:
-        """A session is over."""
+        """Drop a session that is over."""
         self._sinks.pop(number, None)
 
     def close(self) -> None:
-        """Disconnect: the agent kills what is left of ours. The lab host stays for the next.
+        """Disconnect: the agent kills what is left of ours. The lab host is kept.
 
-        Machines have ended then: a claim on their disks may be dropped after this.
+        Its machines have ended by then: claims on their disks may be dropped after this.
         """
         if self._closing:
             return
@@ -277,7 +278,7 @@ class LabHost:
             self._resources.close()
 
     def _end_sessions(self) -> None:
-        end = time.monotonic() + _CLOSE_S  # by the wall's clock: somebody waits for us
+        end = time.monotonic() + _CLOSE_S  # by the wall clock: the user waits for us
         with contextlib.suppress(HostLost):
             for session in [s for s in self._sinks.values() if isinstance(s, LabSession)]:
                 session.kill()
@@ -296,7 +297,7 @@ class LabHost:
             self._channel = self._boot()
 
     def _exports(self, images: Sequence[Path]) -> tuple[Path, ...]:
-        """Those of the lab host that runs in this slot, if they are enough for ``images``."""
+        """The exports of the lab host that runs in this slot, if they are enough for ``images``."""
         running = (one for one in instances(self._project, self._slot) if one.running)
         have = [folder for one in running for folder in exports.recorded(one.folder)]
         exports.tidy(have)
@@ -305,7 +306,7 @@ class LabHost:
     def _choose(
         self, plain: LabMachine, kernel_id: str, *, uplink: bool
     ) -> tuple[LabMachine, Instance]:
-        """One that runs with an uplink is good enough for who needs none."""
+        """Choose the machine; a running one with an uplink also serves commands without one."""
 
         def found(machine: LabMachine) -> tuple[LabMachine, Instance]:
             key = machine_key(self._project, self._slot, machine, kernel_id)
@@ -319,21 +320,21 @@ class LabHost:
         return found(plain)
 
     def _reuse(self) -> Channel | None:
-        """The one that runs, if it is the wanted one and healthy; others are ended."""
+        """Connect to the running one if it is the wanted one and healthy; end all others."""
         for other in instances(self._project, self._slot):
             if other.key != self._instance.key:
                 other.discard()
         if not self._instance.running:
             return None
         self._console_start = self._instance.console_bytes
-        # A kernel that has complained is silent about the next such fault: it warns once, and
+        # A kernel that has complained does not report the next such fault: it warns once, and
         # lockdep switches itself off.
         complaints = parse_console(self._instance.console_text())
         if complaints:
             self._say(f"the lab host's kernel had complained ({complaints[0].title}); booting anew")
             return None
         try:
-            end = time.monotonic() + _REUSE_S  # one that this computer does not run is no loss
+            end = time.monotonic() + _REUSE_S  # of the wall clock: it can be replaced
             return self._connect(lambda: time.monotonic() >= end)
         except (ChannelClosed, ChannelTimeout):
             self._say("the lab host does not answer; booting it again")
@@ -356,7 +357,7 @@ class LabHost:
         return channel
 
     def _not_up(self, clock: GivenClock) -> HostLost:
-        """It took too long; nobody's fault where it was not run."""
+        """End a boot that took too long; not the kernel's fault if this computer did not run it."""
         console = self._instance.console_text()
         self._instance.discard()
         limit_s = self._settings.boot_deadline_s
@@ -369,7 +370,7 @@ class LabHost:
         )
 
     def _connect_when_listening(self, clock: GivenClock) -> Channel:
-        """QEMU takes a moment to make its socket, and another to listen on it."""
+        """Connect; QEMU takes a moment to make its socket, and another to listen on it."""
         late = _late(clock, self._settings.boot_deadline_s)
         while True:
             try:
@@ -395,7 +396,7 @@ class LabHost:
         return self._folder / "plan"
 
     def _write_plan(self) -> None:
-        """What the agent has imported and read by the time we ask for it (``launch.py``)."""
+        """List what the agent should import and read before we need it (``launch.py``)."""
         path = self._plan_file
         if self._artifact is None:
             path.unlink(missing_ok=True)
@@ -404,7 +405,7 @@ class LabHost:
         path.write_text("".join(f"{word}\n" for word in words))
 
     def _bundle(self, artifact: Path) -> Path | None:
-        """None when the worker can't be imported here: the lab host then says why."""
+        """The worker's bundle; None if it can't be imported here: the lab host then says why."""
         if artifact not in self._bundles:
             self._bundles[artifact] = None
             with contextlib.suppress(CommandError):
@@ -416,7 +417,7 @@ class LabHost:
     # Called on the channel's thread
 
     def _hear(self, message: Any) -> None:
-        """A report that nobody asked for: ``wire.agent.Report``, or word of the zygote."""
+        """Take an unrequested report: a ``wire.agent.Report``, or one on the zygote."""
         if "zygote" in message:
             self._say(f"the VMM can't be preloaded:\n{message['zygote']}")
         elif (sink := self._sinks.get(message.get("session", -1))) is not None:
@@ -436,7 +437,7 @@ class LabHost:
 
 
 def stop(project: Project, slot: str | None = None) -> int:
-    """End this checkout's lab hosts (or those of one slot) whatever state they are in.
+    """End this checkout's lab hosts (or those of one slot), whatever state they are in.
 
     Returns how many were running.
     """
@@ -464,7 +465,7 @@ def statuses(project: Project) -> tuple[LabStatus, ...]:
 
 
 def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
-    """Whether it had that much time, or was waited for long enough; to be asked often."""
+    """A function that says whether the limit was reached or is hopeless; call it often."""
     span = Span(clock)
 
     def late() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machine that a lab host is: what is asked of it, and QEMU's part in that."""
+"""From a user's settings to the machine of a lab host, with QEMU's part of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kvm.project import Project
 
 @dataclass(frozen=True, slots=True)
 class LabSettings:
-    """What a user may choose about lab hosts. ``cpus`` are those that things run on."""
+    """The user's choices for lab hosts. ``cpus`` are those on which processes run."""
 
     memory_mib: int = 2048
     cpus: int = 2
@@ -39,7 +39,7 @@ def lab_machine(
     plan: Path,
     folders: tuple[Path, ...],
 ) -> LabMachine:
-    """For QEMU; ``plan`` is the agent's, ``folders`` are those it may write to."""
+    """The machine for QEMU; ``plan`` is the agent's, ``folders`` are those it may write to."""
     spared = spared_cpus(settings.accelerator, settings.cpus)
     argv = _agent_argv(project, settings.idle_s, plan, spared)
     machine = LabMachine(
@@ -59,9 +59,9 @@ def lab_machine(
 
 
 def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
-    """The real interpreter rather than a virtual environment's link: fewer files to find."""
+    """Uses the real interpreter, not a virtual environment's link: fewer files to find."""
     here = Path(__file__).resolve().parent
-    # The second is read as a script, not from the bundle, and is in it for the bundle's name.
+    # The second is read as a script; it is in the bundle so that it counts in the bundle's name.
     modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
     agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
     python = os.path.realpath(sys.executable)

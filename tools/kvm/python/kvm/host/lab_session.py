@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What runs in a lab host, seen from here: a VMM worker or a command.
+"""The client's side of a VMM worker or a command in a lab host.
 
-``hear`` and ``lose`` are called on the channel's thread, the rest by the user's.
+``hear`` and ``lose`` are called on the channel's thread, the rest on the user's.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from kvm.host.inbox import Inbox
 if TYPE_CHECKING:
     from kvm.wire import agent as wire
 
-_CHECK_EVERY_S = 30.0  # of silence: does the lab host still answer?
+_CHECK_EVERY_S = 30.0  # after this much silence: does the lab host still answer?
 _TICK_S = 0.1
-_KILL_S = 30.0  # a process that survives that is stuck in the lab host's kernel
+_KILL_S = 30.0  # a process that survives this long is stuck in the lab host's kernel
 
 
 class Agent(Protocol):
-    """What a session asks of its lab host; each raises ``HostLost`` when that is gone."""
+    """The requests of a session to its lab host; each raises ``HostLost`` if that is gone."""
 
     def post(self, op: str, **fields: object) -> None: ...
     def ping(self) -> float: ...
@@ -50,7 +50,7 @@ class LabSession:
     def __init__(self, host: Agent, number: int, run_dir: Path) -> None:
         self.number = number
         self._host = host
-        self._inbox = Inbox(run_dir, host.beat)  # it is the channel's thread that waits
+        self._inbox = Inbox(run_dir, host.beat)  # the channel's thread waits here
         self.clock = GivenClock(host.kept())
         self._killed: Span | None = None
 
@@ -63,7 +63,7 @@ class LabSession:
         return self._inbox.stderr_tail
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
-        """Checks now and then that the silence is the worker's and not its host's."""
+        """The events; checks now and then that the worker is silent and not its host."""
         heard, checked = Span(self.clock), Span(self.clock)
         for event in self._inbox.events(timeout_s):
             self.clock.look()
@@ -117,7 +117,7 @@ class LabCommand:
         self._queue.put(loss)
 
     def follow(self, timeout_s: float, on_output: Callable[[str], None] | None) -> tuple[int, str]:
-        """Its exit code and output. Raises ``CommandTimeout`` once it is killed, ``HostLost``."""
+        """Its exit code and output. Raises ``CommandTimeout`` after killing it, ``HostLost``."""
         output = LineCutter(on_output)
         clock = GivenClock(self._host.kept())
         span, limit_s = Span(clock), timeout_s
@@ -142,7 +142,7 @@ class LabCommand:
                 break
             if "output" in message:
                 output.feed(base64.b64decode(message["output"]))
-            elif "stderr" in message:  # of the agent: it could not be started
+            elif "stderr" in message:  # the agent's: it could not be started
                 output.feed(message["stderr"].encode())
         self._host.forget(self.number)
         output.end()
@@ -151,7 +151,7 @@ class LabCommand:
         return int(message["exit"]), output.text
 
     def stop(self) -> str:
-        """Kill it; what it has said."""
+        """Kill it; return its output."""
         try:
             return self.follow(0, None)[1]
         except CommandTimeout as killed:
@@ -159,7 +159,7 @@ class LabCommand:
 
 
 class LineCutter:
-    """Keeps all output and hands it on line by line."""
+    """Keeps all output and passes it on line by line."""
 
     def __init__(self, on_line: Callable[[str], None] | None) -> None:
         self._on_line = on_line

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host that is this computer: workers are child processes on its own /dev/kvm.
+"""This computer as a host: workers are child processes on its own /dev/kvm.
 
-Fast, but what is tested is this machine's KVM, not the tree's.
+This is fast, but it tests this machine's KVM, not the tree's.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _READ_BYTES = 64 * 1024
 
 
 class NativeSession:
-    """A worker that is a child process; a thread reads it and reaps it."""
+    """A worker that is a child process; a thread reads its output and reaps it."""
 
     def __init__(self, artifact: Path, run_dir: Path) -> None:
         self._inbox = Inbox(run_dir)
@@ -97,7 +97,7 @@ class NativeSession:
 
 
 class NativeCommand:
-    """A command that runs beside a worker; what it says is kept in memory."""
+    """A command that runs beside a worker; its output is kept in memory."""
 
     def __init__(self, argv: Sequence[str | Path], cwd: Path | None) -> None:
         self._resources = contextlib.ExitStack()
@@ -187,11 +187,11 @@ class NativeHost:
         return command
 
     def kept(self) -> Kept:
-        """Its processes are many, and each has a clock of its own."""
+        """Measure only stolen time: there are many processes, each with its own wait times."""
         return Kept(None)
 
     def distrust(self, why: str) -> None:
-        """There is no other."""
+        """Do nothing: there is no other."""
 
     def close(self) -> None:
         for session in self._sessions:
@@ -203,7 +203,7 @@ class NativeHost:
 
 
 def _chunks(*streams: IO[bytes]) -> Iterator[tuple[IO[bytes], bytes]]:
-    """What comes on any of the streams, until all are at their end."""
+    """The output of all streams as it comes, until all have ended."""
     with selectors.DefaultSelector() as selector:
         for stream in streams:
             selector.register(stream, selectors.EVENT_READ, stream)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The QEMU command of a lab host, and the command line of the kernel in it.
 
-microvm without ACPI: QEMU then names the virtio devices on the kernel's command line,
-and the kernel has little else to look for. It boots the ELF image by PVH. Only a lab host
-with PCI devices to give away is a whole PC, whose ACPI tells of the IOMMU before them.
+It is a microvm without ACPI: QEMU then names the virtio devices on the kernel's command line,
+and the kernel has little else to look for. It boots the ELF image by PVH. Only a lab host with
+PCI devices to assign is a whole PC, whose ACPI describes the IOMMU in front of them.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from kvm.host import forwards
 
 BINARY = "qemu-system-x86_64"
 PORT_NAME = "org.toolskvm.lab"
-# Where a lab host mounts what it does not cache: all of this machine's files, to be read, and
-# the folders for disks (``exports.py``). Below its /proc, into which no guest's share leads (see
-# ``ninep/file_system.hpp``): among these files are QEMU's own /proc/self.
+# Where a lab host mounts what it does not cache: all of this machine's files, read-only, and the
+# folders for disks (``exports.py``). It is below its /proc, where no guest's share can lead (see
+# ``ninep/file_system.hpp``), because these files include QEMU's own /proc/self.
 _MOUNTS = Path("/proc/fs")
 _FILES_TAG = "files"
-# The uplink's network: TEST-NET-2 (RFC 5737) is nobody's, so no network is hidden by it.
+# The uplink's network: TEST-NET-2 (RFC 5737) is unused, so it hides no network.
 UPLINK = "198.51.100.0/24"
 UPLINK_SELF, _UPLINK_GATEWAY, _UPLINK_NAMES = "198.51.100.15", "198.51.100.2", "198.51.100.3"
 SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
-# Slots of the PC's bus 0 for devices to give away; those below are QEMU's, the last the PC's own.
+# Slots of the PC's bus 0 for assigned devices; those below are QEMU's, the last the PC's own.
 _FIRST_ASSIGNED = 0x10
 _MOST_ASSIGNED = 0x1F - _FIRST_ASSIGNED
 
 
 class Accelerator(Enum):
-    """What runs the lab host: emulation works everywhere, KVM needs a KVM that nests."""
+    """How the lab host runs: emulation works everywhere, KVM needs a KVM that nests."""
 
     TCG = "tcg"
     KVM = "kvm"
@@ -42,14 +42,14 @@ class Accelerator(Enum):
 
 @dataclass(frozen=True, slots=True)
 class LabMachine:
-    """All that decides about a lab host's machine.
+    """All that determines a lab host's machine.
 
-    ``cpus`` are those that run what is started in it (see ``spared_cpus``).
+    ``cpus`` is the number of CPUs that run what is started in it (see ``spared_cpus``).
     ``share`` is the folder that both sides write, at the same path in the lab host;
     ``exports`` are others that both write (``exports.py``).
-    ``uplink`` is a way out by QEMU's user network, and ports of this machine's that lead back in.
-    ``devices`` are PCI devices for machines to be given, in the words of QEMU's -device.
-    ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ) save it calibrations when known.
+    ``uplink`` is QEMU's user network to this machine, whose ports can be forwarded to the lab host.
+    ``devices`` are PCI devices to assign to machines, in the syntax of QEMU's -device.
+    ``tsc_khz`` and ``hz`` (the kernel's CONFIG_HZ), if known, save it calibrations.
     """
 
     kernel: Path
@@ -72,7 +72,7 @@ class LabMachine:
         return tuple(f"0000:00:{first + n:02x}.0" for n in range(len(self.devices)))
 
     def seen(self, path: Path) -> Path:
-        """Where the lab host has a file or folder of ours as it is now; ``path`` is a real one."""
+        """The lab host's uncached path of a file or folder of ours; ``path`` is a resolved one."""
         share = self.share.resolve()
         if path.is_relative_to(share):
             return self.share / path.relative_to(share)
@@ -82,11 +82,11 @@ class LabMachine:
         return _MOUNTS / _FILES_TAG / path.relative_to("/")
 
     def tagged_exports(self) -> tuple[tuple[str, Path], ...]:
-        """``exports`` by the names of their 9p mounts."""
+        """``exports`` with the tags of their 9p mounts."""
         return tuple((f"disks{number}", path) for number, path in enumerate(self.exports))
 
     def validate(self) -> None:
-        """Raises ``UserError`` for what QEMU or the kernel would not understand."""
+        """Raise ``UserError`` for what QEMU or the kernel would not understand."""
         if not 1 <= self.cpus <= 64:
             raise UserError(f"a lab host can't have {self.cpus} CPUs", "choose 1 to 64")
         if self.memory_mib < 512:
@@ -106,11 +106,11 @@ class LabMachine:
 
 
 def kernel_cmdline(machine: LabMachine) -> str:
-    """The lab host's command line: quiet up to warnings, so that splats are seen.
+    """The lab host's command line: quiet except for warnings, so that splats are seen.
 
-    WARN() prints at KERN_WARNING, which ``loglevel=5`` lets through. An oops panics,
-    and a panic ends QEMU: a broken host is noticed at once. Nobody attacks a lab host,
-    and QEMU reuses translated code when programs load where they did before: no ASLR.
+    WARN() prints at KERN_WARNING, which ``loglevel=5`` lets through. An oops panics, and a panic
+    ends QEMU, so a broken host is noticed at once. No ASLR: a lab host has no attackers, and QEMU
+    reuses translated code if programs load at the same address as before.
     """
     words = [
         "earlyprintk=ttyS0",
@@ -137,12 +137,12 @@ def kernel_cmdline(machine: LabMachine) -> str:
 
 
 def _timer_words(machine: LabMachine) -> list[str]:
-    """The counter is the real one (see ``tsc.py``): no need to calibrate, nor to watch it."""
+    """The counter is the real one (see ``tsc.py``): no need to calibrate or watch it."""
     words = ["tsc=reliable", "no_timer_check"]
     if machine.tsc_khz is not None:
         words.append(f"tsc_early_khz={machine.tsc_khz}")
         if machine.hz is not None:
-            # As init/calibrate.c derives it; the second CPU would measure it otherwise.
+            # As computed in init/calibrate.c; the second CPU would measure it otherwise.
             words.append(f"lpj={machine.tsc_khz * 1000 // machine.hz}")
     return words
 
@@ -180,12 +180,12 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
 
 
 def spared_cpus(accelerator: Accelerator, cpus: int) -> int:
-    """How many CPUs, from 0 on, no virtual machine may run on in a lab host of this many others.
+    """The number of CPUs, from 0 on, that may run no virtual machine beside ``cpus`` others.
 
-    Emulated x86 CPUs that load their FPU's registers write to a word of CPU 0's, unlocked, that
-    says among other things whether it is in a guest, with nested pages, and may be interrupted
-    (QEMU's ``cpu_clear_ignne``). What CPU 0 wrote there meanwhile is lost, and with it the guest
-    or the host that runs on it. One CPU alone is safe: nobody else writes.
+    Emulated x86 CPUs that load their FPU's registers write, without a lock, to a word of CPU 0. It
+    also says whether CPU 0 is in a guest, has nested paging, and may be interrupted (QEMU's
+    ``cpu_clear_ignne``). CPU 0's own writes to it meanwhile are lost, and with them the guest or
+    the host that runs on it. A single CPU is safe: no other one writes.
     """
     return 1 if accelerator is Accelerator.TCG and cpus > 1 else 0
 
@@ -197,7 +197,7 @@ def _processor(machine: LabMachine) -> tuple[str, ...]:
 
 
 def _board(machine: LabMachine) -> tuple[str, ...]:
-    """The IOMMU stands before the devices, as QEMU wants it."""
+    """The board; the IOMMU comes before the devices, as QEMU requires."""
     if not machine.devices:
         return ("-M", "microvm,acpi=off")
     words = ["-M", "q35", "-device", "intel-iommu,intremap=on"]
@@ -211,20 +211,20 @@ def _bus(machine: LabMachine) -> str:
 
 
 def _folder(machine: LabMachine, tag: str, path: Path, flags: str) -> tuple[str, ...]:
-    """A 9p export. remap: inode numbers of several file systems below it must not clash."""
+    """A 9p export; with remap, inode numbers of several file systems below it do not clash."""
     options = f"local,id={tag},path={_value(path)},security_model=none,{flags}multidevs=remap"
     device = f"virtio-9p-{_bus(machine)},fsdev={tag},mount_tag={tag}"
     return ("-fsdev", options, "-device", device)
 
 
 def _uplink(machine: LabMachine) -> tuple[str, ...]:
-    """Its ports are the keeper's to lend, by a monitor in the folder that QEMU is started in."""
+    """The uplink; the keeper lends its ports by a monitor in the folder that QEMU starts in."""
     if not machine.uplink:
         return ()
     addresses = f"net={UPLINK},host={_UPLINK_GATEWAY},dns={_UPLINK_NAMES},dhcpstart={UPLINK_SELF}"
     return (
         *("-netdev", f"user,id={forwards.NETDEV},{addresses},ipv6=off"),
-        # A PCI card has a program for the firmware, which not every QEMU is installed with.
+        # A PCI card has a firmware program (ROM), which not every QEMU installation has.
         "-device",
         f"virtio-net-{_bus(machine)},netdev={forwards.NETDEV}{',romfile=' * bool(machine.devices)}",
         *("-chardev", f"socket,id=monitor,path={forwards.MONITOR},server=on,wait=off"),
@@ -233,12 +233,12 @@ def _uplink(machine: LabMachine) -> tuple[str, ...]:
 
 
 def _value(path: Path) -> str:
-    """QEMU doubles a comma inside an option's value."""
+    """An option's value for QEMU, which wants its commas doubled."""
     return str(path).replace(",", ",,")
 
 
 def has_user_network() -> bool:
-    """Whether this machine's QEMU was built with libslirp. One that is missing is told later."""
+    """Whether this machine's QEMU has libslirp. A missing QEMU is reported later."""
     try:
         done = process.run((BINARY, "-M", "none", "-netdev", "help"), timeout_s=30, check=False)
     except process.CommandError:
@@ -247,7 +247,7 @@ def has_user_network() -> bool:
 
 
 def config_hz(kernel: Path) -> int | None:
-    """CONFIG_HZ from the configuration that lies beside a kernel image."""
+    """CONFIG_HZ from the configuration beside a kernel image."""
     for name in ("config", ".config"):
         try:
             text = (kernel.parent / name).read_text()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How fast this computer's time stamp counter runs, for the lab host's command line.
+"""The rate of this computer's time stamp counter, for the lab host's command line.
 
-QEMU's TCG lets a machine read the real counter. On a busy computer Linux in it fails
-to calibrate that against the emulated PIT, declares it unstable and then lives on
-jiffies, without high-resolution timers: 4 ms per sleep. So it is told
-(``tsc_early_khz=``). Measured once per boot of this computer, in 0.1 s.
+QEMU's TCG lets a machine read the real counter. On a busy computer Linux in it fails to
+calibrate the counter against the emulated PIT, declares it unstable and then runs on jiffies,
+without high-resolution timers: 4 ms per sleep. So we pass the rate (``tsc_early_khz=``),
+measured once per boot of this computer, in 0.1 s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _READINGS = 50
 
 
 def tsc_khz(cache: Path) -> int | None:
-    """From the cache or measured now; None where code can't be made executable."""
+    """The rate from the cache, or measured now; None if code can't be made executable."""
     record = cache / "tsc" / boot_id()
     try:
         return int(record.read_text())
@@ -61,7 +61,7 @@ def _span_khz(read: Callable[[], int]) -> int:
 
 
 def _reading(read: Callable[[], int]) -> tuple[int, int]:
-    """Clock and counter at one moment: of many tries, the one that took the least time."""
+    """Clock and counter at one moment: the fastest of many readings."""
     tries = []
     for _ in range(_READINGS):
         before = time.clock_gettime_ns(time.CLOCK_MONOTONIC_RAW)

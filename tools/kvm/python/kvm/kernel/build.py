@@ -26,7 +26,7 @@ from kvm.kernel.tree import Tree
 from kvm.project import Project
 from kvm.say import Say
 
-_KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
+_KEPT_ARTIFACTS = 64  # a bisection may go back and forth between as many
 _STEP = re.compile(r"^\s+(CC|AS|LD|AR|LDS|OBJCOPY|NM|BTF|KSYMS|HOSTCC|GEN|SORTTAB|UPD)\s+(\S+)")
 _COMPILER_ERROR = re.compile(
     r"(error:|undefined reference|No rule to make target|multiple definition)"
@@ -58,17 +58,17 @@ class Kernel:
 
     @property
     def has_debug_port(self) -> bool:
-        """Whether ``earlyprintk=debugport`` means something to it (a patch of linux/patches)."""
+        """Whether it supports ``earlyprintk=debugport`` (a patch of linux/patches)."""
         return b"debugport" in self.vmlinux.read_bytes()
 
     @property
     def label(self) -> str:
-        """What a report shows, such as ``6.12.117+g1a2b3c4d5e6f``."""
+        """The name in reports, such as ``6.12.117+g1a2b3c4d5e6f``."""
         return f"{self.release}+g{self.source[:12]}"
 
 
 def output_folder(project: Project, config_name: str) -> Path:
-    """``O=``/``KBUILD_OUTPUT`` when given, else ``build/kernel/CONFIG``."""
+    """``O=``/``KBUILD_OUTPUT`` if given, else ``build/kernel/CONFIG``."""
     chosen = os.environ.get("O") or os.environ.get("KBUILD_OUTPUT")
     folder = Path(chosen).resolve() if chosen else project.build / "kernel" / config_name
     return refuse_odd(folder, "the kernel's build folder", "name it otherwise (O, --config)")
@@ -120,13 +120,13 @@ def _build_folder(
         if ours:
             shutil.rmtree(out)
             return
-        # The folder is the user's (O=), with files of theirs beside kbuild's.
+        # The folder is the user's (O=), with other files beside kbuild's.
         process.run(
             ("make", "-s", "-C", tree.path, f"O={out}", *toolchain.arguments(), "mrproper"),
             env=toolchain.sealed(),
             timeout_s=600,
         )
-        # Older kernels' mrproper leaves what the tools there (objtool) were built from.
+        # Older kernels' mrproper leaves the sources of tools (objtool) there.
         if out != tree.path:
             shutil.rmtree(out / "tools", ignore_errors=True)
 
@@ -136,7 +136,7 @@ def _build_folder(
 def _make(
     project: Project, tree: Tree, toolchain: Toolchain, out: Path, target: str, say: Say
 ) -> None:
-    """Run make, showing each step; on failure raise with the compiler's words."""
+    """Run make, showing each step; on failure raise with the compiler's output."""
     free = shutil.disk_usage(out).free >> 20
     if free < 1500:
         raise UserError(f"{out} has {free} MiB free, a kernel build needs 1500", "make room")
@@ -193,7 +193,7 @@ def _telling(words: list[str]) -> tuple[str, ...]:
 
 
 def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: str) -> None:
-    """Copy the image into the cache, whole or not at all."""
+    """Copy the image into the cache, completely or not at all."""
     artifact.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=UNFINISHED) as scratch:
         new = Path(scratch) / "artifact"
@@ -215,5 +215,5 @@ def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: s
 
 
 def uapi(project: Project, tree: Tree, source: SourceId, say: Say) -> Path:
-    """The include folder of this tree's UAPI headers, installed when out of date."""
+    """The include folder of this tree's UAPI headers, installed again if out of date."""
     return headers.install(project, tree, source, Toolchain.from_environment(), say)

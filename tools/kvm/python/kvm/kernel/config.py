@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From kconfig fragments to a ``.config`` in which every requested symbol survived.
+"""Turns kconfig fragments into a ``.config`` in which every requested symbol survived.
 
-Fragments go over tinyconfig through the kernel's own merge_config.sh and
-olddefconfig; what the kernel then left out is an error that says why.
+The fragments are merged over tinyconfig by the kernel's own merge_config.sh and olddefconfig;
+a request that the kernel then drops is an error that says why.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Request:
     symbol: str
     value: str
     where: str
-    ours: bool = False  # wanted by a fragment of linux/configs, not by the user
+    ours: bool = False  # requested by a fragment of linux/configs, not by the user
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class ConfigSpec:
     name: str
     fragments: tuple[Path, ...]
     items: tuple[str, ...] = ()
-    folder: Path | None = None  # of the fragments that are this project's
+    folder: Path | None = None  # of this project's fragments
 
     @classmethod
     def named(cls, name: str, folder: Path, items: Iterable[str] = ()) -> ConfigSpec:
-        """``default``, ``default`` plus ``linux/configs/NAME.config``, or plus a file by path.
+        """``default``, or that plus ``linux/configs/NAME.config`` or plus a file given by path.
 
-        Raises ``UsageError`` for another name, and for items that are no lines of a config.
+        Raises ``UsageError`` for another name, and for items that are no config lines.
         """
         with usage():
             _items(items := tuple(items))
@@ -70,7 +70,7 @@ class ConfigSpec:
         )
 
     def requests(self) -> tuple[Request, ...]:
-        """Every request, the last one for a symbol winning; syntax errors name file and line."""
+        """Every request; the last one for a symbol wins. Syntax errors name file and line."""
         found: dict[str, Request] = {}
         for path in self.fragments:
             for number, line in enumerate(path.read_text().splitlines(), 1):
@@ -103,11 +103,10 @@ def _parse(line: str, where: str) -> Request | None:
 def resolve(
     tree: Tree, spec: ConfigSpec, source: SourceId, toolchain: Toolchain, out: Path, say: Say
 ) -> str:
-    """Bring ``out/.config`` up to date with ``spec``; its text.
+    """Bring ``out/.config`` up to date with ``spec``; return its text.
 
-    Nothing runs when the fragments, the tree's Kconfig files and the toolchain
-    are as they were. The file is only rewritten when its content changes, so
-    kbuild rebuilds no more than it must.
+    Nothing runs if the fragments, the tree's Kconfig files and the toolchain are unchanged. The
+    file is only rewritten if its content changes, so kbuild rebuilds no more than it must.
     """
     requests = spec.requests()
     key = _key(requests, source, toolchain)
@@ -136,7 +135,7 @@ def _digest(path: Path) -> str:
 
 
 def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, out: Path) -> str:
-    """tinyconfig + requests + olddefconfig, away from the ``.config`` that make compares with."""
+    """Run tinyconfig, requests and olddefconfig, not on the ``.config`` that make compares with."""
     work = out / "config.work"
     work.mkdir(parents=True, exist_ok=True)
     target = work / ".config"
@@ -160,10 +159,10 @@ def _generate(tree: Tree, requests: tuple[Request, ...], toolchain: Toolchain, o
 
 
 def _check(tree: Tree, requests: tuple[Request, ...], text: str) -> tuple[str, ...]:
-    """Raise when a requested symbol did not survive, naming each and what it depends on.
+    """Raise if a requested symbol did not survive, naming each and its dependencies.
 
-    Somebody else's tree need not have all that this project's fragments ask for (a symbol of
-    ``linux/patches``, or of a newer kernel): returns what it does not know.
+    An external tree may lack symbols that this project's fragments request (from
+    ``linux/patches``, or a newer kernel): returns the symbols that it does not know.
     """
     actual = {
         matched.group(1): matched.group(2)
@@ -205,7 +204,7 @@ class _Symbol:
 
 
 def _symbols(tree: Tree) -> dict[str, _Symbol]:
-    """Every kconfig symbol with where it is defined and its ``depends on`` and ``if`` lines."""
+    """Every kconfig symbol with the place of its definition and its ``depends on`` and ``if``."""
     symbols: dict[str, _Symbol] = {}
     for name in tree.repository.call(
         "ls-files", "--", "*Kconfig*", ":!scripts/kconfig/tests"

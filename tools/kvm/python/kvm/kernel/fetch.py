@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Bring the pinned kernel source into the cache, verified, from the first source that has it.
+"""Gets the pinned kernel source into the cache, verified, from the first source that has it.
 
-Downloads resume where they stopped; nothing is used before its checksum is right.
+Downloads resume where they stopped; nothing is used before its checksum is verified.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """What a fetch delivered: a tarball, or a bare git repository and the commit in it."""
+    """The result of a fetch: a tarball, or a bare git repository and the commit in it."""
 
     version: str
     source: Source
@@ -41,8 +41,8 @@ class Fetched:
 def fetch(pin: Pin, cache: Path, *, say: Say, pinned_only: bool = False) -> Fetched:
     """The pinned kernel, from the cache or the first source that delivers it.
 
-    When every source of the pinned version is gone, a newer release of the same
-    stable series is named, and used unless ``pinned_only`` (``--locked``).
+    If every source of the pinned version is gone, a newer release of the same stable series is
+    named, and used unless ``pinned_only`` (``--locked``).
     """
     folder = cache / "sources"
     folder.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ def _debian(source: Source, tarball: Path, folder: Path, say: Say) -> None:
 
 
 def _download_deb(source: Source, work: Path, say: Say) -> Path:
-    # The apt sandbox user can't write here, which only costs a warning as root.
+    # apt's sandbox user can't write here; for root that only causes a warning.
     argv = ("apt-get", "download", f"{source.package}={source.package_version}")
     say(f"downloading {source.package}={source.package_version} (about 150 MB)")
     first = process.run(argv, cwd=work, check=False, timeout_s=900)
@@ -145,7 +145,7 @@ def _download_deb(source: Source, work: Path, say: Say) -> Path:
 
 
 def _newer_debian(pin: Pin) -> tuple[str, Source] | None:
-    """A newer package of the same series that apt knows, with the version it holds."""
+    """A newer package of the same series that apt offers, with its version."""
     for source in pin.sources:
         if source.kind is not SourceKind.DEBIAN or shutil.which("apt-cache") is None:
             continue
@@ -155,7 +155,7 @@ def _newer_debian(pin: Pin) -> tuple[str, Source] | None:
 
 
 def _newest(pin: Pin, source: Source, offered: list[str]) -> tuple[str, Source] | None:
-    """The newest of the package versions that is newer than the pin, in its series."""
+    """The newest package version in the pin's series that is newer than the pin."""
     found: list[tuple[int, str]] = []
     for package_version in offered:
         matched = re.match(rf"{re.escape(pin.series)}\.(\d+)", package_version)
@@ -190,7 +190,7 @@ def _sum_from(source: Source) -> str:
 
 
 def _download(url: str, part: Path, say: Say) -> None:
-    """Fetch ``url`` into ``part``, going on from what an interrupted call left there."""
+    """Fetch ``url`` into ``part``, continuing an interrupted download."""
     have = part.stat().st_size if part.exists() else 0
     headers = {"Range": f"bytes={have}-"} if have else {}
     with contextlib.suppress(_WholeAlready), _open(url, headers) as response:
@@ -214,7 +214,7 @@ def _receive(url: str, response: http.client.HTTPResponse, part: Path, have: int
 
 
 class _WholeAlready(Exception):
-    """The server has nothing beyond what we hold (HTTP 416); the checksum decides."""
+    """The server has nothing beyond what we have (HTTP 416); the checksum decides."""
 
 
 @contextlib.contextmanager

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The few git calls the kernel tree needs, on one repository."""
+"""The git calls that the kernel tree needs, on one repository."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _IDENTITY = {
     "GIT_COMMITTER_DATE": "2000-01-01T00:00:00Z",
 }
 
-# Set by a hook for the outer repository, or by a user for commands of their own.
+# Set by a hook for the outer repository, or by a user for other commands.
 _NOT_OURS = (
     *("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX", "GIT_COMMON_DIR"),
     *("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE"),
@@ -31,8 +31,8 @@ _NOT_OURS = (
     *("GIT_REPLACE_REF_BASE", "GIT_ATTR_SOURCE", "GIT_INDEX_VERSION", "GIT_DEFAULT_HASH"),
 )
 
-# The configuration of the user and the system is left out. A repository's own cannot be, so
-# what would change a patch, an id or a commit in it is overridden.
+# The user's and the system's configuration are ignored. A repository's own can't be, so settings
+# that would change a patch, an id or a commit are overridden.
 _CONFIG = {
     "safe.directory": "*",
     "core.hooksPath": "/dev/null",
@@ -88,7 +88,7 @@ _CONFIG = {
 
 
 def _sealed() -> dict[str, str | None]:
-    """An environment in which git does the same for every user."""
+    """An environment in which git behaves the same for every user."""
     sealed: dict[str, str | None] = dict.fromkeys(_NOT_OURS)
     sealed |= {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C.UTF-8"}
     sealed |= {"LANGUAGE": None, "GIT_CONFIG_COUNT": str(len(_CONFIG))}
@@ -99,10 +99,10 @@ def _sealed() -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A git work tree, handled alike whatever its user has configured."""
+    """A git work tree, treated the same whatever its user has configured."""
 
     path: Path
-    shadow: Path | None = None  # a git folder of ours for a tree that is not written to
+    shadow: Path | None = None  # our own git folder for a tree that must not be written to
 
     def call(
         self,
@@ -110,7 +110,7 @@ class Repository:
         env: Mapping[str, str] | None = None,
         stdin: bytes | None = None,
     ) -> str:
-        """Run git; its stdout without the trailing newline. Raises ``CommandError``."""
+        """Run git; return its stdout without the trailing newline. Raises ``CommandError``."""
         output = self.output(*args, env=env, stdin=stdin)
         return output.decode(errors="surrogateescape").rstrip("\n")
 
@@ -129,7 +129,7 @@ class Repository:
         )
 
     def users_own(self, *args: str) -> str:
-        """What git says to the user's own configuration; "" where it has nothing to say."""
+        """Git's output with the user's own configuration; "" if git fails."""
         outer = dict.fromkeys(("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_PREFIX"))
         try:
             said = process.capture(("git", *args), cwd=self.path, env=outer)
@@ -145,7 +145,7 @@ class Repository:
         check: bool = True,
         on_line: Callable[[str], None] | None = None,
     ) -> process.Completed:
-        """Run git with stdout and stderr merged, for calls whose words matter."""
+        """Run git with stdout and stderr merged, for calls whose messages matter."""
         return process.run(
             ("git", *args),
             cwd=self.path,
@@ -167,21 +167,20 @@ class Repository:
         return (self.path / self.call("rev-parse", "--git-dir")).resolve()
 
     def commit_of(self, revision: str) -> str | None:
-        """The full commit id, or None when there is no such revision."""
+        """The full commit id; None if there is no such revision."""
         try:
             return self.call("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
         except process.CommandError:
             return None
 
     def is_dirty(self) -> bool:
-        """True when the work tree or index differs from HEAD (untracked files count)."""
+        """Whether the work tree or index differs from HEAD (untracked files count)."""
         return bool(self.call("status", "--porcelain"))
 
     @contextlib.contextmanager
     def scratch_index(self, start: str | None = None) -> Iterator[dict[str, str]]:
-        """An index of our own: a copy of the real one (its stat cache makes
-        ``add`` quick), or, with ``start``, that tree. The real index stays as it is;
-        a shadow's takes over what was learned."""
+        """A temporary index: a copy of the real one (its stat cache makes ``add`` quick), or, with
+        ``start``, that tree. The real index stays as it is; a shadow's gets the new stat data."""
         git_dir = self.git_dir
         with tempfile.TemporaryDirectory(prefix="tools-kvm-index-") as folder:
             index = Path(folder) / "index"
@@ -200,7 +199,7 @@ class Repository:
     def shadowed(cls, path: Path, shadow: Path) -> Repository:
         """A work tree whose own repository, if it has one, is only read.
 
-        Ids need objects and an index; those go to ``shadow``, beside what the tree's has.
+        Ids need objects and an index; those go to ``shadow``, which borrows the tree's objects.
         """
         if not (shadow / "HEAD").exists():
             shadow.parent.mkdir(parents=True, exist_ok=True)
@@ -219,7 +218,7 @@ class Repository:
             objects = self.path / self.call("rev-parse", "--git-path", "objects")
             index = self.path / self.call("rev-parse", "--git-path", "index")
         except process.CommandError:
-            return  # an unpacked tarball
+            return  # no repository, but an unpacked tarball
         (shadow / "objects" / "info").mkdir(parents=True, exist_ok=True)
         (shadow / "objects" / "info" / "alternates").write_text(f"{objects.resolve()}\n")
         if index.exists():

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tree's own UAPI headers, which the VMM is compiled against.
+"""The tree's own UAPI headers, against which the VMM is compiled.
 
-They live at one path and only files that changed are rewritten, so a new
-kernel commit recompiles just those VMM sources whose headers it touched.
+They are at one path, and only changed files are rewritten, so a new kernel commit recompiles
+only those VMM sources whose headers it touched.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from kvm.project import Project
 
 
 def folder(project: Project) -> Path:
-    """Where the headers are installed, whether or not they are yet."""
+    """The folder of the headers, whether or not they are installed yet."""
     return project.build / "uapi" / "include"
 
 
 def installed(project: Project) -> Path | None:
-    """The include folder, or None before the first ``install``."""
+    """The include folder; None before the first ``install``."""
     return folder(project) if _stamp(project).exists() else None
 
 
@@ -38,14 +38,14 @@ def install(
     toolchain: Toolchain,
     say: Callable[[str], None],
 ) -> Path:
-    """Make the installed headers those of ``source``; the include folder."""
+    """Make the installed headers those of ``source``; return the include folder."""
     stamp = _stamp(project)
     target = folder(project)
     if stamp.exists() and stamp.read_text() == source.uapi:
         return target
     say("installing the UAPI headers")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # make goes by time stamps, and a header that changed may look old: let it start from nothing.
+    # make compares time stamps, and a changed header may look old, so it starts with no files.
     work = project.build / "uapi" / "work"
     shutil.rmtree(work, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix="new-") as scratch:
@@ -72,7 +72,7 @@ def _stamp(project: Project) -> Path:
 
 
 def _mirror(new: Path, old: Path) -> None:
-    """Make ``old`` equal ``new``, leaving files alone whose content is the same."""
+    """Make ``old`` equal to ``new``, but leave files with the same content alone."""
     wanted = {path.relative_to(new) for path in new.rglob("*") if path.is_file()}
     for path in old.rglob("*") if old.exists() else ():
         if path.is_file() and path.relative_to(old) not in wanted:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Names for what is built: equal ids mean equal images.
+"""Ids of builds: equal ids mean equal images.
 
-A tree's id is the git tree of its files as they are now, edits and new files
-included, so an edit and its later commit have the same id.
+A tree's id is the git tree of its current files, with edits and new files, so an edit and its
+later commit have the same id.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode, Tree
 from kvm.process import CommandError
 
-# What headers_install reads: a change elsewhere can't change the UAPI headers.
+# The files that headers_install reads: other changes can't affect the UAPI headers.
 _UAPI = (
     "include/uapi",
     "include/asm-generic",
@@ -29,7 +29,7 @@ _UAPI = (
     "Makefile",
 )
 
-# What make reads though git is told to ignore it. What tools leave behind (tags, *.orig) is not.
+# Files that make reads although git ignores them; not what tools leave behind (tags, *.orig).
 _SOURCE = re.compile(
     rb"\.([chSs]|rs|dtsi?|lds|tbl|inc|[yl]|awk|sh|p[ly]|S_shipped|txt|config)$"
     rb"|(^|/)(Kconfig|Kbuild|Makefile)[^/]*$"
@@ -40,8 +40,8 @@ _SOURCE = re.compile(
 class SourceId:
     """The ids of one state of a kernel tree.
 
-    ``tree`` covers every file; ``kconfig`` those that decide what a fragment
-    resolves to; ``uapi`` those that make the UAPI headers.
+    ``tree`` covers every file; ``kconfig`` those that determine what a fragment resolves to;
+    ``uapi`` those that make the UAPI headers.
     """
 
     tree: str
@@ -50,12 +50,12 @@ class SourceId:
 
 
 def source_id(tree: Tree) -> SourceId:
-    """Identify the tree as it is in the work tree now (0.3 to 0.6 s for Linux)."""
+    """Identify the work tree's current state (0.3 to 0.6 s for Linux)."""
     repository = tree.repository
     with repository.scratch_index() as env:
         add_all(tree, env)
         if tree.mode is Mode.TRACKED:
-            # The kernel is a folder of a larger repository, whose own files are not its source.
+            # The kernel is a folder of a larger repository, whose other files are not its source.
             prefix = repository.call("rev-parse", "--show-prefix").rstrip("/")
             whole = repository.call("write-tree", f"--prefix={prefix}/", env=env)
         else:
@@ -69,10 +69,10 @@ def source_id(tree: Tree) -> SourceId:
 
 
 def add_all(tree: Tree, env: Mapping[str, str]) -> None:
-    """Put every file that make may read into ``env``'s index, ignored ones too.
+    """Add every file that make may read to ``env``'s index, even ignored ones.
 
-    Debian's source ignores all of its own files (``/*``), and a new source file may be hidden
-    by a pattern of the user's: make compiles it all the same.
+    Debian's source ignores all of its own files (``/*``), and one of the user's patterns may hide
+    a new source file: make compiles it all the same.
     """
     repository = tree.repository
     if tree.mode is Mode.EXTERNAL and not (tree.path / ".git").exists():
@@ -92,9 +92,9 @@ def _paths_id(repository: Repository, tree_id: str) -> str:
 
 
 def changed_files(tree: Tree, before: str, now: SourceId) -> tuple[Path, ...] | None:
-    """What differs between ``SourceId.tree`` of an earlier state and ``now``, as paths in the tree.
+    """Paths in the tree that differ between an earlier ``SourceId.tree`` and ``now``.
 
-    None when git has no such state (any more).
+    None if git does not have that state (any more).
     """
     arguments = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", before, now.tree)
     try:

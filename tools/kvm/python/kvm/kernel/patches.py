@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The patch series in ``linux/patches``: read it, commit it onto a base, write it from commits.
+"""The patch series in ``linux/patches``: reads it, commits it onto a base, writes it from commits.
 
-Nothing here touches a work tree: patches are applied to an index of our own and
-become commits by ``commit-tree``, so one that fails leaves all as it was.
+Nothing here touches a work tree: patches are applied to a temporary index and become commits by
+``commit-tree``, so one that fails leaves everything as it was.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Series:
 
     @classmethod
     def load(cls, folder: Path) -> Series:
-        """Read ``series`` (one file name a line, # starts a comment)."""
+        """Read ``series`` (one file name a line; # starts a comment)."""
         listing = folder / "series"
         lines = listing.read_text().splitlines() if listing.exists() else []
         digest = hashlib.sha256()
@@ -52,9 +52,9 @@ class Series:
 def commit_series(
     repository: Repository, base: str, series: Series, say: Callable[[str], None]
 ) -> str:
-    """Commit each patch on top of ``base`` without touching the work tree; the tip's id.
+    """Commit each patch on top of ``base``, not touching the work tree; return the last id.
 
-    What the series has in common with one that was committed before is taken from there.
+    Commits of an earlier series that began with the same patches are reused.
     Raises ``UserError`` naming the patch, the file and the hunk that does not apply.
     """
     memory = SeriesMemory.load(repository, base)
@@ -79,7 +79,7 @@ def commit_series(
 
 
 def _rejection(output: str, patch: Path) -> str:
-    """git's words, each failed place with the hunk header it stands under."""
+    """Git's output, with the hunk header of each place that failed."""
     text = patch.read_text(errors="replace").splitlines()
     words = []
     for line in output.splitlines():
@@ -108,9 +108,9 @@ def _commit(repository: Repository, tree: str, parent: str, patch: Path) -> str:
 
 
 def _mail(repository: Repository, patch: Path) -> dict[str, str]:
-    """``Author``, ``Email``, ``Subject`` and ``Date`` as far as it has them, and its ``message``.
+    """``Author``, ``Email``, ``Subject`` and ``Date`` if present, and the ``message``.
 
-    git reads it, for it knows how mails encode names.
+    Git reads the mail, because it knows how mails encode names.
     """
     with tempfile.TemporaryDirectory(prefix="tools-kvm-mail-") as folder:
         message, diff = Path(folder) / "message", Path(folder) / "diff"
@@ -122,7 +122,7 @@ def _mail(repository: Repository, patch: Path) -> dict[str, str]:
 
 
 def write_series(repository: Repository, base: str, tip: str, folder: Path) -> tuple[str, ...]:
-    """Turn ``base..tip`` into ``folder``: one file a commit and ``series``; the names."""
+    """Write ``base..tip`` to ``folder``, one file a commit and ``series``; return the names."""
     merges = repository.call("rev-list", "--min-parents=2", f"{base}..{tip}")
     if merges:
         raise UserError(
@@ -140,7 +140,7 @@ def write_series(repository: Repository, base: str, tip: str, folder: Path) -> t
         if not (folder / name).exists() or (folder / name).read_bytes() != content:
             (folder / name).write_bytes(content)
     write_whole(folder / "series", _listing(before, tuple(kept)))
-    # Whatever else lies there is somebody's.
+    # Other files in the folder are the user's.
     for name in filter(None, map(_named, before)):
         if name not in kept:
             (folder / name).unlink(missing_ok=True)
@@ -148,14 +148,14 @@ def write_series(repository: Repository, base: str, tip: str, folder: Path) -> t
 
 
 def _named(line: str) -> str:
-    """The patch that a line of the series names; "" for a comment."""
+    """The patch named by a line of the series; "" for a comment."""
     return line.split("#")[0].strip()
 
 
 def _listing(before: Sequence[str], names: tuple[str, ...]) -> str:
-    """The series with ``names``; comments stay with the patch they stand before or behind.
+    """The series with ``names``; comments stay with the patch that they precede or follow.
 
-    A patch is known again by its name without its number. What is left over goes to the end.
+    A patch is recognized by its name without the number. Remaining comments go to the end.
     """
     above: dict[str, list[str]] = {}
     behind: dict[str, str] = {}
@@ -178,7 +178,7 @@ def _listing(before: Sequence[str], names: tuple[str, ...]) -> str:
 
 
 def formatted(repository: Repository, commit: str) -> bytes:
-    """The commit as a mail; equal commits give equal files."""
+    """The commit as a mail; equal commits give equal text."""
     return repository.output(
         "format-patch",
         "-1",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which folders make can build a kernel in, said before minutes were spent on it.
+"""Refuses, before minutes are spent, folders in which make can't build a kernel.
 
-kbuild refuses blanks and colons itself, late; the others have a meaning in makefiles or in the
-shell that runs their recipes.
+kbuild itself refuses blanks and colons, late; the other characters have a meaning in makefiles
+or in the shell that runs their recipes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from pathlib import Path
 
 from kvm.errors import UsageError
 
-# ci/bootstrap has them too.
+# ci/bootstrap has the same list.
 _NOT_FOR_MAKE = re.compile(r"""[\s:#$%'"\\`;&|<>*?()\[\]]""")
 
 
 def refuse_odd(path: Path, what: str, hint: str) -> Path:
-    """The path. Raises ``UsageError`` for one that make or its shell would take apart."""
+    """Return the path. Raises ``UsageError`` if make or its shell would split or expand it."""
     found = _NOT_FOR_MAKE.search(str(path))
     if found is not None:
         raise UsageError(

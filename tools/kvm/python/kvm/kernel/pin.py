@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read ``linux/pin.toml``: which upstream kernel this is built on, and where to get it."""
+"""Reads ``linux/pin.toml``: the upstream kernel this is built on, and where to get it."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ class SourceKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One place the pinned kernel can come from.
+    """A place from which the pinned kernel can be fetched.
 
-    ``sha256`` is of the tarball a source delivers. A tarball source may name a
-    ``sums`` file (sha256sum format) instead; a git source names ``ref`` and may
-    pin it to ``commit``.
+    ``sha256`` is that of the tarball. A tarball source may name a ``sums`` file (sha256sum
+    format) instead; a git source names ``ref`` and may pin it to ``commit``.
     """
 
     kind: SourceKind
@@ -49,7 +48,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The upstream version and its sources, in the order they are tried."""
+    """The upstream version, and its sources in the order in which they are tried."""
 
     version: str
     sources: tuple[Source, ...]
@@ -61,7 +60,7 @@ class Pin:
 
     @property
     def id(self) -> str:
-        """Changes whenever anything about the pin does."""
+        """An id that changes whenever anything in the pin does."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
@@ -73,7 +72,7 @@ _REQUIRED = {
 
 
 def load(path: Path) -> Pin:
-    """Parse and check the pin file; errors name the file, the key and the hint."""
+    """Parse and check the pin file; errors name the file and the key and have a hint."""
     try:
         raw = tomllib.loads(path.read_text())
     except FileNotFoundError as missing:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build the tree's own selftests, out of the tree, and keep them by id.
+"""Builds the tree's own selftests outside the tree, and keeps them by id.
 
-``build_kvm_selftests`` makes KVM's, to run in a lab host (which has this machine's
-libraries); ``build_kselftests`` makes chosen static programs, to run in a guest. Both
-are called by the matrix' workloads. ccache makes a second build a matter of seconds.
+``build_kvm_selftests`` makes KVM's, to run in a lab host (which has this machine's libraries);
+``build_kselftests`` makes chosen static programs, to run in a guest. The matrix' workloads call
+both. With ccache a second build takes seconds.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from kvm.lock import locked
 from kvm.project import Project
 from kvm.say import Say
 
-PROGRAMS = "programs"  # in the folder of KVM's: the names of the test programs, one a line
+PROGRAMS = "programs"  # in the folder of KVM's: the names of the programs, one a line
 
 _KEPT = 8
 _SELFTESTS = "tools/testing/selftests"
-# What any selftest is made from, beside its own folder.
+# The sources of any selftest, apart from its own folder.
 _COMMON = (
     f"{_SELFTESTS}/lib.mk",
     f":(glob){_SELFTESTS}/*.h",
@@ -48,7 +48,7 @@ _COMPILER_ERROR = re.compile(r"error:|undefined reference|No rule to make target
 
 
 def build_kvm_selftests(project: Project, tree: Tree, uapi: Path, say: Say) -> Path:
-    """The folder with the tree's KVM selftests, as its Makefile lists them for x86.
+    """The folder with the tree's KVM selftests that its Makefile lists for x86.
 
     ``uapi`` is the include folder of ``kernel_build.uapi``. Raises ``BuildError`` naming
     each selftest that does not compile.
@@ -71,7 +71,7 @@ def build_kvm_selftests(project: Project, tree: Tree, uapi: Path, say: Say) -> P
 def build_kselftests(
     project: Project, tree: Tree, uapi: Path, programs: Mapping[str, Sequence[str]], say: Say
 ) -> Path:
-    """The folder with ``programs`` (suite → names) as ``SUITE/NAME``, static and stripped."""
+    """The folder with ``programs`` (suite → names) at ``SUITE/NAME``, static and stripped."""
 
     def make(new: Path) -> None:
         for name, names in programs.items():
@@ -81,7 +81,7 @@ def build_kselftests(
     return _kept(project, tree, uapi, programs, _STATIC, make, say)
 
 
-# Written as one line of make; $(OUTPUT) stands before each name.
+# Written on one line of make; $(OUTPUT) precedes each name.
 _LIST_RULE = 'list-programs: ; @printf "%s\\n" $(TEST_GEN_PROGS)'
 
 
@@ -94,7 +94,7 @@ def _kept(
     make: Callable[[Path], None],
     say: Say,
 ) -> Path:
-    """The artifact of these programs, from the cache or made now in a folder of its own."""
+    """The artifact of these programs, from the cache or built now in a folder of its own."""
     toolchain = Toolchain.from_environment()
     digest = hashlib.sha256(_sources(tree, tuple(programs)))
     digest.update((uapi.parent / "source-id").read_bytes())
@@ -117,7 +117,7 @@ def _kept(
 
 
 def _sources(tree: Tree, suites: tuple[str, ...]) -> bytes:
-    """Names and ids of all files that the suites are made from, edits included."""
+    """Names and ids of all source files of the suites, edits included."""
     paths = (*_COMMON, *(f"{_SELFTESTS}/{suite}" for suite in suites))
     with tree.repository.scratch_index() as env:
         identity.add_all(tree, env)
@@ -126,14 +126,14 @@ def _sources(tree: Tree, suites: tuple[str, ...]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class _Suite:
-    """A folder of selftests; everything that make writes goes to ``out``."""
+    """A folder of selftests; make writes only to ``out``."""
 
     project: Project
     tree: Tree
     uapi: Path
     name: str
     out: Path
-    extra: str = ""  # words for the compiler
+    extra: str = ""  # arguments for the compiler
 
     def make(
         self,
@@ -142,7 +142,7 @@ class _Suite:
         *,
         check: bool = True,
     ) -> str:
-        """Run make in the suite's folder; its words."""
+        """Run make in the suite's folder; return its output."""
         toolchain = Toolchain.from_environment()
         compiler = f"{toolchain.ccache} {toolchain.compiler} {self.extra}".strip()
         done = process.run(
@@ -161,7 +161,7 @@ class _Suite:
         return done.output
 
     def compile(self, names: Sequence[str], say: Say) -> None:
-        """Raises ``BuildError`` naming the programs that do not compile."""
+        """Compile ``names``. Raises ``BuildError`` naming the programs that do not compile."""
         steps = 0
 
         def watch(line: str) -> None:
@@ -177,7 +177,7 @@ class _Suite:
 
 
 def _failure(suite: str, out: Path, missing: tuple[str, ...], output: str) -> BuildError:
-    """Names what is missing, and what make could not make when that is something else."""
+    """An error that names what is missing, and the target that make failed at if it is another."""
     lines = output.splitlines()
     broken = [next(filter(None, m.groups())) for line in lines if (m := _BROKEN.search(line))]
     made = {path.removeprefix(f"{out}/").removesuffix(".o") for path in broken}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which commit a beginning of a patch series became, so that it is not applied again.
+"""Remembers the commits of the first patches of a series, so that they are not applied again.
 
-A checkout that goes back and forth in history, as a bisection does, has series that differ in
-their last patches alone. Kept in the kernel tree's git folder.
+A checkout that goes back and forth in history, as in a bisection, has series that differ only in
+their last patches. The memory is kept in the kernel tree's git folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _KEPT = 512
 
 @dataclass(slots=True)
 class SeriesMemory:
-    """Commits by the digest of the base and of the patches' contents up to there."""
+    """Commits, by a digest of the base and the contents of all patches up to each."""
 
     repository: Repository
     base: str
@@ -40,7 +40,7 @@ class SeriesMemory:
         return cls(repository, base, path, commits)
 
     def longest(self, patches: Sequence[Path]) -> tuple[int, str]:
-        """How many of the patches are committed already, and the commit of the last of them."""
+        """How many of the patches are already committed, and the commit of the last of them."""
         digests = self._digests(patches)
         for count in range(len(patches), 0, -1):
             commit = self.commits.get(digests[count - 1])

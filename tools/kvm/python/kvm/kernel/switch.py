@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Move a pinned tree from one commit to another, so that a kill at any point costs nothing.
+"""Moves a pinned tree from one commit to another, so that a kill at any point does no harm.
 
-Called by ``tree.py``, which writes down where the tree is going before ``begin`` and that it has
-arrived after it; whoever finds it on its way calls ``finish``. What a kill can leave behind:
+Called by ``tree.py``, which records where the tree is going before ``begin`` and its arrival
+afterwards; a command that finds it under way calls ``finish``. What a kill can leave behind:
 
     killed                                  the tree then, and what finish() does
     before git changed anything             as it was: all files are brought over
@@ -11,8 +11,8 @@ arrived after it; whoever finds it on its way calls ``finish``. What a kill can 
     after HEAD moved                        nothing is left to do
     in finish(), anywhere                   one of these again
 
-A file that is none of old, new, missing or a beginning of the new one was edited since: then
-nothing is done, and its user is told. git decides by content, so that no time stamp counts.
+A file that is neither old, new, missing nor a prefix of the new one was edited since: then
+nothing is done, and the user gets an error. Git compares contents, so time stamps do not matter.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _NOTHING = "0" * 40
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A path that differs; a blob of zeros stands for "not there"."""
+    """A path that differs; an all-zero blob stands for "not there"."""
 
     path: str
     old: str
@@ -39,12 +39,12 @@ class Change:
 
 
 def begin(repository: Repository, old: str, new: str) -> None:
-    """Bring the work tree, which is at ``old``, to ``new``, and HEAD with it.
+    """Bring the work tree and HEAD from ``old`` to ``new``.
 
-    Only changed files are rewritten. Raises ``UserError``, and has changed nothing then, where
-    a file of the user's is in the way.
+    Only changed files are rewritten. Raises ``UserError``, without any change, if a file of the
+    user is in the way.
     """
-    # git itself overwrites a file that a .gitignore names.
+    # Git itself overwrites a file that .gitignore covers.
     ignored = [
         change.path
         for change in _changes(repository, old, new)
@@ -64,8 +64,8 @@ def begin(repository: Repository, old: str, new: str) -> None:
 
 
 def finish(repository: Repository, old: str, new: str) -> None:
-    """Complete a switch that was killed. Raises ``UserError`` naming what was edited since."""
-    (repository.git_dir / "index.lock").unlink(missing_ok=True)  # of the killed git
+    """Complete a switch that was killed. Raises ``UserError`` naming the files edited since."""
+    (repository.git_dir / "index.lock").unlink(missing_ok=True)  # left by the killed git
     changes = _changes(repository, old, new)
     edited = [change.path for change in changes if not _is_on_its_way(repository, change)]
     if edited:
@@ -128,7 +128,7 @@ def _is_on_its_way(repository: Repository, change: Change) -> bool:
 
 
 def _remove(root: Path, path: Path) -> None:
-    """The file, and the folders that it leaves empty."""
+    """Remove the file and the folders that become empty."""
     (root / path).unlink(missing_ok=True)
     for folder in path.parents[:-1]:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The make variables a kernel developer has in hand, and the compiler they select."""
+"""The make variables that a kernel developer can set, and the compiler they select."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pathlib import Path
 from kvm import process
 from kvm.freshness import HERMETIC
 
-# Variables of the environment that kbuild reads and that change what is built.
+# The environment variables that kbuild reads and that change the build.
 _PASSED_ON = (
     *("ARCH", "LLVM", "LLVM_IAS", "CROSS_COMPILE", "LOCALVERSION"),
     *("KCFLAGS", "KAFLAGS", "KCPPFLAGS", "HOSTCFLAGS", "HOSTLDFLAGS"),
 )
 
-# A fixed stamp, so that equal sources make equal images and nothing relinks for the date's sake.
+# A fixed stamp: equal sources make equal images, and no new date causes relinking.
 _REPRODUCIBLE = {
     "KBUILD_BUILD_TIMESTAMP": "Sat Jan  1 00:00:00 UTC 2000",
     "KBUILD_BUILD_USER": "tools-kvm",
@@ -26,13 +26,13 @@ _REPRODUCIBLE = {
     "KBUILD_BUILD_VERSION": "1",
 }
 
-# What make itself takes from the environment.
+# The variables that make itself takes from the environment.
 _NO_WORDS_FOR_MAKE = dict.fromkeys(("MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES"), "")
 
 
 @dataclass(frozen=True, slots=True)
 class Toolchain:
-    """How make is called: ``CC`` (behind ccache when it is there) and passed-on variables."""
+    """How to call make: ``CC`` (with ccache if installed) and the variables passed on."""
 
     compiler: str
     ccache: str
@@ -62,12 +62,12 @@ class Toolchain:
         return (f"CC={cc}", *named, *((f"V={self.verbose}",) if self.verbose else ()))
 
     def sealed(self) -> dict[str, str | None]:
-        """Environment for any make call on the kernel: nothing in it that is in no id."""
+        """An environment for make on the kernel without anything that the ids do not cover."""
         own = {"KCONFIG_CONFIG": ".config", "CONFIG_": None}
         return {**_REPRODUCIBLE, **HERMETIC, **_NO_WORDS_FOR_MAKE, **own}
 
     def environment(self, ccache_dir: Path, checkout: Path) -> dict[str, str | None]:
-        """The same for compiling: with a ccache that reads no file twice.
+        """The environment for compiling: with a ccache that reads no file twice.
 
         Paths below ``checkout`` are hashed relative to it, so that another checkout hits too.
         """
@@ -84,7 +84,7 @@ class Toolchain:
     def identity(self) -> str:
         """Text that differs whenever the compiler or a passed-on variable does."""
         given = dict(self.variables)
-        # Of "ccache gcc -pipe", gcc.
+        # In "ccache gcc -pipe", this is gcc.
         words = (word for word in shlex.split(self.compiler) if Path(word).name != "ccache")
         linker = "ld.lld" if "LLVM" in given else given.get("CROSS_COMPILE", "") + "ld"
         versions = (_version(next(words)), _version(linker))

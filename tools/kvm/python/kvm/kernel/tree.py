@@ -3,10 +3,9 @@
 
 pinned    ``linux/tree``: the pin's source as one commit, then one commit per patch.
 tracked   ``linux/Makefile`` is tracked by the surrounding repository: that is the tree.
-external  ``KERNEL_TREE=PATH``: somebody's clone, used as it is.
-
-Only a pinned tree is ever written to, and never over anything that
-``linux/patches`` does not hold.
+external  ``KERNEL_TREE=PATH``: a user's clone, used as it is.
+Only a pinned tree is ever written to, and never over changes that ``linux/patches``
+does not contain.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from kvm.say import Say
 
 STATE_FILE = "tools-kvm.json"  # in a pinned tree's git folder
 _BASE = "refs/tags/tools-kvm-base"
-# How the source is imported; a tree imported in another way is imported anew.
+# The version of the import; a tree with another version is imported again.
 _IMPORT = 2
 _HOOK = """#!/bin/sh
 # Keeps linux/patches in step with linux/tree, so that a commit carries both halves.
@@ -46,7 +45,7 @@ git -C "$root" add --all linux/patches
 
 
 class Mode(Enum):
-    """Whose kernel tree is built."""
+    """The kind of kernel tree that is built."""
 
     PINNED = "pinned"
     TRACKED = "tracked"
@@ -59,7 +58,7 @@ class Tree:
 
     path: Path
     mode: Mode
-    shadow: Path | None = None  # where what must be written about an external tree goes
+    shadow: Path | None = None  # a git folder of ours for an external tree, which is not written to
 
     @property
     def repository(self) -> Repository:
@@ -70,10 +69,10 @@ class Tree:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What a pinned tree was made from; kept in its git folder.
+    """The pin and series from which a pinned tree was made; kept in its git folder.
 
-    ``moving_to`` is set while the work tree is switched from one series to
-    another, so that an interrupted switch is finished by the next command.
+    ``moving_to`` is set while the work tree is switched from one series to another, so that the
+    next command can finish an interrupted switch.
     """
 
     pin: str
@@ -84,7 +83,7 @@ class _State:
 
 
 def locate(project: Project) -> Tree:
-    """Which tree this checkout builds, without touching anything."""
+    """Find the tree that this checkout builds, without touching anything."""
     refuse_odd(project.root, "the checkout's folder", "move it, or give its folder another name")
     chosen = os.environ.get("KERNEL_TREE")
     if chosen:
@@ -102,7 +101,7 @@ def locate(project: Project) -> Tree:
 
 
 def prepare(project: Project, say: Say, *, pinned_only: bool = False) -> Tree:
-    """Make the tree ready: fetch and import it on first use, follow pin and patches later."""
+    """Make the tree ready: fetch and import it at first, follow pin and patches later."""
     tree = locate(project)
     if tree.mode is not Mode.PINNED:
         return tree
@@ -124,7 +123,7 @@ def prepare(project: Project, say: Say, *, pinned_only: bool = False) -> Tree:
 
 
 def _follow_series(tree: Tree, state: _State, series: Series, say: Say) -> None:
-    """Move the tree to what ``linux/patches`` says now; only changed files are rewritten."""
+    """Move the tree to the current ``linux/patches``; only changed files are rewritten."""
     repository = tree.repository
     refuse_unsaved(tree, "linux/patches has changed")
     tip = patches.commit_series(repository, _base(repository), series, say)
@@ -134,23 +133,23 @@ def _follow_series(tree: Tree, state: _State, series: Series, say: Say) -> None:
     try:
         switch.begin(repository, head, tip)
     except UserError:
-        _write_state(tree, state)  # git looks before it writes: nothing was changed
+        _write_state(tree, state)  # git checks before it writes: nothing was changed
         raise
     _write_state(tree, replace(state, series=series.digest, tip=tip))
 
 
 def _finish_move(tree: Tree, state: _State, say: Say) -> _State:
-    """Complete a switch that was killed half-way; files it did not concern stay as they are."""
+    """Complete a switch that was killed half-way; other files stay as they are."""
     say("finishing an interrupted switch of the kernel tree")
     switch.finish(tree.repository, state.tip, state.moving_to)
-    # The series digest is left stale on purpose: the next step re-applies, to the same tip.
+    # The series digest stays stale on purpose: the next step applies it again, to the same tip.
     done = replace(state, tip=state.moving_to, moving_to="")
     _write_state(tree, done)
     return done
 
 
 def unsaved(tree: Tree) -> str | None:
-    """What the tree holds that ``linux/patches`` does not, in words; None when nothing."""
+    """A description of what the tree has and ``linux/patches`` has not; None for nothing."""
     repository = tree.repository
     state = _read_state(tree)
     expected = state.tip if state is not None else _base(repository)
@@ -164,7 +163,7 @@ def unsaved(tree: Tree) -> str | None:
 
 
 def refuse_unsaved(tree: Tree, because: str) -> None:
-    """Raise unless everything in the tree is in ``linux/patches`` already."""
+    """Raise unless everything in the tree is already in ``linux/patches``."""
     what = unsaved(tree)
     if what is not None:
         raise UserError(
@@ -175,9 +174,9 @@ def refuse_unsaved(tree: Tree, because: str) -> None:
 
 
 def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
-    """Turn the tree's commits and edits into ``linux/patches``; the patch names.
+    """Turn the tree's commits and edits into ``linux/patches``; return the patch names.
 
-    Edits are committed first, under ``message`` (default: named after their files).
+    Edits are committed first, with ``message`` (default: the names of their files).
     """
     tree = locate(project)
     if tree.mode is not Mode.PINNED:
@@ -215,7 +214,7 @@ def save(project: Project, say: Say, *, message: str = "") -> tuple[str, ...]:
     return names
 
 
-# In a git folder: what is under way there, by the file that says so.
+# Files in a git folder that show an operation under way, with its name.
 _UNDER_WAY = {
     "rebase-merge": "a rebase",
     "rebase-apply": "a rebase or git am",
@@ -227,7 +226,7 @@ _UNDER_WAY = {
 
 
 def _refuse_elsewhere(repository: Repository) -> None:
-    """HEAD must be where the user's work is: what it lacks would be dropped from the series."""
+    """HEAD must be where the user's work is: commits it lacks would be dropped from the series."""
     git_dir = repository.git_dir
     for name, what in _UNDER_WAY.items():
         if (git_dir / name).exists():
@@ -265,9 +264,9 @@ def _commit_edits(repository: Repository, message: str, say: Say) -> None:
 
 
 def install_hook(project: Project) -> None:
-    """Have each commit of the surrounding repository save the kernel tree's changes first.
+    """Make each commit of the surrounding repository save the kernel tree's changes first.
 
-    A hook of the user's own is left alone.
+    An existing hook of the user is left alone.
     """
     repository = Repository(project.root)
     if not (project.root / ".git").exists():
@@ -281,7 +280,7 @@ def install_hook(project: Project) -> None:
 
 
 def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
-    """First use: unpack the source and make it a repository, in a folder renamed when whole."""
+    """Import at first use: unpack and commit in a folder that is renamed when complete."""
     fetched = fetch.fetch(pin, project.cache, say=say, pinned_only=pinned_only)
     work = tree.path.with_name("tree.import")
     if work.exists():
@@ -302,7 +301,7 @@ def _import(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool)
         _unpack(fetched.tarball, work, say)
         _track_new_files(work)
         say("importing the source into git")
-        # Files above the threshold go into one pack, instead of 86,000 loose objects.
+        # Files above the threshold go into one pack instead of 86,000 loose objects.
         into_pack = ("-c", "core.bigFileThreshold=1", "-c", "core.compression=1")
         repository.call(*into_pack, "add", "--all", "--force")
         _commit_base(repository, fetched)
@@ -336,9 +335,9 @@ def _unpack(tarball: Path, work: Path, say: Say) -> None:
 
 
 def _track_new_files(work: Path) -> None:
-    """A distribution's .gitignore may hide the whole top level from git, as Debian's does.
+    """Undo a .gitignore that hides the whole top level from git, as Debian's does.
 
-    A file that somebody adds would then be neither built anew nor saved as a patch.
+    With it, a file that a user adds would be neither built nor saved as a patch.
     """
     ignore = work / ".gitignore"
     if ignore.exists():
@@ -353,7 +352,7 @@ def _commit_base(repository: Repository, fetched: fetch.Fetched) -> None:
 
 
 def _import_anew(project: Project, pin: Pin, tree: Tree, say: Say, pinned_only: bool) -> None:
-    """The pin moved, say: import the source beside the old tree, then swap them."""
+    """Import the source beside the old tree, say for a new pin, then swap them."""
     refuse_unsaved(tree, "the kernel tree has to be imported anew")
     say(f"importing {pin.version} anew")
     old = tree.path.with_name("tree.old")

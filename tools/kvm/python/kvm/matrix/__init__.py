@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The test matrix: which machines to boot with what in them, and what came of it."""
+"""The test matrix: the machines to boot with their workloads, and the results."""

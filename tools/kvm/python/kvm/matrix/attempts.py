@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The attempts at a cell, each kept in its folder as it ends, and what they amount to.
+"""The attempts at a cell, each kept in its folder as it ends, and the result they add up to.
 
-Whoever takes the cell up again (the next worker when one was killed, ``--resume``) begins with
-those of before: a failure that was seen is not forgotten because what saw it died.
+When a cell is taken up again (by the next worker after one was killed, or by ``--resume``), the
+earlier attempts count: a failure is not forgotten because the process that saw it died.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def result(
     started: float = 0.0,
     seconds: float = 0.0,
 ) -> CellResult:
-    """The cell's result from its attempts; there is at least one."""
+    """The cell's result from its attempts, of which there is at least one."""
     total = summed_up([one.attempt for one in tries])
     shown = tries[total.attempt]
     kernel = order.kernels[cell.config]
@@ -76,7 +76,7 @@ def result(
 
 
 def new_folder(folder: Path) -> Path:
-    """The next attempt's: that of one which did not end is left as it is."""
+    """Make a folder for the next attempt; that of an unfinished one is left as it is."""
     numbers = [int(path.name.removeprefix(_PREFIX)) for path in _folders(folder)]
     made = folder / f"{_PREFIX}{max(numbers, default=0) + 1}"
     made.mkdir(parents=True)
@@ -84,13 +84,13 @@ def new_folder(folder: Path) -> Path:
 
 
 def keep(folder: Path, order: Order, cell: Cell, one: Try) -> None:
-    """Write an attempt that ended to its folder: the result it would be alone."""
+    """Write a finished attempt to its folder, as the result it would be alone."""
     text = json.dumps(result(order, cell, [one]).to_json(), indent=1) + "\n"
     write_or_tell(folder / _FILE, text)
 
 
 def earlier(folder: Path) -> list[Try]:
-    """The attempts that ended, in order, without those that say nothing of the code.
+    """The finished attempts in order, without those that prove nothing about the code.
 
     Raises ``UserError`` for one that can't be read: it may have been a failure.
     """

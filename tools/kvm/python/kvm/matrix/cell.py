@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One cell of the matrix: a machine and what runs in it."""
+"""One cell of the matrix: a machine and the workload in it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-# In the order in which an id names them; a value that is its default is left out,
-# except for the axes that nobody wants to guess.
+# In the order in which an id names them. A default value is left out, except for axes that are
+# hard to guess.
 AXES = (
     "host",
     "config",
@@ -24,7 +24,7 @@ ALWAYS_NAMED = ("host", "vcpus", "transport", "workload")
 @dataclass(frozen=True, slots=True)
 class Cell:
     """``append`` are the words that the cmdline axis' value stands for; ``rng`` and
-    ``spare_disks`` what its devices value does. ``memory_mib`` is the guest's."""
+    ``spare_disks`` follow from its devices value. ``memory_mib`` is the guest's."""
 
     host: str = "lab"
     config: str = "default"
@@ -57,7 +57,7 @@ class Cell:
 
     @property
     def axes(self) -> dict[str, str]:
-        """Axis → value, as ``--axis`` takes them."""
+        """Axis → value, as in ``--axis``."""
         return {
             "host": self.host,
             "config": self.config,

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run one cell: attempts at its workload until the verdict is clear, then its result.
+"""Runs one cell: attempts at its workload until the verdict is clear, then its result.
 
-Called by a pytest worker, for one cell at a time. Everything that can go wrong with a
-cell becomes its verdict; only Ctrl-C goes through.
+A pytest worker calls it for one cell at a time. Everything that goes wrong in a cell becomes its
+verdict; only Ctrl-C passes through.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 @dataclass(frozen=True, slots=True)
 class CellRunner:
-    """What a worker needs for all its cells. ``say`` tells people what goes on."""
+    """The state of a worker for all its cells. ``say`` reports progress to the user."""
 
     order: Order
     around: Surroundings
@@ -46,7 +46,7 @@ class CellRunner:
     def run(self, cell: Cell, workload: Workload) -> CellResult:
         """The cell's result, also written to ``cell.json`` in its folder.
 
-        Attempts of a run that was killed count. Raises ``UserError`` for one that can't be read.
+        Attempts of a killed run count. Raises ``UserError`` for one that can't be read.
         """
         started, begin = time.time(), time.monotonic()
         folder = self.order.folder / cell.id
@@ -106,7 +106,7 @@ class CellRunner:
         )
 
     def _outcome(self, bench: CellBench, workload: Workload) -> Outcome:
-        """The workload's end in the one vocabulary."""
+        """Run the workload; its end becomes an ``Outcome``."""
         try:
             workload.run(bench)
             bench.close_host()
@@ -139,7 +139,7 @@ class CellRunner:
         return bench.outcome
 
     def _kernels(self, cell: Cell) -> tuple[Kernel | BuildFailure, Kernel | BuildFailure]:
-        """The guest's and the lab host's."""
+        """The guest's kernel and the lab host's."""
         hosting = self.order.lab_kernel(LAB_CONFIGS.get(cell.host, "default"))
         return self.order.kernels[cell.config], hosting
 
@@ -148,7 +148,7 @@ class CellRunner:
         return next(found, None)
 
     def _build_failure(self, broken: BuildFailure) -> Try:
-        """Its other cells run; these can't tell."""
+        """The result of a cell whose kernel does not build; other cells run."""
         evidence = (Evidence("compiler", broken.errors),)
         outcome = Outcome(Verdict.ERROR, Reason.BUILD_FAILURE, broken.message, evidence)
         return Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The list of planted faults, ``tests/matrix/planted/faults.toml``. Every mistake has its line.
+"""The list of planted faults, ``tests/matrix/planted/faults.toml``. Errors name their line.
 
 [[fault]]
 name = "vmm-missed-flush"
@@ -25,13 +25,13 @@ from kvm.verdict.vocabulary import Reason
 _STRINGS = ("name", "half", "patch", "what")
 _KEYS = (*_STRINGS, "cells", "expect")
 _HALVES = ("kernel", "vmm")
-# These say something of the surroundings, or that the fault could not be tried.
+# These blame the surroundings, or mean that the fault could not be tried.
 _NO_PROOF = (Reason.OK, Reason.NONE, Reason.BUILD_FAILURE, Reason.INFRASTRUCTURE)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One planted fault; ``expect`` maps the cells that must fail to the reasons they may give."""
+    """One planted fault; ``expect`` maps each cell that must fail to its allowed reasons."""
 
     name: str
     half: str
@@ -42,7 +42,7 @@ class Fault:
 
 
 def load(path: Path, cells: Collection[str]) -> tuple[Fault, ...]:
-    """Read and check the list; ``cells`` are the ids there are. Raises ``UserError``."""
+    """Read and check the list; ``cells`` are the known ids. Raises ``UserError``."""
     try:
         text = path.read_text()
         record = tomllib.loads(text)
@@ -54,7 +54,7 @@ def load(path: Path, cells: Collection[str]) -> tuple[Fault, ...]:
 
 
 def chosen(known: Sequence[Fault], expression: str) -> tuple[Fault, ...]:
-    """Those with the word in their name; raises ``UserError`` when there are none."""
+    """The faults with ``expression`` in their name; raises ``UserError`` if there are none."""
     found = tuple(fault for fault in known if expression in fault.name)
     if not found:
         names = ", ".join(fault.name for fault in known)

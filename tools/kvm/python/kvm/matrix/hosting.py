@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which lab host a cell wants, which slot a worker has, and how many fit into this machine."""
+"""A cell's lab host, a worker's slot, and how many workers fit into this machine."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from kvm.host.lab_machine import LabSettings
 from kvm.lock import locked
 from kvm.project import Project
 
-# QEMU's own share beside its guest's memory, and what the rest of the machine needs.
+# QEMU's own memory beside its guest's, and the rest of this machine's needs.
 _OVERHEAD_MIB = 512
 _RESERVE_MIB = 1024
-# The config of the lab host's kernel by the host axis' value.
+# The config of the lab host's kernel, by the host axis' value.
 LAB_CONFIGS = {"lab": "default", "lab_debug": "debug"}
 
 
 def configs_of(host: str, config: str) -> tuple[str, ...]:
-    """The kernel configs a cell needs: its guest's, and its lab host's."""
+    """The kernel configs that a cell needs: its guest's and its lab host's."""
     return tuple(dict.fromkeys((config, LAB_CONFIGS.get(host, "default"))))
 
 
 def workers_that_fit(wanted: int, *, available_mib: int | None = None) -> int:
     """How many workers, each with a lab host, fit into cores and free memory.
 
-    ``wanted`` of 0 leaves it to us. Raises ``UserError`` when not even one fits, or when
-    more were asked for than the memory holds.
+    ``wanted`` of 0 lets this function choose. Raises ``UserError`` if not even one fits, or if
+    the memory is too small for the wanted number.
     """
     free_mib = _available_mib() if available_mib is None else available_mib
     each_mib = LabSettings().memory_mib + _OVERHEAD_MIB
@@ -44,10 +44,10 @@ def workers_that_fit(wanted: int, *, available_mib: int | None = None) -> int:
 
 
 def host_cpus(workers: int, *, cores: int | None = None) -> int:
-    """How many CPUs each of so many lab hosts has: its share of the cores, two at most.
+    """How many CPUs each of these lab hosts has: its share of the cores, at most two.
 
-    Where more of them run than there are cores, one spins for another that has no core to
-    run on, and the same cells take half as much CPU time again.
+    If more of them run than there are cores, one spins for another that has no core to run on, and
+    the same cells take half as much CPU time again.
     """
     have = cores if cores is not None else os.cpu_count() or 1
     return min(LabSettings().cpus, max(1, have // workers))
@@ -55,11 +55,11 @@ def host_cpus(workers: int, *, cores: int | None = None) -> int:
 
 @contextlib.contextmanager
 def own_slot(project: Project, count: int) -> Iterator[str]:
-    """A lab host slot for this process alone, until it ends however it ends.
+    """A lab host slot for this process alone, until it ends in whatever way.
 
-    A worker that replaces a killed one takes over its slot.
+    A worker that replaces a killed one takes its slot.
     """
-    # One more than there are workers: a killed one may be a moment in dying.
+    # One more than there are workers: a killed one may need a moment to end.
     for number in range(count + 1):
         name = f"matrix{number}"
         with contextlib.ExitStack() as stack:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a person sees while the matrix runs: a live view on a terminal, else a line a cell."""
+"""The user's view of a running matrix: live on a terminal, else one line a cell."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _RECENT = 6
 
 
 class Display:
-    """Told of each cell's begin and end; the counts are the same for all views."""
+    """Notified of each cell's begin and end; the counts are the same for all views."""
 
     def __init__(self, total: int) -> None:
         self.total = total
@@ -40,7 +40,7 @@ class Display:
 
     @staticmethod
     def choose(total: int, *, plain: bool) -> Display:
-        """A live view where there is a terminal for it, on the stdout that pytest hides."""
+        """A live view if there is a terminal for it, on the stdout that pytest hides."""
         stream = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
         live = not plain and is_live(stream, os.environ)
         return LiveDisplay(total, stream) if live else PlainDisplay(total, stream)
@@ -54,19 +54,19 @@ class Display:
         self.show(result)
 
     def keep(self, result: CellResult) -> None:
-        """One that was done before this run was interrupted: shown where it did not pass."""
+        """Count a result from before this run was interrupted; show it if it did not pass."""
         self.counts[result.verdict] += 1
         if result.verdict not in (Verdict.PASS, Verdict.SKIP):
             self.show(result)
 
     def start(self) -> None:
-        """Before the first cell."""
+        """Called before the first cell."""
 
     def stop(self) -> None:
-        """After the last."""
+        """Called after the last cell."""
 
     def show(self, result: CellResult) -> None:
-        """One more is done."""
+        """Show a result."""
         raise NotImplementedError
 
     @property
@@ -89,7 +89,7 @@ class Display:
 
 
 class PlainDisplay(Display):
-    """For logs: one line a cell, with the reason where there is one."""
+    """For logs: one line a cell, with the reason if there is one."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
         super().__init__(total)
@@ -102,7 +102,7 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """For people: a bar, the counts, what runs now, and what did not pass."""
+    """For terminals: a bar, the counts, the running cells, and those that did not pass."""
 
     def __init__(self, total: int, stream: TextIO) -> None:
         super().__init__(total)
@@ -149,7 +149,7 @@ def result_line(result: CellResult) -> str:
 
 
 def failure_text(result: CellResult) -> str:
-    """What pytest prints of a failed cell: enough to see why and to do it again."""
+    """The text that pytest prints of a failed cell: enough to see why and to repeat it."""
     lines = [f"{result.verdict.value} {result.reason.value}: {result.summary}"]
     for item in result.evidence:
         lines += [f"--- {item.kind}", *item.lines]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What one matrix run is to do, as a file: written once by the command, read by each worker.
+"""The order of one matrix run, as a file: written once by the command, read by each worker.
 
-``build/matrix/NUMBER/order.json``. Cells, the kernels and the VMM they use (or why a
-kernel could not be built), and the settings that hold for all cells.
+``build/matrix/NUMBER/order.json`` has the cells, their kernels and the VMM (or why a kernel could
+not be built), and the settings for all cells.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FILE = "order.json"
 
 @dataclass(frozen=True, slots=True)
 class BuildFailure:
-    """A kernel that does not build: what its cells report."""
+    """A kernel that does not build; its cells report this."""
 
     message: str
     errors: tuple[str, ...] = ()
@@ -33,9 +33,9 @@ class BuildFailure:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """``kernels`` are by config, ``slots`` is how many lab hosts may run at once.
+    """``kernels`` are by config; ``slots`` is how many lab hosts may run at once.
 
-    ``lab_kernels`` are the lab hosts', where these are not the guests' own (a bisection's).
+    ``lab_kernels`` are the lab hosts', if they are not the guests' own (in a bisection).
     """
 
     cells: tuple[Cell, ...]
@@ -54,14 +54,14 @@ class Order:
         return self.lab_kernels.get(config) or self.kernels[config]
 
     def write(self, name: str = FILE) -> Path:
-        """To its place in ``folder``."""
+        """Write it to ``folder``; return the path."""
         path = self.folder / name
         write_whole(path, json.dumps(self._record(), indent=1))
         return path
 
     @classmethod
     def read(cls, path: Path) -> Order:
-        """Raises ``UserError`` for a file that is not an order."""
+        """Read an order. Raises ``UserError`` for a file that is none."""
         try:
             record = json.loads(path.read_text())
             return cls(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disk content that tells where it belongs, as ``tools/kvm/guest/exercise/pattern.c`` makes it.
+"""Disk content that shows where it belongs, the same as ``guest/exercise/pattern.c`` makes.
 
-512-byte sectors from a seed and the sector's number: what a guest wrote is compared on
-this side of the VMM too. Pure.
+Sectors of 512 bytes are made from a seed and the sector's number, so that this side of the VMM can
+also check what a guest wrote. Pure.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def mix(value: int) -> int:
     return value ^ value >> 31
 
 
-# One word for each place in a sector; a sector's own key is laid over all of them.
+# One word for each place in a sector; a sector's own key is XORed over all of them.
 _PLACES = int.from_bytes(
     b"".join(mix(place).to_bytes(8, "little") for place in range(SECTOR // 8)), "little"
 )
@@ -34,13 +34,13 @@ def sector_of(seed: int, sector: int) -> bytes:
 
 
 def pattern(seed: int, offset: int, length: int) -> bytes:
-    """``length`` bytes from byte ``offset`` on; both are multiples of a sector."""
+    """``length`` bytes from byte ``offset`` on; both are multiples of the sector size."""
     first = offset // SECTOR
     return b"".join(sector_of(seed, first + at) for at in range(length // SECTOR))
 
 
 def wrong_sectors(content: bytes, seed: int, offset: int = 0) -> Iterator[int]:
-    """The numbers of the sectors of ``content`` that are not the pattern."""
+    """The numbers of the sectors of ``content`` that do not match the pattern."""
     first = offset // SECTOR
     for at in range(len(content) // SECTOR):
         if content[at * SECTOR : (at + 1) * SECTOR] != sector_of(seed, first + at):
@@ -48,7 +48,7 @@ def wrong_sectors(content: bytes, seed: int, offset: int = 0) -> Iterator[int]:
 
 
 def describe(content: bytes, seed: int, offset: int = 0) -> tuple[bool, str]:
-    """Whether all of it is the pattern, and words about that."""
+    """Whether all of it matches the pattern, and a description."""
     wrong = list(wrong_sectors(content, seed, offset))
     total = len(content) // SECTOR
     if not wrong:

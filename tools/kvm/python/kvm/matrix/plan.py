@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The plan, ``tests/matrix.toml``: the axes, what their values mean, and the named subsets.
+"""The plan, ``tests/matrix.toml``: the axes, the meaning of their values, and named subsets.
 
-A subset is the union of its ``include`` blocks less what ``exclude`` matches. In an
-include block an axis has one value or a list, ``"*"`` for all of them, and the axis'
-first value when it is not mentioned. In an exclude block only mentioned axes count.
+A subset is the union of its ``include`` blocks without what ``exclude`` matches. In an include
+block an axis has one value or a list, ``"*"`` for all values, and by default the axis' first
+value. In an exclude block only the mentioned axes count.
 Every mistake is reported with its line.
 """
 
@@ -40,7 +40,7 @@ class Subset:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A checked plan. ``axes`` has every axis' values, the first being its default."""
+    """A checked plan. ``axes`` has the values of every axis; the first is its default."""
 
     path: Path
     axes: Mapping[str, tuple[Value, ...]]
@@ -50,7 +50,7 @@ class Plan:
     subsets: Mapping[str, Subset]
 
     def cells(self, subset: str) -> tuple[Cell, ...]:
-        """A subset's cells in the order of the plan; raises ``UserError`` for an unknown one."""
+        """A subset's cells in the order of the plan. Raises ``UserError`` for an unknown subset."""
         if subset not in self.subsets:
             raise UserError(
                 f"--subset {subset}: {self.path.name} has no such subset",
@@ -65,7 +65,7 @@ class Plan:
         return tuple(found.values())
 
     def product(self, block: Block) -> Iterator[Cell]:
-        """The cells of an include block, nothing excluded."""
+        """The cells of an include block, with nothing excluded."""
         choices = (block.get(axis, self.axes[axis][:1]) for axis in AXES)
         for values in itertools.product(*choices):
             yield self.cell(dict(zip(AXES, values, strict=True)))
@@ -88,7 +88,7 @@ class Plan:
 
 
 def load(path: Path, workloads: tuple[str, ...]) -> Plan:
-    """Read and check a plan; ``workloads`` are the names there are."""
+    """Read and check a plan; ``workloads`` are the known names."""
     try:
         text = path.read_text()
         record = tomllib.loads(text)

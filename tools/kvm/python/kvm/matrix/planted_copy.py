@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A copy of the checkout and of its kernel tree, to be broken on purpose. Used by ``planted.py``.
+"""Makes a copy of the checkout and its kernel tree, to break on purpose. Used by ``planted.py``.
 
-``build/planted/checkout`` has the files as they are now, uncommitted ones too, in
-repositories of its own that borrow the originals' objects and write none to them. It is
-kept: only what changed is copied again, and its build folders make builds incremental.
+``build/planted/checkout`` has the current files, uncommitted ones too, in repositories of its own
+that borrow the originals' objects and write none to them. It is kept: only changes are copied
+again, and its build folders make builds incremental.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ _NEEDED = 5 * _GIB  # the tree, its build folder and the VMM's
 
 
 class PatchFailed(Exception):
-    """A patch that does not apply; its text is git's words."""
+    """A patch does not apply; the text is git's output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """``path`` made to hold what ``origin``'s work tree holds."""
+    """Makes ``path`` a copy of ``origin``'s work tree."""
 
     origin: Path
     path: Path
 
     def sync(self) -> None:
-        """Copy what differs, undo what was done to the copy, remove what is not the origin's."""
+        """Copy what differs, undo changes of the copy, remove files that the origin lacks."""
         here = Repository(self.path)
         if not (self.path / ".git" / "HEAD").exists():
             self._create(here)
-        (here.git_dir / "index.lock").unlink(missing_ok=True)  # of a killed one
+        (here.git_dir / "index.lock").unlink(missing_ok=True)  # left by a killed git
         whole = self._snapshot()
         here.call("read-tree", "--reset", "-u", whole)
         here.call("update-ref", "refs/planted/base", whole)
         self.clean()
 
     def undo(self) -> None:
-        """Back to what ``sync`` made."""
+        """Go back to the state after ``sync``."""
         Repository(self.path).call("read-tree", "--reset", "-u", "refs/planted/base")
         self.clean()
 
     def clean(self) -> None:
-        """Remove new files; ignored ones, such as what was built, stay."""
+        """Remove new files; ignored ones, such as build results, stay."""
         Repository(self.path).call("clean", "-fdq")
 
     def apply(self, patch: Path, folder: str = "") -> None:
@@ -75,7 +75,7 @@ class Mirror:
         borrowed.write_text(f"{_objects(self.origin)}\n")
 
     def _snapshot(self) -> str:
-        """The git tree of the origin's files, its new objects written to the copy alone."""
+        """The git tree of the origin's files; new objects are written only to the copy."""
         there = Repository(self.origin)
         own: Mapping[str, str] = {
             "GIT_OBJECT_DIRECTORY": str(_objects(self.path)),
@@ -88,7 +88,7 @@ class Mirror:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The checkout's copy, and the kernel tree in it."""
+    """The checkout's copy with its kernel tree."""
 
     project: Project
     checkout: Mirror
@@ -96,7 +96,7 @@ class Copy:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For commands in the copy; "" stands for a variable that must not be passed on."""
+        """Variables for commands in the copy; "" stands for one that must not be passed on."""
         return {
             "KERNEL_TREE": "" if self.kernel is None else str(self.kernel.path),
             "PYTHONPATH": str(self.project.root / "tools" / "kvm" / "python"),
@@ -118,7 +118,7 @@ class Copy:
 
 
 def make(project: Project, say: Say) -> Copy:
-    """The copy of this checkout as it is now; the first one takes a while."""
+    """Copy this checkout as it is now; the first time takes a while."""
     root = project.build / "planted" / "checkout"
     _check_space(project, root)
     checkout = Mirror(project.root, root)
@@ -127,7 +127,7 @@ def make(project: Project, say: Say) -> Copy:
     source = tree.prepare(project, say)
     kernel = None
     if source.mode is not Mode.TRACKED:
-        # At the place where the checkout has it, the compiler cache knows its files.
+        # At the same place as in the checkout, so that the compiler cache knows its files.
         kernel = Mirror(source.path, root / "linux" / "tree")
         say("copying the kernel tree")
         kernel.sync()
@@ -144,6 +144,6 @@ def _check_space(project: Project, root: Path) -> None:
 
 
 def _objects(repository: Path) -> Path:
-    """The folder of a repository's objects, a linked work tree's too."""
+    """The folder of a repository's objects, also for a linked work tree."""
     found = Repository(repository).call("rev-parse", "--git-path", "objects")
     return (repository / found).resolve()

@@ -2,8 +2,8 @@
 """The matrix in pytest: a cell is a test, a worker has a lab host, the controller keeps results.
 
 Loaded by ``pytest -p kvm.matrix.plugin``. Under xdist the process that collects nothing (the
-controller) hears of each cell's end and writes it down at once, so a killed run loses
-nothing that was done; without xdist the one process is both.
+controller) is notified of each cell's end and records it at once, so a killed run loses no
+finished cell; without xdist the one process does both.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 _PROPERTY = "matrix_cell"
 _TEST = "test_cell"
 _ORDER = pytest.StashKey[Order]()
-_CRASHES = 2  # a cell that takes its worker down this often is an ERROR
+_CRASHES = 2  # a cell whose worker dies this often is an ERROR
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The command's own; people use those of ``./invoke test --matrix``."""
+    """Options for our command; users have those of ``./invoke test --matrix``."""
     group = parser.getgroup("matrix", "the test matrix (./invoke test --matrix)")
     group.addoption("--matrix-order", metavar="FILE", help="run the cells of this order.json")
     group.addoption("--matrix-plain", action="store_true", help="no live view on a terminal")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Cells for whoever runs tests; results for the one process that sees them all."""
+    """Register ``Cells`` where tests run, and ``Results`` in the one process that sees them all."""
     given = config.getoption("--matrix-order")
     if not given:
         return
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Cells:
-    """Makes the tests, and runs them in a worker."""
+    """Makes the tests and runs them in a worker."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -74,7 +74,7 @@ class Cells:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "cell" in metafunc.fixturenames:
-            # In the order of their cost: the last ones fill the gaps.
+            # The most expensive first, so that short ones fill the gaps at the end.
             cells = sorted(self._cells.values(), key=self._cost, reverse=True)
             metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
 
@@ -102,7 +102,7 @@ class Cells:
 
 
 def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> None:
-    """The body of ``test_cell``: pytest's words for the cell's verdict."""
+    """The body of ``test_cell``: translates the cell's verdict for pytest."""
     order = request.config.stash[_ORDER]
     result = runner.run(cell, workloads.find(cell.workload, order.user_workload))
     request.node.user_properties.append((_PROPERTY, json.dumps(result.to_json())))
@@ -113,7 +113,7 @@ def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> 
 
 
 class Results:
-    """The controller's side: each result into the store, and onto the screen."""
+    """The controller's part: stores and shows each result."""
 
     def __init__(self, config: pytest.Config, order: Order) -> None:
         self._order = order
@@ -133,11 +133,11 @@ class Results:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: list[str]) -> None:
-        """What is left after ``-k`` and its like, as each worker sees it."""
+        """Take the tests left after ``-k`` and similar options, as each worker sees them."""
         self._plan(ids)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """The same without workers; a controller collects nothing itself."""
+        """Do the same without workers; a controller collects nothing itself."""
         if session.items:
             self._plan([item.nodeid for item in session.items])
 
@@ -158,7 +158,7 @@ class Results:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
-        """The counts are pytest's, the lines are ours."""
+        """Let pytest count, but print our own lines."""
         if self._cell(report.nodeid) is None:
             return None
         if report.outcome == "rerun":  # type: ignore[comparison-overlap]
@@ -169,7 +169,7 @@ class Results:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
-        """A worker died under a cell: another one tries again."""
+        """A worker died while it ran a cell: let another one try again."""
         count = self._crashes[crashitem] = self._crashes.get(crashitem, 0) + 1
         if count < _CRASHES:
             sched.mark_test_pending(crashitem)
@@ -192,7 +192,7 @@ class Results:
             self._store.replan(self._order.number, planned)
 
     def _results_of_before(self) -> list[CellResult]:
-        """Of the run that is gone on with, those that stand."""
+        """The valid results of the earlier run that this one resumes."""
         found = self._store.cells(self._order.number)
         return [kept for cell, kept in found.items() if cell not in self._cells]
 
@@ -205,7 +205,7 @@ class Results:
         return self._cells.get(name.removeprefix(f"{_TEST}[").removesuffix("]"))
 
     def _error(self, cell: Cell, text: str) -> CellResult:
-        """The worker died, or pytest itself could not run the cell; what failed before stands."""
+        """The worker died, or pytest could not run the cell; earlier failures still count."""
         outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, text.splitlines()[-1])
         lost = Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
         before: list[Try] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Before the first cell: build every kernel the cells need, once, and open the run."""
+"""Prepares a run: builds every kernel that its cells need, once, and enters it in the store."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from kvm.run import halves, revision
 from kvm.verdict.vocabulary import Verdict
 from kvm.vm.build import Vmm
 
-# The order of what is left of a run; the run's own stays what it was.
+# The order of the remaining cells; the run's own order does not change.
 RESUMED = "resume.json"
-_KEPT_FOLDERS = 12  # consoles and specs of that many runs
+_KEPT_FOLDERS = 12  # the consoles and specs of as many runs are kept
 
 
 def build(
@@ -32,7 +32,7 @@ def build(
 ) -> tuple[Vmm, dict[str, Kernel | BuildFailure]]:
     """The VMM and the kernel of each config; a kernel that does not build is a finding.
 
-    Raises ``BuildError`` when the VMM does not build, or no kernel does.
+    Raises ``BuildError`` if the VMM does not build, or no kernel does.
     """
     wanted = [config for cell in cells for config in configs_of(cell.host, cell.config)]
     kernels: dict[str, Kernel | BuildFailure] = {}
@@ -54,7 +54,7 @@ def build(
 
 
 def open_run(project: Project, wanted: Order, *, subset: str, command: str) -> Order:
-    """A new run in the store and its folder; ``wanted`` is its order, without either."""
+    """Enter a new run in the store and make its folder; ``wanted`` is its order without these."""
     with Store.open(project.results) as store:
         number = store.begin(
             started=time.time(),
@@ -77,7 +77,7 @@ def open_run(project: Project, wanted: Order, *, subset: str, command: str) -> O
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """What is left to do of a run: ``cells`` of the order with which it began."""
+    """The rest of a run: ``cells`` are those left of the order with which it began."""
 
     run: MatrixRun
     before: Order
@@ -85,9 +85,9 @@ class Left:
 
 
 def left(project: Project) -> Left:
-    """The rest of the newest run that was not finished. Raises ``UserError`` when there is none.
+    """The rest of the newest unfinished run. Raises ``UserError`` if there is none.
 
-    Of the cells that were chosen then, those without a verdict; a failure is one.
+    These are the chosen cells without a verdict; a failure is a verdict.
     """
     with Store.open(project.results) as store:
         run = store.last_unfinished()
@@ -101,7 +101,7 @@ def left(project: Project) -> Left:
 
 
 def resume(project: Project, progress: Progress, left: Left, *, workers: int) -> Order:
-    """Its order, with the same kernels and VMM. Raises ``UserError`` when the code has changed."""
+    """An order with the same kernels and VMM. Raises ``UserError`` if the code has changed."""
     run, before = left.run, left.before
     vmm, kernels = build(project, progress, before.cells)
     _same_code(run, vmm, kernels)
@@ -113,7 +113,7 @@ def resume(project: Project, progress: Progress, left: Left, *, workers: int) ->
 
 
 def close(project: Project, order: Order) -> None:
-    """Of a run in which nothing was left to do."""
+    """Close a run that has no cells left."""
     with Store.open(project.results) as store:
         store.end(order.number, time.time())
 

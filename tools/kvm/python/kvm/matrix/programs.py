@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Test programs in a row: the shell script that runs them, and its output as cases.
+"""Runs test programs one after another: the shell script for it, and its output as cases.
 
-The script works in a POSIX shell with ``timeout``: a lab host's or a guest's busybox. It
-starts nothing else, as each process costs milliseconds under emulation. What a program
-prints comes as it is, between marks that name it. Used by the kselftest workloads.
+The script works in a POSIX shell with ``timeout``: a lab host's or a guest's busybox. It starts
+no other process, because each costs milliseconds under emulation. A program's output is
+unchanged, between marks that name the program. Used by the kselftest workloads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ echo
 echo "{_MARK} end $name $code $from $to"
 }}
 """
-# Lines that only (K)TAP has, in any of its dialects.
+# Lines that occur only in (K)TAP, in any of its dialects.
 _KTAP = re.compile(r"[ \t]*(?:# )*(?:ok \d|not ok \d|K?TAP version \d+|1\.\.\d+)")
 _SKIP = re.compile(r"(?:1\.\.0 # SKIP|ok \d+ .*# SKIP|\[SKIP\]) *[-:]? *(?P<why>.+)")
 _KEPT_LINES = 30
@@ -42,7 +42,7 @@ _DIED_BY_TIMEOUT = (124, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """``argv[0]`` is its path where it runs; it is stopped after ``limit_s``."""
+    """``argv[0]`` is its path on the machine that runs it; it is stopped after ``limit_s``."""
 
     name: str
     argv: tuple[str, ...]
@@ -60,8 +60,8 @@ class _Run:
 def script(programs: Iterable[Program], *, folder: str = "/tmp", alone: bool = False) -> str:
     """The text for ``sh -c``; the programs run one after another in ``folder``.
 
-    ``alone``: nothing but the script runs there, and what a program that was stopped or
-    crashed left behind is killed. (busybox' ``timeout`` ends one process, not its children.)
+    ``alone``: nothing but the script runs there, so processes left by a program that crashed or
+    was stopped are killed. (busybox' ``timeout`` ends one process, not its children.)
     """
     lines = [_RUN, f"alone={'yes' if alone else ''}", f"cd {shlex.quote(folder)} || exit 9"]
     for program in programs:
@@ -71,13 +71,13 @@ def script(programs: Iterable[Program], *, folder: str = "/tmp", alone: bool = F
 
 
 def begun(line: str) -> str | None:
-    """The name of the program that this line of the output announces."""
+    """The name of the program that this line of output announces."""
     found = _BEGIN.match(line.rstrip())
     return found["name"] if found else None
 
 
 def read(lines: Iterable[str], programs: Sequence[Program]) -> tuple[Case, ...]:
-    """One case a program, its own (K)TAP below it; one that never ran is an ERROR."""
+    """One case for each program, with its own (K)TAP below; one that never ran is an ERROR."""
     runs = {run.name: run for run in _split(lines)}
     return tuple(
         _case(runs[p.name], p) if p.name in runs else Case(p.name, Status.ERROR, "it did not run")
@@ -139,7 +139,7 @@ def _why_skipped(lines: Sequence[str]) -> str:
 
 
 def _why(run: _Run) -> str:
-    """The line that tells most: a KVM selftest's assertion, else how it ended."""
+    """The most telling line: a KVM selftest's assertion, else how it ended."""
     assert run.code is not None
     for number, line in enumerate(run.lines[:-1]):
         if "Test Assertion Failure" in line:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""qcow2 images for workloads and tests: made and read here, independently of the VMM's code.
+"""Makes and reads qcow2 images for workloads and tests, independently of the VMM's code.
 
-Only what the VMM itself writes: version 3, 16-bit refcounts, no compression, no snapshots.
+It supports only what the VMM writes: version 3, 16-bit refcounts, no compression or snapshots.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ZERO, _COMPRESSED, _COPIED = 1, 1 << 62, 1 << 63
 
 
 def create(path: Path, size: int, backing: Path | None = None) -> None:
-    """An empty image of ``size`` bytes, on top of a raw file if one is given."""
+    """Make an empty image of ``size`` bytes, on top of a raw file if one is given."""
     header_bytes = _HEADER.size
     extension = struct.pack(">II8sQ", _FORMAT, 3, b"raw", 0) if backing else bytes(8)
     name = str(backing).encode() if backing else b""
@@ -37,7 +37,7 @@ def create(path: Path, size: int, backing: Path | None = None) -> None:
 
 
 def content(path: Path, backing: bytes = b"") -> bytes:
-    """What the disk shows; raises ``ValueError`` if the image contradicts itself."""
+    """The disk's content. Raises ``ValueError`` if the image contradicts itself."""
     image = path.read_bytes()
     size, l1_entries, l1_offset = (
         *struct.unpack_from(">Q", image, 24),
@@ -68,7 +68,7 @@ def _entries(image: bytes, offset: int, count: int) -> tuple[int, ...]:
 
 
 def _check_counts(image: bytes, places: list[int]) -> None:
-    """Each place belongs to one cluster and is counted once."""
+    """Check that each place belongs to one cluster and is counted once."""
     if len(set(places)) < len(places):
         raise ValueError("two clusters lie in one place")
     table = struct.unpack_from(">Q", image, 48)[0]

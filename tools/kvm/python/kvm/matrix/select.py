@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a person asks for to the cells that are run. Pure."""
+"""Selects the cells that a user asks for. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _EXPRESSION = "write parts of cells' ids, with and, or, not and parentheses betw
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``axes`` are ``AXIS=VALUE,...`` as typed; ``workload`` is a command line of the user's."""
+    """``axes`` are ``AXIS=VALUE,...`` as typed; ``workload`` is the user's own command line."""
 
     subset: str = "ci"
     axes: tuple[str, ...] = ()
@@ -26,7 +26,7 @@ class Selection:
 
 
 def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
-    """The cells that are run, and built for; ``-k`` may leave none. Raises ``UserError``."""
+    """The cells to run and build for; ``-k`` may leave none. Raises ``UserError``."""
     axes = parse_axes(plan, wanted.axes)
     if wanted.workload:
         block = {**axes, "workload": plan.axes["workload"][:1]}
@@ -47,15 +47,15 @@ def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:
 
 
 def matching(cells: tuple[Cell, ...], expression: str) -> tuple[Cell, ...]:
-    """What ``-k`` leaves, by pytest's rules for the names of tests; a whole id is that cell alone.
+    """The cells that ``-k`` selects, by pytest's rules for test names; a whole id selects one cell.
 
-    Raises ``UserError`` for what is no expression.
+    Raises ``UserError`` for an invalid expression.
     """
     if not expression.strip():
         return cells
     if named := tuple(cell for cell in cells if cell.id == expression):
         return named
-    # Not at the top: it takes a while, and pytest does not promise where it is.
+    # Not at the top: it takes a while, and its place in pytest is not guaranteed.
     from _pytest.mark.expression import Expression
 
     def is_wanted(cell: Cell) -> bool:
@@ -74,7 +74,7 @@ def matching(cells: tuple[Cell, ...], expression: str) -> tuple[Cell, ...]:
 
 
 def parse_axes(plan: Plan, words: Sequence[str]) -> dict[str, tuple[Value, ...]]:
-    """``vcpus=1,2`` → {"vcpus": (1, 2)}, as are two words; an unknown axis or value is named."""
+    """``vcpus=1,2``, in one or more words → {"vcpus": (1, 2)}; errors name the unknown one."""
     axes: dict[str, tuple[Value, ...]] = {}
     for word in words:
         axis, equals, text = word.partition("=")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How often a failed cell is run again, and what its attempts amount to. Pure.
+"""How often to run a failed cell again, and the verdict on its attempts. Pure.
 
-A failure that comes back in the same way at once is a FAIL. One that does not is run
-until there are enough attempts to give a rate, and is FLAKY if any of them passed.
-Trouble that is nobody's fault is tried again too, and ERROR only when it stays.
+If the same failure comes back at once, it is a FAIL. Otherwise the cell is run until there are
+enough attempts for a rate, and is FLAKY if any of them passed. Trouble that is nobody's fault is
+also retried, and is an ERROR only if it stays.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kvm.verdict.vocabulary import Reason, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """A cell's verdict; ``attempt`` is the index of the one whose evidence is shown."""
+    """A cell's verdict; ``attempt`` is the index of the attempt whose evidence is shown."""
 
     verdict: Verdict
     reason: Reason
@@ -26,7 +26,7 @@ class Sum:
 
 
 def wants_another(attempts: Sequence[Attempt], reruns: int) -> bool:
-    """Whether to run the cell (again); ``reruns`` bounds the runs after the first."""
+    """Whether to run the cell (again); ``reruns`` limits the runs after the first."""
     if not attempts:
         return True
     if len(attempts) > reruns:
@@ -41,10 +41,10 @@ def wants_another(attempts: Sequence[Attempt], reruns: int) -> bool:
 
 
 def summed_up(attempts: Sequence[Attempt]) -> Sum:
-    """The verdict of all attempts; there is at least one."""
+    """The verdict on all attempts, of which there is at least one."""
     failed = [n for n, attempt in enumerate(attempts) if attempt.verdict is Verdict.FAIL]
     if not failed:
-        # Infrastructure that worked in the end is no finding; that which never did is an ERROR.
+        # Infrastructure trouble that went away is no finding; if it never did, it is an ERROR.
         shown = next((n for n, a in enumerate(attempts) if not _is_bad(a)), len(attempts) - 1)
         chosen = attempts[shown]
         return Sum(chosen.verdict, chosen.reason, chosen.summary, shown)
@@ -60,6 +60,6 @@ def _is_bad(attempt: Attempt) -> bool:
 
 
 def _came_back(bad: Sequence[Attempt]) -> bool:
-    """The same failure twice; one without a signature goes by its reason."""
+    """Whether a failure occurred twice; without a signature its reason is compared."""
     names = [a.signature or a.reason.value for a in bad if a.verdict is Verdict.FAIL]
     return len(names) != len(set(names))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The bench of one attempt at one cell: boots its machines and gathers what they proved."""
+"""The bench of one attempt at one cell: boots its machines and collects their results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all cells of one worker share: its slot, what it has learned, a lab host's CPUs."""
+    """Shared by all cells of one worker: its slot, its notes on hosts, a lab host's CPUs."""
 
     project: Project
     slot: str
@@ -51,7 +51,7 @@ class Surroundings:
 
 @dataclass(slots=True)
 class CellBench:
-    """See ``workload.Bench`` for what workloads may do with it."""
+    """See ``workload.Bench`` for what a workload can do with it."""
 
     cell: Cell
     folder: Path
@@ -170,7 +170,7 @@ class CellBench:
         names = ", ".join(dict.fromkeys(leaf.name for leaf in bad))
         kept_s = self._kept_s()
         if kept_s >= SPOILT_S and all(leaf.status is Status.TIMEOUT for leaf in bad):
-            # Their limits go by the clock of a machine, which goes on while that is not run.
+            # Their limits use the machine's clock, which goes on while the machine is not run.
             text = f"late: {names}, but for {kept_s:.0f} s this computer did not run the machine"
             self.outcome = Outcome(Verdict.ERROR, Reason.INFRASTRUCTURE, text)
             return
@@ -198,7 +198,7 @@ class CellBench:
     # For the runner
 
     def close_host(self) -> None:
-        """Let go of the lab host. What its kernel said meanwhile counts, and is kept."""
+        """Release the lab host. Complaints of its kernel meanwhile count, and are kept."""
         while self._hosts:
             host = self._hosts.pop()
             console = host.console
@@ -214,14 +214,14 @@ class CellBench:
                 self.outcome = complaint
 
     def clean_up(self, *, keep_disks: bool) -> None:
-        """Disks go, unless somebody will want to look at them."""
+        """Close the host and remove the disks, unless they are needed to examine a failure."""
         self.close_host()
         for path in self._disks:
             if not keep_disks:
                 path.unlink(missing_ok=True)
 
     def exits(self) -> dict[str, Any]:
-        """The exits of all machines, added up."""
+        """The exits of all machines, summed."""
         sums: dict[str, Counter[str]] = {"reasons": Counter(), "ports": Counter()}
         sums["devices"] = Counter()
         for record in self.records:
@@ -231,7 +231,7 @@ class CellBench:
         return {"total": sum(plain["reasons"].values()), **plain}
 
     def _kept_s(self) -> float:
-        """For how long this computer did not run the machines, or the host they need."""
+        """For how long this computer did not run the machines, or their host."""
         return sum(record.timings.kept or 0.0 for record in self.records) + self._host_kept()
 
     @property
@@ -245,9 +245,9 @@ class CellBench:
         )
 
     def _judge(self, record: RunRecord) -> None:
-        """Only the cell's first trouble is its verdict; the workload ends with it.
+        """Make the first trouble the cell's verdict; the workload ends with it.
 
-        A machine that passed when it was started again does not end it, and passes no cell.
+        A machine that passed only when started again does not end it, but the cell does not pass.
         """
         if record.outcome.summary == "interrupted":
             raise KeyboardInterrupt

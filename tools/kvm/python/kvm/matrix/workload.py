@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a workload is, and the bench it works at.
+"""The interface of workloads, and of the bench with which they work.
 
-A workload is a function that boots machines on its bench and checks what they did. It
-reads from top to bottom: ``bench.boot`` returns only when the boot ended as expected,
-and each ``bench.check`` is a sub-result of the cell. A workload that checked nothing
-has proved nothing, and its cell is an ERROR.
+A workload is a function that boots machines with its bench and checks what they did. It reads
+from top to bottom: ``bench.boot`` returns only if the boot ended as expected, and each
+``bench.check`` is a sub-result of the cell. A workload without any check has proved nothing,
+and its cell is an ERROR.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ class Boot:
 
 
 def as_disk(image: Path, **more: Any) -> DiskSpec:
-    """An image that a workload made, whatever is in it; ``more`` is as ``DiskSpec`` has it."""
+    """An image made by a workload, whatever its content; ``more`` are fields of ``DiskSpec``."""
     return DiskSpec(image, format_said=True, **more)
 
 
 class Wants(TypedDict, total=False):
-    """What a workload may ask of a boot besides the command.
+    """The options of a workload's boot, apart from the command.
 
     ``vcpus`` and ``memory_mib`` override the cell's; ``beside`` are commands that run on the
     machine's host meanwhile. ``expect`` is the reason the machine is meant to end with
@@ -73,7 +73,7 @@ class Wants(TypedDict, total=False):
 
 
 class Bench(Protocol):
-    """What a workload works with; one cell, one attempt."""
+    """The tools of a workload, for one attempt at one cell."""
 
     @property
     def cell(self) -> Cell: ...
@@ -83,21 +83,20 @@ class Bench(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Of this attempt; machines see it too, and disks live here."""
+        """This attempt's folder, which machines also see; disks are here."""
 
     @property
     def seed(self) -> int:
-        """The same for the same cell; print it where randomness comes in."""
+        """A seed, always the same for a cell; print it wherever randomness is used."""
 
     def boot(self, *command: str, **wants: Unpack[Wants]) -> Boot:
         """Boot the cell's machine with ``command`` in it. Raises ``CellFailed``."""
 
     def payload(self, options: PayloadOptions, name: str) -> RunRecord:
-        """Run a test payload on the cell's host; its folder has this name. Its verdict is the
-        caller's to judge."""
+        """Run a payload on the cell's host, in a folder of this name; the caller judges it."""
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
-        """What files of the cell's host hold; not those that it can't read."""
+        """The contents of files on the cell's host, without those that it can't read."""
 
     def new_disk(self, name: str, size_mib: int) -> Path:
         """An empty (sparse) image in ``folder``."""
@@ -106,19 +105,19 @@ class Bench(Protocol):
         """A sub-result. The first that is not ok makes the cell FAIL ``check-failed``."""
 
     def add(self, cases: Sequence[Case]) -> None:
-        """Sub-results that a suite reported, nested as they came."""
+        """Add sub-results that a suite reported, nested as they came."""
 
     def open_host(self, cpus: int = 1) -> Host:
-        """The place where machines run, for commands in a lab host (``Host.run_command``).
+        """The host of the machines, for commands in a lab host (``Host.run_command``).
 
-        ``cpus`` are the fewest that the lab host may have.
+        The lab host has at least ``cpus`` CPUs.
         """
 
     def say(self, text: str) -> None:
-        """What is being done now, for progress."""
+        """Say what is being done now, for progress."""
 
     def measured(self, name: str, seconds: float) -> None:
-        """A timing worth keeping in the results."""
+        """Keep a timing in the results."""
 
 
 class CellFailed(Exception):
@@ -126,12 +125,12 @@ class CellFailed(Exception):
 
 
 class CellSkipped(Exception):
-    """This cell can't be tried here; its text says why."""
+    """This cell can't be tried here; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """``proves`` is one line for ``--list``; ``deadline_s`` bounds one attempt."""
+    """``proves`` is one line for ``--list``; ``deadline_s`` limits one attempt."""
 
     name: str
     run: Callable[[Bench], None]

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What people and files are shown: progress, words, and where a report is written."""
+"""Output to people and files: progress, values in words, and targets of reports."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A file of the user's that is opened early and written once, late, whatever kind it is.
+"""A file of the user that is opened early and written once, late, whatever kind it is.
 
-Through its name, never beside it: a device, a FIFO, a symbolic link, a file that somebody mounted
-or that has a second name stays what it is.
+It is written through its own name, not replaced by a new file: a device, a FIFO, a symbolic link, a
+mounted file or one with a second name stays what it is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-# How long a FIFO may lack a reader when there is something to read.
+# How long to wait for the reader of a FIFO when there is something to write.
 READER_S = 10.0
 _DESCRIPTORS = re.compile(r"/proc/([0-9]+)(/task/[0-9]+)?/fd")
 _LINKS = 40
@@ -23,16 +23,16 @@ _FLAGS = os.O_WRONLY | os.O_CLOEXEC | os.O_NOCTTY
 
 
 class OpenFile:
-    """Raises ``OSError`` where it cannot be opened; its folder is made."""
+    """Raises ``OSError`` if it can't be opened; makes its folder."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self._is_new = False
-        self._is_whole = False  # nobody else's words are in it
+        self._is_whole = False  # it contains nothing but our output
         self._fd = self._opened()
 
     def write(self, data: bytes) -> None:
-        """All of it. Raises ``OSError``; what was begun in a regular file is taken back then."""
+        """Write it all. Raises ``OSError``, and then removes what it began in a regular file."""
         if self._fd < 0:
             self._fd = self._with_reader()
         left = memoryview(data)
@@ -53,7 +53,7 @@ class OpenFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """A file that was made for nothing is removed."""
+        """Remove a file that was created but not written."""
         if self._fd < 0:
             return
         made_for_nothing = self._is_new and os.fstat(self._fd).st_size == 0
@@ -62,7 +62,7 @@ class OpenFile:
             Path(self.name).unlink(missing_ok=True)
 
     def _opened(self) -> int:
-        """-1 for a FIFO that nobody reads yet."""
+        """A descriptor; -1 for a FIFO that has no reader yet."""
         own = descriptor(self.name)
         if own is not None:
             return os.dup(own)
@@ -70,7 +70,7 @@ class OpenFile:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._is_new = not path.exists() and not path.is_symlink()
         try:
-            # Without waiting for the reader of a FIFO.
+            # Without waiting for a FIFO's reader.
             fd = os.open(path, _FLAGS | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK, 0o666)
         except OSError as error:
             if error.errno == errno.ENXIO and path.is_fifo():
@@ -95,10 +95,10 @@ class OpenFile:
 
 
 def descriptor(name: str) -> int | None:
-    """The number that ``/dev/stdout``, ``/dev/fd/63`` and the like stand for.
+    """The number that ``/dev/stdout``, ``/dev/fd/63`` and the like stand for; None for others.
 
     Such a file is not opened a second time: a regular one would be written from its beginning,
-    over what went there before.
+    over its earlier content.
     """
     path = Path(name)
     for _ in range(_LINKS):

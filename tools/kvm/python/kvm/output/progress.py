@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Progress on stderr: never in the way of a guest's output, never silent for long.
+"""Progress on stderr: it never disturbs a guest's output, and is never silent for long.
 
-On a terminal one line is redrawn in place. Elsewhere (CI, a pipe, TERM=dumb) each
-phase has a line at its start and end, and a heartbeat while it lasts. Nothing
-needs importing for that: a start-up without progress costs no time.
+On a terminal one line is redrawn in place. Elsewhere (CI, a pipe, TERM=dumb) each phase has a
+line at its start and end, and a heartbeat while it lasts. It needs no slow import, so a start
+without progress costs no time.
 
-Phases are entered from one thread; ``update`` may be called from any. One daemon
-thread redraws; it belongs to the ``Progress`` and ends with ``close()``.
+Phases are entered from one thread; ``update`` may be called from any. One daemon thread redraws;
+it belongs to the ``Progress`` and ends with ``close()``.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Progress:
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[Callable[[str], None]]:
-        """Mark a phase; yields ``update(text)``, which shows what it is doing now."""
+        """Mark a phase; yields ``update(text)``, which shows the current step."""
         phase = self._enter(name)
 
         def update(text: str) -> None:
@@ -80,7 +80,7 @@ class Progress:
 
         try:
             yield update
-        except BrokenPipeError:  # whoever read the output has seen enough
+        except BrokenPipeError:  # the reader of the output has closed it
             self._leave(phase, "ended after")
             raise
         except BaseException:
@@ -89,14 +89,14 @@ class Progress:
         self._leave(phase, "done in")
 
     def note(self, text: str) -> None:
-        """A line that stays."""
+        """Print a line that stays."""
         with self._lock:
             self._erase()
             self._write(f"{clean(text)}\n")
             self._draw()
 
     def pause(self) -> None:
-        """Take the live line away, before someone else writes to the terminal."""
+        """Remove the live line before other output goes to the terminal."""
         with self._lock:
             self._erase()
 
@@ -110,7 +110,7 @@ class Progress:
             self._phases.clear()
 
     def tick(self) -> None:
-        """Redraw, or beat: called by the ticker thread."""
+        """Redraw or print a heartbeat; called by the ticker thread."""
         with self._lock:
             if self._live:
                 self._draw()
@@ -168,14 +168,14 @@ class Progress:
             self._drawn = False
 
     def _write(self, text: str) -> None:
-        # A reader that went away must not turn a verdict into a traceback.
+        # If the reader has gone, a verdict must not become a traceback.
         with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
 
 
 def colour_wanted(stream: TextIO, env: Mapping[str, str]) -> bool:
-    """Colours only on a terminal that can show them, and never against NO_COLOR."""
+    """Whether to use colours: only on a terminal that can show them, and never with NO_COLOR."""
     return not env.get("NO_COLOR") and env.get("TERM") != "dumb" and _is_terminal(stream)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where a report goes: ``FILE.html``, ``FORMAT:FILE``, and ``-`` for stdout.
+"""The targets of reports: ``FILE.html``, ``FORMAT:FILE``, and ``-`` for stdout.
 
-The formats are each report's own: a table from a suffix or a name to what it stands for.
+Each report has its own formats: a table from a suffix or a name to a format.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def parse(word: str, formats: dict[str, str]) -> tuple[str, str]:
 
 
 def refuse_twice(targets: Sequence[str]) -> None:
-    """One report would replace the other."""
+    """Refuse a target that is given twice: one report would replace the other."""
     twice = next((target for target in targets if targets.count(target) > 1), None)
     if twice is not None:
         raise UserError(f"two reports are to be written to {twice}", "name a file for each")
@@ -51,7 +51,7 @@ class Outputs:
         self._code = EXIT_GOOD
 
     def reserve(self, target: str) -> None:
-        """Raises ``UsageError`` for one that cannot be written; stdout always can be tried."""
+        """Open a target. Raises ``UsageError`` if it can't be written; stdout is not checked."""
         if target in ("", STDOUT):
             return
         try:
@@ -63,7 +63,7 @@ class Outputs:
             ) from error
 
     def put(self, target: str, text: str) -> None:
-        """Write a report; one that cannot be written is told, and keeps nobody from going on."""
+        """Write a report; a failure is reported, and other reports are still written."""
         data = text.encode("utf-8", "replace")
         try:
             if target == STDOUT:
@@ -74,14 +74,14 @@ class Outputs:
                 self._open[target].write(data)
         except UserError as error:
             self._refused(str(error))
-        except BrokenPipeError:  # its reader left, as it may
+        except BrokenPipeError:  # its reader has gone, which is allowed
             self._code = self._code or EXIT_BROKEN_PIPE
         except OSError as error:
             name = "stdout" if target == STDOUT else target
             self._refused(f"{name} could not be written: {error.strerror}")
 
     def exit_code(self, code: int) -> int:
-        """The verdict's; where that is good and a report could not be written, it is not."""
+        """The verdict's exit code, or an error's if that is good but a report was not written."""
         return code or self._code
 
     def _refused(self, words: str) -> None:
@@ -91,10 +91,10 @@ class Outputs:
 
 @contextlib.contextmanager
 def opened(*names: str) -> Iterator[Outputs]:
-    """Open a command's targets before its work, so that one it cannot write is told at once.
+    """Open a command's targets before its work, so that a bad one is reported at once.
 
-    As a shell's ``>`` opens them: whatever kind of file it is stays that, and what was in it is
-    gone. ``""`` is no target. Raises ``UsageError``.
+    They are opened as by a shell's ``>``: a file keeps its kind, and its content is gone. ``""``
+    is no target. Raises ``UsageError``.
     """
     with usage():
         refuse_twice([name for name in names if name])
@@ -106,7 +106,7 @@ def opened(*names: str) -> Iterator[Outputs]:
 
 
 def put(target: str, text: str) -> None:
-    """Write a report at once; its folder is made. Raises ``UserError``."""
+    """Write a report at once; makes its folder. Raises ``UserError``."""
     with opened(target) as outputs:
         outputs.put(target, text)
         if outputs.exit_code(EXIT_GOOD) != EXIT_GOOD:
@@ -118,7 +118,7 @@ def _to_stdout(data: bytes) -> None:
         sys.stdout.write(data.decode())
         sys.stdout.flush()
     except OSError:
-        # What is left in the buffer would be tried again, and complained of, at the end.
+        # Python would try to write the rest of the buffer at exit, and complain again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Values as words, the same in every form of the report.
+"""Converts values to words, the same in every form of a report.
 
-Much of what a report says was written by a guest. ``clean`` is the one place that
-takes out of it what no output format can carry or what would make text look like
-other text; each renderer escapes for its own format after that.
+Much of a report was written by a guest. ``clean`` is the one place that removes what no output
+format can carry, or what makes text look like other text; each renderer then escapes for its own
+format.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ SYMBOLS = {
     Verdict.ERROR: "!",
     Verdict.SKIP: "○",
 }
-# The worst first: what one wants to read first.
+# The worst first, as a reader wants to see them.
 WORST_FIRST = (Verdict.FAIL, Verdict.ERROR, Verdict.FLAKY, Verdict.SKIP, Verdict.PASS)
 
 
 def clean(text: str) -> str:
-    """Text without escape sequences and control characters; its lines and tabs stay."""
+    """Text without escape sequences and control characters, except line ends and tabs."""
     if text.isprintable():
         return text
     lines = (parse_line(0, line).text for line in text.split("\n"))
@@ -34,13 +34,13 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str, limit: int = 400) -> str:
-    """Clean, on one line, and not longer than ``limit``."""
+    """Clean text on one line, at most ``limit`` characters."""
     words = " ".join(clean(text).split())
     return words if len(words) <= limit else words[: limit - 1] + "…"
 
 
 def _visible(character: str) -> str:
-    """Itself, or the replacement character for controls, text direction marks and half pairs."""
+    """The character, or the replacement character for controls, direction marks and half pairs."""
     if character == "\t" or character.isprintable():
         return character
     if unicodedata.category(character) in ("Zs", "Zl", "Zp"):
@@ -65,7 +65,7 @@ def duration(seconds: float) -> str:
 
 
 def moment(epoch: float) -> str:
-    """In UTC, so that reports of several machines agree."""
+    """A time in UTC, so that reports of several machines agree."""
     return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(epoch))
 
 

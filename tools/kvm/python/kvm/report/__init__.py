@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user sees of a run: progress while it lasts, one closing line, a JSON record."""
+"""Reports on runs: closing lines, and files and pages of matrix runs, bisections and boots."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The last words of a run: on trouble its evidence, and always one closing line."""
+"""The end of a run's output: the evidence if it failed, and always one closing line."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def closing(record: RunRecord, *, colour: bool = False, base: Path | None = None
 
 
 def tell_unseen(known: KnownWarnings | None, outcomes: Iterable[Outcome | CellResult]) -> None:
-    """On stderr: the known warnings that did not occur, where everything went well."""
+    """Print the known warnings that did not occur to stderr, if everything passed."""
     made = list(outcomes)
     if known is not None and all(o.verdict in (Verdict.PASS, Verdict.SKIP) for o in made):
         for line in known.unseen(outcome.evidence for outcome in made):
@@ -62,12 +62,12 @@ def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None =
 
 
 def coloured(text: str, verdict: Verdict, *, colour: bool) -> str:
-    """The text in the colour of a verdict, where colours are wanted."""
+    """The text in the colour of a verdict, if ``colour``."""
     return f"{_COLOURS[verdict]}{text}{_PLAIN}" if colour else text
 
 
 def evidence_block(record: RunRecord, *, base: Path | None = None) -> list[str]:
-    """Summary, proof, where to look further, and how to do it again."""
+    """The summary, the evidence, where to look further, and how to repeat the run."""
     lines = [f"{record.outcome.reason.value}: {one_line(record.outcome.summary)}"]
     for item in record.outcome.evidence:
         lines += _section(item)
@@ -85,6 +85,6 @@ def _section(item: Evidence) -> list[str]:
 
 
 def _shown(path: Path, base: Path | None) -> str:
-    # Compared as written: a run folder behind a symbolic link is shown as the user knows it.
+    # Compared without resolving: a run folder behind a symbolic link is shown as the user knows it.
     root = base if base is not None else Path.cwd()
     return os.fspath(path.relative_to(root)) if path.is_relative_to(root) else os.fspath(path)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A suite's results in words and files: a line a test, the closing line, KTAP, JUnit, JSON.
+"""A suite's results as text and files: one line a test, the closing line, KTAP, JUnit, JSON.
 
-The reports are the matrix', a test standing where a cell stands there. Pure, but for ``write``
-and the consoles that ``view`` reads.
+The reports are the matrix', with a test in the place of a cell. All is pure except ``write`` and
+the consoles that ``view`` reads.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ALWAYS = (Status.PASS, Status.FAIL, Status.SKIP)
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """All that a report tells of: what was planned, with what it ran, and what came of it."""
+    """All that a report needs: the plan, what it ran with, and the results."""
 
     project: Project
     plan: Plan
@@ -69,7 +69,7 @@ class Story:
 
 
 def exit_code(story: Story) -> int:
-    """0 all as expected, 1 something failed, 125 something, or everything, can't be told."""
+    """0 if all is as expected, 1 if something failed, 125 if some or all results are unknown."""
     verdicts = {case.status.verdict for case in story.cases}
     if Verdict.FAIL in verdicts:
         return EXIT_BAD
@@ -95,7 +95,7 @@ def result_line(result: Result, *, colour: bool) -> str:
 
 
 def closing(story: Story, *, colour: bool) -> str:
-    """The stale entries, what was left out, and the counts."""
+    """The stale entries, the number of tests left out, and the counts."""
     lines = [line(case, None, colour=colour) for case in story.done.stale]
     if left_out := story.plan.left_out:
         lines.append(f"left out, as they are for other processors: {', '.join(left_out)}")
@@ -126,14 +126,14 @@ def listing(plan: Plan) -> str:
 
 
 def parse_outputs(words: Sequence[str]) -> list[tuple[str, str]]:
-    """``--output``: pairs of format and target."""
+    """Parse ``--output`` into pairs of format and target."""
     parsed = [targets.parse(word, FORMATS) for word in words]
     targets.refuse_twice([target for _, target in parsed])
     return parsed
 
 
 def check_stdout(outputs: Sequence[tuple[str, str]], json_target: str) -> None:
-    """Two reports on one stdout could not be told apart."""
+    """Refuse two reports on one stdout, which could not be separated."""
     used = [target for _, target in outputs if target == targets.STDOUT]
     if used and json_target == targets.STDOUT:
         raise UserError("--json - and --output …:- both want stdout", "name a file for one")
@@ -145,7 +145,7 @@ def write(
     json_target: str,
     put: Callable[[str, str], None],
 ) -> None:
-    """Every report that was asked for, even where the run was interrupted."""
+    """Write every requested report, even if the run was interrupted."""
     texts = {
         "junit": lambda: junit(view(story)),
         "ktap": lambda: ktap.report(map(_with_why, story.cases), story.missing),
@@ -156,12 +156,12 @@ def write(
 
 
 def text(story: Story) -> str:
-    """As JSON."""
+    """The results as JSON text."""
     return json.dumps(to_json(story), indent=2) + "\n"
 
 
 def to_json(story: Story) -> dict[str, Any]:
-    """The matrix' summary, with what a suite has besides."""
+    """The matrix' summary, with the fields that only a suite has."""
     shown = view(story)
     return {
         **summary(shown.run, shown.cells),
@@ -174,7 +174,7 @@ def to_json(story: Story) -> dict[str, Any]:
 
 
 def view(story: Story) -> View:
-    """The run as the matrix' reports take it."""
+    """The run as a ``View`` for the matrix' reports."""
     cells = {result.test.name: _cell(result, story) for result in story.done.results}
     cells |= {case.name: _stale(case, story) for case in story.done.stale}
     return View(
@@ -196,7 +196,7 @@ def view(story: Story) -> View:
 
 
 def _with_why(case: Case) -> Case:
-    """KTAP has a place for words behind a directive only: those of a failure become comments."""
+    """KTAP allows text only after a directive, so that of a failure becomes comments."""
     if case.status is not Status.FAIL or not case.note:
         return case
     return Case(case.name, case.status, case.note, (*case.comments, case.note), case.children)
@@ -227,7 +227,7 @@ def _cell(result: Result, story: Story) -> CellResult:
 
 
 def _ran(result: Result, story: Story) -> dict[str, Any]:
-    """What a result says of the run itself."""
+    """The parts of a result that come from the run itself."""
     record, options = result.record, result.test.options
     common = {"started": result.started, "repeat": f"./invoke payload {options.repeat}"}
     if record is None:

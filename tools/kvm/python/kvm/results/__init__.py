@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What matrix runs found, kept from run to run."""
+"""The results of matrix runs, kept from run to run."""

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What differs between a run and those before it. Pure; ``store.py`` finds the earlier results.
+"""The changes between a run and earlier ones. Pure; ``store.py`` finds the earlier results.
 
-A cell is compared with two earlier results of its own: the last one at all, which
-tells what is new, and the last PASS, which tells what the cell was like when it was
-good. Runs of a subset or of a single cell therefore compare as well as whole runs. A
-SKIP is no result: what was not tried is compared with the last time it was.
+A cell is compared with two of its earlier results: the last one of all, which shows what is new,
+and the last PASS, which shows what the cell was like when it was good. Runs of a subset or of a
+single cell can therefore be compared as well as whole runs. A SKIP is no result: a cell that was
+not tried is compared with the last time it was.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _FAILING = frozenset((Verdict.FAIL, Verdict.FLAKY, Verdict.ERROR))
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """One cell's result in one run, as the history shows it."""
+    """One cell's result in one run, as shown in the history."""
 
     run: int
     started: float
@@ -46,7 +46,7 @@ class Earlier:
 
 
 class ChangeKind(Enum):
-    """In the order in which one wants to read them."""
+    """The kinds, in the order in which a reader wants to see them."""
 
     NEWLY_FAILING = "newly failing"
     STILL_FAILING = "still failing"
@@ -60,9 +60,9 @@ class ChangeKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``before`` and ``good`` are the numbers of the runs compared with; 0: there was none.
+    """``before`` and ``good`` are the numbers of the runs compared with; 0 if there was none.
 
-    ``detail`` is one line of words: what it was, what it is.
+    ``detail`` describes it on one line: what it was and what it is.
     """
 
     cell: str
@@ -89,8 +89,8 @@ def compare(
 ) -> tuple[Change, ...]:
     """All changes, the worst kind first.
 
-    ``before`` holds each cell's last earlier result, ``good`` its last earlier PASS,
-    ``gone`` the cells that the last run of the same selection had and this one does not plan.
+    ``before`` has each cell's last earlier result, ``good`` its last earlier PASS, ``gone`` the
+    cells that the last run of the same selection had and this one does not plan.
     """
     found = [
         change
@@ -110,7 +110,7 @@ def _changes(now: CellResult, before: Earlier | None, good: Earlier | None) -> I
     if told is not None:
         kind, words = told
         yield Change(now.cell, kind, words, before.run if before else 0, good.run if good else 0)
-    # What a failed cell took says nothing, so speed is compared between passes alone.
+    # The costs of a failed cell mean nothing, so only passes are compared.
     if now.verdict is Verdict.PASS and good is not None:
         for kind, words in _costs(now, good):
             yield Change(now.cell, kind, words, before.run if before else 0, good.run)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Values that describe a matrix run: the run, its cells, and each cell's attempts.
 
-Made by ``kvm.matrix``, kept by ``store.py``, shown by ``kvm.report.matrix``. Times are
-seconds, points in time seconds since the epoch, folders relative to the checkout.
+``kvm.matrix`` makes them, ``store.py`` keeps them, ``kvm.report.matrix`` shows them. Times are
+seconds, points in time are seconds since the epoch, folders are relative to the checkout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from kvm.verdict.vocabulary import Evidence, Reason, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a cell. ``run_dir`` is the folder of its last machine ("" when none booted)."""
+    """One try at a cell. ``run_dir`` is the folder of its last machine ("" if none booted)."""
 
     verdict: Verdict
     reason: Reason
@@ -29,11 +29,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class CellResult:
-    """One cell's verdict, from all its attempts.
+    """One cell's verdict from all its attempts.
 
-    ``checks`` are the workload's own sub-results (KTAP), ``exits`` those of all machines
-    of the last attempt, in the form of ``ExitCounts.to_json``. ``timings_s`` has build-free
-    stages: boot, command, total.
+    ``checks`` are the workload's own sub-results (KTAP), ``exits`` those of all machines of the
+    last attempt, in the form of ``ExitCounts.to_json``. ``timings_s`` has the stages without the
+    build: boot, command, total.
     """
 
     cell: str
@@ -82,7 +82,7 @@ class CellResult:
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> CellResult:
-        """Raises ``KeyError`` or ``ValueError`` for what ``to_json`` did not write."""
+        """Raises ``KeyError`` or ``ValueError`` for a record that ``to_json`` did not write."""
         plain = {
             name: record[name]
             for name in (
@@ -116,10 +116,10 @@ class CellResult:
 
 @dataclass(frozen=True, slots=True)
 class MatrixRun:
-    """One run of the matrix. ``ended`` is None while it runs, and for one that was killed.
+    """One run of the matrix. ``ended`` is None while it runs, and if it was killed.
 
-    ``planned`` holds the ids of all its cells, in order; ``commit`` is that of the
-    repository ("" outside git), with ``+`` behind it when something was uncommitted.
+    ``planned`` has the ids of all its cells, in order; ``commit`` is that of the repository (""
+    outside git), with a ``+`` if something was uncommitted.
     """
 
     number: int

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The shape of the results database, as the steps that lead to it. Used by ``store.py``.
+"""The schema of the results database, as steps that lead to it. Used by ``store.py``.
 
-``PRAGMA user_version`` counts the steps a file has taken. A step that was once
-released is never edited: what must change is a new step at the end. Columns exist
-for what is searched; everything else is in the cell's ``record``, its JSON.
+``PRAGMA user_version`` counts the steps that a file has taken. A released step is never edited: a
+change is a new step at the end. There are columns for what is searched; everything else is in the
+cell's ``record``, as JSON.
 """
 
 from __future__ import annotations

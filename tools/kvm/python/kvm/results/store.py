@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All matrix runs and their cells, in one SQLite file (``build/results.sqlite3``).
 
-Each call is one transaction, on the disk when it returns: a run that is killed loses
-no cell it was told is kept. Several processes may write at once; they wait for each
-other. A rollback journal rather than WAL: the file then is all there is, so it can be
-copied, uploaded by CI, and read where nothing can be written.
+Each call is one transaction, on disk when it returns: a killed run loses no cell that was added.
+Several processes may write at once; they wait for each other. It uses a rollback journal rather
+than WAL, so that the file is complete and can be copied, uploaded by CI, and read where nothing can
+be written.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from kvm.verdict.ktap import Case
 from kvm.verdict.vocabulary import Reason, Verdict
 
 BUSY_S = 30.0
-_MAX_DEPTH = 16  # of nested checks; a guest's indentation decides how deep they are
+_MAX_DEPTH = 16  # of nested checks; a guest's indentation decides their depth
 _RUN = "number, started, ended, interrupted, subset, command, commit_id, vmm_id, kernels, planned"
 _PAST = "run, started, verdict, reason, seconds, exits_total, kernel_id, vmm_id"
 
 
 class Store:
-    """Open one with ``open``; safe to share between threads."""
+    """Open it with ``open``; it may be shared between threads."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._connection = connection
@@ -44,10 +44,10 @@ class Store:
 
     @classmethod
     def open(cls, path: Path, *, busy_s: float = BUSY_S) -> Store:
-        """Opens or creates the file; raises ``UserError`` for one that cannot be used."""
+        """Open or create the file. Raises ``UserError`` if it can't be used."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if not path.exists():  # SQLite itself does not say why it cannot create a file
+            if not path.exists():  # SQLite itself does not say why it can't create a file
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644))
         except OSError as error:
             raise _unusable(path, error.strerror or str(error)) from error
@@ -92,7 +92,7 @@ class Store:
         vmm_id: str = "",
         kernels: Mapping[str, str] | None = None,
     ) -> int:
-        """A new run; returns its number. The fields are ``MatrixRun``'s."""
+        """Enter a new run and return its number. The fields are ``MatrixRun``'s."""
         values = (
             *(started, subset, command, commit, vmm_id),
             *(json.dumps(dict(kernels or {})), json.dumps(list(planned))),
@@ -106,7 +106,7 @@ class Store:
             return int(row.lastrowid or 0)
 
     def replan(self, run: int, planned: Sequence[str]) -> None:
-        """What the run will try after all."""
+        """Replace the list of cells that the run will try."""
         with self._writing() as db:
             db.execute(
                 "UPDATE runs SET planned = ? WHERE number = ?", (json.dumps(list(planned)), run)
@@ -128,7 +128,7 @@ class Store:
             )
 
     def end(self, run: int, ended: float, interrupted: bool = False) -> None:
-        """``interrupted``: not all planned cells were tried."""
+        """Note the run's end. ``interrupted``: not all planned cells were tried."""
         with self._writing() as db:
             db.execute(
                 "UPDATE runs SET ended = ?, interrupted = ? WHERE number = ?",
@@ -136,7 +136,7 @@ class Store:
             )
 
     def prune(self, keep_runs: int = 200) -> None:
-        """Forget all but the newest runs."""
+        """Delete all but the newest runs."""
         with self._writing() as db:
             db.execute(
                 "DELETE FROM runs WHERE number NOT IN"
@@ -151,12 +151,12 @@ class Store:
         return _run(rows[0]) if rows else None
 
     def runs(self, limit: int = 50) -> tuple[MatrixRun, ...]:
-        """The newest first."""
+        """Runs, the newest first."""
         rows = self._read(f"SELECT {_RUN} FROM runs ORDER BY number DESC LIMIT ?", limit)
         return tuple(_run(row) for row in rows)
 
     def cells(self, run: int) -> dict[str, CellResult]:
-        """By cell id, in the order in which the run planned them."""
+        """Results by cell id, in the order in which the run planned them."""
         rows = self._read("SELECT cell, record FROM cells WHERE run = ? ORDER BY started", run)
         found = {cell: _result(record) for cell, record in rows}
         unread = [cell for cell, result in found.items() if result is None]
@@ -171,9 +171,9 @@ class Store:
         return dict(sorted(known, key=lambda pair: order.get(pair[0], len(order))))
 
     def last_unfinished(self, planned: Sequence[str] | None = None) -> MatrixRun | None:
-        """The newest run (with just these cells, if given) when something of it is left to do.
+        """The newest run (with just these cells, if given) if some of its cells are left to do.
 
-        A run that another process is working on looks the same: keep two from starting
+        A run that another process is working on looks the same: the caller must prevent two at once
         where that matters.
         """
         wanted = None if planned is None else set(planned)
@@ -187,7 +187,7 @@ class Store:
         return None if is_whole and done.issuperset(newest.planned) else newest
 
     def history(self, cell: str, limit: int = 20, up_to: int | None = None) -> tuple[Past, ...]:
-        """The newest first; ``up_to`` is the number of the last run to show."""
+        """A cell's results, the newest first; ``up_to`` is the number of the last run to show."""
         rows = self._read(
             f"SELECT {_PAST} FROM cells WHERE cell = ? AND run <= coalesce(?, run)"
             " ORDER BY run DESC LIMIT ?",
@@ -196,7 +196,7 @@ class Store:
         return tuple(past for row in rows if (past := _past(row)) is not None)
 
     def before(self, run: int) -> dict[str, Earlier]:
-        """Each cell's last result before this run; not trying it is no result."""
+        """Each cell's last result before this run; a SKIP is no result."""
         return self._earlier(run, "verdict <> 'SKIP'")
 
     def last_good(self, run: int) -> dict[str, Earlier]:
@@ -204,7 +204,7 @@ class Store:
         return self._earlier(run, "verdict = 'PASS'")
 
     def gone(self, run: MatrixRun) -> tuple[str, ...]:
-        """Cells that the last run of the same subset planned, and this one does not."""
+        """Cells that the last run of the same subset planned, but this one does not."""
         rows = self._read(
             "SELECT planned FROM runs WHERE number < ? AND subset = ? AND subset <> ''"
             " ORDER BY number DESC LIMIT 1",
@@ -213,7 +213,7 @@ class Store:
         return tuple(cell for row in rows for cell in json.loads(row[0]) if cell not in run.planned)
 
     def _earlier(self, run: int, which: str) -> dict[str, Earlier]:
-        # The inner query is answered by the index alone, without reading any record.
+        # The inner query uses only the index, and reads no record.
         rows = self._read(
             "SELECT cell, run, record FROM cells JOIN (SELECT cell, max(run) AS run FROM cells"
             f" WHERE run < ? AND {which} GROUP BY cell) USING (cell, run)",
@@ -257,7 +257,7 @@ def _run(row: tuple[Any, ...]) -> MatrixRun:
 
 
 def _past(row: tuple[Any, ...]) -> Past | None:
-    """None for words that this checkout does not know."""
+    """A past result; None if its words are unknown to this checkout."""
     run, started, verdict, reason, *rest = row
     with contextlib.suppress(ValueError):
         return Past(run, started, Verdict(verdict), Reason(reason), *rest)
@@ -271,7 +271,7 @@ def _result(record: str) -> CellResult | None:
 
 
 def _shallow(cases: Sequence[Case], depth: int = 1) -> tuple[Case, ...]:
-    """Without what is nested too deeply for JSON, which a guest can print."""
+    """The cases without what is nested too deeply for JSON, which a guest can print."""
     if depth == _MAX_DEPTH:
         return tuple(
             dataclasses.replace(case, children=(), note=f"{case.note} (subtests left out)".strip())
@@ -284,7 +284,7 @@ def _shallow(cases: Sequence[Case], depth: int = 1) -> tuple[Case, ...]:
     )
 
 
-# The low byte of an SQLite error code, in the words of the system call behind it.
+# The low byte of an SQLite error code → the errno of the system call behind it.
 _ERRNO = {
     sqlite3.SQLITE_FULL: errno.ENOSPC,
     sqlite3.SQLITE_READONLY: errno.EROFS,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boot a kernel and run a command in it: what that asks of ``run/spine.py``."""
+"""The job of booting a kernel and running a command in it, for ``run/spine.py``."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ Write = Callable[[bytes], None]
 
 @dataclass(frozen=True, slots=True)
 class Streams:
-    """Where the guest command's output goes; ``console`` shows the kernel's words live.
+    """Where the guest command's output goes; ``console`` gets the kernel's output live.
 
-    ``reader`` is whoever reads all of them, where that takes time. ``restart`` is called when a
-    machine that the emulator may have lost is booted again, and with it the output begins anew.
+    ``reader`` is what reads these streams, if it may be slow. ``restart`` is called before a
+    machine that the emulator may have lost is booted again: its output then starts over.
     """
 
     stdout: Write
@@ -58,7 +58,7 @@ class Streams:
 def build_and_boot(
     project: Project, options: BootOptions, progress: Progress, streams: Streams
 ) -> RunRecord:
-    """Build both halves, boot the one on the other; a compile error is a verdict too."""
+    """Build both halves and boot the guest; a compile error is a verdict too."""
     start = time.monotonic()
     if options.name:
         names.ensure_free(options.name)
@@ -88,14 +88,14 @@ def boot_built(
     site: RunSite,
     conduct: Conduct | None = None,
 ) -> RunRecord:
-    """Boot halves that are built."""
+    """Boot halves that are already built."""
     job = BootJob(project, options, progress, streams, halves, conduct or Conduct())
     return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
 @dataclass(frozen=True, slots=True)
 class BootJob:
-    """A ``spine.Job``. ``built`` is None where nothing could be built, and nothing is booted."""
+    """A ``spine.Job``. ``built`` is None if the build failed; then nothing is booted."""
 
     project: Project
     options: BootOptions
@@ -152,7 +152,7 @@ class BootJob:
     def attached(
         self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
     ) -> Iterator[Attached]:
-        """The user's terminal, ptys and viewers, and the door for ``machine.*``."""
+        """Attach the user's terminal, ptys and viewers, and the socket for ``machine.*``."""
         options = self.options
         with (
             Ptys(options.ttys) as ttys,
@@ -219,7 +219,7 @@ class BootJob:
         )
 
     def exit_code(self, outcome: Outcome, script: Transcript) -> int:
-        """A guest command's own code is passed on."""
+        """Pass on the guest command's own exit code."""
         own = script.exit_code
         return passed_on(own) if outcome.reason is Reason.GUEST_EXIT and own else outcome.exit_code
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a caller in Python, such as the matrix, asks of a boot beyond what a command line says."""
+"""Settings of a boot that only a caller in Python, such as the matrix, can make."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Conduct:
     """``stdin`` of None is this process's own. ``kill_on``: the VMM is killed (SIGKILL) as soon
     as the command's stdout contains it. ``expected`` is the reason the run is meant to end with.
     ``bounded``: the deadline is the test's own, and a machine that had that much time and is not
-    done has failed. ``beside`` are commands that run on the host while the machine does, in the
-    run's folder; what they said is in ``beside.log`` there."""
+    done has failed. ``beside`` are commands that run on the host, in the run's folder, as long as
+    the machine does; their output is in ``beside.log`` there."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
@@ -34,7 +34,7 @@ class Conduct:
 
 
 class BytesInput:
-    """Prepared standard input; stands where a ``Terminal`` would."""
+    """Prepared standard input, in place of a ``Terminal``."""
 
     def __init__(self, data: bytes) -> None:
         starts = range(0, len(data), _CHUNK_BYTES)
@@ -42,7 +42,7 @@ class BytesInput:
         self._messages: Iterator[dict[str, Any]] = itertools.chain(chunks, [{"stdin_eof": True}])
 
     def poll(self) -> list[dict[str, Any]]:
-        """The next part of it, and at last its end."""
+        """The next messages; the last one is end of file."""
         return list(itertools.islice(self._messages, _CHUNKS_A_POLL))
 
 
@@ -51,7 +51,7 @@ def _text(data: bytes) -> str:
 
 
 class Watch:
-    """Tells when a stream has contained the given words; ``passes`` hands the bytes on."""
+    """Notices when a stream has contained ``words``; ``passes`` receives the bytes."""
 
     def __init__(self, words: bytes, passes: Callable[[bytes], None]) -> None:
         self._words = words

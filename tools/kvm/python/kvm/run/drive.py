@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Drive one session from its first event to its result, within its deadlines.
 
-Streams go where they belong (console to its file and the parser, the command's
-stdout and stderr to the caller), signs of life push the silence deadline on, and
-everything learned ends up in a ``Transcript``.
+Output is passed on (console to its file and the parser, the command's stdout and stderr to
+the caller), each sign of life extends the silence deadline, and everything learned ends up
+in a ``Transcript``.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _RESULT_WAIT_S = 10.0
 _END_WAIT_S = 40.0
 # A flooding guest's console is kept up to here; the verdict says how much was dropped.
 CONSOLE_LIMIT_BYTES = 16 << 20
-# Before it has started, a machine waits for its host, which may be slow at reading files.
+# Until it has started, a machine waits for its host, which may read files slowly.
 _SET_UP_TIMES = 5
-# How often deadlines are looked at, and, while somebody types, the keyboard.
+# How often the deadlines are checked, and, in an interactive run, the keyboard.
 _TICK_S = 0.1
 _KEY_TICK_S = 0.01
-# What the user's reader has not taken; beyond it no more is taken from the worker.
+# Output that the user's reader has not taken; above this, no more is taken from the worker.
 READER_LIMIT_BYTES = 256 * 1024
-# How long it is waited for where the run has been ended before its time.
+# How long to wait for the reader when the run was ended early.
 _LAST_OUTPUT_S = 2.0
 
 
 @dataclass(slots=True)
 class Transcript:
-    """What one session said, as it is learned. Times are seconds since the session began."""
+    """What is known of one session so far. Times are seconds since the session began."""
 
     console: ConsoleParser = field(default_factory=ConsoleParser)
     hello: dict[str, str] | None = None
@@ -67,17 +67,17 @@ class Transcript:
     worker_error: WorkerError | None = None
     deadline: Deadline | None = None
     deadline_s: float = 0.0
-    kept_s: float = 0.0  # this computer did not run the machine meanwhile
-    spoilt: bool = False  # by so much that its kernel's own words on stalls mean nothing
-    overdue: bool = False  # told to stop, the worker sent no result and was killed
-    interrupted: str = ""  # who ended it before its time, in words
+    kept_s: float = 0.0  # for so long this computer did not run the machine
+    spoilt: bool = False  # by so much of that that the kernel's own stall reports mean nothing
+    overdue: bool = False  # it was asked to stop, sent no result, and was killed
+    interrupted: str = ""  # who ended it early, in words
     console_bytes: int = 0
-    reader_s: float = 0.0  # that the guest was kept waiting for whoever reads its output
-    unread_bytes: int = 0  # of the output, which nobody took in time
+    reader_s: float = 0.0  # how long the guest was kept waiting for the reader of its output
+    unread_bytes: int = 0  # of output that was not read in time
 
     @property
     def command_s(self) -> float | None:
-        """From init's hello to the command's end, as the worker saw it; nearer than we are."""
+        """From init's hello to the command's end, by the worker's clock, closer to the guest's."""
         if self.hello_ns is None or self.exit_ns is None:
             return None
         return (self.exit_ns - self.hello_ns) / 1e9
@@ -88,54 +88,54 @@ class Transcript:
 
 
 class Control(Protocol):
-    """Where others' requests to the machine come from, and their answers go."""
+    """The source of requests to the machine, which takes their answers."""
 
     def poll(self) -> list[dict[str, Any]]:
-        """Those that came since."""
+        """The requests that came since the last call."""
 
     def take(self, event: Event) -> None:
-        """The worker's answer to one, or word of a pause."""
+        """Take the worker's answer to a request, or its notice of a pause."""
 
     def answer(self, number: Any, answer: dict[str, Any]) -> None:
-        """The answer to one that the worker has no part in."""
+        """Answer a request in which the worker has no part."""
 
 
 class Ttys(Protocol):
     """The user's ends of the guest's serial lines."""
 
     def poll(self) -> list[dict[str, Any]]:
-        """What was typed since, as messages for the worker."""
+        """What was typed since the last call, as messages for the worker."""
 
     def take(self, number: int, data: bytes) -> None:
-        """What the guest wrote to this one."""
+        """Take what the guest wrote to line ``number``."""
 
 
 class Viewers(Protocol):
-    """Those who look at the machine's display."""
+    """The viewers of the machine's display."""
 
     def poll(self) -> list[dict[str, Any]]:
-        """What they have done since, as messages for the worker."""
+        """Their input since the last call, as messages for the worker."""
 
     def take(self, event: Event) -> None:
-        """What is for one of them."""
+        """Take a message for one of them."""
 
 
 class Reader(Protocol):
-    """Whoever reads the output, and may be slow about it."""
+    """The reader of the output, which may be slow."""
 
     def wait(self, below: int, timeout_s: float) -> bool:
-        """Whether fewer bytes than that are unread now, or within that time."""
+        """Whether fewer than ``below`` bytes are unread now, or will be within the timeout."""
 
     def give_up(self, patience_s: float) -> int:
-        """How many bytes will never be read."""
+        """Stop waiting for the reader; return how many bytes it will never read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
 
-    ``input`` is polled for what to send to the guest, often when somebody is ``typing``;
-    ``enough`` for whether to kill the VMM now. A ``reader`` that falls behind is waited for.
+    ``input`` is polled for what to send to the guest, more often if the user is ``typing``;
+    ``enough`` says whether to kill the VMM now. A ``reader`` that falls behind is waited for.
     """
 
     console_log: Path
@@ -156,8 +156,8 @@ class Sinks:
 class Limits:
     """Seconds without a sign of life, and for the whole run.
 
-    Silence is measured by what the machine was given of this computer's time. So is the whole run
-    where that is a test's own (``bounded``); a limit that the user set is one of the wall's clock.
+    Silence counts the time that this computer gave the machine. So does ``total_s`` if it is a
+    test's own limit (``bounded``); a limit that the user set is wall-clock time.
     """
 
     silence_s: float
@@ -186,7 +186,7 @@ class Drive:
         self._stopping: Span | None = None
         self._dying_at: float | None = None
         self._killed = False
-        self._stdin_window: float = math.inf  # of a worker that does not tell what it has taken
+        self._stdin_window: float = math.inf  # also if the worker reports none
         self._stdin_on_the_way = 0
         self._log: Callable[[bytes], Any] = lambda data: None
         self.transcript = Transcript()
@@ -253,9 +253,9 @@ class Drive:
                 return
 
     def _wait_for_reader(self, below: int) -> None:
-        """Take nothing from the guest until its output is read: that is no silence of its own.
+        """Take nothing from the guest until its output is read; this is no silence of the guest.
 
-        A run that is being ended takes what there is, which no running guest adds to.
+        When a run is being ended, the remaining output is taken: no running guest adds to it.
         """
         reader, since = self._sinks.reader, time.monotonic()
         while reader is not None and self._stopping is None and not reader.wait(below, _TICK_S):
@@ -299,7 +299,7 @@ class Drive:
             self._sinks.viewers.take(event)
 
     def _on_script(self, event: wire.Script) -> None:
-        """A user's program has a deadline of its own, and no guest runs meanwhile."""
+        """A user's program has its own deadline, and no guest runs meanwhile."""
         self._script_until = time.monotonic() + float(event["limit_s"])
 
     def _on_started(self, event: wire.Started) -> None:
@@ -316,7 +316,7 @@ class Drive:
         self._sinks.phase("init is up")
 
     def _on_heartbeat(self, event: wire.Heartbeat) -> None:
-        """The guest's init runs: a silent command is no hang."""
+        """Nothing to do but count it as a sign of life: a silent command is no hang."""
 
     def _on_stdin_taken(self, event: wire.StdinCount) -> None:
         self._stdin_on_the_way -= int(event["bytes"])
@@ -348,7 +348,7 @@ class Drive:
             self._sinks.control.take(event)
 
     def _on_paused(self, event: wire.Paused) -> None:
-        """No guest runs in a pause: its deadlines stand still."""
+        """No guest runs during a pause, so its deadlines stand still."""
         now = time.monotonic()
         if event["paused"] and self._paused_at is None:
             self._paused_at = now
@@ -370,7 +370,7 @@ class Drive:
                 self._session.send(message)
         if self._sinks.input is None or self.transcript.hello is None:
             return
-        # A guest that reads nothing must not keep us from telling the worker to stop.
+        # A guest that reads nothing must not keep us from asking the worker to stop.
         if self._stdin_on_the_way >= self._stdin_window:
             return
         for message in self._sinks.input():
@@ -390,7 +390,7 @@ class Drive:
             self._sinks.control.answer(request["ask"], {})
 
     def _enough(self) -> bool:
-        """Kill the machine where the caller wants it dead; its deadlines go on."""
+        """Kill the machine if the caller wants it; the deadlines still apply."""
         if self._killed or self._sinks.enough is None or not self._sinks.enough():
             return False
         self._killed = True
@@ -398,7 +398,7 @@ class Drive:
         return True
 
     def _in_time(self) -> bool:
-        """Enforce the deadlines; False when a killed worker's end is overdue too."""
+        """Enforce the deadlines; False if even a killed worker's end is overdue."""
         now = time.monotonic()
         if now < self._script_until:
             return True
@@ -413,7 +413,7 @@ class Drive:
         return True
 
     def _sees_it_end(self, stopping: Span) -> bool:
-        # One that is not run was waited for already, and nobody who pressed Ctrl-C does that.
+        # After UNRUN this computer was waited for already, and after Ctrl-C the user won't wait.
         given_up = self.transcript.interrupted or self.transcript.deadline is Deadline.UNRUN
         over = stopping.wall_over if given_up else stopping.over
         if over(_RESULT_WAIT_S) and not self.transcript.overdue:

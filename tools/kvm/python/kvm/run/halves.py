@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Build both halves of the checkout: the kernel and the VMM that boots it."""
+"""Builds both halves of the checkout: the kernel and the VMM that boots it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def build(
     bzimage: bool = False,
     pinned_only: bool = False,
 ) -> Halves:
-    """Both halves, each from the cache when its id was built before.
+    """Build both halves, or take them from the cache if their ids were built before.
 
-    One command at a time builds in a checkout; a second one waits and says for whom.
+    Only one command at a time builds in a checkout; a second one waits and says for which.
     """
     spec = ConfigSpec.named(config, project.linux / "configs", items)
     kernel_build.output_folder(project, spec.name)  # refused before anything is built

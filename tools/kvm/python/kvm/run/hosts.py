@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The host a run asked for, or the one this machine is good for.
+"""Chooses the host that a run asked for, or the best one that this machine offers.
 
-A lab host runs the kernel under test. One that does not come up is first suspected,
-not blamed: ``Connected`` tells whose kernel the lab host runs, and what became of ours.
+A lab host runs the kernel under test. A kernel that does not come up is first suspected, not
+blamed: ``Connected`` says whose kernel the lab host runs, and how ours failed.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from kvm.run import proven
 from kvm.run.halves import Halves
 from kvm.say import Say
 
-# A kernel that takes this many times as long as the proven one did is examined as a guest;
-# should it only have been slow, that costs a few seconds and no wrong verdict.
+# A kernel that takes this many times as long as the proven one is examined as a guest. If it was
+# only slow, that costs a few seconds and no wrong verdict.
 _SUSPICIOUS = 3.0
 _QUICK_MIN_S = 4.0
 _QUICK_MAX_S = 6.0
 _PATIENT_S = 120.0
-# A matrix worker ends its lab host itself; should it be killed, nothing stays for long.
+# A matrix worker ends its lab host itself; if it is killed, the host soon ends when idle.
 _WORKER_IDLE_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """A host, and how the kernel under test failed to be the host itself (None: it is)."""
+    """A host, and how the kernel under test failed to come up as one (None: it did come up)."""
 
     host: Host
     suspected: HostLost | None = None
@@ -42,10 +42,10 @@ class Connected:
 
 @dataclass(slots=True)
 class HostNotes:
-    """What a command that boots many machines has learned about hosts, by kernel id.
+    """What a command that boots many machines has learned about its hosts, by kernel id.
 
     A kernel that did not come up as lab host is not waited for again: ``suspects`` failed
-    the quick try, ``down`` the patient one too.
+    the quick try, ``down`` the patient one as well.
     """
 
     suspects: dict[str, HostLost] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class HostNotes:
 
 
 class KernelNotUp(Exception):
-    """The kernel under test did not come up as lab host, and no other is there to examine it."""
+    """The kernel under test did not come up as lab host, and there is no other to examine it on."""
 
     def __init__(self, lost: HostLost) -> None:
         super().__init__(str(lost))
@@ -63,15 +63,15 @@ class KernelNotUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a run asks of its host.
+    """The requirements of a run for its host.
 
-    ``kind`` is auto, native or lab. ``prefetch`` names files that its machines will want first,
-    ``images`` the disks that they write. ``cpus`` are a lab host's (None: the usual), as are
-    ``devices`` to give its machines, and an ``uplink``.
+    ``kind`` is auto, native or lab. ``prefetch`` names files that the machines will read first,
+    ``images`` the disks that they write. ``cpus`` (None: the default), ``devices`` to assign to its
+    machines and ``uplink`` are for a lab host.
 
-    ``runs_linux``: the machines boot Linux, so a KVM that cannot is refused, and the last good
-    kernel may stand in as lab host while the one under test is examined as a guest. What runs
-    something else tests the lab host's kernel itself, for which no other one may stand in.
+    ``runs_linux``: the machines boot Linux, so a KVM that cannot do that is refused, and the last
+    good kernel may stand in as lab host while the one under test is examined as a guest. Other
+    programs test the lab host's kernel itself, so no kernel may stand in for it.
     """
 
     kind: str
@@ -93,10 +93,10 @@ def connect(
     patient: bool = False,
     notes: HostNotes | None = None,
 ) -> Connected:
-    """Choose and open a host; boots the lab host when none of this kernel is running.
+    """Choose and open a host; boot the lab host if none with this kernel is running.
 
-    The kernel of ``halves`` is the lab host's. ``patient`` waits as long as it takes, and does not
-    let another kernel stand in. Raises ``KernelNotUp``.
+    The lab host's kernel is that of ``halves``. ``patient`` waits as long as it takes and allows no
+    stand-in. Raises ``KernelNotUp``.
     """
     notes = notes or HostNotes()
 
@@ -112,7 +112,7 @@ def connect(
     say(f"{choice.kind.value}: {choice.why}")
     if choice.kind is HostKind.NATIVE:
         return Connected(NativeHost())
-    # A whole PC takes longer, and what it is for the proven kernel may not have.
+    # With devices, a whole PC boots: it takes longer, and the proven kernel may lack its drivers.
     alone = patient or wanted.devices or not wanted.runs_linux
     good = None if alone else proven.load(project)
     opener = _Opener(project, halves.vmm.folder, wanted, lab_accelerator(probe), say)

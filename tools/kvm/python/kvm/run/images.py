@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Claims on the disk images of a lab host's machine, taken where the images are.
+"""Claims the disk images of a lab host's machine on the side where the images are.
 
-The VMM claims what it opens by flock(2): for itself alone or, where it only reads, with other
-readers (``claim_image`` in ``backend/file_io.cpp``). QEMU's 9p passes no locks on, so what a VMM
-in a lab host claims nobody outside sees, and the command holds the same claims itself, on the
-image and on all its backing files. The kernel drops them with the command, however it ends.
+The VMM claims the files it opens by flock(2): exclusively or, where it only reads, shared
+(``claim_image`` in ``backend/file_io.cpp``). QEMU's 9p passes no locks on, so a claim made in a
+lab host is invisible outside. The command therefore makes the same claims here, on the image
+and all its backing files. The kernel drops them with the command, however it ends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from kvm.errors import UserError
 from kvm.spec.disk import FORMATS, DiskSpec
 
-# As in backend/qcow2 (format.hpp, header.hpp, image.hpp): what the VMM itself would follow.
+# As in backend/qcow2 (format.hpp, header.hpp, image.hpp): what the VMM itself would read.
 _HEADER_BYTES = 64 * 1024
 _VERSION_2_BYTES = 72
 _MOST_NAME_BYTES = 1023
@@ -31,18 +31,18 @@ _EXTENSION_END, _EXTENSION_FORMAT = 0, 0xE2792ACA
 
 @dataclass(frozen=True, slots=True)
 class Backing:
-    """What a qcow2 header says of the file below its image."""
+    """The backing file that a qcow2 header names."""
 
     name: str
     format: str
 
 
 def claim(disk: DiskSpec, held: contextlib.ExitStack) -> tuple[Path, ...]:
-    """Claim an image and what it stands on, until ``held`` is closed.
+    """Claim an image and its backing files until ``held`` is closed.
 
-    The backing files are returned, the uppermost first. What is wrong with an image the VMM says
-    when it opens it; the chain ends there.
-    Raises ``UserError`` where somebody else has a claim that excludes ours.
+    Returns the backing files, the uppermost first. The chain ends at a broken image; the VMM will
+    report it when it opens it.
+    Raises ``UserError`` if another process holds a claim that excludes ours.
     """
     path, image_format, read_only = disk.path, disk.format, disk.read_only
     folder = disk.backing_folder or path.parent
@@ -69,7 +69,7 @@ def claim(disk: DiskSpec, held: contextlib.ExitStack) -> tuple[Path, ...]:
 
 
 def backing_of(start: bytes) -> Backing | None:
-    """The backing file named in the first 64 KiB of an image; None if there is none of use."""
+    """The backing file named in the first 64 KiB of an image; None if there is no usable one."""
     if len(start) < _VERSION_2_BYTES or not start.startswith(_MAGIC):
         return None
     version, offset, length = struct.unpack_from(">IQI", start, 4)
@@ -81,7 +81,7 @@ def backing_of(start: bytes) -> Backing | None:
 
 
 def _backing_format(start: bytes, version: int) -> str:
-    """Empty where the extensions don't say, or don't end."""
+    """The format; empty if the header extensions do not name it or do not end."""
     at = _VERSION_2_BYTES
     if version >= 3:
         if len(start) < 104:
@@ -99,7 +99,7 @@ def _backing_format(start: bytes, version: int) -> str:
 
 
 def _open(disk: DiskSpec, path: Path, *, read_only: bool) -> int | None:
-    """None where a backing file can't be opened, which the VMM will say."""
+    """A descriptor; None if a backing file can't be opened, which the VMM will report."""
     flags = os.O_RDONLY if read_only else os.O_RDWR
     try:
         fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -124,7 +124,7 @@ def _open(disk: DiskSpec, path: Path, *, read_only: bool) -> int | None:
 
 
 def _lock(fd: int, disk: DiskSpec, path: Path, *, read_only: bool) -> None:
-    """A file system without locks lets everybody in, as the VMM does."""
+    """Lock it; on a file system without locks everything is allowed, as in the VMM."""
     try:
         fcntl.flock(fd, (fcntl.LOCK_SH if read_only else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

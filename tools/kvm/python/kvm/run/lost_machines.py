@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Machines that the emulator may have lost: they are started again, and what then passes is FLAKY.
 
-Whether QEMU's emulated SVM lost a guest, or the code under test did, cannot be told from outside
-(docs/decisions/0009-emulated-svm.md). What the code does each time, it does again, and is a FAIL;
-what it does now and then is not for us to call good.
+Nothing outside shows whether QEMU's emulated SVM lost a guest or the code under test did
+(docs/decisions/0009-emulated-svm.md). If the code does it each time, it does so again and FAILs;
+if only now and then, we must not call it good.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NO_SEGMENT = re.compile(r"\bRIP: (?!0010:|0033:|0023:)[0-9a-f]{4}:")
 def started_again(
     first: Judged, again: Callable[[], Judged], host_kernel: SystemMap, note: Callable[[str], None]
 ) -> Judged:
-    """The last of a machine's attempts, judged by all: ``again`` makes another one."""
+    """The last of a machine's attempts, judged by all of them; ``again`` makes another one."""
     earlier: list[Judged] = []
     attempt, outcome = first
     while len(earlier) < _RETRIES and lost_by_emulator(attempt, host_kernel):
@@ -39,12 +39,12 @@ def started_again(
 
 
 def lost_by_emulator(attempt: Attempt, host_kernel: SystemMap) -> bool:
-    """Whether it may have been QEMU's emulation that lost the guest.
+    """Whether QEMU's emulation may have lost the guest.
 
-    Now and then its SVM lets a guest go on at the lab host's own address behind VMRUN, where no
-    guest has any business. Or the guest ends in a triple fault out of nothing, without a word from
-    its kernel. Or its kernel oopses in a code segment that Linux has not got: an IRET found no
-    frame where one was.
+    Now and then its SVM resumes a guest at the lab host's own address behind VMRUN, where no guest
+    has any business. Or the guest ends in a triple fault without cause or a word from its kernel.
+    Or its kernel oopses in a code segment that Linux does not have, because an IRET found no frame
+    where one was.
     """
     if attempt.host.name != "lab" or attempt.script.interrupted:
         return False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From options and built halves to the machine that is booted: its command line and its disks."""
+"""Builds the machine of a boot from options and built halves: command line and disks."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from kvm.verdict.symbols import SystemMap
 _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
 _IN_TREE = "earlyprintk=debugport,keep console=ttynull"
-# A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI tells it that
-# there is no keyboard. Without KASLR what it reports are the addresses of its System.map.
+# A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI says that
+# there is no keyboard. Without KASLR the addresses it reports are those of its System.map.
 _STOCK = "earlyprintk=ttyS0 console=ttyS0 nokaslr"
-# Where the user has the console's line, all of the console is there, and only once.
+# If the user has the console's line, it carries the whole console, once.
 _CONSOLE_OF_USER = "earlyprintk=ttyS0 console=ttyS0"
-# That there is no PCI a kernel would find out by searching.
+# Saves the kernel from searching for PCI.
 _NO_PCI = "pci=off"
 
 
 def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
     """The kernel command line, before the VMM adds its devices. The user's words come last.
 
-    ``debug_port``: whether a kernel that was built here has a console on the debug port.
+    ``debug_port``: whether a kernel built here has a console on the debug port.
     """
     console = _STOCK
     if options.kernel is None:
         console = _IN_TREE if debug_port and 0 not in options.ttys else _CONSOLE_OF_USER
-    # A port that the kernel need not look for costs no exits.
+    # A port that the kernel does not probe costs no exits.
     lines = max(2 if options.kernel else 1, *(number + 1 for number in (0, *options.ttys)))
     bus = _NO_PCI if options.transport == "mmio" else ""
     nets = guest_words(options.nets)
@@ -56,9 +56,9 @@ def command_line(options: BootOptions, *, debug_port: bool = True) -> str:
 
 
 def _wanted_words(options: BootOptions) -> str:
-    """What our init is to find in the guest, or tell of: see ``tools/kvm/guest/wants.c``.
+    """The devices that our init should find in the guest: see ``tools/kvm/guest/wants.c``.
 
-    Shares and the root are proved by mounting them.
+    Shares and the root are checked by mounting them.
     """
     counts = {
         "disk": len(options.disks),
@@ -75,9 +75,9 @@ def _wanted_words(options: BootOptions) -> str:
 
 
 def environment_in_guest(options: BootOptions) -> dict[str, str]:
-    """What a command learns of its caller in a guest that has our root: the folder to start in.
+    """The caller's environment for a command in a guest with our root: the folder to start in.
 
-    The guest's root acts for a user there, as under sudo: git takes that user's files for its own.
+    The guest's root acts for a user, as under sudo, so git accepts that user's files.
     """
     if not options.root:
         return {}
@@ -89,13 +89,13 @@ def environment_in_guest(options: BootOptions) -> dict[str, str]:
 
 
 def _share_words(options: BootOptions) -> str:
-    """What our init is to mount."""
+    """The shares that our init should mount."""
     names = ",".join(share.tag + (":ro" if share.read_only else "") for share in options.shares)
     return f"toolskvm.shares={names}" if names else ""
 
 
 def hardware_of(options: object) -> dict[str, Any]:
-    """The machine's part of a command's options: the fields that ``Hardware`` has too."""
+    """The machine's part of a command's options: the fields that ``Hardware`` also has."""
     names = (one.name for one in fields(Hardware))
     return {name: getattr(options, name) for name in names if hasattr(options, name)}
 

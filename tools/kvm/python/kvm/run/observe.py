@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From what a run left behind to its observation, for the judge, and its record, for the user."""
+"""Turns what a run left behind into an observation for the judge and a record for the user."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One machine's run: what was asked, what it said, and what became of worker and host."""
+    """One machine's run: its command, what it reported, and how worker and host ended."""
 
     command: tuple[str, ...]
     script: Transcript
@@ -95,7 +95,7 @@ def observation(
 
 
 def session_facts(attempt: Attempt) -> Observation:
-    """What is known of every session's machine, VMM and host, whatever ran in the machine."""
+    """The facts about machine, VMM and host that any session has, whatever ran in the machine."""
     script, session = attempt.script, attempt.session
     result = script.result or {}
     return Observation(
@@ -121,11 +121,10 @@ def session_facts(attempt: Attempt) -> Observation:
 
 
 def _not_there(hello: Mapping[str, str], options: BootOptions, halves: Halves) -> tuple[str, str]:
-    """What the guest's init did not find of what was asked for: what its kernel was built
-    without, and what should have been there.
+    """What the guest's init did not find: drivers its kernel lacks, and missing devices.
 
-    A driver that our own kernel was built with, and that is not there all the same, has failed;
-    unless the user keeps it from starting.
+    A driver that our own kernel was built with and that is still not there has failed, unless
+    the user keeps it from starting.
     """
     lacking, missing = hello.get("lacking", ""), hello.get("missing", "")
     symbols = _SYMBOL.findall(lacking)
@@ -138,24 +137,24 @@ def _not_there(hello: Mapping[str, str], options: BootOptions, halves: Halves) -
 
 
 def worker_status(attempt: Attempt) -> int | None:
-    """How the worker ended; None where it did not, or where it was we who killed it."""
+    """The worker's exit status; None if it did not end, or if we killed it."""
     if attempt.session is None or attempt.script.overdue:
         return None
     return attempt.session.exit_status
 
 
 def distrust_if_it_complained(host: Host, findings: Sequence[Finding]) -> None:
-    """A kernel that complained is not used again.
+    """Do not use a kernel again that complained.
 
-    One that stalled has lost a processor or a lock, and one that warned says it only once:
-    what runs there next would be judged by what it left behind.
+    One that stalled has lost a processor or a lock, and one that warned does so only once: the
+    next machine there would be judged by this one's damage.
     """
     if findings:
         host.distrust(f"the host's kernel complained ({findings[0].title})")
 
 
 def not_up(lost: HostLost, deadline_s: float) -> Observation:
-    """The kernel did not come up as lab host: its console there is all there is to judge."""
+    """The kernel did not come up as lab host: only its console can be judged."""
     lines = tuple(lost.console.splitlines()[-40:])
     hung = isinstance(lost, HostHung)
     return Observation(
@@ -169,17 +168,17 @@ def not_up(lost: HostLost, deadline_s: float) -> Observation:
 
 
 def host_lost(lost: HostLost) -> Outcome:
-    """The verdict where the lab host went away, or did not come up, under what was to run in it."""
+    """The verdict when the lab host was lost, or did not come up, before its run was done."""
     return judge(Observation(host_findings=parse_console(lost.console), **_loss(lost)))
 
 
 def _loss(lost: HostLost | None) -> dict[str, Any]:
-    """What an ``Observation`` has of it."""
+    """The fields of an ``Observation`` that describe it."""
     return {} if lost is None else {"host_lost": str(lost), "host_hung": isinstance(lost, HostHung)}
 
 
 def timings(halves: Halves, host: Host, script: Transcript, total_s: float) -> Timings:
-    """Where the seconds went."""
+    """The seconds that each stage took."""
 
     def between(first: float | None, second: float | None) -> float | None:
         return None if first is None or second is None else second - first

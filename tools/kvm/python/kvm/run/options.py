@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a person may ask of a boot, in their words, checked before anything is built."""
+"""The options of a boot, in the user's words, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _ROOT_TAG = "root"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootOptions(Hardware):
-    """One boot: a machine, and how to run it. Times are seconds; paths are as the user gave them.
+    """One boot: a machine and how to run it. Times are in seconds; paths are as the user gave them.
 
-    ``timeout_s`` is how long the guest may give no sign of life; ``deadline_s``
-    bounds the whole run. ``kernel`` replaces the built image by a stock one.
+    ``timeout_s`` is how long the guest may show no sign of life; ``deadline_s``
+    limits the whole run. ``kernel`` is a stock image that replaces the built one.
     """
 
     command: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class BootOptions(Hardware):
     )
 
     def check(self) -> Self:
-        """Raise ``UserError`` naming the first bad value; self otherwise."""
+        """Raise ``UserError`` naming the first bad value; return self otherwise."""
         Hardware.check(self)
         if self.timeout_s <= 0 or self.deadline_s <= 0:
             raise UserError(
@@ -142,7 +142,7 @@ class BootOptions(Hardware):
         return self
 
     def root_share(self) -> ShareSpec:
-        """The root as the guest finds it: read-only, as its writes go to an overlay."""
+        """The root as the guest sees it: read-only, because its writes go to an overlay."""
         return ShareSpec(Path(self.root).absolute(), _ROOT_TAG, read_only=True)
 
     def arguments(self) -> str:

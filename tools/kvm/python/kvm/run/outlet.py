@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's stdout and stderr, to which a thread of its own writes.
+"""The user's stdout and stderr, written by a separate thread.
 
-Whoever reads them may be slow (a pager), or never read again, and a write to a pipe, a terminal
-or a file then waits. Here nobody else waits with it: a run goes on looking at its deadlines, and
-brings no more than the reader takes.
+Their reader may be slow (a pager), or never read again; a write to a pipe, a terminal or a file
+then blocks. Here only the thread blocks: a run still checks its deadlines, and produces no more
+than the reader takes.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ import select
 import threading
 from collections.abc import Callable
 
-# As much as a pipe takes in one piece or not at all (pipe(7)), so that what is lost can be counted.
+# A pipe takes this much in one piece or not at all (pipe(7)), so that lost bytes can be counted.
 _PIECE_BYTES = select.PIPE_BUF
 
 
 class Outlet:
     """Takes bytes for any descriptor and writes them in the order they came.
 
-    ``before`` is called before each of them is written, on the thread. The descriptors are the
-    user's, shared with other processes: that one of them does not block is neither assumed nor
-    arranged.
+    ``before`` is called on the thread before each write. The descriptors are the user's and shared
+    with other processes, so they are neither assumed nor made to be non-blocking.
     """
 
     def __init__(self, before: Callable[[], None] = lambda: None) -> None:
@@ -36,7 +35,7 @@ class Outlet:
         self._thread: threading.Thread | None = None
 
     def write(self, fd: int, data: bytes) -> None:
-        """Have it written; returns at once."""
+        """Queue ``data`` for writing; returns at once."""
         with self._changed:
             if self._refused is not None or not data:
                 return
@@ -45,12 +44,12 @@ class Outlet:
             self._unread += len(data)
             self._changed.notify_all()
             if self._thread is None:
-                # A reader who never comes back must not keep the process from ending.
+                # A reader that never reads again must not keep the process from ending.
                 self._thread = threading.Thread(target=self._work, name="outlet", daemon=True)
                 self._thread.start()
 
     def wait(self, below: int, timeout_s: float) -> bool:
-        """Whether fewer bytes than ``below`` are unread, within that time.
+        """Whether fewer than ``below`` bytes are unread, now or within ``timeout_s``.
 
         Raises the ``OSError`` of a descriptor that takes no more: a reader that left, a full disk.
         """
@@ -63,14 +62,14 @@ class Outlet:
             return self._unread < below
 
     def give_up(self, patience_s: float) -> int:
-        """Wait no longer than that, and forget the rest: so many bytes are lost."""
+        """Wait at most ``patience_s``, then drop the rest; return how many bytes are lost."""
         with self._changed:
             self._changed.wait_for(
                 lambda: self._refused is not None or not self._unread, patience_s
             )
             lost = self._unread
             self._queue.clear()
-            self._unread = self._in_hand  # the thread can't let go of that
+            self._unread = self._in_hand  # the thread can't drop that
             return lost
 
     def _work(self) -> None:
@@ -99,7 +98,7 @@ def _write_all(fd: int, data: bytes) -> None:
     while left:
         try:
             left = left[os.write(fd, left) :]
-        except BlockingIOError:  # whoever shares it with us has made it so
+        except BlockingIOError:  # another process that shares it made it non-blocking
             waiter = select.poll()
             waiter.register(fd, select.POLLOUT)
             waiter.poll()

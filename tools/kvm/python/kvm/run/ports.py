@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ports of this machine that lead to a guest (``hostfwd=``): free before anything is started.
+"""Ports of this machine that lead to a guest (``hostfwd=``): must be free before we start.
 
-With a native host the VMM listens there itself. A lab host has a network of its own: its QEMU
-listens here and leads to the VMM, which listens there at a port of the same number if it can.
+With a native host the VMM itself listens there. A lab host has its own network: its QEMU
+listens here and forwards to the VMM, which uses a port of the same number if it can.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterator, Sequence
 from kvm.errors import UserError
 from kvm.spec.network import Forward, NetSpec
 
-_PATIENCE_S = 1.0  # a killed command's ports are taken back a moment after its end
+_PATIENCE_S = 1.0  # the ports of a killed command are freed a moment after its end
 _RETRY_S = 0.05
 _ANY = "0.0.0.0"
 
 
 def require_free(nets: Sequence[NetSpec]) -> None:
-    """Raises ``UserError`` that names the port which can't be listened at."""
+    """Raise ``UserError`` that names the first port at which we can't listen."""
     deadline = time.monotonic() + _PATIENCE_S
     for forward in (forward for net in nets for forward in net.forwards):
         while (refusal := _refusal(forward)) is not None:
@@ -50,7 +50,7 @@ def _refusal(forward: Forward) -> OSError | None:
 
 
 def in_lab_host(forwards: Sequence[Forward]) -> Iterator[Forward]:
-    """Where the VMM listens instead: there all of them have one address."""
+    """The forwards as the VMM listens to them in the lab host, where all share one address."""
     taken: set[tuple[bool, int]] = set()
     for forward in forwards:
         port = forward.host_port

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Unix sockets for this user's own programs, in a folder that nobody else may enter.
+"""Unix sockets for this user's own programs, in a folder that no other user may enter.
 
-A socket is named by the process that listens, so that one whose process was killed is known, and
-removed by the next.
+A socket is named after the process that listens, so that one left by a killed process is
+recognized and removed by the next.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _numbers = itertools.count(1)
 
 @contextlib.contextmanager
 def place(kind: str) -> Iterator[Path]:
-    """A path that nothing is at yet; what is made there goes at the end."""
+    """A free path for a socket; whatever is created there is removed at the end."""
     folder = runtime_folder() / f"{kind}s"
     folder.mkdir(mode=0o700, exist_ok=True)
     for left in folder.iterdir():
@@ -42,7 +42,7 @@ def listen(path: Path, backlog: int) -> socket.socket:
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         server.bind(os.fspath(path))
-        path.chmod(0o600)  # before anybody can connect
+        path.chmod(0o600)  # before any other user can connect
         server.listen(backlog)
     except OSError as error:
         server.close()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel last seen to serve as lab host and run a guest to a PASS, and how fast it came up.
+"""The kernel that last served as lab host and ran a guest to a PASS, and its start-up time.
 
-One image is lab host and guest. When a new one does not come up as lab host, a proven
-one takes that place, so that the new one can be examined as a guest.
+One image is both lab host and guest. When a new one does not come up as lab host, a proven
+one stands in, so that the new one can be examined as a guest.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Proven:
 
 
 def load(project: Project) -> Proven | None:
-    """The proven kernel whose image is still in the cache."""
+    """The proven kernel, if its image is still in the cache."""
     try:
         found = json.loads(_file(project).read_text())
         proven = Proven(found["kernel_id"], Path(found["vmlinux"]), float(found["boot_s"]))
@@ -35,7 +35,7 @@ def load(project: Project) -> Proven | None:
 
 
 def record(project: Project, kernel_id: str, vmlinux: Path, boot_s: float) -> None:
-    """Remember it; ``boot_s`` of 0 means that it was up already."""
+    """Remember it; ``boot_s`` of 0 means that it was already up."""
     before = load(project)
     if boot_s == 0 and before is not None:
         boot_s = before.boot_s

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A pseudo-terminal of this machine's for each serial line that the user has.
+"""A pseudo-terminal on this machine for each serial line that the user asked for.
 
-Wherever the VMM runs, the terminal is here. What the guest writes while nobody has it open is lost,
-as on a line without a terminal; so is what exceeds the limit while somebody does not read.
+It is here wherever the VMM runs. Guest output is lost while no program has it open, as on a line
+without a terminal; so is output above the limit if the program does not read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _WAITING_BYTES = 256 * 1024
 
 
 class Ptys:
-    """Made on entry, gone on exit. ``paths`` are the terminals' by the line's number."""
+    """Created on entry, removed on exit. ``paths`` are the terminals by line number."""
 
     def __init__(self, lines: Sequence[int]) -> None:
         self._numbers = tuple(lines)
@@ -51,17 +51,17 @@ class Ptys:
         self._close()
 
     def poll(self) -> list[dict[str, Any]]:
-        """What was typed since, as messages for the worker."""
+        """What was typed since the last call, as messages for the worker."""
         messages = []
         for number, master in self._masters.items():
             self._write(number)
-            with contextlib.suppress(OSError):  # nothing there, or nobody
+            with contextlib.suppress(OSError):  # no data, or no program has it open
                 data = os.read(master, _READ_BYTES)
                 messages.append({"tty": number, "data": base64.b64encode(data).decode()})
         return messages
 
     def take(self, number: int, data: bytes) -> None:
-        """What the guest wrote."""
+        """Take what the guest wrote to line ``number``."""
         if number not in self._masters:
             return
         if not self._is_open(number):
@@ -75,14 +75,16 @@ class Ptys:
         master, user = os.openpty()
         self._masters[number], self._waiting[number] = master, bytearray()
         try:
-            tty.setraw(user)  # lasts as long as the master; a user's program sets what it likes
+            tty.setraw(
+                user
+            )  # stays so as long as the master is open; a user's program may change it
             self.paths[number] = os.ttyname(user)
         finally:
             os.close(user)
         os.set_blocking(master, False)
 
     def _is_open(self, number: int) -> bool:
-        """A master whose terminal nobody has open reports a hang-up."""
+        """A master reports a hang-up while no program has its terminal open."""
         poll = select.poll()
         poll.register(self._masters[number], 0)
         return not any(events & select.POLLHUP for _, events in poll.poll(0))

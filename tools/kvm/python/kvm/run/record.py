@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The record of a run: one JSON object with everything a script would ask for."""
+"""The record of a run: one JSON object with everything that a script may need."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kvm.guest.event_log import EventLog
 from kvm.verdict.vocabulary import Outcome
 
 SCHEMA_VERSION = 1
-# A terminal's commands, and turns of the text's direction, which JSON lets stand.
+# Terminal controls and changes of text direction, which JSON does not escape.
 _CONTROLS = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -28,7 +28,7 @@ class KernelFacts:
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
-    """The machine, and how its command ended (None: it did not, or there was none).
+    """The machine, and how its command ended (None: it did not end, or there was none).
 
     ``hello_uptime_s`` is its uptime when its init said hello. ``stdout`` and ``stderr`` are
     the beginning of what the command wrote.
@@ -46,10 +46,10 @@ class GuestFacts:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds per stage; None for a stage that did not take place.
+    """Seconds per stage; None for a stage that did not happen.
 
     ``load`` is the part of ``vmm_start`` in which kernel and initrd were put in guest memory;
-    ``kept`` is for how long, in all, this computer did not run the machine.
+    ``kept`` is the total time in which this computer did not run the machine.
     """
 
     kernel_build: float | None = None
@@ -68,7 +68,7 @@ class Timings:
 
     @property
     def boot_s(self) -> float | None:
-        """From the decision to start a machine to its init's hello."""
+        """Seconds from the decision to start a machine to its init's hello."""
         return _sum(self.vmm_start, self.guest_init)
 
     def to_json(self) -> dict[str, float | None]:
@@ -86,7 +86,7 @@ class ExitCounts:
 
     @classmethod
     def from_result(cls, exits: Mapping[str, Mapping[str, int]] | None) -> ExitCounts:
-        """From the worker's result event."""
+        """Make it from the worker's ``result`` event."""
         exits = exits or {}
         return cls(exits.get("reasons", {}), exits.get("ports", {}), exits.get("devices", {}))
 
@@ -105,11 +105,11 @@ class ExitCounts:
 
 @dataclass(frozen=True, slots=True)
 class GuestTold:
-    """What the guest's kernel told the VMM of itself (``CONFIG_KVM_GUEST_EVENTS``).
+    """What the guest's kernel reported to the VMM (``CONFIG_KVM_GUEST_EVENTS``).
 
     ``source`` is how: hypercall, port or none. Events are dicts with t_s (seconds since the
-    first vCPU entered the guest), kind, name and value. ``lost`` ones found no room in the
-    guest, ``refused`` ones made no sense to the VMM or were too many.
+    first vCPU entered the guest), kind, name and value. ``lost`` counts those that found no room
+    in the guest, ``refused`` those that the VMM could not parse or that were too many.
     """
 
     source: str = "none"
@@ -132,10 +132,9 @@ class GuestTold:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """``command`` is what runs in the guest; ``repeat`` the command line to do it all again.
+    """``command`` is what runs in the guest; ``repeat`` the command line that repeats the run.
 
-    ``exit_code`` is the exit code of this tool's process, the guest command's own is
-    in ``guest``.
+    ``exit_code`` is that of this tool's process; the guest command's own is in ``guest``.
     """
 
     outcome: Outcome
@@ -171,12 +170,12 @@ class RunRecord:
         }
 
     def text(self) -> str:
-        """As JSON."""
+        """The record as JSON."""
         text = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n"
         return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
     def keep(self, folder: Path) -> None:
-        """In its run's folder."""
+        """Write it to the run's folder."""
         write_or_tell(folder / "result.json", self.text())
 
 

@@ -2,8 +2,8 @@
 """This checkout as it was at another revision, in a folder of its own.
 
 ``build/revision/checkout`` borrows the objects of this repository and of its kernel tree and
-writes none to them. It is kept: the next revision changes only what differs, and its build
-folders make builds incremental.
+writes none to them. It is kept: switching to the next revision changes only files that differ,
+so its build folders make builds incremental.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from kvm.say import Say
 
 
 def resolve(project: Project, revision: str) -> str:
-    """The commit's full id. Raises ``UserError`` for what names none."""
+    """The commit's full id. Raises ``UserError`` if ``revision`` names none."""
     commit = Repository(project.root).commit_of(revision)
     if commit is None:
         raise UserError(
@@ -34,7 +34,7 @@ def resolve(project: Project, revision: str) -> str:
 
 
 def present(project: Project) -> str:
-    """The checkout's commit, with ``+`` when something is uncommitted; "" outside git."""
+    """The checkout's commit, with ``+`` if there are uncommitted changes; "" outside git."""
     with contextlib.suppress(UserError):
         git = Repository(project.root)
         head = git.call("rev-parse", "--short=12", "HEAD")
@@ -43,11 +43,11 @@ def present(project: Project) -> str:
 
 
 def checkout(project: Project, commit: str, say: Say, root: Path | None = None) -> Project:
-    """The checkout at ``commit``, in ``root``, its kernel tree ready to follow its patches."""
+    """Check out ``commit`` in ``root``, with a kernel tree ready to follow its patches."""
     root = root or project.build / "revision" / "checkout"
     clone(project.root, root, say)
     here = Repository(root)
-    (here.git_dir / "index.lock").unlink(missing_ok=True)  # of a killed one
+    (here.git_dir / "index.lock").unlink(missing_ok=True)  # left by a killed git
     here.call("checkout", "--quiet", "--force", "--detach", commit)
     here.call("clean", "-fdq")
     made = Project(root)
@@ -60,7 +60,7 @@ def checkout(project: Project, commit: str, say: Say, root: Path | None = None) 
 
 
 def share_tree(origin: Path, path: Path, say: Say) -> None:
-    """A kernel tree for the copy: at the origin's last saved state, to be moved from there."""
+    """Make a kernel tree for the copy, at the origin's last saved state, from where it can move."""
     state = origin / ".git" / tree.STATE_FILE
     if (path / ".git" / tree.STATE_FILE).exists():
         return
@@ -74,12 +74,12 @@ def share_tree(origin: Path, path: Path, say: Say) -> None:
 
 
 def clone(origin: Path, path: Path, say: Say) -> None:
-    """A repository at ``path`` that borrows the objects of ``origin``'s; kept if it is there."""
+    """Make a repository at ``path`` that borrows ``origin``'s objects; keep an existing one."""
     if (path / ".git" / "HEAD").exists():
         return
     say(f"copying {origin.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.new")  # renamed when whole
+    part = path.with_name(f"{path.name}.new")  # renamed when complete
     for old in (part, path):
         shutil.rmtree(old, ignore_errors=True)
     try:

@@ -16,7 +16,7 @@ _KEPT_RUNS = 200
 
 
 def create(runs: Path) -> Path:
-    """A new folder named by time, unique however many commands run at once."""
+    """Make a folder named by time, unique however many commands run at once."""
     runs.mkdir(parents=True, exist_ok=True)
     _prune(runs)
     stamp = time.strftime("%Y%m%d-%H%M%S")
@@ -30,13 +30,13 @@ def create(runs: Path) -> Path:
 
 
 def write_spec(folder: Path, spec: Mapping[str, Any], repeat: str) -> None:
-    """Keep what was booted, and the command that boots it again."""
+    """Write the spec of what is booted, and the command that boots it again."""
     (folder / "spec.json").write_text(json.dumps(spec, indent=2, sort_keys=True) + "\n")
     write_repeat(folder, repeat)
 
 
 def write_repeat(folder: Path, repeat: str) -> None:
-    """The command as an executable file."""
+    """Write the command as an executable file."""
     script = folder / "repeat"
     script.write_text(f"#!/bin/sh\nexec {repeat}\n")
     script.chmod(0o755)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One run, whatever runs in the machine: host, machine, verdict, record.
+"""The course of one run, whatever runs in the machine: host, machine, verdict, record.
 
-A boot (``run/boot.py``) and a payload (``run/payload/run.py``) are two jobs. What holds for both
-stands here, once: which kernel may stand in as lab host, what becomes of a machine that the
-emulator may have lost, and when a host is not used again.
+A boot (``run/boot.py``) and a payload (``run/payload/run.py``) are two jobs. The rules for both
+are here: which kernel may stand in as lab host, what happens to a machine that the emulator may
+have lost, and when a host is not used again.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 @dataclass(frozen=True, slots=True)
 class RunSite:
-    """Where a machine runs: the folder it leaves behind, and the lab host of which slot.
+    """Where a machine runs: the folder it leaves behind, and the slot of its lab host.
 
-    ``host_kernel`` is the lab host's when that is not the guest's own; ``notes`` belong to
-    a command that boots many machines, and ``host_cpus`` are a lab host's, if not the usual.
+    ``host_kernel`` is the lab host's if it is not the guest's own; ``notes`` belong to a command
+    that boots many machines; ``host_cpus`` is the lab host's number, None for the default.
     """
 
     run_dir: Path
@@ -55,9 +55,9 @@ class RunSite:
 class Attached:
     """What a job attaches to a session while it lasts.
 
-    ``request`` is the guest command, if there is one; ``secrets`` are fields of the machine that no
-    file may hold; ``beside`` are commands that run on the host meanwhile; ``ended`` is called when
-    the session is over.
+    ``request`` is the guest command, if there is one; ``secrets`` are fields of the machine that
+    must not be written to a file; ``beside`` are commands that run on the host meanwhile; ``ended``
+    is called when the session is over.
     """
 
     sinks: Sinks
@@ -68,23 +68,23 @@ class Attached:
 
 
 class Job(Protocol):
-    """What differs between a boot and a payload."""
+    """The parts of a run that differ between a boot and a payload."""
 
     @property
     def name(self) -> str:
-        """Of the phase in which the machine runs."""
+        """The name of the phase in which the machine runs."""
 
     @property
     def command(self) -> tuple[str, ...]:
-        """What runs in the machine, as the user gave it."""
+        """The command in the machine, as the user gave it."""
 
     @property
     def argv(self) -> tuple[str, ...]:
-        """The same with the default where nothing was given."""
+        """``command``, or the default if none was given."""
 
     @property
     def repeat(self) -> str:
-        """The words after ``./invoke`` that do it again."""
+        """The words after ``./invoke`` that repeat the run."""
 
     @property
     def wanted(self) -> Wanted: ...
@@ -108,7 +108,7 @@ class Job(Protocol):
         """The verdict where the kernel under test did not come up as lab host."""
 
     def restart(self) -> None:
-        """Forget the output: the machine is started again."""
+        """Drop the output so far: the machine is started again."""
 
     def kernel(self, script: Transcript) -> KernelFacts:
         """The kernel that the record names."""
@@ -116,12 +116,12 @@ class Job(Protocol):
     def guest(self, attempt: Attempt | None) -> GuestFacts: ...
 
     def exit_code(self, outcome: Outcome, script: Transcript) -> int:
-        """Of this tool's process."""
+        """The exit code of this tool's process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run's surroundings; its methods are the stages after the build.
+    """One run with all it needs; its methods are the stages after the build.
 
     ``start`` (``time.monotonic``) is when the command began.
     """
@@ -154,14 +154,14 @@ class Run:
         return replace(self.halves, kernel=self.site.host_kernel or self.halves.kernel)
 
     def _judged(self) -> tuple[Attempt, Outcome]:
-        """Run on a host; a kernel that did not come up as the host gets a second look."""
+        """Run on a host; a kernel that did not come up as the host is checked a second time."""
         spec = self.job.spec(self.site.run_dir)
         repeat = f"{self.project.root}/invoke {self.job.repeat}"
         rundir.write_spec(self.site.run_dir, spec.to_json(), repeat)
         found = self._connect()
         attempt, outcome = self._attempt_until_kept(found, spec)
         if found.suspected is not None and outcome.ok:
-            # As a guest it is fine. Was it only slow to come up, or is it no lab host?
+            # It works as a guest. Was it only slow to come up, or does it fail as lab host?
             return self._attempt(self._connect(patient=True).host, spec)
         if found.suspected is not None:
             return attempt, _both(outcome, found.suspected)
@@ -171,7 +171,7 @@ class Run:
         return attempt, outcome
 
     def _attempt_until_kept(self, found: Connected, spec: MachineSpec) -> tuple[Attempt, Outcome]:
-        """An attempt, repeated where the emulator may have lost the machine."""
+        """Run an attempt, and repeat it if the emulator may have lost the machine."""
 
         def again() -> tuple[Attempt, Outcome]:
             self.job.restart()
@@ -192,7 +192,7 @@ class Run:
     def _attempt(self, host: Host, spec: MachineSpec) -> tuple[Attempt, Outcome]:
         """Run the machine on this host, and judge it."""
         run_dir = self.site.run_dir
-        # What is staged must be there for as long as the host may run a machine.
+        # Staged files must stay for as long as the host may run a machine.
         with contextlib.ExitStack() as beyond_the_host:
             try:
                 stage = staging.staged(spec, host, self.project, run_dir)
@@ -271,7 +271,7 @@ def build_failure(failed: BuildError, job: Job, total_s: float) -> RunRecord:
 
 
 def _both(outcome: Outcome, suspected: HostLost) -> Outcome:
-    """A guest's failure, with word that the same kernel failed as lab host too."""
+    """A guest's failure, with a note that the same kernel failed as lab host too."""
     lines = (
         f"the same kernel did not come up as lab host: {suspected.message}",
         *suspected.console.splitlines()[-8:],

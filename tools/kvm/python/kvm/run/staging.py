@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Put the user's own files where a lab host sees them as they are, and can write them.
+"""Puts the user's own files where a lab host sees their current state and can write them.
 
 Nothing is copied: what a guest has synced is in the user's own file, whatever is killed then.
-A lab host reads this machine's files through a cache, which does not notice what changes, and
-once more without one; there it reads whatever a user names (a kernel being rebuilt at the same
-path, a folder, a script). A disk that it writes is linked into the run's folder, which both sides
-write, or into a folder on the disk's own file system that it was booted with (``host/exports.py``).
+A lab host sees this machine's files twice: through a cache that does not notice changes, and
+without one. The second serves whatever a user names (a kernel being rebuilt at the same path, a
+folder, a script). A disk that is written is linked into the run's folder, which both sides write,
+or into a folder on the disk's own file system that the host was booted with (``host/exports.py``).
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from kvm.spec.share import ShareSpec
 
 _NAME_BYTES = 255  # NAME_MAX
 _MOUNTINFO = Path("/proc/self/mountinfo")
-# Folders of which a lab host has its own, which hide ours.
+# A lab host has its own of these folders, which hide ours.
 _HIDDEN = tuple(map(Path, ("/proc", "/sys")))
 
 
 class Staged:
-    """A spec whose files the host can use, and the way back to the user's names."""
+    """A spec whose files the host can use, with a map back to the user's paths."""
 
     def __init__(self, spec: MachineSpec) -> None:
         self.spec = spec
         self._originals: dict[Path, Path] = {}
 
     def add(self, seen: Path, original: Path) -> Path:
-        """The host has ``original`` at ``seen``."""
+        """Note that the host has ``original`` at ``seen``."""
         if seen != original:
             self._originals[seen] = original
         return seen
@@ -55,9 +55,9 @@ class Staged:
 
 @contextlib.contextmanager
 def staged(spec: MachineSpec, host: Host, project: Project, run_dir: Path) -> Iterator[Staged]:
-    """Stage for a lab host, undone at the end; for the native host nothing is moved.
+    """Stage for a lab host and undo it at the end; for the native host nothing is moved.
 
-    Links and claims must outlast the machine: leave it when the host has been closed.
+    Links and claims must outlast the machine: leave it only after the host has been closed.
     """
     ports.require_free(spec.nets)
     files = Staged(spec)
@@ -68,7 +68,7 @@ def staged(spec: MachineSpec, host: Host, project: Project, run_dir: Path) -> It
 
 
 class _Stager:
-    """One spec on its way into a lab host; all that it does is on the stack ``undo`` at once."""
+    """Moves one spec into a lab host; each step is put on the stack ``undo`` at once."""
 
     def __init__(
         self,
@@ -104,11 +104,11 @@ class _Stager:
         )
 
     def _fresh(self, path: Path) -> Path:
-        """Where the host has it as it is at the time."""
+        """The path at which the host sees the file's current state."""
         return self._files.add(self._host.seen(path.resolve()), path)
 
     def _nets(self, nets: Sequence[NetSpec]) -> Iterator[NetSpec]:
-        """With ports of this machine that lead to where the VMM listens in the lab host."""
+        """The nets with ports of this machine that lead to the VMM's ports in the lab host."""
         ours = [forward for net in nets for forward in net.forwards]
         theirs = list(ports.in_lab_host(ours))
         if ours:
@@ -138,9 +138,9 @@ class _Stager:
         self._undo.callback(self._host.lend_ports(pairs).close)
 
     def _check_share(self, share: ShareSpec) -> None:
-        """A folder can't be linked; a lab host reads all folders, and writes only ours.
+        """Refuse a share that a lab host can't offer: it reads all folders, and writes only ours.
 
-        Its own proc and sysfs hide those of this machine (``guest/labhost.c``).
+        A folder can't be linked. The host's own proc and sysfs hide ours (``guest/labhost.c``).
         """
         if below := _exposed_processes(
             share.path.resolve(), _MOUNTINFO.read_text(errors="surrogateescape")
@@ -161,7 +161,7 @@ class _Stager:
         path = self._fresh(disk.path) if read else self._write(disk.path, f"disk{number}")
         if disk.format != "qcow2":
             return replace(disk, path=path)
-        # A linked image has left the folder that its backing file's name counts from.
+        # A linked image is not in the folder that its backing file's name is relative to.
         folder = disk.backing_folder or disk.path.parent
         return replace(
             disk,
@@ -172,13 +172,13 @@ class _Stager:
         )
 
     def _places(self, folder: Path, *allowed: Path) -> Iterator[Path]:
-        """All that is allowed besides ``folder``: what lies in ``build`` the host has there."""
+        """The host's paths of ``build``, if it is in a place, and of all places but ``folder``."""
         yield from map(self._fresh, allowed)
         if any(self._build.is_relative_to(place.resolve()) for place in (folder, *allowed)):
             yield self._fresh(self._build)
 
     def _read(self, path: Path) -> Path:
-        """What is in the cache never changes, so a lab host may read it through its own."""
+        """Files in the cache never change, so a lab host may read them through its own cache."""
         real = path.resolve()
         if real.is_relative_to(self._cache):
             return path
@@ -192,12 +192,12 @@ class _Stager:
         return self._files.add(self._host.seen(link), path)
 
     def _link(self, path: Path, real: Path, name: str) -> Path:
-        """A second name for the user's file, in a folder that the lab host writes."""
+        """Link the user's file into a folder that the lab host writes."""
         exports = [folder / f"{self._run_dir.name}-{name}" for folder in self._host.disk_folders]
         refusal = "no folder for it"
         for link in map(_shortened, (self._run_dir / name, *exports)):
             try:
-                link.unlink(missing_ok=True)  # a killed command may have left its own
+                link.unlink(missing_ok=True)  # a killed command may have left one
                 os.link(real, link)
             except OSError as failed:
                 refusal = str(failed.strerror)
@@ -211,20 +211,20 @@ class _Stager:
 
 
 def _shortened(path: Path) -> Path:
-    """With a name that a folder takes."""
+    """The path with its name cut to the longest that a folder takes."""
     name = path.name.encode(errors="surrogateescape")[:_NAME_BYTES]
     return path.with_name(name.decode(errors="ignore"))
 
 
 def _exposed_processes(folder: Path, mountinfo: str) -> Path | None:
-    """A mount of proc, besides /proc itself, in ``folder`` or around it (proc(5), mountinfo).
+    """A mount of proc, other than /proc itself, in or around ``folder`` (proc(5), mountinfo).
 
-    The VMM keeps its guest out of every proc that it can tell (``ninep/file_system.cpp``); in a
-    lab host that of this machine is part of a 9p mount like any other folder.
+    The VMM keeps its guest out of every proc that it recognizes (``ninep/file_system.cpp``); in a
+    lab host, this machine's is part of a 9p mount like any other folder.
     """
     for line in mountinfo.splitlines():
         head, _, tail = line.partition(" - ")
-        # A space is \040 there.
+        # Blanks are escaped as \040 there.
         raw = head.split()[4].encode(errors="surrogateescape").decode("unicode_escape")
         point = Path(raw.encode("latin-1").decode(errors="surrogateescape"))
         if tail.split()[0] != "proc" or any(point.is_relative_to(hidden) for hidden in _HIDDEN):

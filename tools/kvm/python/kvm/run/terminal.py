@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Standard input's way to the guest: a raw terminal for a shell, a pipe or file for a command.
+"""Passes standard input to the guest: a raw terminal for a shell, a pipe or file for a command.
 
-The terminal is always given back. Without a shell a terminal is left alone, as is any input
-of ours that the guest is not to have, and the command finds its input at its end.
+The terminal is always restored. Without a shell a terminal is left alone, as is any input that
+the guest is not to have; the command then sees end of file at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Terminal:
         self._is_tty = shell and on_terminal
         if on_terminal and not shell:
             self._fd = None
-        # Where a file stood: what the guest has not read is left to who reads it next.
+        # The file's offset: what the guest has not read is left to the next reader.
         self._start = _place_in_file(self._fd)
         self._saved: list[Any] | None = None
         self._old_handler: Any = None
@@ -63,7 +63,7 @@ class Terminal:
         return {"tty": self._is_tty, "rows": size.lines, "cols": size.columns, "env": kind}
 
     def poll(self) -> list[dict[str, Any]]:
-        """What happened at the keyboard since the last call."""
+        """Input and window sizes since the last call."""
         messages: list[dict[str, Any]] = []
         if self._resized:
             self._resized = False
@@ -81,7 +81,7 @@ class Terminal:
         return messages
 
     def give_back(self, read: int) -> None:
-        """A file is read on behind those first bytes, by whoever has it too."""
+        """Leave a file's offset behind the bytes that were read, for others that share it."""
         if self._fd is not None and self._start is not None:
             os.lseek(self._fd, self._start + read, os.SEEK_SET)
 
@@ -99,7 +99,7 @@ def _place_in_file(fd: int | None) -> int | None:
 
 
 def _standard_input() -> int | None:
-    """Its descriptor; None when this process has none of its own (in a test, say)."""
+    """The descriptor of standard input; None if this process has none (in a test, say)."""
     try:
         return sys.stdin.fileno()
     except (AttributeError, OSError, ValueError):

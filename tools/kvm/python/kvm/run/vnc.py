@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The display's port: viewers connect here, and the machine's VNC server is wherever the VMM is.
+"""The display's port: viewers connect here, wherever the machine's VNC server runs.
 
     --vnc auto                              a Unix socket that only this user may connect to
     --vnc [ADDRESS:]PORT[,password=FILE]    TCP; PORT may be auto for a free one
 
-By TCP anybody who reaches the port may try, so there is a password: the first line of FILE, or one
-that is made up and printed. ``password=none`` does without.
-
-Bytes go both ways as messages of the worker's protocol. Nothing of VNC is understood here.
+By TCP any computer that reaches the port may try, so there is a password: the first line of
+FILE, or a generated one that is printed. ``password=none`` does without.
+Bytes go both ways as messages of the worker's protocol. This module does not interpret VNC.
 """
 
 from __future__ import annotations
@@ -32,23 +31,23 @@ from kvm.run import private_socket
 from kvm.waiting import write_waiting
 
 _READ_BYTES = 64 * 1024
-# A viewer that has not read this much is one that has stopped.
+# A viewer with this much unread data is taken to have stopped.
 _WAITING_BYTES = 32 << 20
-# As many as the VMM's server takes (display/vnc_server.hpp).
+# The same number as in the VMM's server (display/vnc_server.hpp).
 MAX_VIEWERS = 16
-# A viewer has said this much, its version and what follows (RFC 6143, 7), within this time.
+# A viewer must have sent this much, its version and what follows (RFC 6143, 7), in this time.
 _GREETING_BYTES = 14
 GREETING_S = 30.0
 _BACKLOG = 16
 _HOST = "127.0.0.1"
 _ADDRESS = re.compile(r"(?:(?P<host>[^:\[\]]+|\[[0-9a-fA-F:.]+\]):)?(?P<port>\d+|auto)")
-_PASSWORD_CHARACTERS = 8  # VNC looks at no more
+_PASSWORD_CHARACTERS = 8  # VNC ignores the rest
 _ALPHABET = string.ascii_letters + string.digits
 _MADE_UP, _NO_PASSWORD = "", "none"
 
 
 class Address(NamedTuple):
-    """Where to listen by TCP; port 0 is any that is free."""
+    """Where to listen by TCP; port 0 is any free one."""
 
     host: str
     port: int
@@ -56,15 +55,15 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Entrance:
-    """What ``--vnc`` says: a Unix socket without an ``address``. ``password`` is a file's path,
-    empty for one that is made up, or "none"."""
+    """The value of ``--vnc``: a Unix socket if ``address`` is None. ``password`` is a file's path,
+    empty for a generated one, or "none"."""
 
     address: Address | None = None
     password: str = _NO_PASSWORD
 
 
 def parse_entrance(text: str) -> Entrance:
-    """Raises ``UserError``."""
+    """Parse the value of ``--vnc``. Raises ``UserError``."""
     where, *words = text.split(",")
     hint = "write auto, PORT or HOST:PORT[,password=FILE]; viewers' first is 5900"
     matched = _ADDRESS.fullmatch(where)
@@ -88,7 +87,7 @@ def parse_entrance(text: str) -> Entrance:
 
 
 def read_password(path: Path) -> str:
-    """The file's first line. Raises ``UserError`` unless VNC can use it and nobody else read it."""
+    """The file's first line. Raises ``UserError`` unless it is private and usable for VNC."""
     try:
         if path.stat().st_mode & 0o077:
             raise UserError(
@@ -132,7 +131,7 @@ class VncPort:
         """What the machine's server is to ask for; empty: nothing."""
 
     def notes(self) -> tuple[str, ...]:
-        """What the user is told: where viewers find the display, and who else may."""
+        """Notes for the user: where viewers find the display, and who else may connect."""
         if self._entrance is None:
             return ()
         address = self._entrance.address
@@ -174,7 +173,7 @@ class VncPort:
         self._listening.close()
 
     def poll(self) -> list[dict[str, Any]]:
-        """What viewers have done since, as messages for the worker."""
+        """Input from viewers since the last call, as messages for the worker."""
         messages: list[dict[str, Any]] = []
         while (viewer := self._accept()) is not None:
             if len(self._viewers) >= MAX_VIEWERS:
@@ -189,11 +188,11 @@ class VncPort:
         return messages
 
     def take(self, event: Mapping[str, Any]) -> None:
-        """A ``viewer`` event of the worker's."""
+        """Take a ``viewer`` event of the worker."""
         number = int(event["viewer"])
         viewer = self._viewers.get(number)
         if viewer is None:
-            return  # it has gone, and the worker will hear of it
+            return  # it has gone, and the worker will be notified
         if event.get("closed"):
             self._write(number)
             self._drop(number)

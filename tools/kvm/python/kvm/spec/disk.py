@@ -20,12 +20,12 @@ _BACKING = "backing="
 class DiskSpec:
     """An image file that the guest sees as a virtio disk.
 
-    ``volatile``: its write cache dies with the VMM, however that ends, so what the guest
-    did not flush is lost. ``direct``: past the host's page cache. ``backing_folder`` is where
-    relative names of a qcow2 image's backing file count from, if not its own folder. A backing
-    file lies below that folder, or is one of ``backing`` or below it; ``backing_files`` are where
-    the host has them, the uppermost first, if not by their names. Unless the user has said
-    the format (``format_said``), a raw disk must not look like an image of another format.
+    ``volatile``: its write cache is lost with the VMM, however that ends, and so is whatever the
+    guest did not flush. ``direct``: bypass the host's page cache. ``backing_folder`` is where
+    relative names of a qcow2 image's backing file start, if not in its own folder. A backing file
+    must be below that folder, or be one of ``backing`` or below it; ``backing_files`` are the
+    host's paths of them, the uppermost first, if they differ. Unless the user gave the format
+    (``format_said``), a raw disk must not look like an image of another format.
     """
 
     path: Path
@@ -40,10 +40,10 @@ class DiskSpec:
 
     @classmethod
     def parse(cls, text: str) -> DiskSpec:
-        """``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most once, and
-        any number of ``backing=PATH``.
+        """Parse ``PATH`` and, each after a comma, a mode, a format and ``direct``, each at most
+        once, and any number of ``backing=PATH``.
 
-        An image is qcow2 if its name says so: what is in it may be a guest's.
+        An image is qcow2 if its name says so; its content may be a guest's.
         """
         path, *rest = words.split(text)
         hint = (
@@ -75,7 +75,7 @@ class DiskSpec:
         )
 
     def words(self) -> str:
-        """What ``parse`` reads as this disk."""
+        """The text that ``parse`` reads as this disk."""
         mode = "ro" if self.read_only else "volatile" if self.volatile else ""
         said = self.format_said or self.format != _format_by_name(str(self.path))
         given = [mode, self.format if said else "", "direct" if self.direct else ""]
@@ -83,7 +83,7 @@ class DiskSpec:
         return words.join([str(self.path), *filter(None, given), *places])
 
     def check(self) -> None:
-        """Raise ``UserError`` for a disk that can't be had."""
+        """Raise ``UserError`` for an impossible disk."""
         require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
         if self.read_only and self.volatile:
             raise UserError(
@@ -110,9 +110,9 @@ class DiskSpec:
 
 
 def check_all(disks: tuple[DiskSpec, ...]) -> None:
-    """Each, and that an image which is given twice has readers only.
+    """Check each, and that an image given twice has only readers.
 
-    The VMM's own claim on an image (``flock``) is not seen through a lab host's 9p.
+    A lab host's 9p does not pass on the VMM's own claim on an image (``flock``).
     """
     for number, later in enumerate(disks):
         later.check()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A field of a dataclass that a person may set, said once: type, default, help, choices, words.
+"""A dataclass field that a user may set, defined once: type, default, help, choices, words.
 
     hugepages: bool = option(False, help="take guest memory from the host's pool of huge pages")
 
-A command's words, its help, what a run's ``repeat`` says, and the check of choices all follow
-from that line. The kind of a word follows from the default: a flag from a bool, a number from an
-int or a float, an option that may be given several times from (), text from the rest.
+A command's words, its help, a run's ``repeat``, and the check of choices all follow from that
+line. The kind of a word follows from the default: a flag from a bool, a number from an int or a
+float, an option that may be given several times from (), text from the rest.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _KEY = "option"
 class Option:
     """``name`` is the word on the command line, with ``_`` for ``-``; ``short`` its one letter.
 
-    ``read`` makes the value of what was typed, of each where there may be several; it raises
-    ``UserError``. ``say`` is its inverse. Words that are ``joined`` make one text.
+    ``read`` converts what was typed, or each item if there may be several, to the value, and raises
+    ``UserError``; ``say`` is its inverse. Words that are ``joined`` make one text.
     """
 
     name: str
@@ -48,14 +48,14 @@ class Option:
 
     @property
     def kind(self) -> type:
-        """Of what is typed."""
+        """The type of the typed word."""
         if self.repeatable:
             return list
         plain = self.read is None and isinstance(self.default, (bool, int, float))
         return type(self.default) if plain else str
 
     def value(self, typed: Any) -> Any:
-        """Of what was typed; the default for None. Raises ``UserError`` naming it."""
+        """The value of a typed word; the default for None. Raises ``UserError`` naming it."""
         if self.joined:
             return " ".join(typed or ())
         if self.repeatable:
@@ -74,7 +74,7 @@ class Option:
         return f"--{self.name.replace('_', '-')}" if len(self.name) > 1 else f"-{self.name}"
 
     def words(self, value: Any) -> Iterator[str]:
-        """What is typed for this value; nothing for the default."""
+        """The words to type for this value; none for the default."""
         if value == self.default:
             return
         for one in value if self.default == () else (value,):
@@ -89,13 +89,12 @@ class Option:
 
 
 def option(default: Any = MISSING, *, help: str, name: str = "", **more: Any) -> Any:
-    """A field that a person may set; see ``Option`` for what it may have. Without a default it must
-    be given."""
+    """A field that a user may set; see ``Option`` for its keywords. No default: required."""
     return field(default=default, metadata={_KEY: {"help": help, "name": name, **more}})
 
 
 def like(cls: type[DataclassInstance], name: str, **changes: Any) -> Any:
-    """A field as ``cls`` has it, but for the changes."""
+    """A field like that of ``cls``, except for the changes."""
     known = next(one for one in fields(cls) if one.name == name)
     default = changes.pop("default", known.default)
     return field(default=default, metadata={_KEY: {**known.metadata[_KEY], **changes}})
@@ -113,10 +112,10 @@ def _option(one: Field[Any]) -> Option:
 
 
 def read(cls: type[T], typed: Mapping[str, Any], **others: Any) -> T:
-    """A value from what was typed, by the options' names; None or nothing stands for the default.
+    """A value from typed words, by the options' names; a missing one or None is the default.
     ``others`` are fields that are no options.
 
-    Raises ``UserError`` naming the word that makes no sense.
+    Raises ``UserError`` naming the wrong word.
     """
     values = {field: one.value(typed.get(one.name)) for field, one in options(cls).items()}
     return cls(**values, **others)
@@ -129,7 +128,7 @@ def check_choices(value: DataclassInstance) -> None:
 
 
 def words(value: DataclassInstance) -> Iterator[str]:
-    """The command line that says this value: each option that has not its default."""
+    """The command line for this value: each option that differs from its default."""
     for name, one in options(value).items():
         if not one.positional:
             yield from one.words(getattr(value, name))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Files that a machine is made of."""
+"""Checks of files that a machine uses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kvm.errors import UserError
 
 
 def require_file(path: Path, role: str, hint: str, *, block_devices: bool = False) -> None:
-    """Raise ``UserError`` for what is no file; opening something else may wait for ever."""
+    """Raise ``UserError`` if it is no file; opening something else may block forever."""
     if not path.exists():
         raise UserError(f"{role} {path} does not exist", hint)
     if path.is_dir():

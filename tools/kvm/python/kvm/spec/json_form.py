@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Dataclasses as JSON and back, by the types of their fields."""
+"""Converts dataclasses to JSON and back, by the types of their fields."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ _REQUIRED = "required"
 
 
 def here_only(default: Any, **more: Any) -> Any:
-    """A field that is no part of the JSON."""
+    """A field that is not part of the JSON."""
     return field(default=default, metadata={_HERE_ONLY: True}, **more)
 
 
 def required(default: Any) -> Any:
-    """A field that must be in the JSON, though it has a default."""
+    """A field that must be in the JSON although it has a default."""
     return field(default=default, metadata={_REQUIRED: True})
 
 
 def to_json(value: Any) -> Any:
-    """For ``json.dumps``. A named tuple becomes a list."""
+    """An object for ``json.dumps``. A named tuple becomes a list."""
     if is_dataclass(value):
         return {
             one.name: to_json(getattr(value, one.name))
@@ -41,9 +41,9 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(kind: type[T], record: Any) -> T:
-    """The inverse. Raises ``KeyError``, ``TypeError`` or ``ValueError``.
+    """The inverse of ``to_json``. Raises ``KeyError``, ``TypeError`` or ``ValueError``.
 
-    What a record has not got has its default; what the dataclass has not got is passed over.
+    Fields missing in the record get their default; unknown ones are ignored.
     """
     return _from_json(kind, record)  # type: ignore[no-any-return]
 

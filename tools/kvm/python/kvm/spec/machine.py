@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a machine is made of: a value that travels from the command line to the VMM as JSON.
+"""The spec of a machine: a value that travels from the command line to the VMM as JSON.
 
-Needs neither the compiled core nor a kernel tree, so anything may import it. A field that a person
-may set is one line of ``Hardware``; ``machine/config/fields.hpp`` has the same names.
+It needs neither the compiled core nor a kernel tree, so any module may import it. A field that a
+user may set is one line of ``Hardware``; ``machine/config/fields.hpp`` has the same names.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _COMMA = "a comma in a path is written \\, here and in --share, --net and --vsoc
 
 
 def parse_memory(text: str) -> int:
-    """``512``, ``512M``, ``2G`` → MiB. A bare number is MiB, as virtme-ng takes it."""
+    """``512``, ``512M``, ``2G`` → MiB. A bare number is MiB, as in virtme-ng."""
     matched = _MEMORY.fullmatch(text.strip())
     if matched is None:
         raise UserError(f"--memory {text!r}", "write it like 512M or 2G")
@@ -47,14 +47,14 @@ def parse_memory(text: str) -> int:
 
 
 def parse_tty(text: str) -> int:
-    """The number of a ttyS. Raises ``UserError`` for what is none."""
+    """The number of a ttyS. Raises ``UserError`` for an impossible one."""
     if not text.isdecimal():
         raise UserError(f"--tty {text!r}", "give a number, as in ttyS0: 0, 2 or 3")
     return int(text)
 
 
 def parse_balloon(text: str) -> int | None:
-    """MiB; a negative number is no balloon."""
+    """MiB; a negative number means no balloon."""
     try:
         mib = int(text)
     except ValueError:
@@ -82,13 +82,13 @@ def parse_cpus(text: str) -> tuple[int, ...]:
 
 
 def say_cpus(cpus: tuple[int, ...]) -> str:
-    """What ``parse_cpus`` reads as these."""
+    """The text that ``parse_cpus`` reads as these."""
     return ",".join(map(str, cpus))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """What a person may choose of a machine. ``ttys`` are the serial lines that the user has."""
+    """The options of a machine. ``ttys`` are the serial lines that the user gets."""
 
     vcpus: int = option(1, name="cpus", short="p", help="number of vCPUs")
     memory_mib: int = option(
@@ -211,7 +211,7 @@ class Hardware:
     display: tuple[int, int] | None = None  # width and height in pixels
 
     def check(self) -> Self:
-        """Raise ``UserError`` naming the first value that cannot be had, as a person gives it; self
+        """Raise ``UserError`` naming the first impossible value in the user's words; return self
         otherwise."""
         check_choices(self)
         if not 1 <= self.vcpus <= MAX_VCPUS:
@@ -246,11 +246,10 @@ class Hardware:
 
 @dataclass(frozen=True, slots=True)
 class MachineSpec(Hardware):
-    """The hardware, and what runs on it. A ``payload`` gets the test device and no virtio devices.
-
+    """The hardware and what runs on it. A ``payload`` gets the test device and no virtio devices.
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop.
-    ``display_password`` is what the display's viewers must know, if anything, and is no part of
-    ``to_json``, which is kept and shown.
+    ``display_password`` is the password for the display's viewers, if any. It is not in
+    ``to_json``, because that is stored and shown.
     """
 
     kernel: Path
@@ -270,10 +269,10 @@ class MachineSpec(Hardware):
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """A dict for ``json.dumps``; ``from_json`` is its inverse, but for the password.
+        """A dict for ``json.dumps``; ``from_json`` is its inverse, except for the password.
 
-        What is the default is left out: so a VMM of an older commit, which a bisection boots,
-        is told of nothing that it does not know unless it is asked to do it.
+        Default values are left out, so that a VMM of an older commit, which a bisection boots, gets
+        no field that it does not know unless the field is used.
         """
         record = json_form.to_json(self)
         del record["display_password"]
@@ -283,7 +282,7 @@ class MachineSpec(Hardware):
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any]) -> MachineSpec:
-        """Raises ``UserError`` naming the field that is missing, unknown or of the wrong kind."""
+        """Raises ``UserError`` naming a field that is missing, unknown or of the wrong type."""
         if unknown := sorted(set(record) - {one.name for one in fields(cls)}):
             raise UserError(f"unknown field {unknown[0]!r} in a machine spec", "remove it")
         try:

@@ -8,11 +8,11 @@
     --vsock PATH[,cid=N]
     --vsock vhost[,cid=N]
 
-HOST is a port or ADDRESS:PORT of the user's machine, wherever the VMM runs, and of its 127.0.0.1
-where no ADDRESS is given. The second form is QEMU's; there no ADDRESS stands for all of them.
-``loopback`` lets the guest reach, as 10.0.2.2, the 127.0.0.1 of the machine that the VMM runs on (a
-lab host has one of its own): what listens there often asks nobody for a password. An interface
-without an address stays down, for the guest's command to set up.
+HOST is a port or ADDRESS:PORT of the user's machine, wherever the VMM runs; the default ADDRESS is
+127.0.0.1. The second form is QEMU's; there the default is all addresses. ``loopback`` lets the
+guest reach, as 10.0.2.2, the 127.0.0.1 of the machine on which the VMM runs (a lab host has its
+own): services there often require no password. An interface without an address stays down, for the
+guest's command to set up.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from kvm.spec import words
 from kvm.spec.json_form import here_only
 
 FIRST_CID, LAST_CID = 3, 0xFFFFFFFE
-# What libslirp's users know; backend/user_net.hpp has them too.
+# libslirp's well-known addresses; backend/user_net.hpp has them too.
 _USER_GUEST, _USER_GATEWAY, _USER_NAME_SERVER = "10.0.2.15/24", "10.0.2.2", "10.0.2.3"
 # QEMU's hostfwd: [tcp|udp]:[HOSTADDRESS]:HOSTPORT-[GUESTADDRESS]:GUESTPORT
 _QEMU_FORWARD = re.compile(r"(tcp|udp|):([^:-]*):(\d+)-([^:-]*):(\d+)")
@@ -41,14 +41,14 @@ _MAX_QUEUES = 8
 
 
 class NetKind(Enum):
-    """Who is at the other end of the cable."""
+    """The other end of the cable."""
 
     USER = "user"  # libslirp, in the VMM: NAT to the host's own sockets
-    TAP = "tap"  # an interface of the host's
+    TAP = "tap"  # an interface of the host
 
 
 class Forward(NamedTuple):
-    """A port of the host that leads to one of the guest's."""
+    """A port of the host that leads to a port of the guest."""
 
     udp: bool
     host_address: str
@@ -63,16 +63,18 @@ class Forward(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NetSpec:
-    """One interface. ``forwards``, ``mtu`` (0: the usual) and ``host_loopback`` (10.0.2.2 leads to
-    the host's 127.0.0.1) are for user networks, as are ``closed``, networks like 198.51.100.0/24
-    that the guest must not reach; ``tap`` is the interface's name, ``host_address``
-    what to give it ("192.168.7.1/24"; empty: nothing). ``script`` and ``downscript`` are programs
-    that get its name, before the guest starts and after it has stopped. ``vhost``: the host's
-    kernel moves the tap's frames.
+    """One interface.
 
-    ``mac``: empty for one that is the same each time. ``guest``, ``gateway``, ``name_server`` say
-    how the guest's init sets the interface up; they travel on the kernel's command line and are no
-    part of the JSON.
+    For user networks: ``forwards``, ``mtu`` (0: the default), ``host_loopback`` (10.0.2.2 leads to
+    the host's 127.0.0.1), and ``closed``, networks like 198.51.100.0/24 that the guest must not
+    reach. For taps: ``tap`` is the interface's name, ``host_address`` the address to give it
+    ("192.168.7.1/24"; empty: none). ``script`` and ``downscript`` are programs that get its name,
+    before the guest starts and after it has stopped. ``vhost``: the host's kernel moves the tap's
+    frames.
+
+    ``mac``: empty for one that is always the same. ``guest``, ``gateway``, ``name_server`` say
+    how the guest's init sets the interface up; they are passed on the kernel's command line and
+    are not part of the JSON.
     """
 
     kind: NetKind
@@ -104,7 +106,7 @@ class NetSpec:
         _refuse(text, f"{first!r} is no kind of network", "use user or tap=NAME")
 
     def words(self) -> str:
-        """What ``parse`` reads as this network."""
+        """The text that ``parse`` reads as this network."""
         given = {"mac": self.mac}
         if self.kind is NetKind.USER:
             first = ["user", *(f"hostfwd={one.host}:{one.guest_port}" for one in self.forwards)]
@@ -128,8 +130,8 @@ class NetSpec:
 
 @dataclass(frozen=True, slots=True)
 class VsockSpec:
-    """``path``: a Unix socket that leads into the guest; ``path_N`` is what the guest finds at
-    port N of the host. None: AF_VSOCK sockets of the host's, by its vhost."""
+    """``path``: a Unix socket that leads into the guest; the guest reaches ``path_N`` at port N of
+    the host. None: AF_VSOCK sockets of the host, by its vhost."""
 
     path: Path | None
     cid: int = FIRST_CID
@@ -151,13 +153,13 @@ class VsockSpec:
         return cls(None if path == "vhost" else Path(path).absolute(), int(cid))
 
     def words(self) -> str:
-        """What ``parse`` reads as this vsock."""
+        """The text that ``parse`` reads as this vsock."""
         cid = [] if self.cid == FIRST_CID else [f"cid={self.cid}"]
         return words.join(["vhost" if self.path is None else str(self.path), *cid])
 
 
 def guest_words(nets: Sequence[NetSpec]) -> str:
-    """The kernel's command line carries them to our init; empty when there is nothing to say."""
+    """Words on the kernel's command line for our init; empty if it needs none."""
     told = [f"{net.guest}:{net.gateway}:{net.name_server}".rstrip(":") for net in nets]
     return f"toolskvm.net={','.join(told)}" if any(told) else ""
 
@@ -207,7 +209,7 @@ def _parse_tap(text: str, pairs: Sequence[tuple[str, str]], *, vhost: bool) -> N
 
 
 def _usual_gateway(host: str, guest: str) -> str:
-    """Of a guest with an address: the host's end of the tap."""
+    """The gateway of a guest with an address: the host's end of the tap."""
     return host.partition("/")[0] if guest else ""
 
 
@@ -222,7 +224,7 @@ def _pairs(text: str, given: Sequence[str], known: Sequence[str]) -> list[tuple[
 
 
 def _parse_forward(text: str, value: str) -> Forward:
-    """``tcp:8080:80`` or ``udp:127.0.0.1:53:53``, or as QEMU has it: ``tcp::8080-:80``."""
+    """Parse ``tcp:8080:80``, ``udp:127.0.0.1:53:53``, or QEMU's form, ``tcp::8080-:80``."""
     if "-" in value:
         value = _from_qemu_words(text, value)
     protocol, *where = value.split(":")
@@ -253,7 +255,7 @@ def _program(text: str, key: str, value: str) -> str:
 
 
 def _interface(text: str, key: str, value: str) -> None:
-    import ipaddress  # takes long to import, and most machines name no address
+    import ipaddress  # slow to import, and most machines name no address
 
     try:
         ipaddress.IPv4Interface(value)

@@ -24,8 +24,8 @@ class ShareSpec:
 
     @classmethod
     def parse(cls, text: str) -> ShareSpec:
-        """``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the tag is the folder's name if not
-        given."""
+        """Parse ``PATH``, ``PATH,ro``, ``PATH,tag=NAME`` or both; the default tag is the folder's
+        name."""
         path, *rest = words.split(text)
         folder = Path(path).absolute()
         tag, read_only = folder.name, False
@@ -41,13 +41,13 @@ class ShareSpec:
         return cls(folder, tag, read_only)
 
     def words(self) -> str:
-        """What ``parse`` reads as this share."""
+        """The text that ``parse`` reads as this share."""
         mode = ["ro"] if self.read_only else []
         tag = [] if self.tag == self.path.name else [f"tag={self.tag}"]
         return words.join([str(self.path), *mode, *tag])
 
     def check(self) -> None:
-        """Raise ``UserError`` for a share that can't be had."""
+        """Raise ``UserError`` for an impossible share."""
         if not _TAG.fullmatch(self.tag):
             raise UserError(
                 f"share {self.path} has the tag {self.tag!r}",
@@ -58,7 +58,7 @@ class ShareSpec:
 
 
 def check_all(shares: tuple[ShareSpec, ...]) -> None:
-    """Each, and that no two have one tag."""
+    """Check each, and that no two have the same tag."""
     for share in shares:
         share.check()
     if len({share.tag for share in shares}) < len(shares):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-r"""Options that are lists of words, such as ``--disk PATH,ro``: one way to take them apart.
+r"""Splits options that are lists of words, such as ``--disk PATH,ro``.
 
-A comma in a word is written ``\,`` and a backslash ``\\``; before anything else a backslash
+A comma in a word is written ``\,`` and a backslash ``\\``; before any other character a backslash
 stands for itself.
 """
 
@@ -25,5 +25,5 @@ def split(text: str) -> list[str]:
 
 
 def join(words: Iterable[str]) -> str:
-    """What ``split`` takes apart into ``words``, at least one."""
+    """The inverse of ``split``, for at least one word."""
     return ",".join(word.replace("\\", r"\\").replace(",", r"\,") for word in words)

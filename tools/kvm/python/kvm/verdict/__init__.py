@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a run proves: the words, the console parser, and the rules. No I/O, no processes."""
+"""The verdict on a run: its terms, the console parser, and the rules. No I/O, no processes."""

@@ -9,7 +9,7 @@ from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 
 def judge_error(error: UserError) -> Outcome:
-    """A compile error is the code's, everything else nobody's."""
+    """A compile error is the code's fault; any other error blames nobody."""
     summary, _, rest = error.message.partition("\n")
     lines = tuple(rest.splitlines())
     if isinstance(error, BuildError):

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The one parser of kernel console text: bytes in, ``Finding``s out.
 
-Used for the guest's console, the lab host's console, and the text recovered
-from a guest's printk buffer. Pure: it reads no file and starts no thread.
+It reads the guest's console, the lab host's console, and the text recovered from a guest's printk
+buffer. Pure: it reads no file and starts no thread.
 
-Two things keep it from being fooled. A report must have the kernel's exact
-shape (``shapes.py``). And once a console has shown printk time stamps, a line
-without one was not written by printk: it starts no report and joins none.
+Two rules protect it from being fooled. A report must have the kernel's exact shape
+(``shapes.py``). And once a console has shown printk time stamps, a line without one was not
+written by printk: it neither starts a report nor continues one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kvm.verdict.shapes import End, Kind, Shape, match, match_last_resort
 from kvm.verdict.vocabulary import Reason
 
 MAX_REPORT_LINES = 160
-# A guest that warns in a loop must not fill our memory, nor hide what comes after.
+# A guest that warns in a loop must neither fill our memory nor hide later reports.
 MAX_FINDINGS = 64  # of one reason
 MAX_ALIKE = 4  # of one signature
 _CONTEXT_LINES = 12
@@ -29,15 +29,15 @@ _TAIL_LINES = 60
 
 _CUT_HERE = "------------[ cut here ]------------"
 _RULE = re.compile(r"={10,}$")
-# What show_regs() and dump_stack() print; frames and <TASK> marks start with a blank.
+# Output of show_regs() and dump_stack(); frames and <TASK> marks start with a blank.
 _TRACE_LINE = re.compile(
     r" |Call Trace:|Code: |Modules linked in:|Hardware name:|CPU: \d|Tainted: |Workqueue: "
     r"|Stopped task |RIP: |RSP: |R[A-DSB][XPI]: |R\d\d: |[FGCED]S: |CR2: |DR[03]: |PKRU: "
     r"|task:|NMI backtrace|Sending NMI|rcu: \t|\t"
 )
-# printk's stamps go with this word of the command line, which is itself still stamped.
+# printk's stamps end with this word of the command line, a line that is itself still stamped.
 _UNSTAMPED = re.compile(r"(?:Kernel c|C)ommand line: (?:.* )?printk\.time=[0nN]")
-# Call traces that somebody asked for, or that tell of a shortage and no fault.
+# Call traces that were requested, or that report a shortage and no fault.
 _EXPLAINED = re.compile(r"sysrq: |.* invoked oom-killer: |FAULT_INJECTION: |Mem-Info:")
 _SEVERITY = (Reason.KERNEL_WARNING, Reason.HANG, Reason.KERNEL_OOPS, Reason.KERNEL_PANIC)
 
@@ -81,7 +81,7 @@ class ConsoleParser:
 
     @property
     def dying(self) -> bool:
-        """Whether this kernel has panicked: nothing more is to be waited for."""
+        """Whether this kernel has panicked, so that nothing more will come."""
         reports = (r.reason for r in self._open.values())
         return Reason.KERNEL_PANIC in {*reports, *(f.reason for f in self._closed)}
 
@@ -101,9 +101,9 @@ class ConsoleParser:
             self._suspect(line)
 
     def _suspect(self, line: ConsoleLine) -> None:
-        """A complaint whose words are unknown, when it is part of no report.
+        """Take a complaint of unknown shape that is not part of a report.
 
-        Without a time stamp such words may be a program's.
+        Without a time stamp such words may come from a program.
         """
         self._explained = self._explained or bool(_EXPLAINED.match(line.message))
         if not line.stamped or self._owner(line) in self._open:
@@ -113,7 +113,7 @@ class ConsoleParser:
             self._report(line, *found)
 
     def _plausible(self, shape: Shape, line: ConsoleLine) -> bool:
-        """Without a time stamp, a lockdep headline needs the rule the kernel draws above it."""
+        """Without a time stamp, a lockdep headline must follow the rule that the kernel prints."""
         if not shape.ruled or line.stamped:
             return True
         return any(_RULE.match(past.message) for past in tuple(self._recent)[-4:])
@@ -130,7 +130,7 @@ class ConsoleParser:
             self._close(line.caller)
 
     def _lead(self, line: ConsoleLine, shape: Shape) -> list[ConsoleLine]:
-        """The report's lines that came before its headline: from "cut here" or the rule on."""
+        """The lines of the report before its headline, from "cut here" or the rule on."""
         past = [p for p in self._recent if p.caller == line.caller]
         for index in range(len(past) - 1, -1, -1):
             message = past[index].message
@@ -154,7 +154,7 @@ class ConsoleParser:
             self._close(caller)
 
     def _owner(self, line: ConsoleLine) -> str:
-        """Whose report a line belongs to: its caller's, or one that spans all CPUs."""
+        """The report to which a line belongs: its caller's, or one that spans all CPUs."""
         if line.caller in self._open:
             return line.caller
         spanning = (c for c, r in reversed(self._open.items()) if r.shape.all_callers)
@@ -186,13 +186,13 @@ class _Report:
         self._traced = False
 
     def absorb(self, line: ConsoleLine, shape: Shape, groups: dict[str, str]) -> None:
-        """A further headline of the same event (``BUG: ...`` is followed by ``Oops: ...``)."""
+        """Take a further headline of the same event (``BUG: ...`` is followed by ``Oops: ...``)."""
         self.reason = max(self.reason, shape.reason, key=_SEVERITY.index)
         self._groups = {**groups, **self._groups}
         self.take(line)
 
     def is_past(self, line: ConsoleLine) -> bool:
-        """Whether the report ended before this line, for reports without an end mark."""
+        """Whether the report ended before this line, if it has no end mark."""
         return (
             self.shape.end is End.AFTER_TRACE
             and self._traced
@@ -200,7 +200,7 @@ class _Report:
         )
 
     def take(self, line: ConsoleLine) -> bool:
-        """Add a line; true when it was the last one."""
+        """Add a line; return whether it was the last one."""
         self._lines.append(line)
         self._traced = self._traced or line.message.startswith("Call Trace:")
         if len(self._lines) >= MAX_REPORT_LINES:

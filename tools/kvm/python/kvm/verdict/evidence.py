@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Turns the facts of a run into lines worth reading. Pure."""
+"""Turns the facts of a run into readable lines. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REGISTER_ROWS = (
 
 
 def report(finding: Finding, *, source: str = "console") -> Evidence:
-    """The lines of one report, its middle left out when it is long."""
+    """The lines of one report; the middle of a long one is left out."""
     lines = finding.lines
     if len(lines) > _REPORT_LINES:
         head, foot = lines[: _REPORT_LINES - 9], lines[-8:]
@@ -35,13 +35,13 @@ def report(finding: Finding, *, source: str = "console") -> Evidence:
 
 
 def also(findings: Iterable[Finding], *, source: str = "console") -> tuple[Evidence, ...]:
-    """Titles of further reports."""
+    """The titles of further reports."""
     lines = tuple(f"line {f.first_line}: {f.title}" for f in findings)
     return (Evidence(f"also on the {source}", lines),) if lines else ()
 
 
 def tail(obs: Observation) -> tuple[Evidence, ...]:
-    """The end of the console; of the printk buffer when the console stayed empty."""
+    """The end of the console, or of the printk buffer if the console stayed empty."""
     lines = tuple(line for line in obs.console_tail if line.strip())
     if lines:
         return (Evidence("console tail", lines[-_TAIL_LINES:]),)
@@ -50,7 +50,7 @@ def tail(obs: Observation) -> tuple[Evidence, ...]:
 
 
 def machine(obs: Observation) -> tuple[Evidence, ...]:
-    """Where the vCPUs stood and what the VMM last did for them."""
+    """The positions of the vCPUs and the last exits that the VMM handled."""
     items: list[Evidence] = []
     if obs.stop:
         items.append(Evidence("stop", (f"{obs.stop}: {obs.stop_detail}".rstrip(": "),)))
@@ -70,14 +70,14 @@ def worker(obs: Observation) -> tuple[Evidence, ...]:
 
 
 def where(obs: Observation) -> str:
-    """`` at func+0x1/0x2`` of the first vCPU, or "" when its registers are unknown."""
+    """`` at func+0x1/0x2`` of the first vCPU; "" if its registers are unknown."""
     if not obs.registers or "rip" not in obs.registers[0]:
         return ""
     return f" at {_symbol(obs, obs.registers[0]['rip'])}"
 
 
 def function(obs: Observation) -> str:
-    """The first vCPU's function alone, for signatures; "" when unknown."""
+    """The first vCPU's function alone, for signatures; "" if unknown."""
     if obs.symbols is None or not obs.registers:
         return ""
     found = obs.symbols.lookup(obs.registers[0].get("rip", 0))

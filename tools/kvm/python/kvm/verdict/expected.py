@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What is known not to pass, and why: ``tests/matrix/expected/*.toml`` on a suite's results.
+"""Applies lists of expected failures, ``tests/matrix/expected/*.toml``, to a suite's results.
 
     [[expect]]
     name = "debug_regs"            # a subtest: "suite/subtest"
     status = "fail"                # or "skip", "timeout", "error"
     reason = "…"
 
-An expected failure becomes XFAIL, a pass in its place XPASS; both are no failures. A skip
-that nobody expects is no failure either, but says so. Called by the workloads that run
-somebody else's tests.
+An expected failure becomes XFAIL, a pass in its place XPASS; neither is a failure. An unexpected
+skip is no failure either, but is reported. Called by the workloads that run test suites of other
+projects.
 
     [unsteady]
-    runs = 3                       # odd; what fails is run until it has had so many
+        runs = 3                       # odd; a failed test is repeated until it has run so often
     reason = "…"
 
-says that where the suite runs a test may fail by chance, and why: most of its runs count.
+says that any test of the suite may fail by chance, and why: the majority of its runs counts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _STATUSES = {
 }
 _BAD = (Status.FAIL, Status.TIMEOUT)
 _UNSTEADY_KEYS = ("runs", "reason")
-# More failures than this at once are no chance, and running them all again would take long.
+# More failures than this at once are not by chance, and repeating them all would take long.
 _BY_CHANCE = 4
 
 
@@ -54,7 +54,7 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A suite's list, by name; how often what fails is run in all, and why it may fail."""
+    """A suite's list, by name; how often a failed test is run in all, and why it may fail."""
 
     entries: Mapping[str, Expectation]
     runs: int = 1
@@ -134,7 +134,7 @@ def _entry(entry: Mapping[str, object], number: int, path: Path, lines: TomlLine
 def apply(cases: Iterable[Case], expected: Expected) -> tuple[Case, ...]:
     """The cases as they count, each known one with its reason as note.
 
-    An entry that no case bears is added as a skip, so that a list can't rot unseen.
+    An entry that matches no case is added as a skip, so that outdated entries are noticed.
     """
     seen: set[str] = set()
     judged = tuple(_judge(case, case.name, expected.entries, seen) for case in cases)
@@ -146,7 +146,7 @@ def apply(cases: Iterable[Case], expected: Expected) -> tuple[Case, ...]:
 
 
 def to_repeat(judged: Iterable[Case], expected: Expected) -> tuple[str, ...]:
-    """Which tests failed, and may have by chance. None of a list that has no [unsteady]."""
+    """The failed tests that may have failed by chance; none if the list has no [unsteady]."""
     failed = tuple(case.name for case in judged if case.status in _BAD)
     return failed if expected.runs > 1 and len(failed) <= _BY_CHANCE else ()
 
@@ -154,7 +154,7 @@ def to_repeat(judged: Iterable[Case], expected: Expected) -> tuple[str, ...]:
 def settle(
     judged: Iterable[Case], more: Sequence[Iterable[Case]], expected: Expected
 ) -> tuple[Case, ...]:
-    """Of a test that was repeated, the result that most runs had; a pass tells of the rest."""
+    """For a repeated test, take the result of most runs; a pass mentions the others."""
     again: dict[str, list[Case]] = {}
     for cases in more:
         for case in apply(cases, Expected(expected.entries)):
@@ -179,7 +179,7 @@ def _judge(case: Case, name: str, expected: Mapping[str, Expectation], seen: set
     wanted = expected.get(name)
     if wanted is not None:
         seen.add(name)
-        if case.status is wanted.status:  # the entry covers the subtests too
+        if case.status is wanted.status:  # the entry also covers the subtests
             return _excused(replace(case, note=wanted.reason))
         return _surprising(replace(case, children=children), wanted)
     case = replace(case, children=children)
@@ -198,13 +198,13 @@ def _surprising(case: Case, wanted: Expectation) -> Case:
 
 
 def _excused(case: Case) -> Case:
-    """The case with all its failures expected: an entry covers the subtests below it."""
+    """The case with all its failures expected: an entry also covers the subtests below it."""
     children = tuple(map(_excused, case.children))
     status = Status.XFAIL if case.status in (*_BAD, Status.ERROR) else case.status
     return replace(case, status=status, children=children)
 
 
 def _only_known(children: Sequence[Case]) -> bool:
-    """Whether what failed below is all expected, and something is."""
+    """Whether there are failures below, all of them expected."""
     statuses = {leaf.status for child in children for leaf in child.leaves()}
     return Status.XFAIL in statuses and not statuses.intersection((*_BAD, Status.ERROR))

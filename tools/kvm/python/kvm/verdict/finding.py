@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One complaint of a kernel, with the name a developer would give it."""
+"""One complaint of a kernel, named as a developer would name it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _RIP = re.compile(r"RIP: 00[0-9a-f]{2}:(?P<func>[A-Za-z_][\w.$]*)\+0x[0-9a-f]+")
 _LOCK = re.compile(r"\((?P<name>[^()]*(?:\([^()]*\)[^()]*)?)\)\{[^{}]*\}(?:-\{[^{}]*\})?, at: ")
 _RCU_USE = re.compile(r"(?P<file>[\w./-]+\.[chS]):(?P<line>\d+) .+!$")
 _CODE_END = re.compile(r"\+0x[0-9a-f]+(?:/0x[0-9a-f]+)?(?: \[[\w-]+\])?")
-# Functions through which every report or sleep passes: they do not tell where it happened.
+# Functions through which every report or sleep passes: they do not show where it happened.
 _PLUMBING = re.compile(
     r"(?:dump_stack|show_|print_|panic|__warn|report_bug|handle_bug|exc_|asm_exc|die|oops_"
     r"|page_fault_oops|no_context|do_user_addr_fault|lockdep_|check_|mark_lock|__lock_acquire"
@@ -45,9 +45,9 @@ _NOISE = (
 class Finding:
     """A report found on a console.
 
-    ``lines`` are the report's own (printk prefixes kept, for the times in them);
-    ``trace`` the functions of its call trace, innermost first, guesses left out.
-    ``title`` names it for people; ``signature`` compares it across runs and commits.
+    ``lines`` are the report's own (with printk prefixes, for the time stamps); ``trace`` is its
+    call trace, innermost function first, without guesses. ``title`` is its name for people;
+    ``signature`` is for comparison across runs and commits.
     """
 
     kind: Kind
@@ -73,7 +73,7 @@ class Finding:
 
 
 def normalise(text: str) -> str:
-    """Drop what differs between two runs of the same failure."""
+    """Remove what differs between two runs of the same failure."""
     for pattern, replacement in _NOISE:
         text = pattern.sub(replacement, text)
     return " ".join(text.split())
@@ -94,7 +94,7 @@ def call_trace(messages: Iterable[str]) -> tuple[str, ...]:
 
 
 def title_of(shape: Shape, groups: Mapping[str, str], messages: list[str]) -> str:
-    """Fill the shape's title from its groups and from the report's further lines."""
+    """Fill the shape's title from its groups and the report's other lines."""
     words = {key: _CODE_END.sub("", value) for key, value in groups.items()}
     if "func" in words:
         words["where"] = f" in {words['func']}"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The rules: what was observed of a run → its verdict. Pure, and the only place that decides.
+"""The rules: from the observation of a run to its verdict. Pure; no other module decides.
 
-``RULES`` is read from the top; the first rule with an answer wins. The order is
-by how much a fact explains: a dead host explains a dead VMM, a kernel's own words
-explain a triple fault, a triple fault explains silence. A PASS is proved (init said
-hello, the command ended with 0, the guest reset itself), never the absence of trouble.
+``RULES`` is tried from the top; the first rule with an answer wins. They are ordered by how much
+a fact explains: a dead host explains a dead VMM, a kernel's own report explains a triple fault,
+a triple fault explains silence. A PASS is proved (init said hello, the command ended with 0, the
+guest reset itself), never the absence of trouble.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def _interrupted(obs: Observation) -> Outcome | None:
 
 
 def _host_panic(obs: Observation) -> Outcome | None:
-    """A panic or oops of the lab host: KVM's own half of the tree failed."""
+    """A panic or oops of the lab host: the KVM in our kernel failed."""
     first = _first(obs.host_findings, _DEATH)
     if first is None:
         return None
@@ -67,13 +67,13 @@ def _host_panic(obs: Observation) -> Outcome | None:
 
 
 def _host_deadlocked(obs: Observation) -> Outcome | None:
-    """Its kernel told of a stall, and its processes cannot be ended: the VMM is stuck in KVM."""
+    """The host reported a stall and can't end its processes: the VMM is stuck in KVM."""
     stuck = obs.host_hung or obs.worker_error is not None
     return _host_stalled(obs) if stuck else None
 
 
 def _host_lost(obs: Observation) -> Outcome | None:
-    """The emulator under the lab host died, or hangs, without a panic of the kernel in it."""
+    """The emulator under the lab host died or hangs, without a panic of the kernel in it."""
     if not obs.host_lost:
         return None
     return _error(
@@ -87,7 +87,7 @@ def _host_lost(obs: Observation) -> Outcome | None:
 def _setup_failed(obs: Observation) -> Outcome | None:
     """The VMM refused: a bad image or setting, or no usable KVM. The guest never ran.
 
-    Once it ran, what the VMM could not go on with is its own failure, or KVM's.
+    If the guest did run, the error is the VMM's own failure, or KVM's.
     """
     if obs.worker_error is None:
         return None
@@ -102,10 +102,10 @@ def _setup_failed(obs: Observation) -> Outcome | None:
 
 
 def _vmm_crash(obs: Observation) -> Outcome | None:
-    """Killed by a signal, unless that was our own doing after a deadline.
+    """The VMM was killed by a signal, unless we did it after a deadline.
 
-    One that nothing in a VMM raises came from another process, or from a kernel without memory:
-    nobody's fault, unless it is the killing that is tested.
+    A signal that nothing in a VMM raises came from another process, or from a kernel without
+    memory. That is nobody's fault, unless the test is about killing.
     """
     if obs.worker_status is None or obs.worker_status >= 0:
         return None
@@ -129,7 +129,7 @@ def _vmm_crash(obs: Observation) -> Outcome | None:
 
 
 def _guest_died(obs: Observation) -> Outcome | None:
-    """The first panic, oops or lockup the guest reported; what followed is a consequence."""
+    """The first panic, oops or lockup that the guest reported; later ones are consequences."""
     first = _first(obs.findings, _DEATH if obs.spoilt else (*_DEATH, Reason.HANG))
     if first is None:
         return None
@@ -146,7 +146,7 @@ def _guest_died(obs: Observation) -> Outcome | None:
 
 
 def _reported_death(obs: Observation) -> Outcome | None:
-    """Its console and its log say nothing, but the guest told the VMM that it dies."""
+    """The guest reported its death to the VMM; its console and log show nothing."""
     kind, message = obs.reported_death
     if not kind:
         return None
@@ -161,7 +161,7 @@ def _reported_death(obs: Observation) -> Outcome | None:
 
 
 def _vmm_stop(obs: Observation) -> Outcome | None:
-    """KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, or the VMM gave up on the machine."""
+    """KVM_EXIT_INTERNAL_ERROR, KVM_EXIT_FAIL_ENTRY, or an error of the VMM ended the machine."""
     if obs.stop not in ("internal_error", "fail_entry", "vmm_error"):
         return None
     what = {
@@ -181,7 +181,7 @@ def _vmm_stop(obs: Observation) -> Outcome | None:
 
 
 def _pvpanic(obs: Observation) -> Outcome | None:
-    """The guest's console has not said why, or a rule above would have known."""
+    """The guest reported a panic by pvpanic, and its console does not show why."""
     if obs.stop != "guest_panic":
         return None
     return _fail(
@@ -194,7 +194,7 @@ def _pvpanic(obs: Observation) -> Outcome | None:
 
 
 def _triple_fault(obs: Observation) -> Outcome | None:
-    """KVM_EXIT_SHUTDOWN. Never clean: the guest is told to reset through port 0xcf9."""
+    """KVM_EXIT_SHUTDOWN. It is never clean: the guest should reset through port 0xcf9."""
     if obs.stop != "shutdown":
         return None
     return _fail(
@@ -220,9 +220,9 @@ def _silence(obs: Observation) -> Outcome | None:
 
 
 def _not_there(obs: Observation) -> Outcome | None:
-    """What was asked for is not there: whatever ran, it ran without.
+    """Something that was asked for is missing: whatever ran, it ran without.
 
-    A kernel that was built without the driver has not failed. One that has it has, or the VMM.
+    A kernel that was built without the driver has not failed. One with the driver has, or the VMM.
     """
     if obs.missing:
         return _fail(
@@ -239,7 +239,7 @@ def _not_there(obs: Observation) -> Outcome | None:
 
 
 def _too_long(obs: Observation) -> Outcome | None:
-    """A limit that the user set says how long he waits, a test's own how long it may take."""
+    """A user's limit is how long the user waits, a test's own how long it may take."""
     if obs.deadline is not Deadline.TOTAL:
         return None
     blamed = bool(obs.payload) or obs.bounded
@@ -253,7 +253,7 @@ def _too_long(obs: Observation) -> Outcome | None:
 
 
 def _not_run(obs: Observation) -> Outcome | None:
-    """This computer did not run the machine: who is silent then, or stalls, is not to blame."""
+    """This computer did not run the machine, so its silence or stalls are not its fault."""
     stalls = obs.findings if _proved(obs) else (*obs.findings, *obs.host_findings)
     stall = _first(stalls, (Reason.HANG,)) if obs.spoilt else None
     if obs.deadline is Deadline.UNRUN:
@@ -272,7 +272,7 @@ def _not_run(obs: Observation) -> Outcome | None:
 
 
 def _payload_ended(obs: Observation) -> Outcome | None:
-    """A payload's own word, through the debug-exit port."""
+    """The payload itself ended, with its status on the debug-exit port."""
     if not obs.payload or obs.stop != "debug_exit":
         return None
     outcome = payload.outcome_of(obs.payload, int(obs.stop_detail))
@@ -282,7 +282,7 @@ def _payload_ended(obs: Observation) -> Outcome | None:
 
 
 def _init_failed(obs: Observation) -> Outcome | None:
-    """Our init could not do its work, which says nothing about the command."""
+    """Our init could not do its work, which proves nothing about the command."""
     if not obs.guest_error:
         return None
     return _error(Reason.INFRASTRUCTURE, f"guest init: {obs.guest_error}", *evidence.tail(obs))
@@ -317,7 +317,7 @@ def _command_failed(obs: Observation) -> Outcome | None:
 
 
 def _reset_early(obs: Observation) -> Outcome | None:
-    """The guest left on its own before it had done what it was asked."""
+    """The guest left on its own before it had done its work."""
     ended = obs.stop in ("reset", "system_event", "debug_exit")
     if not ended or _done(obs):
         return None
@@ -338,9 +338,9 @@ def _reset_early(obs: Observation) -> Outcome | None:
 def host_complaint(
     findings: tuple[Finding, ...], known_warnings: frozenset[str] = frozenset()
 ) -> Outcome | None:
-    """What spoils a suite that passed: its lab host's kernel complained meanwhile.
+    """A complaint of the lab host's kernel that spoils a suite that passed.
 
-    A stall alone does not, as with a guest that got through (``_host_stalled``).
+    A stall alone does not, as with a guest that finished its work (``_host_stalled``).
     """
     outcome = judge(
         Observation(host_findings=findings, known_warnings=known_warnings, hello=True, stop="reset")
@@ -349,7 +349,7 @@ def host_complaint(
 
 
 def _host_stalled(obs: Observation) -> Outcome | None:
-    """A stall of the host matters only where the guest did not get through."""
+    """A stall of the host matters only if the guest did not finish its work."""
     first = _first(obs.host_findings, (Reason.HANG,))
     if first is None or obs.spoilt or _proved(obs):
         return None
@@ -367,7 +367,7 @@ def _warned(obs: Observation) -> Outcome | None:
         (obs.findings, "", "console"),
         (obs.host_findings, "host kernel: ", "host console"),
     ):
-        # A payload has no kernel whose words to allow: its host's are not meant.
+        # A payload has no kernel whose warnings could be allowed; its host's are not meant.
         if obs.allow_warnings and not (obs.payload and who):
             continue
         names = obs.known_warnings
@@ -418,7 +418,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def _no_proof(obs: Observation) -> Outcome:
-    """Nothing went visibly wrong, and nothing proves that it went right."""
+    """Nothing visibly went wrong, and nothing proves that it went right."""
     lacking = []
     if not obs.hello:
         lacking.append("no hello from init")
@@ -450,7 +450,7 @@ def _against_expected(obs: Observation, outcome: Outcome) -> Outcome:
 
 
 def _spoiled(obs: Observation) -> Outcome | None:
-    """A VMM killed on purpose proves nothing about a kernel that had complained before."""
+    """Killing a VMM on purpose proves nothing about a kernel that had complained before."""
     if obs.expected is not Reason.VMM_CRASH:
         return None
     return _guest_died(obs) or _warned(obs)
@@ -475,7 +475,7 @@ def _reports(
     *,
     source: str = "console",
 ) -> tuple[Evidence, ...]:
-    """One report in full (the first, unless chosen), the others by title."""
+    """One report in full (``chosen``, or the first), the others by title."""
     chosen = chosen or next(iter(findings), None)
     if chosen is None:
         return ()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Warnings that are known, by signature: ``--known-warnings FILE``.
+"""Known warnings, by signature: ``--known-warnings FILE``.
 
-A signature a line, as records and reports have it; ``#`` begins a line for people. One that is no
-signature could never occur, and would be known in vain: it is an error.
+The file has one signature a line, as in records and reports; ``#`` begins a comment line. A line
+that is no signature is an error, because it could never match.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from kvm.errors import UserError
 from kvm.verdict.finding import Finding, normalise
 from kvm.verdict.vocabulary import Evidence, Outcome, Reason
 
-HOST = "host "  # before the signature of a lab host's
+HOST = "host "  # prefix of the signature of a lab host's warning
 _KIND = "known warnings"
 
 
 @dataclass(frozen=True, slots=True)
 class KnownWarnings:
-    """``lines`` is where each signature stands in the file."""
+    """``lines`` is the line number of each signature in the file."""
 
     path: Path
     lines: Mapping[str, int]
 
     @classmethod
     def read(cls, path: Path) -> KnownWarnings:
-        """Raises ``UserError`` naming the file, and the line at fault."""
+        """Read the file. Raises ``UserError`` naming it and the line at fault."""
         try:
             text = path.read_text(encoding="utf-8")
         except OSError as error:
@@ -58,11 +58,11 @@ class KnownWarnings:
 
     @classmethod
     def read_named(cls, text: str) -> KnownWarnings:
-        """The file that a person names. Raises ``UserError``."""
+        """Read the file that a user names. Raises ``UserError``."""
         return cls.read(Path(text).expanduser().absolute())
 
     def name(self) -> str:
-        """What a person writes for this file."""
+        """The file's name as a user writes it."""
         return str(self.path)
 
     @property
@@ -70,7 +70,7 @@ class KnownWarnings:
         return frozenset(self.lines)
 
     def unseen(self, outcomes: Iterable[tuple[Evidence, ...]]) -> tuple[str, ...]:
-        """A line for each that none of the outcomes, by their evidence, had."""
+        """A line for each signature that none of the outcomes has in its evidence."""
         items = (item for evidence in outcomes for item in evidence if item.kind == _KIND)
         seen = {line for item in items for line in item.lines}
         return tuple(
@@ -88,12 +88,12 @@ class KnownWarnings:
 
 
 def signatures(known: KnownWarnings | None) -> frozenset[str]:
-    """Of a file, or of none."""
+    """The signatures of a file; none without a file."""
     return known.signatures if known is not None else frozenset()
 
 
 def name_of(finding: Finding, known: frozenset[str], *, of_host: bool) -> str:
-    """The signature by which a finding is known, or ``""``. A panic is never known."""
+    """The known signature of a finding, or ``""``. A panic is never known."""
     if finding.reason is not Reason.KERNEL_WARNING:
         return ""
     names = (finding.signature, *((HOST + finding.signature,) if of_host else ()))
@@ -103,7 +103,7 @@ def name_of(finding: Finding, known: frozenset[str], *, of_host: bool) -> str:
 def seen(
     findings: Iterable[Finding], host_findings: Iterable[Finding], known: frozenset[str]
 ) -> frozenset[str]:
-    """The known ones among them."""
+    """The signatures of the known ones."""
     names = {
         *(name_of(finding, known, of_host=False) for finding in findings),
         *(name_of(finding, known, of_host=True) for finding in host_findings),
@@ -112,7 +112,7 @@ def seen(
 
 
 def noted(outcome: Outcome, names: Iterable[str]) -> Outcome:
-    """The outcome, which says that they occurred."""
+    """The outcome, with a note that these warnings occurred."""
     more = set(names)
     kept = []
     for item in outcome.evidence:
@@ -126,5 +126,5 @@ def noted(outcome: Outcome, names: Iterable[str]) -> Outcome:
 
 
 def of(outcome: Outcome) -> frozenset[str]:
-    """What ``noted`` put there."""
+    """The signatures that ``noted`` added."""
     return frozenset(line for item in outcome.evidence if item.kind == _KIND for line in item.lines)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KTAP in, KTAP out: TAP 13/14, KUnit and kselftest output as one small model.
+"""Reads and writes KTAP: TAP 13/14, KUnit and kselftest output as one small model.
 
-Nesting comes in three dialects: KUnit and KTAP indent a subtest, kselftest puts
-"# " before each line of it. Both are taken as depth. A subtest's results come
-before the result line of their parent.
+There are three dialects of nesting: KUnit and KTAP indent a subtest, kselftest puts "# " before
+each of its lines. All are read as depth. A subtest's results precede the result line of their
+parent.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ _KSELFTEST_CODES = {
 
 
 def status_of_exit_code(code: int) -> Status:
-    """What a kselftest program says with its exit code."""
+    """The status that a kselftest program reports by its exit code."""
     return _KSELFTEST_CODES.get(code, Status.FAIL)
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One result line, the comments in front of it, and the subtests it sums up."""
+    """One result line, the comments before it, and the subtests it summarizes."""
 
     name: str
     status: Status
@@ -69,11 +69,11 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A whole run. ``problems`` say where the output broke its own promises."""
+    """A whole run. ``problems`` say where the output contradicts itself."""
 
     cases: tuple[Case, ...] = ()
     problems: tuple[str, ...] = ()
-    skipped: str | None = None  # why the whole run was skipped: the words of "1..0 # SKIP"
+    skipped: str | None = None  # why the whole run was skipped: the text of "1..0 # SKIP"
 
     def leaves(self) -> Iterator[Case]:
         for case in self.cases:
@@ -90,7 +90,7 @@ class Report:
             return Verdict.SKIP
         if self.problems or Verdict.ERROR in found or not found:
             return Verdict.ERROR
-        # A parent says "ok" of subtests that were all skipped.
+        # A parent is "ok" even if its subtests were all skipped.
         leaves = {leaf.status.verdict for leaf in self.leaves()}
         return Verdict.SKIP if leaves == {Verdict.SKIP} else Verdict.PASS
 
@@ -115,7 +115,7 @@ class _Level:
 
 
 def parse(lines: Iterable[str]) -> Report:
-    """Read (K)TAP; lines of other origin are kept as comments of the next result."""
+    """Read (K)TAP; other lines are kept as comments of the next result."""
     levels = [_Level(0)]
     problems: list[str] = []
     for raw in lines:
@@ -152,7 +152,7 @@ def parse(lines: Iterable[str]) -> Report:
 def _unwind(
     levels: list[_Level], depth: int, problems: list[str]
 ) -> tuple[tuple[Case, ...], tuple[str, ...]]:
-    """Go to ``depth``; what was collected deeper becomes its next result's."""
+    """Go to ``depth``; deeper results become the children of its next result."""
     children: tuple[Case, ...] = ()
     comments: tuple[str, ...] = ()
     while levels[-1].depth > depth:
@@ -172,7 +172,7 @@ def _check_plan(level: _Level, problems: list[str]) -> None:
 
 
 def _check_number(found: re.Match[str], level: _Level, problems: list[str]) -> None:
-    """A number that is out of order says that a result was lost, or came from elsewhere."""
+    """A number out of order shows that a result was lost, or came from elsewhere."""
     due = len(level.cases)
     if found["number"] and int(found["number"]) != due:
         problems.append(f"test {due} was due, number {found['number']} was reported")
@@ -183,7 +183,7 @@ def _case(found: re.Match[str], comments: tuple[str, ...], children: tuple[Case,
     note = found["note"] or ""
     status = Status.FAIL if found["not"] else Status.PASS
     if word in ("TIMEOUT", "ERROR") and not found["not"]:
-        note = f"{found['word']}{note}"  # no directive: nothing that timed out is "ok"
+        note = f"{found['word']}{note}"  # no directive: a test that timed out is not "ok"
     elif word in ("SKIP", "TIMEOUT", "ERROR", "XFAIL", "XPASS"):
         status = Status[word]
     elif word == "TODO":

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Console bytes to clean lines: framing, escape sequences, printk prefixes.
+"""Splits console bytes into clean lines: framing, escape sequences, printk prefixes.
 
-Fed chunk by chunk from a device; where the chunks were cut never shows in the
-result. A line is bounded, so that a guest cannot make the host's memory grow.
+Bytes come in chunks from a device; the result does not depend on how they were cut. Lines are
+limited, so that a guest cannot fill the host's memory.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LEVEL_ONLY = re.compile(r"<\d{1,3}>")
 
 @dataclass(frozen=True, slots=True)
 class ConsoleLine:
-    """``message`` is ``text`` without the printk prefix; ``stamped`` says there was one."""
+    """``message`` is ``text`` without the printk prefix; ``stamped`` says whether it had one."""
 
     number: int
     text: str
@@ -66,7 +66,7 @@ class LineSplitter:
         raw = self._partial.decode(errors="replace")
         self._partial.clear()
         self._number += 1
-        # A lone \r is how progress output redraws itself: each drawing is a line of its own.
+        # Progress output redraws itself with a lone \r: each drawing counts as a line.
         parts = [part for part in raw.split("\r") if part] or [""]
         for part in parts:
             yield parse_line(self._number, part)
@@ -75,8 +75,8 @@ class LineSplitter:
 def parse_line(number: int, raw: str) -> ConsoleLine:
     """Strip escapes and the printk prefix from one line.
 
-    A prefix in mid-line means that the kernel spoke while a process was writing
-    to the same console: what stands before it is the process's.
+    A prefix in the middle of a line means that the kernel printed while a process was writing
+    to the same console: the text before it is the process's.
     """
     text = _ESCAPES.sub("", raw).rstrip()
     found = _PREFIX.search(text) or _CALLER_ONLY.match(text)

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Read messages out of a raw dump of the kernel's ``__log_buf``.
+"""Reads messages from a raw dump of the kernel's ``__log_buf``.
 
-A guest that dies before its console works, or that runs ``quiet``, still has its
-messages in the printk ring. The VMM dumps the text data ring at stop; this
-module finds the records in it without the descriptors beside it.
+A guest that dies before its console works, or that runs ``quiet``, still has its messages in the
+printk ring. The VMM dumps the text data ring at stop; this module finds the records in it without
+their descriptors.
 
-Format (kernel/printk/printk_ringbuffer.c): blocks of a 64-bit descriptor id and
-text, aligned to 8. Ids count up modulo 2^62, starting shortly below 2^62. A block
-that would pass the end leaves only its id there and starts again at offset 0, so
-there is always a block at offset 0. The dump is a moment of a running machine:
-anything may be half written, and nothing here may raise.
+Format (kernel/printk/printk_ringbuffer.c): blocks of a 64-bit descriptor id and text, aligned
+to 8. Ids count up modulo 2^62, starting shortly below 2^62. A block that would exceed the end
+leaves only its id there and starts again at offset 0, so there is always a block at offset 0.
+The dump is a snapshot of a running machine: anything may be half written, and nothing here may
+raise.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def printk_text(log_buf: bytes) -> str:
 
 
 def _blocks(log_buf: bytes) -> list[_Block]:
-    """Chain from offset 0: the next block starts at the next word that is a near id."""
+    """Follow the blocks from offset 0; each next one starts at the next word that is a near id."""
     count = len(log_buf) // _WORD
     if count < 2:
         return []
@@ -87,9 +87,9 @@ def _is_near(origin: int, word: int) -> bool:
 def _message(raw: bytes) -> str:
     """Cut a block's bytes to the message.
 
-    printk_sprint() formats in place, drops the newline from the length only, and
-    moves the text down over its two-byte level prefix ("\\0014"): the newline, and
-    the last two characters once more, are still there behind the text.
+    printk_sprint() formats in place, drops the newline only from the length, and moves the text
+    down over its two-byte level prefix ("\\0014"): the newline, and a second copy of the last two
+    characters, are still behind the text.
     """
     text = _LEVEL.sub(b"", raw.split(b"\0", 1)[0]).rstrip(b"\n")
     if len(text) >= 4 and text[-2:] == text[-4:-2]:

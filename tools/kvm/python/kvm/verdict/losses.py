@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a verdict says of bytes and time that were lost to others than the code under test."""
+"""Adds notes to a verdict on bytes and time lost for which the code under test is not to blame."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _NOTEWORTHY_S = 0.5
 
 
 def with_losses(obs: Observation, outcome: Outcome) -> Outcome:
-    """The outcome, with word of what is lost; output that nobody read is no pass."""
+    """The outcome with notes on losses; output that was not read is no pass."""
     for remark in (_flood, _late_reader, _unread):
         outcome = remark(obs, outcome)
     return outcome
 
 
 def _flood(obs: Observation, outcome: Outcome) -> Outcome:
-    """All of it was read, but not all of it can be looked at again: say so."""
+    """Note that all of the console was parsed, but not all of it kept."""
     if not obs.console_dropped_bytes:
         return outcome
     dropped = f"{obs.console_dropped_bytes / (1 << 20):.1f} MiB"
@@ -34,7 +34,7 @@ def _flood(obs: Observation, outcome: Outcome) -> Outcome:
 
 
 def _late_reader(obs: Observation, outcome: Outcome) -> Outcome:
-    """Time that the reader of the output took is not the code's."""
+    """Note the time for which the reader of the output kept the machine waiting."""
     if obs.reader_s < _NOTEWORTHY_S or outcome.reason is not Reason.TIMEOUT:
         return outcome
     waited = f"{obs.reader_s:.0f} s of that the output waited for its reader"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Everything that is known about one run of a machine when it is over."""
+"""All that is known about one run of a machine when it is over."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kvm.verdict.vocabulary import Reason
 
 
 class Deadline(Enum):
-    """Which limit ended the run."""
+    """The limit that ended the run."""
 
     SILENCE = "silence"  # no sign of life from the guest for that long
     TOTAL = "total"
-    UNRUN = "wall clock's"  # it was not run for long enough to be blamed for its silence
+    UNRUN = "wall clock's"  # it did not run for long enough for its silence to be its fault
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,19 @@ class WorkerError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observation:
-    """Facts only; an absent fact keeps its default, so that none is made up.
+    """Facts only; an unknown fact keeps its default, so that none is made up.
 
     ``worker_status`` is the VMM process's exit status, negative for a signal.
-    ``host_lost`` says how the lab host went away ("" = it did not), ``host_hung`` that its
-    emulator was there and it did not answer, or could not end a process.
-    ``log_buf`` is the guest's raw printk buffer, looked at when its console shows nothing.
+    ``host_lost`` says how the lab host went away ("" = it did not); ``host_hung``: its emulator
+    was there, but it did not answer or could not end a process.
+    ``log_buf`` is the guest's raw printk buffer, read if its console shows nothing.
     ``last_events``, ``running_initcall`` and ``reported_death`` (oops or panic, its message) are
     the guest kernel's own events, which need no console.
-    ``payload`` is the name of a test payload, which has no kernel and no init to speak of.
+    ``payload`` is the name of a payload, which has neither kernel nor init of its own.
     ``bounded``: the total deadline is the test's own, not a limit that the user set.
-    ``kept_s`` is for how long this computer did not run the machine, ``spoilt`` that this was so
-    much at once that what a kernel says of stalls means nothing.
-    ``expected`` is a reason the run was meant to end with (a panic test, say).
+    ``kept_s`` is for how long this computer did not run the machine; ``spoilt``: it was so much
+    at once that a kernel's reports of stalls mean nothing.
+    ``expected`` is the reason the run was meant to end with (in a panic test, say).
     """
 
     command: tuple[str, ...] = ()
@@ -54,8 +54,8 @@ class Observation:
     exit_code: int | None = None
     exit_signal: int = 0
     guest_error: str = ""
-    lacking: str = ""  # what was asked for, and the guest's kernel was built without
-    missing: str = ""  # what was asked for and is not there, though the kernel has a driver for it
+    lacking: str = ""  # what was asked for, but the guest's kernel was built without it
+    missing: str = ""  # what was asked for and is missing, although the kernel has a driver for it
     stop: str | None = None
     stop_detail: str = ""
     registers: tuple[Mapping[str, int], ...] = ()
@@ -75,17 +75,17 @@ class Observation:
     bounded: bool = False
     kept_s: float = 0.0
     spoilt: bool = False
-    interrupted: str = ""  # by whom, in words
-    reader_s: float = 0.0  # that whoever reads the output kept the machine waiting
-    unread_bytes: int = 0  # of the output, which are lost
+    interrupted: str = ""  # who interrupted it, in words
+    reader_s: float = 0.0  # how long the machine was kept waiting for the reader of its output
+    unread_bytes: int = 0  # of lost output
     allow_warnings: bool = False
-    known_warnings: frozenset[str] = frozenset()  # their signatures
+    known_warnings: frozenset[str] = frozenset()  # by signature
     expected: Reason | None = None
     symbols: SystemMap | None = None
 
     @property
     def phase(self) -> str:
-        """Where in the guest's life the run ended."""
+        """The phase of the guest's life in which the run ended."""
         if self.payload:
             return f"while {self.payload} ran"
         if not self.hello:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a test payload's own exit status means, and which exit code its verdict is. Pure.
+"""The meaning of a payload's own exit status, and the exit code for its verdict. Pure.
 
-The status is what QEMU's isa-debug-exit makes of the value that the payload wrote to port
-0xf4, ``value << 1 | 1``: the convention of kvm-unit-tests, whose payloads these mostly are.
+The status is what QEMU's isa-debug-exit makes of the value that the payload writes to port 0xf4,
+``value << 1 | 1``: the convention of kvm-unit-tests, from which most payloads are.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STATUS_SKIP = 77
 STATUS_TIMEOUT = 124
 STATUS_ABORT = 127
 
-# kselftest's (tools/testing/selftests/kselftest.h), and what timeout(1) ends with.
+# kselftest's (tools/testing/selftests/kselftest.h), and the exit code of timeout(1).
 EXIT_SKIP = 4
 EXIT_TIMEOUT = 124
 
@@ -30,8 +30,8 @@ _MEANINGS = {
     STATUS_ABORT: (Verdict.FAIL, Reason.GUEST_EXIT, "aborted"),
 }
 
-# How kvm-unit-tests begins the line of a check: what passed against its expectation counts there
-# as a failure, and a known failure does not.
+# How kvm-unit-tests begins the line of a check. An unexpected pass counts as a failure there, and
+# a known failure does not.
 _CHECK = re.compile(r"(?P<word>PASS|FAIL|SKIP|XFAIL|KFAIL|XPASS): (?P<name>.+)")
 _CHECK_STATUS = {
     "PASS": Status.PASS,
@@ -44,7 +44,7 @@ _CHECK_STATUS = {
 
 
 def checks(serial: str) -> tuple[Case, ...]:
-    """What the payload said of its single checks, in their order."""
+    """The results of the payload's single checks, in their order."""
     found = (_CHECK.match(line.rstrip()) for line in serial.splitlines())
     return tuple(
         Case(matched["name"], _CHECK_STATUS[matched["word"]]) for matched in found if matched
@@ -72,7 +72,7 @@ def outcome_of(name: str, status: int) -> Outcome:
 
 
 def exit_code_of(outcome: Outcome) -> int:
-    """kselftest's codes: 0 pass, 1 fail, 4 skip, 124 timeout; 125 when nobody can tell."""
+    """kselftest's codes: 0 pass, 1 fail, 4 skip, 124 timeout; 125 if it is unknown."""
     if outcome.verdict is Verdict.PASS:
         return EXIT_GOOD
     if outcome.verdict is Verdict.SKIP:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How the kernel words its complaints: one table, first match wins.
+"""The kernel's wording of its complaints: one table, the first match wins.
 
-Each shape is the format string of one kernel report, anchored at the start of
-the message, so that a program printing "WARNING: foo" matches nothing. Where a
-comment names a file, that is where the kernel prints it (as of 6.12).
+Each shape is the format string of one kernel report, anchored at the start of the message, so
+that a program printing "WARNING: foo" matches nothing. A file named in a comment is where the
+kernel prints it (as of 6.12).
 """
 
 from __future__ import annotations
@@ -52,21 +52,21 @@ class Kind(Enum):
 
 
 class End(Enum):
-    """What closes a report (apart from the next report and the line limit)."""
+    """The mark that ends a report (apart from the next report and the line limit)."""
 
     TRACE_MARK = r"---\[ end trace "
     PANIC_MARK = r"---\[ end Kernel panic "
     RULE = r"={10,}$"
-    AFTER_TRACE = ""  # no mark: the first line after the call trace that is no part of it
-    LINE = "^"  # it is a single line
+    AFTER_TRACE = ""  # no mark: it ends with the call trace and the lines that belong to it
+    LINE = "^"  # it has only one line
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """One report. ``text`` is the pattern; ``title`` is filled from its groups and ``{where}``.
 
-    ``absorbs`` names the reports that are later lines of this one. ``early`` marks
-    words that the kernel prints without printk, hence without a time stamp.
+    ``absorbs`` names the reports that are later lines of this one. ``early`` marks text that the
+    kernel prints without printk, hence without a time stamp.
     """
 
     kind: Kind
@@ -77,8 +77,8 @@ class Shape:
     _: KW_ONLY
     absorbs: frozenset[Kind] = field(default=frozenset())
     early: bool = False
-    ruled: bool = False  # stands under a line of "===="
-    all_callers: bool = False  # other CPUs' backtraces belong to it
+    ruled: bool = False  # it comes after a line of "===="
+    all_callers: bool = False  # it includes other CPUs' backtraces
     pattern: re.Pattern[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -105,7 +105,7 @@ _LOCKDEP_WORDS = (
 
 
 SHAPES: tuple[Shape, ...] = (
-    # kernel/panic.c. Whatever else a dying kernel prints is part of its panic.
+    # kernel/panic.c. All further output of a dying kernel is part of its panic.
     Shape(
         Kind.PANIC,
         Reason.KERNEL_PANIC,
@@ -223,7 +223,7 @@ SHAPES: tuple[Shape, ...] = (
         "{what}{locks}{where}",
         ruled=True,
     ),
-    # The validator gives up: nothing that it finds later would be reported.
+    # The validator gives up: it would not report later findings.
     Shape(
         Kind.LOCKDEP,
         Reason.KERNEL_WARNING,
@@ -273,7 +273,7 @@ SHAPES: tuple[Shape, ...] = (
         r"BUG: workqueue lockup - pool",
         "workqueue lockup",
     ),
-    # mm/kasan/report.c and its kin: a report between two lines of "===="
+    # mm/kasan/report.c and similar: a report between two lines of "===="
     *(
         Shape(kind, reason, rf"BUG: {name}: (?P<what>.+)$", f"{name}: {{what}}", End.RULE)
         for kind, reason, name in (
@@ -298,7 +298,7 @@ SHAPES: tuple[Shape, ...] = (
         "kmemleak: {what}",
         End.LINE,
     ),
-    # lib/list_debug.c and lib/refcount.c: words in front of a BUG or a WARNING
+    # lib/list_debug.c and lib/refcount.c: a message before a BUG or a WARNING
     Shape(
         Kind.LIST_CORRUPTION,
         Reason.KERNEL_WARNING,
@@ -363,8 +363,8 @@ SHAPES: tuple[Shape, ...] = (
         r".* at rIP: 0x[0-9a-f]+ \((?P<func>\S+?)\)",
         "unchecked MSR access: {what} in {func}",
     ),
-    # kernel/irq/spurious.c __report_bad_irq(), arch/x86/kernel/irq.c common_interrupt(): what a
-    # VMM or KVM that loses, invents or misroutes interrupts looks like from the inside.
+    # kernel/irq/spurious.c __report_bad_irq(), arch/x86/kernel/irq.c common_interrupt(): how the
+    # guest sees a VMM or KVM that loses, invents or misroutes interrupts.
     Shape(
         Kind.INTERRUPT,
         Reason.KERNEL_WARNING,
@@ -411,8 +411,8 @@ SHAPES: tuple[Shape, ...] = (
     ),
 )
 
-# What has none of the shapes above and is a complaint all the same. Nobody has looked at these
-# words, so they fail a run rather than pass it.
+# Complaints with none of the shapes above. Their wording is unknown, so they fail a run rather
+# than pass it.
 _LAST_RESORT: tuple[Shape, ...] = (
     Shape(
         Kind.UNKNOWN,
@@ -428,7 +428,7 @@ _LAST_RESORT: tuple[Shape, ...] = (
     ),
 )
 
-# One cheap look decides for nearly every line of a healthy boot.
+# One cheap check excludes nearly every line of a healthy boot.
 _HINT = re.compile(
     r"BUG|WARNING: |\[#\d|not syncing|PANIC: |INFO: |LOCKUP|UBSAN: |kmemleak: |list_|refcount_t: "
     r"|Killed process 1 |MSR access| -- System|nobody cared|No irq handler|:id \d+ "
@@ -448,7 +448,7 @@ def match(message: str) -> tuple[Shape, dict[str, str]] | None:
 
 
 def match_last_resort(message: str) -> tuple[Shape, dict[str, str]] | None:
-    """A complaint outside any report whose shape is unknown."""
+    """The last-resort shape of a complaint that is in no report and has no known shape."""
     if not _HINT.search(message):
         return None
     found = ((shape, shape.pattern.match(message)) for shape in _LAST_RESORT)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Addresses to names and back, from a kernel's System.map.
 
-Nothing is read until it is asked for: finding one name scans the bytes, and only
-an address look-up pays for parsing the file (some 30 ms for 100,000 symbols).
-Valid for a kernel that was not moved by KASLR (``nokaslr`` or no RANDOMIZE_BASE).
+Nothing is read until needed: finding one name scans the bytes, and only an address look-up
+parses the file (some 30 ms for 100,000 symbols).
+It is valid for a kernel that KASLR did not move (``nokaslr`` or no RANDOMIZE_BASE).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-# arch/x86 __START_KERNEL_map: kernel text and data are mapped from here, address 0 first.
+# arch/x86 __START_KERNEL_map: kernel text and data are mapped here, physical address 0 first.
 START_KERNEL_MAP = 0xFFFFFFFF80000000
 _KERNEL_MAP_SIZE = 1 << 30
 _USER_LIMIT = 1 << 47
@@ -52,15 +52,14 @@ class SystemMap:
         table = self._table
         index = bisect.bisect_right(table.addresses, address) - 1
         if index < 0 or index + 1 >= len(table.addresses):
-            return None  # before the first symbol, or at and after the last (_end)
+            return None  # before the first symbol, or at or after the last (_end)
         start = table.addresses[index]
         return Symbol(table.names[index], start, table.addresses[index + 1] - start)
 
     def symbolize(self, address: int) -> str:
-        """``func+0x12/0x80``; a plain hexadecimal number when no symbol covers it.
+        """``func+0x12/0x80``; a plain hexadecimal number if no symbol covers it.
 
-        Before the kernel has its page tables, code runs at physical addresses,
-        which are marked as such.
+        Before the kernel has its page tables, code runs at physical addresses, which are marked.
         """
         symbol = self.lookup(address)
         if symbol:
@@ -74,7 +73,7 @@ class SystemMap:
     def log_buf(self) -> tuple[int, int] | None:
         """Guest-physical address and length of ``__log_buf``.
 
-        Its length is a power of two (1 << CONFIG_LOG_BUF_SHIFT), so it is what fits
+        Its length is a power of two (1 << CONFIG_LOG_BUF_SHIFT), so it is the largest that fits
         before the next symbol.
         """
         address = self.address_of("__log_buf")
@@ -88,11 +87,11 @@ class SystemMap:
         try:
             return self.path.read_bytes()
         except OSError:
-            return b""  # names are a comfort: a run is judged without them
+            return b""  # names are optional: a run is judged without them
 
     @cached_property
     def _table(self) -> _Table:
-        """Sorted addresses of the kernel map (per-CPU offsets left out), one name each."""
+        """Sorted addresses of the kernel map (without per-CPU offsets), one name each."""
         pairs: dict[int, str] = {}
         for line in self._data.decode(errors="replace").splitlines():
             fields = line.split()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The words of a verdict, and the process exit codes they stand for. Defined nowhere else."""
+"""The terms of a verdict and their process exit codes, defined only here."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 EXIT_GOOD = 0
 EXIT_BAD = 1
-EXIT_CANNOT_TELL = 125  # what `git bisect run` takes as "skip this revision"
-EXIT_USAGE = 129  # wrong words on the command line, as git has it; `git bisect run` stops at it
-EXIT_BROKEN_PIPE = 141  # as a shell has it of a program that SIGPIPE ended
+EXIT_CANNOT_TELL = 125  # `git bisect run` takes it as "skip this revision"
+EXIT_USAGE = 129  # a usage error, as in git; `git bisect run` stops at it
+EXIT_BROKEN_PIPE = 141  # as a shell reports a program that SIGPIPE ended
 _FIRST_SIGNAL_CODE = 128  # from here on `git bisect run` aborts the whole bisection
 
 
 class Verdict(Enum):
     """FAIL blames the code under test; ERROR blames nobody; SKIP did not try.
 
-    FLAKY failed and passed by turns: a cell of the matrix, or a machine that may have been lost by
-    the emulator.
+    FLAKY both failed and passed: a cell of the matrix, or a machine that the emulator may have
+    lost.
     """
 
     PASS = "PASS"
@@ -61,8 +61,8 @@ class Evidence:
 class Outcome:
     """A verdict with its reason and proof.
 
-    ``signature`` is the same for the same failure on another machine or commit
-    (no addresses, pids or line numbers), so a bisection can tell two crashes apart.
+    ``signature`` is the same for the same failure on another machine or commit (no addresses,
+    pids or line numbers), so that a bisection can distinguish two crashes.
     """
 
     verdict: Verdict
@@ -92,8 +92,8 @@ class Outcome:
 def exit_code(verdict: Verdict, reason: Reason) -> int:
     """0 good, 1 bad, 125 cannot tell.
 
-    A revision that does not compile cannot show whether it has the bug being
-    hunted, so a build failure is 125 although it is a FAIL.
+    A revision that does not compile can't show whether it has the bug that is searched for, so a
+    build failure is 125 although it is a FAIL.
     """
     if verdict is Verdict.PASS:
         return EXIT_GOOD

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Build the VMM half once per id: C++ sources + UAPI headers + toolchain → artifact.
 
-An artifact is a folder with what a VMM process needs and no more: the compiled
-core and the Python modules that drive it. It never changes once made, so a lab
-host may cache it, and a bisect finds it again by its id.
+An artifact is a folder with only what a VMM process needs: the compiled core and the Python
+modules that drive it. It never changes once made, so a lab host may cache it, and a bisection
+finds it again by its id.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from kvm.freshness import HERMETIC, BuildFolder, listed_changes, listing
 from kvm.project import Project
 from kvm.say import Say
 
-_KEPT_ARTIFACTS = 64  # as many as a bisection may go back and forth between
+_KEPT_ARTIFACTS = 64  # a bisection may go back and forth between as many
 _COMPILED = (
     "meson.build",
     "meson.options",
@@ -43,7 +43,7 @@ _PYTHON = ("__init__.py", "errors.py", "process.py", "waiting.py", "spec", "vm",
 # Each file that makes the VMM, by its path in the checkout.
 _PACKAGE = "tools/kvm/python/kvm"
 SOURCES = (*_COMPILED, *(f"{_PACKAGE}/{name}" for name in _PYTHON))
-# The variables of the environment that meson reads.
+# The environment variables that meson reads.
 _FLAGS = ("CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CXX_LD")
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\] (?:Compiling C\+\+ object |Linking target )?(\S+)")
 
@@ -95,7 +95,7 @@ def _sources(project: Project) -> Iterator[Path]:
 
 
 def _toolchain() -> str:
-    """What the build takes from outside the checkout; its words differ whenever that does."""
+    """What the build takes from outside the checkout, as text that differs whenever it does."""
     compiler = shlex.split(os.environ.get("CXX", "c++"))
     version = process.capture((*compiler, "--version")).decode(errors="replace").splitlines()[0]
     flags = {name: os.environ.get(name, "") for name in _FLAGS}
@@ -165,7 +165,7 @@ def _configure(project: Project, build_dir: Path, options: dict[str, str]) -> No
 
 
 def _tool(name: str) -> Path:
-    """A build tool of the environment this runs in."""
+    """A build tool of the environment that this process runs in."""
     beside = Path(sys.executable).parent / name
     found = str(beside) if beside.exists() else shutil.which(name)
     if found is None:
@@ -184,7 +184,7 @@ def _telling(output: str) -> tuple[str, ...]:
 
 
 def _keep(project: Project, artifact: Path) -> None:
-    """Copy the core and its modules into the cache, whole or not at all."""
+    """Copy the core and its modules into the cache, completely or not at all."""
     package = project.root / _PACKAGE
     cores = list((project.vmm_build / "tools" / "kvm" / "python").rglob("_core*.so"))
     if len(cores) != 1:
@@ -200,7 +200,7 @@ def _keep(project: Project, artifact: Path) -> None:
             else:
                 shutil.copyfile(source, target)
         shutil.copyfile(cores[0], new / cores[0].name)
-        # Byte code beside the sources: a lab host can't write any and would compile each time.
+        # Byte code beside the sources: a lab host can't write it and would compile each time.
         process.run(
             (sys.executable, "-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", new)
         )

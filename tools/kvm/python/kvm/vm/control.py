@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What can be asked of a running machine: each request gets one answer, right or wrong.
+"""Requests to a running machine: each gets one answer, even if it is malformed.
 
-A request is ``{"ask": NUMBER, "what": WORD, ...}``, its answer an event ``answer`` with the same
-number and what was asked for, or with ``error``. A pause is told by an event of its own too: the
+A request is ``{"ask": NUMBER, "what": WORD, ...}``. Its answer is an event ``answer`` with the
+same number and the result, or with ``error``. A pause also has an event of its own, because the
 guest's deadlines stand still meanwhile.
 """
 
@@ -21,7 +21,7 @@ Message = Mapping[str, Any]
 
 
 class Control:
-    """``sysrq`` gives a key to the guest's init, and says whether there is one to take it."""
+    """``sysrq`` passes a key to the guest's init; it returns whether init can take it."""
 
     def __init__(self, machine: Machine, out: EventWriter, sysrq: Callable[[str], bool]) -> None:
         self._machine = machine
@@ -37,7 +37,7 @@ class Control:
         }
 
     def serve(self, message: Message) -> None:
-        """Never raises: who asks nonsense is told so."""
+        """Answer a request. Never raises: a malformed one gets an error as its answer."""
         try:
             what = str(message["what"])
             if what not in self._handlers:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The worker's output: one JSON object per line, written without ever blocking on the reader
-unless asked to. The worker stops reading its guest while ``full``, so nothing piles up."""
+"""The worker's output: one JSON object per line. Writing never blocks on the reader unless asked
+to; the worker stops reading its guest while this is ``full``, so nothing piles up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FULL_BYTES = 256 * 1024
 
 
 class EventWriter:
-    """``send`` queues and writes what fits; a reader that has gone makes it a no-op."""
+    """``send`` queues and writes what fits; if the reader is gone it does nothing."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -31,7 +31,7 @@ class EventWriter:
 
     @property
     def closed(self) -> bool:
-        """The reader has gone."""
+        """Whether the reader is gone."""
         return self._closed
 
     @property
@@ -44,7 +44,7 @@ class EventWriter:
         return b2a_base64(data, newline=False).decode("ascii")
 
     def send(self, event: str, **fields: Any) -> None:
-        """``bytes`` fields become base64."""
+        """Send an event; ``bytes`` fields become base64."""
         record = {"event": event}
         for name, value in fields.items():
             record[name] = self.text_of(value) if isinstance(value, bytes) else value
@@ -64,7 +64,7 @@ class EventWriter:
             self._pending.clear()
 
     def flush_all(self) -> None:
-        """Wait for the reader to take everything, or to go."""
+        """Wait until the reader has taken everything or is gone."""
         waiter = select.poll()
         waiter.register(self.fd, select.POLLOUT)
         while self._pending:

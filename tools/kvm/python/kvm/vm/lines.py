@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The worker's input: complete lines out of a descriptor, read only when it is ready."""
+"""The worker's input: complete lines from a descriptor, read only when it is ready."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _READ_BYTES = 64 * 1024
 
 
 class LineReader:
-    """Keeps at most one incomplete line and what one read added to it."""
+    """Keeps at most one incomplete line and the data of one read."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -27,13 +27,13 @@ class LineReader:
         return bool(data)
 
     def take(self) -> list[bytes]:
-        """The lines that are complete."""
+        """The complete lines so far."""
         *complete, rest = self._buffer.split(b"\n")
         self._buffer = rest
         return [bytes(line) for line in complete if line]
 
     def first(self) -> bytes | None:
-        """Wait for one line, and leave the others; None at the end of the input."""
+        """Wait for one line and leave the others; None at the end of the input."""
         while b"\n" not in self._buffer:
             if not self.fill():
                 return None

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A running machine in this process: the compiled core behind a context manager.
+"""A machine that runs in this process: the compiled core behind a context manager.
 
-Used by the worker process and by tests; the harness never imports it, so that a crash
-of the VMM is the end of a worker and no more.
+The worker process and tests use it. The harness never imports it, so that a crash of the VMM
+only ends a worker.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from kvm.spec.network import NetSpec
 
 _SCRIPT_TIMEOUT_S = 30.0
 
-# Told before a user's program runs: its path, and for how many seconds it may.
+# Called before a user's program runs, with its path and its time limit in seconds.
 OnScript = Callable[[str, float], None]
 
 
@@ -35,7 +35,7 @@ class SetupFailure(Enum):
 
 
 class SetupError(Exception):
-    """The machine could not be created; the message names the file or value and the hint."""
+    """The machine could not be created; the message names the file or value and has a hint."""
 
     def __init__(self, kind: SetupFailure, message: str) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ class SetupError(Exception):
 
 
 class Machine:
-    """Created by the constructor, run between ``start`` and stop, gone after the ``with`` block."""
+    """Created by the constructor, runs between ``start`` and stop, is gone after the ``with``."""
 
     def __init__(self, spec: MachineSpec, on_script: OnScript = lambda program, limit_s: None):
         self._spec = spec
@@ -77,7 +77,7 @@ class Machine:
         self._close()
 
     def take_down_taps(self) -> None:
-        """Run what the user wants run before the taps go: once, though closing does it too."""
+        """Run the user's script before the taps are removed; it runs only once."""
         self._taps.close()
 
     def start(self) -> None:
@@ -88,7 +88,7 @@ class Machine:
         self._core.stop()
 
     def pause(self) -> None:
-        """Keep the vCPUs out of the guest; ``SetupError`` if one does not come out."""
+        """Keep the vCPUs out of the guest; raises ``SetupError`` if one does not leave it."""
         try:
             self._core.pause()
         except _core.KvmError as error:
@@ -102,11 +102,11 @@ class Machine:
         return self._core.paused
 
     def nmi(self, vcpu: int) -> None:
-        """A non-maskable interrupt; ``ValueError`` says why it can't be."""
+        """Send a non-maskable interrupt; raises ``ValueError`` that says why it is impossible."""
         self._core.nmi(vcpu)
 
     def serial_sysrq(self, key: str) -> None:
-        """A break on the first serial line and ``key``: magic SysRq to a kernel that listens."""
+        """Send a break and ``key`` on the first serial line: magic SysRq, if the kernel listens."""
         self._core.serial_sysrq(key)
 
     def wait(self, timeout_s: float) -> _core.StopInfo | None:
@@ -131,20 +131,20 @@ class Machine:
 
     @property
     def output_unsent(self) -> bool:
-        """Whether more will come out of the descriptors once what is in them has been read."""
+        """Whether the descriptors will have more output once what is in them has been read."""
         return self._core.output_unsent
 
     def resize_console(self, columns: int, rows: int) -> None:
-        """Tell the guest how large the terminal is that its first virtio console is shown on."""
+        """Set the size of the terminal that shows the guest's first virtio console."""
         self._core.resize_console(columns, rows)
 
     def connect_viewer(self) -> int:
-        """A socket, the caller's, that speaks RFB; ``ValueError`` says why it can't be."""
+        """A new socket for the caller that speaks RFB; ``ValueError`` says why there is none."""
         return self._core.connect_viewer()
 
     @property
     def tty_fds(self) -> dict[int, int]:
-        """The host's ends of the user's serial lines, by number."""
+        """The host's ends of the user's serial lines, by line number."""
         return self._core.tty_fds
 
     @property
@@ -161,7 +161,7 @@ class Machine:
 
     @property
     def event_paths(self) -> tuple[str, str]:
-        """How the guest may send events, and how it has: hypercall, port or none."""
+        """How the guest may send events, and how it did: hypercall, port or none."""
         return self._core.events_offered, self._core.events_seen
 
     def unsent_events(self) -> bytes:
@@ -172,11 +172,11 @@ class Machine:
         return self._core.load_ns
 
     def set_balloon(self, mib: int) -> None:
-        """How much memory the guest is to give up; ``ValueError`` says why it can't be."""
+        """Set how much memory the guest gives up; raises ``ValueError`` if that is impossible."""
         self._core.set_balloon(mib)
 
     def balloon(self) -> _core.Balloon | None:
-        """What the balloon holds and the guest last told; asks the guest for newer statistics."""
+        """The balloon's size and the guest's last statistics; requests newer ones."""
         state = self._core.balloon()
         self._core.ask_balloon_statistics()
         return state
@@ -191,7 +191,7 @@ class Machine:
         return self._core.registers()
 
     def log_buf(self) -> bytes | None:
-        """The kernel's log as it lies in guest memory; None when its place is not known."""
+        """The kernel's log as it is in guest memory; None if its place is not known."""
         if self._spec.log_buf is None:
             return None
         try:
@@ -206,16 +206,16 @@ class Machine:
             self._core.close()
 
     def _run_script(self, program: str, interface: str) -> None:
-        """Raise ``UserError`` if it fails or takes over half a minute."""
+        """Run a user's program. Raises ``UserError`` if it fails or takes over half a minute."""
         if not program:
             return
-        from kvm import process  # most machines need none, and it takes long to import
+        from kvm import process  # most machines need none, and the import takes long
 
         self._on_script(program, _SCRIPT_TIMEOUT_S)
         process.run((program, interface), timeout_s=_SCRIPT_TIMEOUT_S, env=process.UsersOwn())
 
     def _take_down(self, net: NetSpec) -> None:
-        """The run is over, so a failure is told and changes nothing."""
+        """Run the down script. The run is over, so a failure is only reported."""
         try:
             self._run_script(net.downscript, net.tap)
         except UserError as error:
@@ -223,7 +223,7 @@ class Machine:
 
 
 def _record(spec: MachineSpec) -> Any:
-    """The machine as the core reads it: without what only this process needs."""
+    """The machine as the core reads it, without what only this process needs."""
     record = json_form.to_json(spec)
     del record["log_buf"]
     for net in record["nets"]:

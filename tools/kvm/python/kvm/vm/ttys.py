@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's serial lines, between the machine's ends and the worker's messages.
+"""Connects the machine's ends of the user's serial lines to the worker's messages.
 
-Bytes for a guest that does not read wait up to a limit, and are then lost, as on a real line: they
-must not keep the worker from what else it is told.
+Bytes for a guest that does not read wait up to a limit and are then lost, as on a real line:
+they must not keep the worker from other messages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _WAITING_BYTES = 64 * 1024
 
 
 class Ttys:
-    """``fds`` are the machine's ends by the line's number."""
+    """``fds`` are the machine's ends by line number."""
 
     def __init__(self, fds: Mapping[int, int], out: EventWriter) -> None:
         self._out = out
@@ -35,22 +35,22 @@ class Ttys:
         return bool(self._waiting[fd])
 
     def send(self, line: int, data: bytes) -> None:
-        """Bytes for the guest."""
+        """Send bytes to the guest."""
         fd = self._fds.get(line)
         if fd is None:
-            return  # not this machine's
+            return  # not a line of this machine
         waiting = self._waiting[fd]
         waiting += data[: _WAITING_BYTES - len(waiting)]
         self.write(fd)
 
     def write(self, fd: int) -> None:
-        """As much of what waits as the guest's end takes."""
+        """Write as much of the waiting bytes as the guest's end takes."""
         waiting = self._waiting[fd]
         try:
             write_waiting(fd, waiting)
         except OSError:
-            waiting.clear()  # the machine is going
+            waiting.clear()  # the machine is closing
 
     def pass_on(self, fd: int, data: bytes) -> None:
-        """What the guest wrote."""
+        """Pass on what the guest wrote."""
         self._out.send("tty", line=self._lines[fd], data=data)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Viewers of the machine's display, between its VNC server and the worker's messages.
+"""Connects viewers of the machine's display, at its VNC server, to the worker's messages.
 
-A viewer is opened, sends and gets bytes, and is closed from either side. One that sends faster
-than it is served is closed: what it says must not keep the worker from what else it is told.
+A viewer is opened, exchanges bytes, and is closed from either side. One that sends faster than
+it is served is closed, so that it does not keep the worker from other messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _WAITING_BYTES = 1 << 20
 
 
 class Viewers:
-    """Each has a number, which who drives the machine chose."""
+    """Each viewer has a number, chosen by the process that started the worker."""
 
     def __init__(self, machine: Machine, out: EventWriter) -> None:
         self._machine = machine
@@ -39,7 +39,7 @@ class Viewers:
         return bool(self._waiting[fd])
 
     def serve(self, message: Mapping[str, Any], data: bytes) -> None:
-        """``open``, ``close``, or ``data`` of the viewer's."""
+        """Handle ``open``, ``close``, or ``data`` of a viewer."""
         number = int(message["viewer"])
         if message.get("open"):
             self._open(number)
@@ -56,14 +56,14 @@ class Viewers:
             self.write(fd)
 
     def write(self, fd: int) -> None:
-        """As much of what waits as the server takes."""
+        """Write as much of the waiting bytes as the server takes."""
         try:
             write_waiting(fd, self._waiting[fd])
         except OSError:
             self.close(fd)
 
     def read(self, fd: int, size: int) -> None:
-        """Pass on what the server says; its end is the viewer's."""
+        """Pass on the server's output; when it ends, so does the viewer."""
         try:
             data = os.read(fd, size)
         except BlockingIOError:

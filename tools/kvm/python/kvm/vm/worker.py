@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The process that runs one machine: ``python -m kvm.vm.worker``, JSON lines in and out.
 
-What they say is in ``kvm/wire/worker.py``. The end of the input is the end of the machine.
+The messages are in ``kvm/wire/worker.py``. The machine ends when the input ends.
 
 Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 """
@@ -49,23 +49,23 @@ EXIT_OK = 0
 EXIT_SETUP = 2
 EXIT_STUCK = 3
 
-# How long the vCPUs may take to stop; they do in milliseconds unless KVM itself is stuck. A step
-# that took longer was one in which this computer did not run us, or them.
+# How long the vCPUs may take to stop; they need milliseconds unless KVM itself is stuck. In a step
+# that took longer, this computer did not run us or them.
 _STOP_S = 10.0
 _STOP_STEP_S = 0.5
-# How long a guest that reset in mid-sentence may be silent before we stop listening.
+# How long to listen to the silence of a guest that reset in the middle of a message.
 _LAST_WORDS_MS = 200
-# How long the VMM may take to send what it still holds; it does at once when we have read.
+# How long the VMM may take to send what it still holds; once we have read, it does so at once.
 _UNSENT_MS = 2000
 _READ_BYTES = 64 * 1024
-# How much of stdin may wait for the guest. Whoever sends more finds our input unread beyond the
-# limit, with all that he says besides.
+# How much stdin may wait for the guest. If the sender exceeds the limit, we read no input at all,
+# including its other messages.
 _STDIN_WINDOW_BYTES = 1024 * 1024
 _INPUT_LIMIT_BYTES = 4 * 1024 * 1024
 
 
 class Session:
-    """One machine between its start and its result, and the streams that meet here."""
+    """One machine between its start and its result, with all its streams."""
 
     def __init__(
         self, machine: Machine, run: wire.Command | None, lines: LineReader, out: EventWriter
@@ -84,7 +84,7 @@ class Session:
             machine.serial_agent_fd: FrameDecoder(),
         }
         self._events = EventDecoder()
-        self._agent_fd: int | None = None  # the one that HELLO came on
+        self._agent_fd: int | None = None  # the descriptor on which HELLO came
         self._exited = False
         self._to_guest = bytearray()
         self._stdin_waiting = 0
@@ -104,14 +104,14 @@ class Session:
         }
 
     def loop(self) -> None:
-        """Carry bytes until the machine has stopped and all it said has been read."""
+        """Carry bytes until the machine has stopped and all its output has been read."""
         self._serve_lines()
         while not self._step():
             pass
         self._drain_guest()
 
     def result(self) -> dict[str, Any]:
-        """The last event."""
+        """The last event, ``result``."""
         stop = self._machine.wait(0)
         assert stop is not None
         log_buf = self._machine.log_buf()
@@ -134,7 +134,7 @@ class Session:
         }
 
     def _step(self) -> bool:
-        """Wait for something and serve it; True when the machine has stopped."""
+        """Wait for an event and serve it; True when the machine has stopped."""
         begun = time.monotonic()
         ready = dict(self._poll_once())
         if self._stop_left_s is not None and self._machine.stopped_fd not in ready:
@@ -174,7 +174,7 @@ class Session:
         return (machine.console_fd, machine.events_fd, *self._ttys.fds, *self._decoders)
 
     def _end_stuck(self) -> NoReturn:
-        # Closing the machine would wait for its threads: only the process's end is left.
+        # Closing the machine would wait for its threads, so end the process.
         message = f"KVM_RUN: the vCPUs did not stop within {_STOP_S:g} s"
         self._out.send("error", kind="kvm", message=message)
         self._out.flush_all()
@@ -201,7 +201,8 @@ class Session:
         if events:
             self._poll.register(fd, events)
         else:
-            # Not registered with no events: a hang-up would be reported over and over.
+            # Unregistered rather than watched for no events: its hang-up would be reported
+            # repeatedly.
             _unregister(self._poll, fd)
 
     def _has_room(self) -> bool:
@@ -218,7 +219,7 @@ class Session:
             self._serve(json.loads(line))
 
     def _serve(self, message: Mapping[str, Any]) -> None:
-        """A message is known by the first of the words that it has."""
+        """Handle a message, whose kind is the first known word in it."""
         word = next((word for word in self._handlers if word in message), None)
         if word is not None:
             self._handlers[word](message)
@@ -328,24 +329,24 @@ class Session:
         try:
             write_waiting(self._agent_fd, self._to_guest)
         except OSError:
-            self._to_guest.clear()  # the guest's end is closed: nobody will read it
+            self._to_guest.clear()  # the guest's end is closed: it will not be read
         if self._stdin_waiting and not self._to_guest:
             self._out.send("stdin_taken", bytes=self._stdin_waiting)
             self._stdin_waiting = 0
 
     def _drain_guest(self) -> None:
         # Behind a full socket more may wait in the VMM and in the guest's virtqueues, which the VMM
-        # moves on while we read. EXIT is the last of it.
+        # processes while we read. EXIT is the last of it.
         unfinished = self._agent_fd is not None and self._run is not None and not self._exited
         idle_ms = _LAST_WORDS_MS if unfinished else 0
         guest = select.poll()
         for fd in self._guest_fds():
             guest.register(fd, select.POLLIN)
         while True:
-            # Looked at before the sockets: what is not unsent any more is in them.
+            # Checked before the sockets: what was sent since then is in them.
             unsent = self._machine.output_unsent
             ready = guest.poll(_UNSENT_MS if unsent else idle_ms)
-            # Every one is read: any() alone would stop at the first that has something.
+            # Read every one: any() alone would stop at the first that has something.
             read = [self._read_guest(fd) for fd, _ in ready]
             if not any(read):
                 return
@@ -382,7 +383,7 @@ def _unregister(poll: select.poll, fd: int) -> None:
     try:
         poll.unregister(fd)
     except KeyError:
-        pass  # was not watched
+        pass  # it was not watched
 
 
 def _peak_rss_kib() -> int:
@@ -396,12 +397,12 @@ def _peak_rss_kib() -> int:
 
 
 def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
-    """Run the machine that the first line asks for; returns the process's exit code."""
+    """Run the machine that the first line describes; return the process's exit code."""
     begun_ns = time.monotonic_ns()
     lines, out = LineReader(stdin_fd), EventWriter(stdout_fd)
     first = lines.first()
     if first is None:
-        return EXIT_OK  # nobody wants a machine any more
+        return EXIT_OK  # no machine is wanted any more
     try:
         request: wire.Start = json.loads(first)
         spec = MachineSpec.from_json(request["spec"])
@@ -425,7 +426,7 @@ def main(stdin_fd: int = 0, stdout_fd: int = 1) -> int:
         )
         session.loop()
         result = session.result()
-        # Before the result: whoever started the machine may end this process when it has that.
+        # Before the result: our parent may end this process as soon as it has that.
         machine.take_down_taps()
         out.send_record(result)
         out.flush_all()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The messages of our protocols, typed. Imported by type checkers alone: it costs nobody time."""
+"""The messages of our protocols, typed. Only type checkers import them, so they cost no time."""

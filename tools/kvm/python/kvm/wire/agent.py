@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a lab host's agent is asked and says: a JSON object a line.
+"""The messages to and from a lab host's agent: one JSON object a line.
 
-A request that has an ``id`` is answered with it, ``ok`` and what was asked for, or ``error``.
-Sessions report unasked; so does ``zygote``, why a VMM could not be imported ahead.
+The answer to a request with an ``id`` has the same ``id``, and ``ok`` with the result, or
+``error``. Reports of sessions come unrequested; so does ``zygote``, why a VMM could not be imported
+ahead.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ from typing import Any, NotRequired, TypedDict
 
 
 class Request(TypedDict):
-    """``ping``, ``info`` and ``poweroff`` say no more than this."""
+    """``ping``, ``info`` and ``poweroff`` have no other fields."""
 
     op: str
     id: NotRequired[int]
 
 
 class Hello(Request):
-    """A new client: whatever its predecessor ran is killed."""
+    """A new client: everything that the previous one ran is killed."""
 
     nonce: str
 
 
 class OfSession(Request):
-    """``kill``."""
+    """``kill``, and the base of others."""
 
     session: int
 
 
 class StartWorker(OfSession):
     """``artifact`` is the VMM's folder, ``bundle`` its modules in one file, ``input`` its first
-    line."""
+    line of input."""
 
     artifact: str
     bundle: str | None
@@ -53,7 +54,7 @@ class Input(OfSession):
 
 class Report(TypedDict):
     """One of: a worker's ``event``, a command's ``output`` (base64), a worker's ``stderr``, and the
-    last word, ``exit`` (negative: the signal that ended it)."""
+    last one, ``exit`` (negative: the signal that ended it)."""
 
     session: int
     event: NotRequired[dict[str, Any]]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What may be asked of a running machine: on its control socket, and on to its worker.
+"""The requests to a running machine, to its control socket and from there to its worker.
 
 A client's ``what`` is one of ``describe``, which the process that drives the machine answers,
-``stop``, which it does, and those of ``vm/control.py``. An answer has what was asked for, or
+``stop``, which it carries out, and those of ``vm/control.py``. An answer has the result, or
 ``error``.
 """
 
@@ -12,7 +12,7 @@ from typing import Literal, NotRequired, TypedDict
 
 
 class Request(TypedDict):
-    """``ask`` is the number that the answer will have; a client sends none."""
+    """``ask`` is the number of the answer; a client sends none."""
 
     what: str
     ask: NotRequired[int]
@@ -23,7 +23,7 @@ class Nmi(Request):
 
 
 class SysRq(Request):
-    """``by``: past the guest's init in any case, or through it if it listens."""
+    """``by``: ``serial`` bypasses the guest's init; otherwise init gets the key if it listens."""
 
     key: str
     by: NotRequired[Literal["init", "serial"]]

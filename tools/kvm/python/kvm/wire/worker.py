@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a VMM worker is told and tells: a JSON object a line, bytes in base64.
+"""The messages to and from a VMM worker: one JSON object a line, bytes in base64.
 
-The first line in is a ``Start``. A later one is known by its first key, or by ``ask``
+The first line in is a ``Start``. The kind of a later one is its first key, or ``ask``
 (``wire/control.py``).
-Events out are known by their ``event``. A worker of another commit may know fewer of either.
+The kind of an event out is its ``event``. A worker of another commit may know fewer of either.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Start(TypedDict):
 
 
 class Command(TypedDict):
-    """``tty``: it gets a terminal, of so many rows and columns."""
+    """``tty``: it gets a terminal of this size."""
 
     argv: list[str]
     env: NotRequired[dict[str, str]]
@@ -56,7 +56,7 @@ class TtyInput(TypedDict):
 
 
 class ViewerInput(TypedDict):
-    """Bytes of a viewer of the display, or that it has gone."""
+    """Bytes from a viewer of the display, or that it has gone."""
 
     viewer: int
     data: NotRequired[str]
@@ -64,7 +64,7 @@ class ViewerInput(TypedDict):
 
 
 class Stop(TypedDict):
-    """Why the machine is to be stopped."""
+    """Stop the machine; the field says why."""
 
     stop: str
 
@@ -74,7 +74,7 @@ class Stop(TypedDict):
 
 class Started(TypedDict):
     """Times are nanoseconds of the worker's clock; ``stdin_window`` is how many bytes of stdin may
-    be on the way."""
+    be in flight."""
 
     event: Literal["started"]
     t_ns: int
@@ -84,7 +84,7 @@ class Started(TypedDict):
 
 
 class Bytes(TypedDict):
-    """What the guest's kernel or command wrote."""
+    """Output of the guest's kernel or command."""
 
     event: Literal["console", "stdout", "stderr"]
     data: str
@@ -104,7 +104,7 @@ class ViewerOutput(TypedDict):
 
 
 class Script(TypedDict):
-    """A program of the user's runs now, for ``limit_s`` at most."""
+    """A user's program runs now, for at most ``limit_s``."""
 
     event: Literal["script"]
     program: str
@@ -112,7 +112,7 @@ class Script(TypedDict):
 
 
 class Hello(TypedDict):
-    """The guest's init is up; ``info`` is what it says of itself."""
+    """The guest's init is up; ``info`` describes it."""
 
     event: Literal["hello"]
     t_ns: NotRequired[int]
@@ -120,8 +120,8 @@ class Hello(TypedDict):
 
 
 class StdinCount(TypedDict):
-    """``stdin_taken``: so many bytes have gone to the guest; ``stdin_read``: so many has the
-    command read in all."""
+    """``stdin_taken``: this many bytes have gone to the guest; ``stdin_read``: the command has read
+    this many in all."""
 
     event: Literal["stdin_taken", "stdin_read"]
     bytes: int
@@ -153,7 +153,7 @@ class GuestEvents(TypedDict):
 
 class Error(TypedDict):
     """``guest_error``: the guest's init could not do its work. ``error``: there is no machine;
-    ``kind`` is which part of setting it up failed."""
+    ``kind`` is the part of its set-up that failed."""
 
     event: Literal["guest_error", "error"]
     kind: NotRequired[str]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Boots the sides in turn: seconds to HELLO and exits of each boot (QEMU tells no exits)."""
+"""Boots the sides in turn: seconds to HELLO and exits of each boot (QEMU reports no exits)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BOOT_DEADLINE_S = 30.0
 
 
 def main(job: dict[str, Any]) -> None:
-    """Interleave the runs; one of each first, unmeasured, to warm the page cache."""
+    """Interleave the runs; one of each comes first, unmeasured, to warm the page cache."""
     sides: dict[str, Callable[[], tuple[float, int]]] = {
         "qemu": lambda: (_boot_qemu(job), 0),
         "ours": lambda: _boot_ours(job, job["guest_events"]),
@@ -22,7 +22,7 @@ def main(job: dict[str, Any]) -> None:
     }
     found: dict[str, list[tuple[float, int]]] = {name: [] for name in job["sides"]}
     for number in range(job["runs"] + 1):
-        # Each goes first as often as the other.
+        # Each side goes first equally often.
         for name in job["sides"][:: -1 if number % 2 else 1]:
             seconds, count = steady(sides[name])
             print(f"run {number}: {name} {seconds:.3f} s, {count} exits", flush=True)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Has each side's guest drive its devices, and counts the VM exits while it does.
+"""Lets each side's guest use its devices, and counts the VM exits meanwhile.
 
-The guest says when a step begins and when it ends; the exits between the two are KVM's own
-count (debugfs, ``kvm/exits``), the same for every VMM.
+The guest reports when a step begins and ends; the exits in between are KVM's own count (debugfs,
+``kvm/exits``), the same for every VMM.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MIB = 1 << 20
 
 
 class Step(NamedTuple):
-    """What ``exercise`` reported of one step, and the exits meanwhile."""
+    """The report of ``exercise`` on one step, and the exits meanwhile."""
 
     name: str
     lines: list[str]
@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 
 class Steps:
-    """Takes the guest's output as it comes."""
+    """Parses the guest's output as it comes."""
 
     def __init__(self) -> None:
         self.done: list[Step] = []
@@ -69,7 +69,7 @@ class Steps:
 
 
 def main(job: dict[str, Any]) -> None:
-    """The sides by turns; before the first, nothing is warm but the image."""
+    """Run the sides alternately; before the first run, only the image is warm."""
     mount_debugfs()
     sides: dict[str, Callable[[Path], Steps]] = {
         "ours-mmio": lambda image: _ours(job, image, "mmio"),
@@ -89,7 +89,7 @@ def main(job: dict[str, Any]) -> None:
 
 
 def _run(side: Callable[[Path], Steps], image: Path, job: dict[str, Any]) -> list[Step]:
-    """One boot with a server for its streams; it is lost unless every step came to its end."""
+    """One boot with a server for its streams; it is lost unless every step was completed."""
     with beside(job["exercise"], "stream-serve", f"tcp:127.0.0.1:{job['port']}"):
         steps = side(image).done
     if [step.name for step in steps] != job["steps"]:
@@ -99,7 +99,7 @@ def _run(side: Callable[[Path], Steps], image: Path, job: dict[str, Any]) -> lis
 
 @contextlib.contextmanager
 def _image(mib: int) -> Iterator[Path]:
-    """A disk without holes, in the host's page cache."""
+    """A disk image without holes, in the host's page cache."""
     path = Path("/run") / f"bench-{os.getpid()}.raw"
     try:
         with path.open("wb") as stream:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a VMM's process holds in memory beyond its guest's, while a guest with all devices idles.
+"""The memory of a VMM's process beyond its guest's, while a guest with all devices idles.
 
-KiB from ``/proc/PID/smaps``: the resident pages of all mappings but the guest's memory.
+KiB from ``/proc/PID/smaps``: the resident pages of all mappings except the guest's memory.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _FIELD = re.compile(r"^(Size|Rss): +(\d+) kB$", re.MULTILINE)
 
 
 def main(job: dict[str, Any]) -> None:
-    """Each side once; memory does not vary as time does."""
+    """Measure each side once; memory does not vary as time does."""
     image = Path("/run") / f"bench-{os.getpid()}.raw"
     with image.open("wb") as stream:
         stream.truncate(16 << 20)
@@ -46,7 +46,7 @@ def main(job: dict[str, Any]) -> None:
 
 
 def _beyond_guest_kib(pid: int, guest_mib: int) -> int:
-    """Every mapping's resident pages, but those of mappings as large as the guest's memory."""
+    """Every mapping's resident pages, except mappings as large as the guest's memory."""
     text = (Path("/proc") / str(pid) / "smaps").read_text()
     total = 0
     for mapping in _MAPPING.split(text)[1:]:
@@ -57,7 +57,7 @@ def _beyond_guest_kib(pid: int, guest_mib: int) -> int:
 
 
 def _python() -> int:
-    """A worker's process before it has made a machine: the interpreter and what it imports."""
+    """A worker's process before it has made a machine: the interpreter and its imports."""
     with idle_worker() as pid:
         return _beyond_guest_kib(pid, 1 << 20)
 

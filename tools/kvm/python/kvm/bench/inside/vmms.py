@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The machines that a bench compares: ours in a forked worker, QEMU's as a child.
 
-A machine that cannot be used ends with ``Lost``; ``steady`` then makes it again.
+A machine that fails ends with ``Lost``; ``steady`` then starts it again.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _REAP_S = 10.0
 
 
 class Lost(Exception):
-    """A machine that did not do its work, and what is known of why."""
+    """A machine that did not do its work, with what is known of the cause."""
 
 
 def steady(attempt: Callable[[], T]) -> T:
-    """Emulated SVM loses a guest once in a hundred boots: such a boot is made again."""
+    """Repeat a lost boot: emulated SVM loses a guest once in a hundred boots."""
     for _ in range(_RETRIES):
         try:
             return attempt()
@@ -43,14 +43,14 @@ def steady(attempt: Callable[[], T]) -> T:
 
 
 def mount_debugfs() -> None:
-    """Where KVM tells its counters."""
+    """Mount debugfs, which has KVM's counters."""
     if not (DEBUGFS / "kvm").is_dir():
         subprocess.run(("mount", "-t", "debugfs", "none", DEBUGFS), check=True, timeout=20)
 
 
 @contextlib.contextmanager
 def beside(*words: str) -> Iterator[None]:
-    """A program of the host's that runs meanwhile."""
+    """A program that runs on the host meanwhile."""
     child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         yield
@@ -62,7 +62,7 @@ def beside(*words: str) -> Iterator[None]:
 def our_events(
     spec: Mapping[str, Any], argv: Sequence[str], deadline: float
 ) -> Iterator[dict[str, Any]]:
-    """What a worker says of the machine, to the end; forked, as the lab's agent does it.
+    """A worker's events, to the end; it is forked, as the lab's agent does it.
 
     The first event is ours: ``forked``, with the worker's ``pid``.
     """
@@ -122,7 +122,7 @@ def _events(fd: int, deadline: float) -> Iterator[dict[str, Any]]:
 
 
 def agent_stdout(agent: socket.socket, argv: Sequence[str], deadline: float) -> Iterator[bytes]:
-    """Speak with QEMU's guest's init as our worker does; what the command says, to its end."""
+    """Talk to the init in QEMU's guest as our worker does; yield the command's output."""
     decoder = FrameDecoder()
     while time.monotonic() < deadline:
         data = agent.recv(1 << 16)
@@ -140,7 +140,7 @@ def agent_stdout(agent: socket.socket, argv: Sequence[str], deadline: float) -> 
 
 
 def qemu_devices(image: Path, disk: str, net: str) -> tuple[str, ...]:
-    """A raw disk and a user network."""
+    """QEMU's words for a raw disk and a user network."""
     return (
         *("-drive", f"if=none,id=disk,format=raw,file={image}", "-device", disk),
         *("-netdev", "user,id=net", "-device", net),

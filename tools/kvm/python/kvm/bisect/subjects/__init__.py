@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The tests that can be bisected, a module for each kind."""
+"""The kinds of tests that can be bisected, a module for each."""

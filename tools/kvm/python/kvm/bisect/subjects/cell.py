@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A cell of the matrix, run by this checkout's harness on halves of other commits.
 
-The test is held fixed: the workload, the guest's init and the judge are those of the checkout
-where the command was typed, at every step. So a cell need not have existed when the commit
-was made, and what differs between two steps is the kernel and the VMM alone.
+The test is fixed: at every step the workload, the guest's init and the judge are those of the
+checkout where the command was typed. So a cell need not have existed when the commit was made,
+and two steps differ only in the kernel and the VMM.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SLOT = "bisect"
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What one run of a cell is made of."""
+    """The parts of one run of a cell."""
 
     host: Kernel
     guest: Kernel
@@ -50,7 +50,7 @@ class Parts:
 
 @dataclass(slots=True)
 class CellSubject:
-    """``folder`` gets a folder for each run."""
+    """A cell as a test; each run has a folder in ``folder``."""
 
     workplace: Workplace
     cell: Cell
@@ -85,7 +85,7 @@ class CellSubject:
         return self.workplace.halves(commit, config, say)
 
     def ready(self, cell: Cell, parts: Parts, name: str) -> Built:
-        """The run of ``cell`` on these parts."""
+        """The run of ``cell`` with these parts."""
         return Built(
             key=f"{cell.id}|{parts.key}",
             name=name,
@@ -105,7 +105,7 @@ class CellSubject:
 
 
 def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, notes: HostNotes) -> Run:
-    """One attempt at a cell, in a new folder below ``folder``, in a lab host of bisections."""
+    """Make one attempt at a cell, in a new folder below ``folder``, in a lab host of bisections."""
     order = Order(
         number=0,
         folder=new_folder(folder),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A command of the user's own, or a pytest test: run in a checkout of each commit.
+"""The user's own command, or a pytest test, run in a checkout of each commit.
 
-Exit codes are those of ``git bisect run``: 0 good, 125 can't tell, others below 128 bad; from
-128 on (a signal) it is trouble, which is tried again.
+Exit codes are those of ``git bisect run``: 0 good, 125 can't tell, others below 128 bad; codes from
+128 on (a signal) mean trouble, which is retried.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from kvm.verdict.finding import normalise
 from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, Reason, Verdict
 
 _SIGNALS = 128
-# What ``./invoke`` of an older revision ends with when it reached no verdict.
+# The exit code of an older revision's ``./invoke`` that reached no verdict.
 _OLD_TROUBLE = 2
 _SUMMARY_CHARACTERS = 160
-# pytest.ExitCode: what can't be found, and that nothing was collected; older revisions of
-# ``./invoke test`` end with it.
+# pytest.ExitCode of a test that can't be found, and of an empty collection; older revisions of
+# ``./invoke test`` exit with it.
 _NO_TEST = (4, 5)
 
 
 @dataclass(slots=True)
 class CommandSubject:
-    """``argv`` is run in the checkout; each run leaves ``output.log`` in a folder of ``folder``."""
+    """``argv`` is run in the checkout; each run leaves ``output.log`` in a folder in ``folder``."""
 
     workplace: Workplace
     argv: tuple[str, ...]
@@ -56,7 +56,7 @@ class CommandSubject:
 
     def build(self, mix: Mix, say: Say) -> Built:
         commit = self.workplace.mixed(mix)
-        # Whatever changes may matter to a command.
+        # Any change may matter to a command.
         key = f"{self.words}|{self.workplace.content(commit, ())}"
         return Built(key, commit[:12], lambda: self._run(commit))
 
@@ -152,7 +152,7 @@ class PytestSubject(CommandSubject):
 
 
 def new_folder(parent: Path) -> Path:
-    """The first free number's."""
+    """Make a folder named by the first free number."""
     for number in itertools.count(1):
         folder = parent / str(number)
         if not folder.exists():
@@ -162,13 +162,13 @@ def new_folder(parent: Path) -> Path:
 
 
 def last_line(output: str) -> str:
-    """Of what a command said, cut to a line's length."""
+    """The last line of a command's output, cut to a reasonable length."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return lines[-1][:_SUMMARY_CHARACTERS] if lines else "no output"
 
 
 def _message(junit: Path) -> str | None:
-    """The first failure's first line."""
+    """The first line of the first failure."""
     try:
         root = ElementTree.parse(junit).getroot()
     except (OSError, ElementTree.ParseError):

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The resident agent of a lab host: starts VMM workers and commands for one client.
 
-Runs in the lab host as the only child of its init, on one thread; ``launch.py`` starts it. What the
-client (``channel.py``, on the developer's machine) and the agent say is in ``kvm/wire/agent.py``.
+Runs in the lab host as the only child of its init, on one thread; ``launch.py`` starts it. The
+messages between the client (``channel.py``, on the developer's machine) and the agent are in
+``kvm/wire/agent.py``.
 
-When nobody has been connected for ``idle_s`` the agent ends, and the lab host with it.
+When no client has been connected for ``idle_s`` the agent ends, and the lab host with it.
 
-Python's start is most of the time a lab host takes to boot, hence the frugal imports.
+Most of a lab host's boot time is Python's start, hence the few imports.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _CLOCKSOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource
 
 
 class BadRequest(Exception):
-    """The client asked for something that can't be; answered, never fatal."""
+    """The client asked for something impossible; it gets an answer, and the agent goes on."""
 
 
 class Agent:
@@ -74,12 +75,12 @@ class Agent:
         }
 
     def run(self) -> None:
-        """Serve until told to power off, or until nobody has come for ``idle_s``."""
+        """Serve until asked to power off, or until no client has come for ``idle_s``."""
         while not self._ended:
             for fd, _ in self._epoll.poll(self._patience_s()):
                 if fd == self._port.fd:
                     self._serve_port()
-                elif fd in self._watched:  # not closed by a handler before it
+                elif fd in self._watched:  # not closed by an earlier handler
                     self._watched[fd]()
             if self._gone_since is not None:
                 self._serve_port()
@@ -97,11 +98,11 @@ class Agent:
     # The client
 
     def _serve_port(self) -> None:
-        """A client that comes right after another may be heard before it is announced.
+        """Read the port; a new client's hello may come before the news that it has connected.
 
-        The driver learns of connections by a work queue and of data by an interrupt, so
-        the port can read as empty and unconnected behind a new client's hello. Only when
-        it stays so is the client gone.
+        The driver learns of connections by a work queue and of data by an interrupt, so the port
+        can read as empty and unconnected right after a new client's hello. Only when it stays so
+        is the client gone.
         """
         messages, gone = self._port.receive()
         for message in messages:
@@ -124,7 +125,7 @@ class Agent:
     def _serve(self, message: Message) -> None:
         handler = self._handlers.get(message.get("op", ""))
         if handler is None or (not self._connected and message["op"] != "hello"):
-            return  # left over from a client that is gone
+            return  # left over from a previous client
         try:
             answer: Message = {"ok": True, **(handler(message) or {})}
         except (BadRequest, KeyError, TypeError, ValueError, OSError) as failed:
@@ -145,7 +146,7 @@ class Agent:
         return {"nonce": message["nonce"], "protocol": PROTOCOL}
 
     def _ping(self, message: wire.Request) -> None:
-        """The answer is all."""
+        """Do nothing: the answer is enough."""
 
     def _info(self, message: wire.Request) -> Message:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
@@ -163,7 +164,7 @@ class Agent:
         self._ended = True
 
     def preload(self, artifact: str, bundle: str | None) -> None:
-        """Have a zygote import this VMM while the client is still on its way."""
+        """Let a zygote import this VMM before the client connects."""
         self._zygote_of(artifact, bundle)
 
     def _start(self, message: wire.StartWorker) -> None:
@@ -227,7 +228,7 @@ class Agent:
         self._watch_outputs(session, ends)
 
     def _spawn_worker(self, session: Session, ends: tuple[int, int, int]) -> None:
-        """Without a zygote: slow, but with the words of whatever keeps it from starting."""
+        """Start it without a zygote: slow, but an error message of the start is passed on."""
         argv = [sys.executable, "-s", "-S", "-P", "-m", "kvm.vm.worker"]
         environment = {**os.environ, "PYTHONPATH": session.request["artifact"]}
         session.in_zygote = False
@@ -261,7 +262,7 @@ class Agent:
         self._watch(pidfd, lambda: self._reap(session, pidfd))
 
     def _watch_input(self, session: Session) -> None:
-        """Only while the child is slow to read: a writable pipe would wake the agent always."""
+        """Watch only while the child reads slowly: a writable pipe would always wake the agent."""
         if not session.wants_input:
             self._forget(session.stdin)
         elif session.stdin not in self._watched:
@@ -274,7 +275,7 @@ class Agent:
         self._watch_input(session)
 
     def _hear_output(self, session: Session, fd: int) -> bool:
-        """Pass on what has come; False when there is nothing, or nothing more ever."""
+        """Pass on what has come; False if there is nothing yet, or the output has ended."""
         data = session.read(fd)
         if data:
             self._say(session, session.outputs[fd], data)
@@ -319,7 +320,7 @@ class Agent:
             self._end(session, message["status"])
 
     def _lose_zygote(self) -> None:
-        """Its workers are lost; those it never forked are started without it."""
+        """Lose the zygote's workers; those it has not yet forked are started without it."""
         self._drop_zygote()
         for session in [session for session in self._sessions.values() if session.in_zygote]:
             if session.pid is not None:
@@ -337,11 +338,11 @@ class Agent:
         self._forget(pidfd)
         os.close(pidfd)
         status = os.waitstatus_to_exitcode(os.waitpid(session.pid, 0)[1])
-        _kill_group(session.pid)  # what a command left running
+        _kill_group(session.pid)  # processes that a command left running
         self._end(session, status)
 
     def _end(self, session: Session, status: int) -> None:
-        """Its process has ended: what it wrote is in the pipes, so take that first."""
+        """Handle its process's end: first take the output that is still in the pipes."""
         if self._sessions.get(session.number) is not session:
             return  # killed with its client
         for fd in list(session.outputs):
@@ -366,7 +367,7 @@ class Agent:
             self._zygote.kill(session.number)
 
     def _kill_sessions(self) -> None:
-        """Nobody is left to hear of them; the zygote and the loop reap what dies."""
+        """Kill all: no client is left to be notified; the zygote and the loop reap the dead."""
         for session in list(self._sessions.values()):
             self._kill(session)
             self._close(session)
@@ -391,7 +392,7 @@ class Agent:
 
 
 def _require(message: wire.OfSession, *names: str) -> None:
-    """Before anything is begun that a missing field would leave half done."""
+    """Check fields before anything is begun that a missing one would leave half done."""
     missing = [name for name in names if name not in message]
     if missing:
         raise BadRequest(f"{message['op']} needs {', '.join(missing)}")
@@ -405,9 +406,9 @@ def _kill_group(pid: int) -> None:
 
 
 def serve_port(idle_s: float, preload: list[str], switch: Switch) -> int:
-    """Serve the virtio port that init found; the exit code for init.
+    """Serve the virtio port that init found; return the exit code for init.
 
-    ``preload`` is a VMM's folder and bundle ("": none), or nothing.
+    ``preload`` is a VMM's folder and bundle ("": none), or empty.
     """
     path = os.environ.get("TOOLSKVM_PORT")
     if path is None:

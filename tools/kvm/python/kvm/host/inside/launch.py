@@ -2,16 +2,16 @@
 """Starts a lab host's agent from a bundle: one file that holds all its modules, compiled.
 
 Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS PLAN SPARED``.
-There every file looked for, found or read is a round trip to the developer's machine and
-costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
+There every lookup, hit or miss, and every read of a file is a round trip to the developer's
+machine and costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
 extension modules are and which optional modules don't exist. Imports next to nothing.
 
-PLAN is a file that says what will be wanted first, a line each: the VMM's folder, its
-bundle (or nothing), then files to have read by then; those a child reads meanwhile,
-because the lab host's other CPU is idle.
+PLAN is a file that says what will be needed first, one item a line: the VMM's folder, its
+bundle (or nothing), then files to read in advance. A child reads those meanwhile, because the
+lab host's other CPU is idle.
 
-SPARED is how many of the lab host's CPUs, from 0 on, neither the agent nor anything it
-starts may run on (``spared_cpus`` in ``qemu.py``).
+SPARED is the number of the lab host's CPUs, from 0 on, on which neither the agent nor anything
+it starts may run (``spared_cpus`` in ``qemu.py``).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Bundle:
             self._entries = marshal.loads(stream.read())
 
     def install(self) -> None:
-        """Look here before anywhere else."""
+        """Search this bundle before anything else."""
         sys.meta_path.insert(0, self)
 
     def uninstall(self) -> None:
@@ -66,7 +66,7 @@ class Bundle:
         return spec
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """None: an ordinary module."""
+        """None for an ordinary module."""
         return _LazyModule(spec.name) if spec.name in _LAZY else None
 
     def exec_module(self, module: ModuleType) -> None:
@@ -77,13 +77,13 @@ class Bundle:
             exec(marshal.loads(code), module.__dict__)
 
 
-# Imported for cases that don't come up: dataclasses only documents with inspect, whose
-# import is a fifth of a worker's.
+# Imported for cases that don't occur here: dataclasses uses inspect only for documentation, and
+# its import is a fifth of a worker's.
 _LAZY = ("inspect",)
 
 
 class _LazyModule(ModuleType):
-    """Runs the module's code when something in it is wanted."""
+    """Runs the module's code at the first access to one of its attributes."""
 
     def __getattr__(self, name: str) -> object:
         code = self.__dict__.pop("__code", None)
@@ -114,7 +114,7 @@ def main(bundle: str, idle_s: str, plan: str, spared: str) -> int:
 
 
 def _read_plan(path: str) -> list[str]:
-    """Empty when no VMM has been built yet."""
+    """The plan's lines; empty when no VMM has been built yet."""
     try:
         with open(path) as stream:  # noqa: PTH123
             return stream.read().splitlines()
@@ -123,7 +123,7 @@ def _read_plan(path: str) -> list[str]:
 
 
 def _read_ahead(paths: Sequence[str]) -> None:
-    """Into this kernel's page cache; a file that can't be read is its user's trouble."""
+    """Read files into this kernel's page cache; unreadable ones are left to whoever opens them."""
     if posix.fork() != 0:
         return
     for path in paths:

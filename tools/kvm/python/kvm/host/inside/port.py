@@ -2,11 +2,10 @@
 """The agent's end of the line to the developer's machine: JSON lines over a virtio port.
 
 Runs in the lab host, on the agent's only thread. The port is a byte stream without
-connections: a client that was killed leaves half a line behind in either direction,
-so every hello starts on a new line and lines that are no JSON object are dropped.
-A port without a client reads as end of file and polls as hung up, always, which is
-why it is polled edge-triggered (virtio_console.c wakes its readers when a client
-comes or goes).
+connections: a killed client leaves half a line behind in either direction, so every hello
+starts on a new line, and lines that are no JSON object are dropped. A port without a client
+always reads as end of file and polls as hung up, so it is polled edge-triggered
+(virtio_console.c wakes its readers when a client comes or goes).
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _LINE_BYTES_MAX = 64 * 1024 * 1024
 
 
 class Port:
-    """Lines in and out of a non-blocking descriptor."""
+    """Reads and writes lines on a non-blocking descriptor."""
 
     def __init__(self, fd: int) -> None:
         os.set_blocking(fd, False)
@@ -39,11 +38,11 @@ class Port:
 
     @property
     def backlog(self) -> int:
-        """Bytes the client has not taken yet."""
+        """Bytes that the client has not taken yet."""
         return len(self._unsent)
 
     def receive(self) -> tuple[list[dict[str, Any]], bool]:
-        """The messages that have come, and whether there is no client now."""
+        """The messages that have come, and whether the client is gone."""
         gone = False
         while True:
             try:
@@ -66,26 +65,26 @@ class Port:
         self.flush()
 
     def send_raw(self, line: bytes) -> None:
-        """A line that is JSON already."""
+        """Send a line that is already JSON."""
         self._unsent += line + b"\n"
         self.flush()
 
     def break_line(self) -> None:
-        """End whatever half line the client may see before what is sent next."""
+        """End any half line that the client may have seen, before more is sent."""
         self._unsent += b"\n"
 
     def flush(self) -> None:
-        """Write what the port takes now; the rest goes when it polls as writable."""
-        with contextlib.suppress(OSError):  # nobody there: then drop_unsent() follows
+        """Write what the port takes now; the rest follows when it polls as writable."""
+        with contextlib.suppress(OSError):  # no client: then drop_unsent() follows
             write_waiting(self.fd, self._unsent)
 
     def drop(self) -> None:
-        """Forget what came from, and was meant for, a client that is gone."""
+        """Drop what came from, or was meant for, a client that is gone."""
         self._received.clear()
         self._unsent.clear()
 
     def drop_unsent(self) -> None:
-        """Forget what was meant for a client that is gone."""
+        """Drop what was meant for a client that is gone."""
         self._unsent.clear()
 
     def _take_lines(self) -> list[dict[str, Any]]:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The agent's record of one running thing: a worker's or a command's pipes and its end.
+"""The agent's record of a worker or a command: its pipes and its end.
 
-Lives in the lab host; only the agent's thread touches it. A session is over when its
-process has ended, even if something it started still holds its output pipes.
+Lives in the lab host; only the agent's thread uses it. A session is over when its process has
+ended, even if a process that it started still holds the output pipes.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _READ_BYTES = 64 * 1024
 
 
 class Session:
-    """``request`` is what it was started with.
+    """``request`` is the message that started it.
 
-    ``lines``: its stdout is events, one JSON object a line; else stdout is just bytes.
-    ``pid`` is known once it runs, ``in_zygote`` that it is (or will be) the zygote's child.
+    ``lines``: its stdout is events, one JSON object a line; otherwise stdout is just bytes.
+    ``pid`` is known once it runs; ``in_zygote``: it is, or will be, the zygote's child.
     """
 
     def __init__(self, request: Any, *, lines: bool) -> None:
@@ -38,7 +38,7 @@ class Session:
         self._input = bytearray()
 
     def make_pipes(self) -> tuple[int, int, int]:
-        """Fresh pipes; returns the child's ends, to be closed once it has them."""
+        """Make new pipes; return the child's ends, to be closed once it has them."""
         child_in, self.stdin = os.pipe()
         out, child_out = os.pipe()
         err, child_err = os.pipe()
@@ -59,11 +59,11 @@ class Session:
     def flush(self) -> None:
         try:
             write_waiting(self.stdin, self._input)
-        except OSError:  # it reads no more
+        except OSError:  # it does not read any more
             self._input.clear()
 
     def read(self, fd: int) -> bytes | None:
-        """What has come on an output; b"" at its end, None when nothing has come yet."""
+        """New output of ``fd``; b"" at its end, None if nothing has come yet."""
         try:
             return os.read(fd, _READ_BYTES)
         except BlockingIOError:
@@ -78,7 +78,7 @@ class Session:
         return [line for line in lines if line.strip()]
 
     def take_partial(self) -> bytes:
-        """What a worker that died in mid-line left."""
+        """The unfinished line of a worker that died in the middle of it."""
         partial, self._partial = self._partial, b""
         return partial
 
@@ -93,7 +93,7 @@ class Session:
 def spawn(
     argv: list[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
 ) -> int:
-    """Start a command with these as its 0, 1 and 2 in a session of its own; its pid."""
+    """Start a command in its own session, with these descriptors as 0, 1, 2; return its pid."""
     pid = os.fork()
     if pid == 0:
         _become(argv, environment, cwd, descriptors)
@@ -103,7 +103,7 @@ def spawn(
 def _become(
     argv: list[str], environment: Mapping[str, str], cwd: str, descriptors: Sequence[int]
 ) -> NoReturn:
-    """Every other descriptor closes by itself at exec (PEP 446)."""
+    """Exec the command; every other descriptor closes by itself then (PEP 446)."""
     code = 126
     try:
         os.setsid()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A process that has the VMM imported and forks one worker per request.
 
-It runs in the lab host, forked from the agent, where Python's start and the import
-of ``kvm.vm.worker`` take longer than a guest's boot. One zygote serves one artifact.
+It runs in the lab host, forked from the agent, because there Python's start and the import of
+``kvm.vm.worker`` take longer than a guest's boot. One zygote serves one artifact.
 The agent talks to it over a SOCK_SEQPACKET pair, one JSON object a packet:
 
     → {"fork": session, "cwd": folder}  with three descriptors: the worker's 0, 1, 2
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
-    # Leaves the agent's modules for those of the VMM's bundle, if it has one.
+    # Replaces the agent's modules by those of the VMM's bundle, if it has one.
     Switch = Callable[[str | None], None]
 
-# The numbers are the kernel's; the modules that name them are slow to import.
+# The kernel defines these numbers; the modules that name them are slow to import.
 _SIGKILL = 9
 _PACKET_BYTES = 64 * 1024
 _DESCRIPTOR_BYTES = 4
@@ -42,7 +42,7 @@ class Zygote:
     """The agent's end of one zygote."""
 
     def __init__(self, artifact: str, bundle: str | None, switch: Switch) -> None:
-        """Fork it from this process, and ``switch`` to the VMM's modules in it."""
+        """Fork it from this process; the fork then calls ``switch`` for the VMM's modules."""
         self.artifact = artifact
         self._ready = False
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
@@ -57,17 +57,17 @@ class Zygote:
         return self._socket.fileno()
 
     def fork(self, session: int, cwd: str, descriptors: tuple[int, int, int]) -> None:
-        """Ask for a worker; it comes as a ``pid`` message. ``OSError``: the zygote is gone."""
+        """Request a worker; a ``pid`` message follows. ``OSError``: the zygote is gone."""
         packet = json.dumps({"fork": session, "cwd": cwd}).encode()
         raw = b"".join(fd.to_bytes(_DESCRIPTOR_BYTES, sys.byteorder) for fd in descriptors)
         self._socket.sendmsg([packet], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, raw)])
 
     def kill(self, session: int) -> None:
-        """Kill a worker: the zygote knows whether its pid still is that worker's."""
+        """Kill a worker; only the zygote knows whether its pid is still that worker's."""
         self._socket.send(json.dumps({"kill": session}).encode())
 
     def receive(self) -> dict[str, Any] | None:
-        """The next message; None when the zygote is gone. ``BlockingIOError``: none yet."""
+        """The next message; None if the zygote is gone. Raises ``BlockingIOError`` if none came."""
         try:
             packet = self._socket.recv(_PACKET_BYTES)
         except ConnectionError:
@@ -77,19 +77,21 @@ class Zygote:
         return message
 
     def close(self) -> None:
-        """End the zygote and, with it, its workers: at the end of its socket it kills them."""
+        """End the zygote; when its socket ends, it kills its workers."""
         self._socket.close()
         pidfd = os.pidfd_open(self.pid)
         waiting = select.poll()
         waiting.register(pidfd, select.POLLIN)
-        if not self._ready or not waiting.poll(_CLOSE_MS):  # else deaf, but without workers
+        if not self._ready or not waiting.poll(
+            _CLOSE_MS
+        ):  # else it does not listen, but has no workers
             os.kill(self.pid, _SIGKILL)
         os.waitpid(self.pid, 0)
         os.close(pidfd)
 
 
 def _serve_forever(fd: int, artifact: str, bundle: str | None, switch: Switch) -> None:
-    """In the new process: never returns into the agent's code."""
+    """Run the new process; never returns into the agent's code."""
     try:
         os.dup2(fd, 3)
         os.closerange(4, _DESCRIPTORS_MAX)
@@ -186,7 +188,7 @@ class _Server:
 
 
 def import_worker(artifact: str, bundle: str | None, switch: Switch) -> Callable[[], int | None]:
-    """``kvm.vm.worker.main`` of the artifact, instead of the package the agent came from."""
+    """``kvm.vm.worker.main`` of the artifact, not of the package that the agent came from."""
     for name in [name for name in sys.modules if name == "kvm" or name.startswith("kvm.")]:
         del sys.modules[name]
     switch(bundle)
@@ -203,7 +205,7 @@ def _exit_code(main: Callable[[], int | None]) -> int:
 
 
 def _kill_family(pid: int) -> None:
-    """The worker and what it started: its process group, once it has made it."""
+    """Kill the worker and what it started: its process group, once that exists."""
     os.kill(pid, _SIGKILL)
     try:
         os.killpg(pid, _SIGKILL)

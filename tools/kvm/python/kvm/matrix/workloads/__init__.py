@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The workloads, found by name. A module here offers ``WORKLOAD`` or ``WORKLOADS``."""
+"""The workloads, found by name. Each module here has a ``WORKLOAD`` or ``WORKLOADS``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kvm.matrix.workload import Workload
 
 
 def find(name: str, user_text: str = "") -> Workload:
-    """A workload by its name; ``user_text`` is the command line of the user's own."""
+    """A workload by its name; ``user_text`` is the user's own command line."""
     if name == USER_WORKLOAD:
         from kvm.matrix.workloads.payloads import PREFIX, payloads_workload
         from kvm.matrix.workloads.user import user_workload

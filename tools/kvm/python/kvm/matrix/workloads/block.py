@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Disks: what a guest writes is what the image holds, whatever happens to the machine.
+"""Disks: the image holds what a guest wrote, whatever happens to the machine.
 
-The guest checks with ``exercise`` past its page cache, this side in the image itself.
+The guest checks with ``exercise``, bypassing its page cache; this side checks the image itself.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from kvm.spec.disk import DiskSpec
 _MIB = 1 << 20
 _FILES = 48
 _RAW_BYTES = 512 * 1024
-_SEGMENTS = "126"  # a ring of 128, less the header and the status
+_SEGMENTS = "126"  # a ring of 128, minus the header and the status
 _SOAK_S = 60
-_SETTLED_S = 30.0  # a slow disk under the lab host keeps the guest waiting
+_SETTLED_S = 30.0  # a slow disk under the lab host delays the guest
 
 
 def blk_integrity(bench: Bench) -> None:
-    """What was synced outlives the VMM; its write cache, which is not, dies with it."""
+    """Synced data outlives the VMM; its write cache, which is not synced, is lost with it."""
     files, raw = bench.new_disk("files", 8), bench.new_disk("raw", 1)
     bench.say("writing, then killing the VMM")
     write = (
@@ -52,10 +52,10 @@ def blk_integrity(bench: Bench) -> None:
 
 
 def blk_discard(bench: Bench) -> None:
-    """Discards and zeroes reach as far as they should, and no sector further."""
+    """Discards and zeroes cover their range exactly."""
     image, size = bench.new_disk("discard", 2), 2 * _MIB
     image.write_bytes(pattern(bench.seed, 0, size))
-    # Both begin and end inside of a page.
+    # Both begin and end inside a page.
     zero, discard = (0x41200, 0x20400), (0x100600, 0x50800)
     middle = zero[0] + zero[1]
     script = (
@@ -118,7 +118,7 @@ def blk_writers(bench: Bench) -> None:
 
 
 def blk_soak(bench: Bench) -> None:
-    """The writers for a minute, each round over what the last one left."""
+    """The writers for a minute; each round overwrites the previous one."""
     size = 8 * _MIB + 3 * SECTOR
     image = bench.new_disk("soak", 8)
     _resize(image, size)
@@ -137,7 +137,7 @@ def blk_soak(bench: Bench) -> None:
 
 
 def blk_geometry(bench: Bench) -> None:
-    """Sizes of several disks, odd ones too, and each disk's own content and name."""
+    """The sizes of several disks, odd ones too, and each disk's own content and name."""
     sizes = (SECTOR, 3 * SECTOR, 4096, 123457 * SECTOR, 2 * _MIB, 5 << 30)
     disks: list[DiskSpec] = []
     for number, size in enumerate(sizes):
@@ -151,7 +151,7 @@ def blk_geometry(bench: Bench) -> None:
         f"d=vd{chr(ord('a') + number)}; cd /sys/block/$d; "
         "echo $d $(cat size) $(cat serial) $(cat queue/logical_block_size queue/max_segments ro); "
         f"exercise verify /dev/$d {bench.seed + number} {size - SECTOR} {SECTOR} {SECTOR}; "
-        # One sector more than there are.
+        # The sector behind the last.
         f"if dd if=/dev/$d of=/dev/null bs={SECTOR} skip={size // SECTOR} count=1 2>&1 | "
         "grep -q '^0+0 records in'; then echo end; else echo beyond; fi"
         for number, size in enumerate(sizes)
@@ -168,14 +168,14 @@ def blk_geometry(bench: Bench) -> None:
             seen == wanted,
             f"{name}: {' '.join(seen)}; {' '.join(wanted)} expected",
         )
-        # Staged for a host elsewhere, an image has a longer name.
+        # If it is staged for another host, an image has a longer name.
         bench.check(f"disk {number}: serial", words[2].endswith(image.name), words[2])
     ends = [line for line in done.text.splitlines() if line in ("end", "beyond")]
     bench.check("no sector behind the last", ends == ["end"] * len(sizes), f"{ends}")
 
 
 def blk_reads(bench: Bench) -> None:
-    """Each request's own interrupt, and rings that are used again and again."""
+    """Each request has its own interrupt, and rings are used again and again."""
     size, seconds = _MIB, 5
     image = bench.new_disk("reads", 1)
     image.write_bytes(pattern(bench.seed, 0, size))

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The least that a machine must do: come up, run a command, end; and few exits for it."""
+"""The least that a machine must do: boot, run a command and end, with few exits."""
 
 from __future__ import annotations
 
 from kvm.matrix.workload import Bench, Workload
 
-# Of one vCPU, for a whole boot of the default kernel; on PCI two thirds look for devices.
+# The exits of one vCPU for a whole boot of the default kernel; with PCI two thirds probe devices.
 _MAX_EXITS = {"mmio": 800, "pci": 3000}
 _LOOK = "uname -r; nproc; ls /sys/bus/virtio/devices | wc -l; cat /proc/uptime; cat /proc/cmdline"
 

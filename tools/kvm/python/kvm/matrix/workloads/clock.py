@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Time: the guest's clocks against the host's, and its timers."""
+"""Time: compares the guest's clocks with the host's, and checks its timers."""
 
 from __future__ import annotations
 

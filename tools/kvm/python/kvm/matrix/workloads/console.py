@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Consoles: bytes to and from the guest's command, and the kernel's own log, come whole."""
+"""Consoles: bytes to and from the guest's command, and the kernel's log, arrive complete."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
 
 _BULK_BYTES = 4 << 20
-# Each byte is an exit, and an emulated KVM loses its way once in some 100,000.
+# Each byte is an exit, and an emulated KVM loses a guest once in some 100,000.
 _LOG_LINES = 120
-# Letters that spell no complaint of a kernel's, which would be taken for one.
+# Letters that can't spell a kernel's complaint, which would be taken for a real one.
 _LETTERS = "abcdefghijkmopqrstvwxyz0123456789_-+=/.,"
 
 
 def console_bulk(bench: Bench) -> None:
-    """Both ways at once, so that neither direction may block the other."""
+    """Send both ways at once: neither direction may block the other."""
     sent = random.Random(bench.seed).randbytes(_BULK_BYTES)
     done = bench.boot("cat", stdin=sent, quiet_s=30.0)
     came = done.stdout
@@ -29,7 +29,7 @@ def console_bulk(bench: Bench) -> None:
 
 
 def _check_digest(bench: Bench, sent: bytes) -> None:
-    """In one direction only, in lines of odd lengths: what arrives is judged by the guest."""
+    """Send in one direction only, in odd sizes, and let the guest check what arrives."""
     odd = sent[: (64 << 10) + 7]
     done = bench.boot("sha256sum", stdin=odd)
     wanted = hashlib.sha256(odd).hexdigest()
@@ -42,7 +42,7 @@ def _first_difference(sent: bytes, came: bytes, seed: int) -> str:
         return f"{len(sent)} bytes, seed {seed}"
     length = min(len(sent), len(came))
     low, high = 0, length
-    while low < high:  # the longest common beginning, by halving
+    while low < high:  # the longest common prefix, by bisection
         middle = (low + high + 1) // 2
         low, high = (middle, high) if sent[:middle] == came[:middle] else (low, middle - 1)
     return f"they part at byte {low}: {came[low : low + 8].hex()}, {sent[low : low + 8].hex()} sent"
@@ -54,7 +54,7 @@ def console_log(bench: Bench) -> None:
         f"line {number:04d} " + "".join(chance.choices(_LETTERS, k=chance.randrange(1, 240)))
         for number in range(_LOG_LINES)
     ]
-    # The level that every console shows, and no limit on how fast a program may write.
+    # The level that every console shows, and no rate limit for the program.
     stdin = "".join(f"<1>{line}\n" for line in lines).encode()
     script = "echo 8 >/proc/sys/kernel/printk; exercise kmsg"
     done = exercise.run(bench, script, stdin=stdin, append="printk.devkmsg=on loglevel=8")

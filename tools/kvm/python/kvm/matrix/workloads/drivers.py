@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Drivers let go of their devices and take them again, at rest and at work."""
+"""Drivers are unbound from their devices and bound again, idle and under load."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _SIZE = 1 << 20
 _TAKE = 256 * 1024
 _BLK = "/sys/bus/virtio/drivers/virtio_blk"
 _RNG = "/sys/bus/virtio/drivers/virtio_rng"
-# The disk of this workload comes before the spare ones of the cell.
+# This workload's disk comes before the cell's spare ones.
 _FIRST = "$(basename $(readlink /sys/block/vda/device))"
 _STOP = "/tmp/stop"
 _WAIT = "n=0; while [ ! -b /dev/vda ] && [ $n -lt 50 ]; do n=$((n+1)); sleep 0.1; done; "
 
 
 def drivers(bench: Bench) -> None:
-    """Each turn writes another part of the disk, so that a stale queue's writes would show."""
+    """Each turn writes another part of the disk, so that writes of a stale queue would show."""
     image = bench.new_disk("drivers", 1)
     image.write_bytes(pattern(bench.seed, 0, _SIZE))
     script = [f"d={_FIRST}; "]
@@ -52,11 +52,11 @@ def drivers(bench: Bench) -> None:
 
 
 def drivers_load(bench: Bench) -> None:
-    """The driver resets its device under reads and writes: they may fail, nothing may hang."""
+    """The driver resets its device under reads and writes, which may fail but must not hang."""
     image = bench.new_disk("drivers_load", 1)
     image.write_bytes(pattern(bench.seed, 0, _SIZE))
     half = _SIZE // 2
-    # While somebody has the old disk open, the new one gets the next name.
+    # As long as a process has the old disk open, the new one gets the next name.
     name = f"/dev/$(ls {_BLK}/$d/block 2>/dev/null)"
     load = (
         f"while [ ! -e {_STOP} ]; do dd if={name} of=/dev/null bs=4k count=64 iflag=direct "

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs ``exercise`` in a guest and makes its results the cell's.
 
-``tools/kvm/guest/exercise`` reports in KTAP: the figures as a comment, then the result.
-A report without its plan broke off, and counts as a failure. Called by the workloads.
+``tools/kvm/guest/exercise`` reports in KTAP: the figures as a comment, then the result. A report
+without its plan is incomplete and counts as a failure. Called by the workloads.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def run(bench: Bench, script: str, **wants: Unpack[Wants]) -> Boot:
 
 
 def take_reports(bench: Bench, text: str) -> None:
-    """Each result as a check; the comments before it tell what was seen."""
+    """Take each result as a check, with the comments before it as its note."""
     reports = text.split(_BEGIN)[1:]
     bench.check("exercises report", bool(reports), f"{len(reports)} reports")
     for number, report in enumerate(reports, 1):
@@ -48,13 +48,13 @@ def take_reports(bench: Bench, text: str) -> None:
 
 
 def figures(text: str, name: str) -> dict[str, str]:
-    """The words ``key=value`` of the comment ``# NAME key=value ...``; the last one counts."""
+    """The ``key=value`` words of the last comment ``# NAME key=value ...``."""
     found = re.findall(rf"^# {re.escape(name)} (\S+=.*)$", text, re.MULTILINE)
     return dict(word.split("=", 1) for word in found[-1].split()) if found else {}
 
 
 def _lines(report: str) -> list[str]:
-    """Those of the report itself: what the script prints after the plan is not its."""
+    """The lines of the report, without what the script prints after the plan."""
     lines: list[str] = []
     for line in report.splitlines():
         lines.append(line)

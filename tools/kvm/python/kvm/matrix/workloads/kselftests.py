@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A choice of the tree's selftests in a guest: what userspace asks of a kernel and its CPU.
+"""Some of the tree's selftests in a guest: what userspace needs from a kernel and its CPU.
 
-Static programs of suites that suit a guest with busybox and no module, no network and no
-second user. ``tests/matrix/expected/kselftests.toml`` has what can't pass there.
+They are static programs that suit a guest with busybox and no modules, network or second user.
+``tests/matrix/expected/kselftests.toml`` lists those that can't pass there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from kvm.verdict import expected
 _FOLDER = "/selftests"
 _LIMIT_S = 20
 _MEMORY_MIB = 512
-# Suite → programs; a suite is a folder of tools/testing/selftests. Left out: what the image
-# lacks (namespaces, 32-bit calls, ioperm); what takes tens of seconds under emulation; what takes
-# a sleep of 10 ms for a thread's start (futex_wait, futex_requeue, futex_waitv); and what QEMU's
-# emulation does not survive: a far return to user mode (x86/sysret_ss_attrs), and hundreds of
-# watchpoints in an emulated guest (breakpoints).
+# Suite → programs; a suite is a folder of tools/testing/selftests. Left out: tests for which the
+# image lacks something (namespaces, 32-bit calls, ioperm); those that take tens of seconds under
+# emulation; those that expect a thread to start within 10 ms (futex_wait, futex_requeue,
+# futex_waitv); and those that QEMU's emulation does not survive: a far return to user mode
+# (x86/sysret_ss_attrs), and hundreds of watchpoints in an emulated guest (breakpoints).
 PROGRAMS: dict[str, Sequence[str]] = {
     "core": ("close_range_test", "unshare_test"),
     "futex/functional": (
@@ -57,7 +57,7 @@ PROGRAMS: dict[str, Sequence[str]] = {
 
 
 def plan() -> tuple[Program, ...]:
-    """What to run in the guest, by the paths there."""
+    """The programs to run, by their paths in the guest."""
     return tuple(
         Program(f"{suite}:{name}", (f"{_FOLDER}/{suite}/{name}",), _LIMIT_S)
         for suite, names in PROGRAMS.items()
@@ -66,7 +66,7 @@ def plan() -> tuple[Program, ...]:
 
 
 def files(folder: Path) -> tuple[ExtraFile, ...]:
-    """The programs in ``folder``, each to where ``plan`` expects it."""
+    """The programs in ``folder``, each with the path that ``plan`` expects."""
     return tuple(
         ExtraFile(folder / suite / name, f"{_FOLDER}/{suite}/{name}")
         for suite, names in PROGRAMS.items()

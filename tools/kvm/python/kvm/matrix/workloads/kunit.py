@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own unit tests, in a guest with the kernel of ``linux/configs/kunit.config``.
 
-They run while the kernel boots and report as KTAP on the console.
+They run while the kernel boots, and report in KTAP on the console.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from kvm.matrix.workload import Bench, Workload
 from kvm.verdict import expected, ktap
 
-# Without their enabling they stay out of the lab host, which may have the same kernel. What
-# the kernel calls slow takes minutes here; it is reported as skipped.
+# By default they are disabled, so that they do not run in a lab host with the same kernel. Tests
+# that the kernel calls slow take minutes here; they are reported as skipped.
 _APPEND = "kunit.enable=1 kunit.filter=speed>slow kunit.filter_action=skip"
 _STAMP = re.compile(r"\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _PLAN = re.compile(r"1\.\.(\d+)")
@@ -22,7 +22,7 @@ _PLAN = re.compile(r"1\.\.(\d+)")
 def report_lines(console: str) -> Iterator[str]:
     """The lines of KUnit's report without their stamps, from its version line to its last result.
 
-    What other parts of the kernel print in between comes too; to ``ktap`` these are comments.
+    Output of other parts of the kernel in between is included; ``ktap`` takes it as comments.
     """
     planned = 0
     begun = False

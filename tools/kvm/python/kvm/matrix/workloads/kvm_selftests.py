@@ -2,8 +2,8 @@
 """The tree's KVM selftests against the tree's KVM, in the lab host.
 
 Every program that the tree's Makefile lists for x86 runs, one after another, and has a
-verdict; ``tests/matrix/expected/kvm_selftests.toml`` says which can't pass under emulation,
-and why, and that any can fail by chance there: what fails is run again.
+verdict. ``tests/matrix/expected/kvm_selftests.toml`` lists those that can't pass under emulation,
+and why. Any of them may fail by chance there, so failed ones are repeated.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from kvm.matrix.workload import Bench, Workload
 from kvm.verdict import expected
 from kvm.verdict.ktap import Case
 
-_HOST_CPUS = 2  # several tests are about vCPUs that run at the same time
+_HOST_CPUS = 2  # several tests need vCPUs that run at the same time
 _LIMIT_S = 60
-# Stress tests that take minutes under emulation run for a while; a wrong result ends them sooner.
-# One adds 32,764 memory slots, which takes a minute where other cells have the CPUs too.
+# Stress tests that take minutes under emulation are stopped early; a wrong result ends them sooner.
+# One adds 32,764 memory slots, which takes a minute while other cells use the CPUs.
 _LIMITS_S = {"hardware_disable_test": 5, "rseq_test": 5, "set_memory_region_test": 180}
-# The others of that kind can be told to do less: an emulated page fault costs 50 µs.
+# Other long tests have options to do less: an emulated page fault costs 50 µs.
 _ARGUMENTS = {
     "access_tracking_perf_test": "-b 64M",
     "demand_paging_test": "-b 64M",
@@ -42,7 +42,7 @@ _ARGUMENTS = {
 
 
 def plan(folder: Path) -> tuple[Program, ...]:
-    """What to run of the selftests in ``folder``."""
+    """The programs to run of the selftests in ``folder``."""
     names = (folder / selftests.PROGRAMS).read_text().split()
     return tuple(_program(folder / name) for name in names)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Memory: as much as was asked for, and it keeps what is written; and none is lost in use."""
+"""Memory: the guest has as much as it should, it keeps what is written, and use leaks none."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from kvm.matrix.pattern import pattern
 from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 
-_PERCENT = 80  # of what is available
-# Page structures (1/64 of all), the kernel, its initramfs: what MemTotal may lack.
+_PERCENT = 80  # of the available memory
+# Page structures (1/64 of all), the kernel, its initramfs: these are not in MemTotal.
 _RESERVE_MIB = 24
 _LEAK_ROUNDS = 3
 _BELOW_1_MIB = (0x1000, 0x9FC00)  # without page 0, up to the EBDA
@@ -40,7 +40,7 @@ def _system_ram(iomem: str) -> list[tuple[int, int]]:
 
 
 def _expected_map(mib: int) -> list[tuple[int, int]]:
-    """What the VMM's e820 table says, less the page that the kernel keeps for itself."""
+    """The VMM's e820 table, without the page that the kernel keeps for itself."""
     size = mib << 20
     ranges = [_BELOW_1_MIB, (0x100000, min(size, _LOW_END))]
     if size > _LOW_END:

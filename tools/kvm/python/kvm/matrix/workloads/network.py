@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Networks: every byte of a stream arrives, in its place, both ways, and each end says so.
+"""Networks: every byte of a stream arrives in its place, both ways, and both ends say so.
 
-The streams are ``exercise``'s: the guest's end reports what both ends found. The other end is the
+The streams are ``exercise``'s; the guest's end reports what both ends found. The other end is the
 same program on the machine's host.
 """
 
@@ -19,12 +19,12 @@ _VSOCK_BYTES = 16 << 20
 _SEEN_FROM_GUEST = "10.0.2.2"
 _TO_HOST, _TO_GUEST = 5201, 5202
 _QUIET_S = 45.0
-# The guest's end of the second stream comes up when the first is done.
+# The guest's end of the second stream starts when the first is done.
 _PATIENCE = "EXERCISE_PATIENCE_S=110"
 
 
 def net_tcp(bench: Bench) -> None:
-    """By libslirp: from the guest to a server on its host, and by a forwarded port back."""
+    """Streams by libslirp: from the guest to its host, and back through a forwarded port."""
     server = _beside(bench, "stream-serve", f"tcp:127.0.0.1:{_TO_HOST}")
     client = _beside(
         bench, "stream", f"tcp:127.0.0.1:{_TO_GUEST}", str(bench.seed + 2), str(_BYTES)
@@ -50,7 +50,7 @@ def net_tcp(bench: Bench) -> None:
 
 
 def vsock_echo(bench: Bench) -> None:
-    """From the guest to a Unix socket of its host's, and from a program there to the guest."""
+    """Streams from the guest to a Unix socket of its host, and from there to the guest."""
     path = f"/tmp/vsock-{bench.folder.name}-{bench.seed}"
     server = _beside(bench, "stream-serve", f"unix:{path}_{_TO_HOST}")
     client = _beside(
@@ -67,12 +67,12 @@ def vsock_echo(bench: Bench) -> None:
 
 
 def _beside(bench: Bench, *words: str) -> tuple[str, ...]:
-    """``exercise`` on the machine's host."""
+    """A command that runs ``exercise`` on the machine's host."""
     return ("env", _PATIENCE, str(build_exercise(bench.project)), *words)
 
 
 def _measure(bench: Bench, text: str) -> None:
-    """The guest's own streams: what it sent, and what it received."""
+    """Measure the guest's own streams: what it sent and what it received."""
     results = [line for line in text.splitlines() if line.startswith("ok ")]
     bench.check("two streams, both ways", len(results) == 4, f"{len(results)} results")
     seconds = exercise.figures(text, "stream").get("seconds", "0")

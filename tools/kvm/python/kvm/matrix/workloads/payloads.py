@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A folder of test payloads, kvm-unit-tests' x86, say: ``--workload payloads:FOLDER``.
+"""Runs a folder of payloads, such as kvm-unit-tests' x86: ``--workload payloads:FOLDER``.
 
-Behind the folder, after a blank: ``k=NAME,...``, ``g=GROUP,...`` and ``expected=LIST``, as for
-``./invoke payload --suite``. The cell's host and memory are the payloads'; how many vCPUs each has
+After the folder and a blank come ``k=NAME,...``, ``g=GROUP,...`` and ``expected=LIST``, as for
+``./invoke payload --suite``. The payloads have the cell's host and memory; their number of vCPUs
 is in the folder's cfg.
 """
 
@@ -25,7 +25,7 @@ from kvm.verdict.vocabulary import Verdict
 
 PREFIX = "payloads:"
 _SETTINGS = ("k", "g", "expected")
-# Below the hour that a cell's test may take in pytest.
+# Less than the hour that pytest allows for a cell's test.
 _DEADLINE_S = 3000.0
 
 
@@ -40,7 +40,7 @@ class _Request:
 
 
 def payloads_workload(text: str) -> Workload:
-    """From the words of ``--workload``. Raises ``UserError``, also for a bad cfg."""
+    """The workload for the text of ``--workload``. Raises ``UserError``, also for a bad cfg."""
     request = _parse(text)
     cfg.read(cfg.find(request.folder))
     proves = f"the test payloads of {request.folder} pass"
@@ -86,5 +86,5 @@ def _run(bench: Bench, request: _Request) -> None:
     raise InfrastructureError(f"{lost[0].name}: {lost[0].note}")
 
 
-# None without the user's words.
+# There is none without the user's text.
 WORKLOADS: tuple[Workload, ...] = ()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Ways in which a machine ends: by itself, by a panic, and by being killed at work."""
+"""Ways in which a machine ends: by itself, by a panic, and killed under load."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from kvm.matrix.workload import Bench, Workload, as_disk
 from kvm.matrix.workloads import exercise
 from kvm.verdict.vocabulary import Reason
 
-_STOPS = 4  # odd ones end by themselves, even ones are killed
+_STOPS = 4  # odd turns end by themselves, even ones are killed
 _STOP_MIB = 1
 
 
 def reboot(bench: Bench) -> None:
-    """The kernel resets the machine under its command; the harness must tell that from an end."""
+    """The kernel resets the machine during its command; the harness must notice."""
     words = "guest reset before the command ended"
-    # This one waits for nothing, so the words before it are given the time to leave the guest.
+    # sysrq-b does not wait, so the output before it is given time to leave the guest.
     emergency = "sleep 0.5; echo 1 >/proc/sys/kernel/sysrq; echo b >/proc/sysrq-trigger"
     for name, command in (("reboot", "reboot -f"), ("sysrq", emergency)):
         done = bench.boot("sh", "-c", f"echo going; {command}; sleep 30", expect=Reason.GUEST_EXIT)
@@ -40,7 +40,7 @@ def panic(bench: Bench) -> None:
 
 
 def stop(bench: Bench) -> None:
-    """End machines while all their vCPUs work: by themselves, and by SIGKILL."""
+    """End machines while all their vCPUs work: by themselves and by SIGKILL."""
     size = _STOP_MIB << 20
     image = bench.new_disk("stop", _STOP_MIB)
     image.write_bytes(pattern(bench.seed, 0, size))
@@ -53,7 +53,7 @@ def stop(bench: Bench) -> None:
     for turn in range(1, _STOPS + 1):
         bench.say(f"machine {turn} of {_STOPS}")
         kill = turn % 2 == 0
-        # The children hold no stream of the command's, which would be waited for.
+        # The children hold none of the command's streams: init would wait for those to close.
         script = f"({load}) </dev/null >/dev/null 2>&1; echo busy; " + ("sleep 30" if kill else "")
         done = bench.boot("sh", "-c", script, disks=(disk,), kill_on=b"busy" if kill else b"")
         how = "killed" if kill else "ended by itself"

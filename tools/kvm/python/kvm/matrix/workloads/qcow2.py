@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""qcow2 images: the guest's disk, its file's tables, and a backing file that stays as it is."""
+"""qcow2 images: the guest's disk, the file's tables, and a backing file that must not change."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from kvm.matrix.workloads import exercise
 
 _MIB = 1 << 20
 _SIZE = 6 * _MIB
-_FILL = (0x31200, 0x240600)  # begins and ends inside of a cluster
+_FILL = (0x31200, 0x240600)  # begins and ends inside a cluster
 _QUIET_S = 30.0
 
 
 def blk_qcow2(bench: Bench) -> None:
-    """Writes over a backing file, a discard, then a second machine on what the first one left."""
+    """Writes over a backing file, a discard, then a second machine on the same image."""
     base = bench.new_disk("base", 4)
     base.write_bytes(pattern(bench.seed, 0, 4 * _MIB))
     image = _image(bench, base)
     start, length = _FILL
-    # Another seed, so that what was written differs from what the backing file has.
+    # Another seed, so that the written data differs from the backing file's.
     write = (
         f"exercise verify /dev/vda {bench.seed} 0 {4 * _MIB} 65536; "
         f"exercise fill /dev/vda {bench.seed + 1} {start} {length} 65536; "

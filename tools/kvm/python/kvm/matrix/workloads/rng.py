@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The entropy device: there when it should be, and it fills what it says it filled."""
+"""The entropy device: it exists if it should, and fills what it says it filled."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
 
 _KIB = 24
-_REQUEST_BYTES = 64  # what the driver asks for at a time
+_REQUEST_BYTES = 64  # the driver requests this much at a time
 _CURRENT = "/sys/class/misc/hw_random/rng_current"
 
 
@@ -29,16 +29,16 @@ def rng(bench: Bench) -> None:
 
 
 def _irq_line() -> str:
-    """The queue's line of /proc/interrupts: behind PCI each queue has a vector with its name."""
+    """The queue's line of /proc/interrupts; with PCI each queue has a vector with its name."""
     device = "$(cd /sys/bus/virtio/drivers/virtio_rng && echo virtio*)"
     return f'echo irq $(grep -E "{device}(-input)?\\$" /proc/interrupts)'
 
 
 def _check_requests(bench: Bench, text: str) -> None:
-    """One interrupt for each full buffer: a device that fills less needs more of them."""
+    """Check that each full buffer had one interrupt: devices that fill less need more."""
     counts = [_sum(line) for line in text.splitlines() if line.startswith("irq ")]
     seen = counts[-1] - counts[0] if len(counts) == 2 else 0
-    # The odd sizes of the exercise, and what the kernel takes for its own pool.
+    # The odd sizes of the exercise, and what the kernel reads for its own pool.
     least, most = _KIB * 1024 // _REQUEST_BYTES, _KIB * 1024 // _REQUEST_BYTES + 250
     bench.check(
         "each request is filled", least * 9 // 10 <= seen <= most, f"{seen} of {least} to {most}"

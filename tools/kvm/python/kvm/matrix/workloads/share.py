@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Shares: both sides see one tree, whatever either does to it, and nothing outside of it."""
+"""Shares: both sides see the same tree whatever either does, and nothing outside of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLEEP_S = 30.0
 
 
 def share_tree(bench: Bench) -> None:
-    """The guest writes, renames, links and removes; each side sums up what it sees."""
+    """The guest writes, renames, links and removes; then both sides compare checksums."""
     folder = bench.folder / "share"
     folder.mkdir()
     sizes = [(number * number * 397) % 200_000 for number in range(_FILES)]
@@ -84,7 +84,7 @@ def _sum(data: bytes) -> str:
 
 
 def _sums(text: str) -> dict[str, str]:
-    """``md5sum``'s lines."""
+    """Parse the output of ``md5sum``."""
     pairs = (line.split(None, 1) for line in text.splitlines() if line)
     return {name: digest for digest, name in pairs}
 

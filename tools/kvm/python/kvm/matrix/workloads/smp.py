@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Processors: all of them work, talk to each other, and are what CPUID says they are."""
+"""Processors: all of them work, communicate, and match their CPUID."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import re
 from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
 
-# What KVM emulates for a guest whether the host's CPU has it or not.
+# KVM emulates these for a guest even if the host's CPU lacks them.
 _EMULATED = {"hypervisor", "tsc_deadline_timer", "x2apic", "tsc_adjust", "arch_capabilities"}
 
 
@@ -40,7 +40,7 @@ def cpuid(bench: Bench) -> None:
     code, text = bench.open_host().run_command(("cat", "/proc/cpuinfo"), timeout_s=20)
     host = _flags(text)
     bench.check("the host's flags are known", code == 0 and bool(host))
-    # What a kernel works out for itself differs between two configurations of it.
+    # Flags that a kernel derives itself differ between two of its configurations.
     more = _of_the_cpu(found) - (host[0] if host else frozenset()) - _EMULATED
     bench.check(
         "no feature that the host's CPU lacks", not more, f"too many: {', '.join(sorted(more))}"
@@ -52,7 +52,7 @@ def _flags(text: str) -> list[frozenset[str]]:
 
 
 def _of_the_cpu(flags: frozenset[str]) -> frozenset[str]:
-    """Without the flags that Linux makes up (arch/x86/include/asm/cpufeatures.h, words 3 and 8)."""
+    """Drop the flags that Linux makes up (arch/x86/include/asm/cpufeatures.h, words 3 and 8)."""
     made_up = {
         *("rep_good", "nopl", "xtopology", "cpuid", "tsc_known_freq", "constant_tsc", "up"),
         *("nonstop_tsc", "tsc_reliable", "arch_perfmon", "amd_dcm", "aperfmperf", "pti"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The user's own command line or program, in the guest; kselftest's conventions are understood."""
+"""The user's own command line or program in the guest; follows kselftest's conventions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kvm.verdict.vocabulary import Verdict
 
 _DEADLINE_S = 600.0
 _EXIT = re.compile(rb"\n?@@tools-kvm exit (\d+)\n$")
-# The command's own code would end the boot as a failure, before its results were read.
+# The command's own code would end the boot as a failure before its results were read.
 _WRAPPER = "(\n{command}\n)\ncode=$?\nprintf '\\n@@tools-kvm exit %d\\n' $code >&2\nexit 0\n"
 _KTAP = re.compile(r"^(?:K?TAP version \d+|(?:not )?ok \d|1\.\.\d+)", re.MULTILINE)
 _TAIL_LINES = 5
@@ -25,7 +25,7 @@ _TAIL_LINES = 5
 def user_workload(text: str) -> Workload:
     """``text`` is a shell command line for the guest; its first word may name a file here.
 
-    That file, and with it its libraries, are put into the guest under ``/root``.
+    That file and its libraries are put into the guest under ``/root``.
     """
     if not text.strip():
         raise UserError("the workload is empty", "give a command line, or a program's path")
@@ -33,7 +33,7 @@ def user_workload(text: str) -> Workload:
 
 
 def guest_command(text: str) -> tuple[str, tuple[ExtraFile, ...]]:
-    """The command line for the guest, and the files it needs there."""
+    """The command line for the guest, and the files that it needs there."""
     try:
         words = shlex.split(text)
     except ValueError as error:
@@ -47,7 +47,7 @@ def guest_command(text: str) -> tuple[str, tuple[ExtraFile, ...]]:
 
 
 def _in_every_guest(path: Path) -> bool:
-    """``/bin/sh -c ...`` means the guest's own shell."""
+    """Whether a path such as ``/bin/sh`` means the guest's own program."""
     return path.parent.as_posix() in ("/bin", "/sbin", "/usr/bin", "/usr/sbin")
 
 
@@ -69,7 +69,7 @@ def _take_report(bench: Bench, report: Report) -> None:
 
 
 def _take_code(bench: Bench, code: int, last_words: str) -> None:
-    """The codes of kselftest: 0 pass, 1 fail, 2 xfail, 3 xpass, 4 skip, 124 timeout."""
+    """Translate kselftest's codes: 0 pass, 1 fail, 2 xfail, 3 xpass, 4 skip, 124 timeout."""
     status = status_of_exit_code(code)
     if status is Status.SKIP:
         raise CellSkipped(f"it exited with {code}: {last_words or 'no reason given'}")
@@ -82,5 +82,5 @@ def _tail(text: str) -> str:
     return " | ".join(line for line in text.strip().splitlines()[-_TAIL_LINES:] if line.strip())
 
 
-# None without the user's words.
+# There is none without the user's text.
 WORKLOADS: tuple[Workload, ...] = ()

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bisection that ended, as text, Markdown, JSON or a page. All but ``write`` is pure."""
+"""Renders a finished bisection as text, Markdown, JSON or a page. All but ``write`` is pure."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The table of blame as rows and columns: kernels down, VMMs across. Pure.
+"""The table of blame in rows and columns: kernels down, VMMs across. Pure.
 
-Two by two, or four by two where KVM's side of the kernel and the guest's were told apart.
+It is two by two, or four by two if KVM's side of the kernel and the guest's were distinguished.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _KERNEL = frozenset((Axis.HOST, Axis.GUEST))
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """``cells`` has one for each column; None was not run, as the answer did not need it."""
+    """``cells`` has one for each column; None was not run because the answer did not need it."""
 
     name: str
     cells: tuple[Decision | None, ...]
@@ -26,7 +26,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """``legend`` says what "before" and "after" are."""
+    """``legend`` explains "before" and "after"."""
 
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
@@ -34,14 +34,14 @@ class Grid:
 
 
 def grid(report: Report) -> Grid | None:
-    """None when nothing was mixed."""
+    """The table, or None if nothing was mixed."""
     if report.blame is None or not report.blame.table:
         return None
     cells = {
         (result.changed & _KERNEL, Axis.VMM in result.changed): result.decision
         for result in report.blame.table
     }
-    # "Before" comes first; where the older end fails, that is what the table calls changed.
+    # "Before" comes first; if the older end fails, that is the one that the table calls changed.
     vmms = sorted({vmm for _, vmm in cells}, reverse=report.fix)
     kernels = sorted({kernel for kernel, _ in cells}, key=_order, reverse=report.fix)
     whole = max(kernels, key=len)
@@ -56,7 +56,7 @@ def grid(report: Report) -> Grid | None:
 
 
 def words(decision: Decision | None) -> str:
-    """A cell as a word, with its runs when there were several."""
+    """A cell in words, with its runs if there were several."""
     if decision is None:
         return "-"
     total = decision.bad + decision.good
@@ -81,7 +81,7 @@ def _name(kernel: Side, whole: Side, report: Report) -> str:
 
 
 def _when(is_changed: bool, report: Report) -> str:
-    """What is changed comes from the failing commit, which is the older one of a fix."""
+    """The changed part comes from the failing commit, which for a fix is the older one."""
     return "after" if is_changed is not report.fix else "before"
 
 

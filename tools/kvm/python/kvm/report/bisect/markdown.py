@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bisection as Markdown to paste into a mail: readable as it is, tags at the line's start.
+"""A bisection as Markdown to paste into a mail: readable as plain text, tags start a line.
 
-What others wrote stands in code blocks, which no text in them can end, so subjects need no
-escapes there that a mail would show. Who reports it is for the sender to say.
+Text of others is in code blocks, which it cannot end, so subjects need no escapes that would show
+in a mail. The sender adds who reports it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def markdown(report: Report) -> str:
 
 
 def fenced(lines: Iterable[str]) -> str:
-    """A code block that ends where we say: its fence is longer than any in it."""
+    """A code block that its content can't end: the fence is longer than any in it."""
     body = "\n".join(lines)
     longest = max((len(run) for run in re.findall("`+", body)), default=0)
     fence = "`" * max(longest + 1, 3)
@@ -71,7 +71,7 @@ def _blame(report: Report) -> Iterator[str]:
 
 
 def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    """Cells of one width, so that the table can be read in a mail."""
+    """The rows with columns aligned, so that the table can be read in a mail."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [" | ".join(map(str.ljust, row, widths)) for row in rows]
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The way the search took: its stops along history, and what was left of it at each step. Pure.
+"""The path of the search: its stops along history, and what was left of it at each step. Pure.
 
-Of a history with merges the place of a commit is how many commits it has that the good end
-lacks, so a commit always comes after its ancestors.
+In a history with merges, a commit's place is how many commits it has that the good end lacks, so
+it always comes after its ancestors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """What the search still had before a step, and where that went, as parts of all history."""
+    """The part of history still open before a step, and where it went next, as fractions of all."""
 
     start: float
     end: float
@@ -37,7 +37,7 @@ def is_placed(report: Report) -> bool:
 
 
 def stops(report: Report) -> tuple[Stop, ...]:
-    """The ends and the steps, oldest first; in the order of asking when places are not known."""
+    """The ends and the steps, oldest first, or in the order of the search if places are unknown."""
     numbered = list(enumerate(report.steps, 1))
     if is_placed(report):
         numbered.sort(key=lambda item: item[1].at)
@@ -50,7 +50,7 @@ def stops(report: Report) -> tuple[Stop, ...]:
 
 
 def spans(report: Report) -> tuple[Span, ...]:
-    """One for each step; () when places are not known."""
+    """One span for each step; () if places are unknown."""
     return tuple(_spans(report)) if is_placed(report) else ()
 
 

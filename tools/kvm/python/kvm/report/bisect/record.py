@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A bisection as one JSON object, for scripts. Pure.
 
-``schema`` grows when a field changes its meaning or goes; new ones may appear without that.
+``schema`` grows when a field changes its meaning or is removed; new fields may appear without that.
 
-- ``status``: "found", or "range" when only commits that can't tell were left. Then ``first_bad``
-  is null and ``candidates`` holds what is left, oldest first (else it is []).
-- ``first_bad``: {id, subject, author, date, halves, fixes}; ``fixes`` is the tag, null when the
+- ``status``: "found", or "range" if only commits that can't tell were left. Then ``first_bad``
+  is null and ``candidates`` has those commits, oldest first (else it is []).
+- ``first_bad``: {id, subject, author, date, halves, fixes}; ``fixes`` is the tag, null if the
   search was for a fix (``fix``), where ``first_bad`` is the commit that fixed the failure.
   ``good``, ``bad`` and ``candidates`` are such commits too, without ``fixes``.
-- ``culprit``: as KCIDB's issues have it. ``code``: the kernel takes part in the failure; ``tool``:
-  the VMM, which runs the kernel, does. Both are true of an interaction, and where either half
-  suffices; both are false when blame is not known. ``harness`` is never the answer: what the
-  surroundings did wrong is tried again or skipped, and no step is bad by it.
-- ``blame``: {label, words, parts, patch, table}, or null when it was not asked for. A row of
+- ``culprit``: as in KCIDB's issues. ``code``: the kernel takes part in the failure; ``tool``:
+  the VMM, which runs the kernel, does. Both are true for an interaction, and if either half
+  suffices; both are false if blame is unknown. ``harness`` is always false: trouble of the
+  surroundings is retried or skipped, and makes no step bad.
+- ``blame``: {label, words, parts, patch, table}, or null if it was not requested. A row of
   ``table`` names in ``changed`` what came from the failing commit, and has a decision's fields.
 - A decision: {mark, why, bad_runs, good_runs, kernel, vmm, seconds, reused}. ``steps`` have one
-  each, beside their ``commit``, how many commits were then ``left``, and their place ``at``
-  (how many commits they have that the good end lacks; null when not known).
+  each, with their ``commit``, how many commits were ``left`` then, and their place ``at``
+  (how many commits they have that the good end lacks; null if unknown).
 - ``failure``: {reason, signature, summary, rate, steady}; ``log`` is git's, for
   ``git bisect replay``; ``repeat`` is the command that shows the failure again.
 """
@@ -36,7 +36,7 @@ _TOOL = (Label.VMM, Label.INTERACTION, Label.EITHER)
 
 
 def record(report: Report) -> dict[str, Any]:
-    """Everything of the report."""
+    """The whole report as an object."""
     return {
         "schema": SCHEMA_VERSION,
         "status": sentences.status(report),
@@ -70,7 +70,7 @@ def json_text(report: Report) -> str:
 
 
 def culprit(blame: Blame | None) -> dict[str, bool]:
-    """Who is to look at it, in KCIDB's terms."""
+    """The culprit in KCIDB's terms."""
     label = blame.label if blame is not None else Label.UNKNOWN
     return {"code": label in _CODE, "tool": label in _TOOL, "harness": False}
 

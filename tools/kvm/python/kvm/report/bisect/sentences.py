@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a bisection found, in the words that every form of its report uses. Pure.
+"""The findings of a bisection in sentences that every form of its report uses. Pure.
 
-Subjects, authors and summaries were written by anybody: each renderer escapes them.
+Subjects, authors and summaries are untrusted: each renderer escapes them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LABELS = {
 
 
 def headline(report: Report) -> str:
-    """What kind of answer it is; the commit itself is not named."""
+    """The kind of answer; it does not name the commit."""
     if report.first_bad is not None:
         return "The commit that fixed it" if report.fix else "First bad commit"
     what = "commit that fixed it" if report.fix else "first bad commit"
@@ -37,14 +37,14 @@ def status(report: Report) -> str:
 
 
 def narrowed(report: Report) -> str:
-    """Why there is more than one candidate; "" when there is one."""
+    """Why there is more than one candidate; "" if there is one."""
     if report.first_bad is not None:
         return ""
     return "No closer answer: revisions among them can't tell, and were skipped."
 
 
 def fixes(report: Report) -> str:
-    """The tag; "" when there is no single commit that broke something."""
+    """The ``Fixes:`` tag; "" if there is no single commit that broke something."""
     if report.first_bad is None or report.fix:
         return ""
     return one_line(report.first_bad.fixes)
@@ -55,7 +55,7 @@ def touched(commit: Commit) -> str:
 
 
 def label(blame: Blame) -> str:
-    """The label, and the parts where they say more: ``kernel: KVM (host side)``."""
+    """The label, with the parts if they say more: ``kernel: KVM (host side)``."""
     word = _LABELS[blame.label]
     parts = _parts(blame)
     if not parts or parts == [word] or blame.label is Label.EITHER:
@@ -64,13 +64,13 @@ def label(blame: Blame) -> str:
 
 
 def reasoning(blame: Blame) -> str:
-    """The sentence for people, as one."""
+    """The explanation for people as one sentence."""
     words = one_line(blame.words, _MAX_WORDS)
     return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
 
 
 def _parts(blame: Blame) -> list[str]:
-    """A kernel is named by its side only where the two were told apart."""
+    """The parts by name; the kernel's side is named only if the two were distinguished."""
     kernel = [axis for axis in (Axis.HOST, Axis.GUEST) if axis in blame.parts]
     is_told = any(Axis.HOST in result.changed for result in blame.table)
     found = [_SIDES[kernel[0]] if is_told and len(kernel) == 1 else "kernel"] if kernel else []
@@ -85,7 +85,7 @@ def often(failure: Failure) -> str:
 
 
 def runs(decision: Decision) -> str:
-    """Of more than one run, how many showed the failure."""
+    """How many of several runs showed the failure; "" for one run."""
     total = decision.bad + decision.good
     return f"{decision.bad} of {plural(total, 'run')} failed" if total > 1 else ""
 
@@ -95,7 +95,7 @@ def confidence(report: Report) -> str:
 
 
 def work(report: Report) -> str:
-    """What it took."""
+    """The number of steps and builds, and the time."""
     return "; ".join(_work(report))
 
 
@@ -111,10 +111,10 @@ def _work(report: Report) -> Iterator[str]:
 
 
 def median_step(report: Report) -> float:
-    """In seconds; 0 when no step was needed."""
+    """The median step in seconds; 0 if no step was needed."""
     return statistics.median([step.decision.seconds for step in report.steps] or [0.0])
 
 
 def percent(part: float) -> str:
-    """``99 %``, ``99.9 %``; never 100 for what is less."""
+    """``99 %``, ``99.9 %``; never 100 for less."""
     return f"{100 * part:.6g} %" if part < 0.999999 else f"{100 * part:.9g} %"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A bisection as plain text for a terminal: what was found first, how it was found after it."""
+"""A bisection as plain text for a terminal: first what was found, then how."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_WORDS = 2000
 
 
 def text(report: Report) -> str:
-    """Newline-terminated, without escape sequences."""
+    """The report, newline-terminated, without escape sequences."""
     parts = [
         _found(report),
         _blame(report),
@@ -32,19 +32,19 @@ def text(report: Report) -> str:
 
 
 def table(shown: Grid) -> list[str]:
-    """With aligned columns."""
+    """The table's lines, with aligned columns."""
     rows = [("", *shown.columns)]
     rows += [(row.name, *map(blame_grid.words, row.cells)) for row in shown.rows]
     return aligned(rows)
 
 
 def steps(report: Report) -> list[str]:
-    """One line each."""
+    """One line for each step."""
     return aligned([_step(number, step) for number, step in enumerate(report.steps, 1)])
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Columns two blanks apart; the last is as wide as it likes."""
+    """Columns two blanks apart; the last is not padded."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()

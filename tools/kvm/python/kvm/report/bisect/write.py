@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Writes the report of a bisection in the forms asked for."""
+"""Writes the report of a bisection in the requested formats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvm.report.bisect.markdown import markdown
 from kvm.report.bisect.record import json_text
 from kvm.report.bisect.text import text
 
-# By the suffix of the file, or by name before a colon.
+# By the file's suffix, or by name before a colon.
 _FORMATS = {
     "html": "html",
     "md": "markdown",
@@ -30,16 +30,16 @@ _RENDERERS: dict[str, Callable[[Report], str]] = {
 
 
 def files(targets: Sequence[str]) -> tuple[str, ...]:
-    """Where ``write`` will write, ``-`` being stdout. Raises ``UserError`` for what it can't."""
+    """The files that ``write`` will write; ``-`` is stdout. Raises ``UserError`` for a bad one."""
     return tuple(file for _, file in _parsed(targets))
 
 
 def write(
     report: Report, targets: Sequence[str], put: Callable[[str, str], None] = places.put
 ) -> tuple[str, ...]:
-    """``FILE.html``, ``.md``, ``.json``, ``.txt``, or ``FORMAT:FILE``, ``-`` being stdout.
+    """Write ``FILE.html``, ``.md``, ``.json``, ``.txt``, or ``FORMAT:FILE``; ``-`` is stdout.
 
-    Returns the files, ``-`` among them; all are rendered before the first is written.
+    Returns the files, including ``-``; all are rendered before the first is written.
     """
     rendered = [(file, _RENDERERS[form](report)) for form, file in _parsed(targets)]
     for file, content in rendered:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The HTML that all reports are made of."""
+"""The HTML components of all reports."""

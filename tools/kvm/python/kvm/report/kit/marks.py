@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Small pieces that several parts of the page use: badges, anchors, facts, folded parts."""
+"""Small components for several parts of a page: badges, anchors, facts, folded parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvm.verdict.vocabulary import Verdict
 
 
 def anchors(cells: Iterable[str]) -> dict[str, str]:
-    """Cell id → an id in the page; the same from run to run, so that links to it last."""
+    """Cell id → an id in the page, the same from run to run, so that links to it stay valid."""
     found: dict[str, str] = {}
     taken: set[str] = set()
     for cell in cells:
@@ -53,5 +53,5 @@ def code(text: str) -> Markup | None:
 
 
 def scrolling(content: Content, label: str) -> Markup:
-    """Preformatted text in a box of its own, which the keyboard can scroll too."""
+    """Preformatted text in a box of its own, which the keyboard can also scroll."""
     return tag("pre", join("\n", content), tabindex=0, role="region", aria_label=label)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page's looks. A verdict is a symbol and a word wherever it has a colour."""
+"""The page's style. A verdict that has a colour also has a symbol and a word."""
 
 from __future__ import annotations
 

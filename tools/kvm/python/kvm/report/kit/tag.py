@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The only way to make markup: whatever is not ``Markup`` already becomes text.
+"""The only way to make markup: whatever is not ``Markup`` becomes text.
 
-A guest's words reach the page as plain ``str``, and so can't become elements,
-wherever in the report they turn up.
+A guest's text reaches the page as plain ``str``, so it can't become elements, wherever in the
+report it appears.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def tag(name: str, /, *content: Content, **attributes: str | int | bool | None) 
 
 
 def join(*content: Content) -> Markup:
-    """Several pieces as one."""
+    """Several pieces joined into one."""
     return Markup("".join(_piece(item) for item in content))
 
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A matrix run for people and for CI: a page, JUnit, KTAP, JSON and Markdown of one ``View``."""
+"""Renders the ``View`` of a matrix run for people and CI: a page, JUnit, KTAP, JSON, Markdown."""

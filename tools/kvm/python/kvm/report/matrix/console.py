@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The part of a machine's console that is worth showing, its telling lines marked.
+"""The interesting part of a machine's console, with the telling lines marked.
 
-Pure but for ``read``, which is given the file's path by ``gather.py``.
+It is pure except for ``read``, which gets the file's path from ``gather.py``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line. ``is_gap``: its text says what was left out here."""
+    """One line. ``is_gap``: its text says what is left out here."""
 
     number: int
     text: str
@@ -34,7 +34,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Console:
-    """``path`` is where the whole of it lies, relative to the checkout."""
+    """``path`` is the file with the whole console, relative to the checkout."""
 
     rows: tuple[Row, ...] = ()
     total: int = 0
@@ -46,7 +46,7 @@ class Console:
 
 
 def read(path: Path, shown_as: str, telling: Iterable[str], limit: int = MAX_LINES) -> Console:
-    """The console log's excerpt; an empty one when there is no such file."""
+    """An excerpt of the console log; empty if there is no such file."""
     try:
         with path.open("rb") as log:
             skipped = _skip(log, path.stat().st_size - MAX_BYTES)
@@ -84,14 +84,14 @@ def excerpt(
 
 
 def _chosen(rows: Sequence[Row], limit: int) -> list[int]:
-    """The indices to show: the marked lines and what is around them, and the tail."""
+    """The indices to show: the marked lines with their context, and the tail."""
     if len(rows) <= limit:
         return list(range(len(rows)))
     chosen: set[int] = set()
     for index, row in enumerate(rows):
         if row.marked:
             chosen.update(range(max(index - _CONTEXT, 0), min(index + _CONTEXT + 1, len(rows))))
-    # The first report tells most, the tail how it ended: each has half at least.
+    # The first report is the most telling, the tail shows the end: each gets at least half.
     kept = set(sorted(chosen)[: limit // 2])
     last = len(rows)
     while len(kept) < limit and last > 0:
@@ -119,7 +119,7 @@ def _fitting(text: str) -> str:
 
 
 def _skip(log: BinaryIO, count: int) -> int:
-    """Pass over so many bytes; returns how many lines they held."""
+    """Skip this many bytes; return how many lines they contain."""
     lines = 0
     while count > 0:
         data = log.read(min(count, _CHUNK))

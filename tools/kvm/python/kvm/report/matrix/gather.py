@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads a ``View`` from the store and from the run folders that its cells left behind."""
+"""Reads a ``View`` from the store and the run folders of its cells."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from kvm.results.store import Store
 from kvm.verdict.vocabulary import Verdict
 
 _HISTORY = 20
-_PASSING_LINES = 80  # of a console that nobody has a reason to look at
+_PASSING_LINES = 80  # of the console of a cell that passed
 
 
 def gather(store: Store, run: MatrixRun, root: Path) -> View:
-    """``root`` is the checkout, which run folders are relative to."""
+    """The view of a run; ``root`` is the checkout, to which run folders are relative."""
     cells = store.cells(run.number)
     before = store.before(run.number)
     changes = compare(cells, before, store.last_good(run.number), store.gone(run))

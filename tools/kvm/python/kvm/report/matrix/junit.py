@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The run as JUnit XML, for CI systems that show test results.
 
-A suite per workload, a case per cell. FAIL is a failure. ERROR and FLAKY are errors:
-a flaky cell did fail, so the report is not green, but it does not say what to blame.
+There is a suite for each workload and a case for each cell. FAIL is a failure; ERROR and FLAKY are
+errors: a flaky cell did fail, so the report is not green, but it does not say what is to blame.
 A planned cell without a result is skipped.
 """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run as KTAP: a case per cell, its checks below it, why it failed in comments.
+"""The run as KTAP: a case for each cell with its checks below; comments say why it failed.
 
-A FLAKY cell is ``not ok ... # ERROR flaky``: it did fail, and a reader of KTAP must
-not take the run for a clean one. A planned cell without a result is a SKIP.
+A FLAKY cell is ``not ok ... # ERROR flaky``: it did fail, and a reader of KTAP must not take
+the run as clean. A planned cell without a result is a SKIP.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STATUS = {
     Verdict.ERROR: Status.ERROR,
     Verdict.SKIP: Status.SKIP,
 }
-# What a comment must not begin with: kselftest's nesting would make a result of it.
+# A comment must not begin like this: with kselftest's nesting it would become a result.
 _RESULT_LIKE = re.compile(r"(?:#\s*)*(?:ok\b|not ok\b|K?TAP version|1\.\.|Bail out!)")
 
 
@@ -35,7 +35,7 @@ def ktap(view: View) -> str:
 
 
 def report(cases: Iterable[Case], missing: Iterable[str] = ()) -> str:
-    """Of cases whose words may be a guest's; ``missing`` names those without a result."""
+    """A report of cases whose text may be a guest's; ``missing`` names those without a result."""
     ended = [Case(name, Status.SKIP, "the run ended before it") for name in missing]
     return write(Report(tuple(map(_plain, (*cases, *ended)))))
 
@@ -55,7 +55,7 @@ def _cell(result: CellResult) -> Case:
 
 
 def _plain(case: Case) -> Case:
-    """Each part on one line of its own, so that no guest's text adds lines to the report."""
+    """The case with each part on one line, so that no guest's text adds lines to the report."""
     return dataclasses.replace(
         case,
         name=one_line(case.name),

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The run as Markdown, for a CI step's summary page: what is not good first, the rest counted.
+"""The run as Markdown for a CI step's summary page: what is not good first, the rest as counts.
 
-Guest text stands in ``<pre>`` with its markup escaped: no number of backticks gets out
-of that. CI systems refuse summaries of more than 1 MiB, so evidence is left out when
-there is too much of it, and the text says so.
+Guest text is in ``<pre>`` with its markup escaped, which no number of backticks can end. CI systems
+refuse summaries of more than 1 MiB, so evidence is left out if there is too much, and the text
+says so.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def _table(view: View) -> str:
 def _details(result: CellResult) -> str:
     lines = [*why(result), *([f"repeat: {clean(result.repeat)}"] if result.repeat else [])]
     title = html.escape(f"{verdict_words(result.verdict, result.reason)} {one_line(result.cell)}")
-    # A blank line would end the HTML block for some readers.
+    # A blank line would end the HTML block in some renderers.
     body = "\n".join(html.escape(line, quote=False) if line.strip() else "&nbsp;" for line in lines)
     return f"<details><summary>{title}</summary>\n<pre>\n{body}\n</pre>\n</details>\n"
 
@@ -107,6 +107,6 @@ def _not_passing(view: View) -> list[CellResult]:
 
 
 def _text(text: str) -> str:
-    """One line of text that stays text in a table: no markup, no link, no mention."""
+    """One line that stays plain text in a table: no markup, no link, no mention."""
     escaped = html.escape(_SPECIAL.sub(r"\\\1", one_line(text)), quote=False)
     return escaped.replace("@", "&#64;")

@@ -18,7 +18,7 @@ SCHEMA_VERSION = 1
 def summary(
     run: MatrixRun, cells: Mapping[str, CellResult], changes: Iterable[Change] = ()
 ) -> dict[str, Any]:
-    """``cells`` is how many have a result, ``planned`` how many were meant to."""
+    """``cells`` is how many have a result, ``planned`` how many should have one."""
     found = counts(cells)
     return {
         "schema": SCHEMA_VERSION,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""All that a renderer needs of one run. Made by ``gather.py``; pure from here on."""
+"""All that a renderer needs of one run. ``gather.py`` makes it; from here on all is pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from kvm.verdict.vocabulary import Verdict
 class View:
     """``cells`` are in planned order. ``history`` is newest first and begins with this run.
 
-    ``name`` is that of the whole in reports which name it: a suite of payloads has its own.
+    ``name`` is that of the whole in reports that name it: a suite of payloads has its own.
     """
 
     run: MatrixRun
@@ -31,12 +31,12 @@ class View:
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """Of each verdict that occurs, the worst first."""
+        """The count of each verdict that occurs, the worst first."""
         return counts(self.cells)
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Cells that were planned and have no result."""
+        """Planned cells without a result."""
         return tuple(cell for cell in self.run.planned if cell not in self.cells)
 
     @property
@@ -50,7 +50,7 @@ class View:
 
     @property
     def kernels(self) -> dict[str, str]:
-        """Config → kernel id, as the run and its cells have it."""
+        """Config → kernel id, from the run and its cells."""
         of_cells = {
             result.axes.get("config", ""): result.kernel_id
             for result in self.cells.values()
@@ -65,7 +65,7 @@ def counts(cells: Mapping[str, CellResult]) -> dict[Verdict, int]:
 
 
 def total_seconds(run: MatrixRun, cells: Mapping[str, CellResult]) -> float:
-    """From the run's start to its end, or to the end of its last cell when it was killed."""
+    """Seconds from the run's start to its end, or to the end of its last cell if it was killed."""
     ends = [result.started + result.seconds for result in cells.values()]
     end = run.ended if run.ended is not None else max(ends, default=run.started)
     return max(end - run.started, 0.0)

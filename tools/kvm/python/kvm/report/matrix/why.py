@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Why a cell did not pass, as lines of plain text; each renderer escapes them its own way."""
+"""Why a cell did not pass, as lines of plain text, which each renderer escapes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MAX_LINES = 80  # of each piece of evidence
 
 
 def why(result: CellResult) -> list[str]:
-    """Reason and summary, the checks that failed, the evidence."""
+    """The reason and summary, the failed checks, and the evidence."""
     lines = [f"{result.reason.value}: {result.summary}"]
     failing = [line for case in result.checks for line in _failing(case, "")]
     lines += failing[:_MAX_CHECKS]

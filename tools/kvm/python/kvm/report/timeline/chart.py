@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""An SVG of bars on one axis, as wide as its place.
+"""An SVG of bars on one axis, as wide as the space it gets.
 
-Along the axis everything is in per cent, downwards in CSS pixels: words keep their size on
-every screen. Names are a picture of their own, so that style.py can lay them above the bars
-or, on a wide screen, in a column beside them.
+Along the axis everything is in per cent, vertically in CSS pixels, so text keeps its size on every
+screen. The names are a separate SVG, so that style.py can put them above the bars or, on a wide
+screen, in a column beside them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _WORST_FIRST = ("panic", "oops", "warn", "init", "mark")
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """``look`` is the CSS class of its colour; ``label`` stands inside where it fits."""
+    """``look`` is the CSS class of its colour; ``label`` is inside the bar if it fits."""
 
     span: Span
     look: str
@@ -51,7 +51,7 @@ class Track:
 
 
 def chart(scale: Scale, tracks: Sequence[Track], marks: Sequence[Mark], label: str) -> Markup:
-    """Marks that are outside of the window are not drawn."""
+    """The chart; marks outside the window are not drawn."""
     inside = _worst([mark for mark in marks if _is_inside(mark, scale)], _MAX_LINES)
     labelled = _stacked(_worst(inside, _MAX_LABELS), scale)
     top = len(labelled) * _LINE_PX + _LINE_PX + _GAP_PX
@@ -86,7 +86,7 @@ def cut(text: str, limit: int) -> str:
 
 
 def hover(span: Span) -> str:
-    """All there is to say of a span."""
+    """All that is known of a span."""
     note = f"; {span.note}" if span.note else ""
     return f"{span.name}: {words(span.seconds)}, from {words(span.start_s)}{note}"
 
@@ -96,7 +96,7 @@ def _percent(share: float) -> str:
 
 
 def _worst(marks: Sequence[Mark], limit: int) -> list[Mark]:
-    """So many of the most telling, in order of time."""
+    """The ``limit`` most telling ones, in order of time."""
     ranks = {kind: rank for rank, kind in enumerate(_WORST_FIRST)}
     chosen = sorted(marks, key=lambda mark: ranks.get(mark.kind, len(ranks)))[:limit]
     return sorted(chosen, key=lambda mark: mark.at_s)
@@ -107,10 +107,10 @@ def _is_inside(mark: Mark, scale: Scale) -> bool:
 
 
 def _stacked(marks: Sequence[Mark], scale: Scale) -> list[Mark]:
-    """The rows of the labels, so that a label's line does not run through the next labels.
+    """The rows of the labels, chosen so that a label's line does not cross other labels.
 
-    In the left half labels are right of their lines and the first is on top; in the right
-    half it is the other way round.
+    In the left half labels are to the right of their lines and the first is on top; in the right
+    half it is the reverse.
     """
     left = [mark for mark in marks if not _is_right(mark, scale)]
     right = [mark for mark in marks if _is_right(mark, scale)]
@@ -142,7 +142,7 @@ def _bar(bar: Bar, track: Track, y: int, scale: Scale) -> Markup:
     )
     if not bar.label or width * _TYPICAL_PX < len(bar.label) * _PX_PER_CHARACTER:
         return rect
-    # A picture of its own cuts off what does not fit.
+    # An SVG of its own clips what does not fit.
     words_inside = tag(
         "svg",
         tag("text", bar.label, x=3, y=14, class_="inside"),
@@ -181,7 +181,7 @@ def _line(mark: Mark, top: int, bottom: int, scale: Scale) -> Markup:
 
 
 def _leader(mark: Mark, row: int, top: int, scale: Scale) -> Markup:
-    """From the label down to the chart."""
+    """The line from the label down to the chart."""
     line = _upright(mark, row * _LINE_PX, top - _GAP_PX, scale, "mark-line")
     return tag("g", line, class_=f"m-{mark.kind}")
 
@@ -192,7 +192,7 @@ def _upright(mark: Mark, top: int, bottom: int, scale: Scale, look: str) -> Mark
 
 
 def _label(mark: Mark, row: int, scale: Scale) -> Markup:
-    """In a row of its own above the axis, on the side where there is more room."""
+    """The label, in its own row above the axis, on the side with more room."""
     is_right = _is_right(mark, scale)
     return tag(
         "text",

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Several boots compared with several others, by initcall and by stage. Seconds.
+"""Compares two groups of boots by initcall and by stage. Times are in seconds.
 
-A difference counts when all of this is true of it:
+A difference counts if all of this is true:
 
 - the medians are at least ``LEAST_S`` apart;
 - that is at least ``LEAST_SHARE`` of the median before;
 - it is larger than the spread: the middle halves of both sides (first to third quartile) do
-  not touch. With one boot on a side that is its value; one odd boot among many decides nothing.
+  not overlap. With one boot on a side this is its value; one odd boot among many does not matter.
 
-An initcall is known by its name alone: where several in a boot have the same, their times are
-added. One that did not return has no time. New is what no boot before had, gone what no boot
-after has.
+An initcall is identified by its name alone: if several in a boot have the same, their times are
+added. One that did not return has no time. An initcall is new if no boot before had it, and gone
+if no boot after has it.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ LEAST_S = 0.0005
 LEAST_SHARE = 0.2
 TO_HELLO = "entry to hello"
 _STAGES = (HOST, VMM, LOADER, EARLY, INITCALLS, INIT, TO_HELLO, COMMAND)
-_EPSILON = 1e-9  # times have 0.1 µs: what a sum of doubles adds must not decide
+_EPSILON = 1e-9  # times have 0.1 µs: rounding errors of a sum must not decide
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One thing's times in ``boots`` boots: their median, and the first and third quartile."""
+    """One item's times in ``boots`` boots: their median, and the first and third quartile."""
 
     boots: int
     median_s: float
@@ -62,7 +62,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """``before`` is None for what is new, ``after`` for what is gone."""
+    """``before`` is None for a new item, ``after`` for one that is gone."""
 
     name: str
     before: Sample | None
@@ -70,7 +70,7 @@ class Change:
 
     @property
     def difference_s(self) -> float:
-        """Positive: slower."""
+        """The difference; positive means slower."""
         before = 0.0 if self.before is None else self.before.median_s
         return (0.0 if self.after is None else self.after.median_s) - before
 
@@ -100,10 +100,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Lists of initcalls begin with the largest difference; ``stages`` are in their order.
+    """Lists of initcalls begin with the largest difference; ``stages`` are in their own order.
 
-    ``same`` counts the initcalls without a difference that counts. ``notes`` say what could
-    not be compared.
+    ``same`` counts the initcalls whose difference does not count. ``notes`` say what could not be
+    compared.
     """
 
     before_boots: int
@@ -131,11 +131,11 @@ class Comparison:
 
 
 def compare(before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]) -> Comparison:
-    """Run records of several boots on each side."""
+    """Compare the run records of the boots on each side."""
     old, new = [read(record) for record in before], [read(record) for record in after]
     old_calls, new_calls = _samples(map(_calls, old)), _samples(map(_calls, new))
     notes = _notes(old_calls, new_calls)
-    # A side without events would make everything new, or gone.
+    # If one side has no events, all initcalls would be new or gone.
     changes = [] if notes else _changes(old_calls, new_calls, sorted({*old_calls, *new_calls}))
     names = [name for name in _STAGES if not (notes and name in (EARLY, INITCALLS, INIT))]
     stage_changes = _changes(_samples(map(_stages, old)), _samples(map(_stages, new)), names)
@@ -161,7 +161,7 @@ def _calls(reading: Reading) -> dict[str, float]:
 
 
 def _stages(reading: Reading) -> dict[str, float]:
-    """Without events, what the guest did until its hello has no stages of its own."""
+    """Times by stage. Without events, the guest's time until its hello is not divided."""
     found = {span.name: span.seconds for span in stages(reading)}
     if not reading.events:
         found.pop(EARLY, None)

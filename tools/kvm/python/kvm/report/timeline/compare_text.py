@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A comparison of boots as a text table. Medians, in ms and s."""
+"""A comparison of boots as a text table of medians, in ms and s."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Row = tuple[str, str, str, str, str]
 
 
 def table(comparison: Comparison, *, before_name: str, after_name: str) -> str:
-    """Newline-terminated."""
+    """The table, newline-terminated."""
     sides = (one_line(before_name, _MAX_SIDE), one_line(after_name, _MAX_SIDE))
     blocks = [
         _block("Stages", comparison.stages, sides, has_verdict=True),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Initcalls and their levels out of events. Times are seconds since guest entry."""
+"""Finds initcalls and their levels in events. Times are seconds since guest entry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KINDS = frozenset(("level", "initcall_start", "initcall_finish"))
 
 @dataclass(slots=True)
 class Call:
-    """``end_s`` is None when its return was not told; ``value`` is what it returned."""
+    """``end_s`` is None if its return was not reported; ``value`` is what it returned."""
 
     name: str
     start_s: float
@@ -30,7 +30,7 @@ class Call:
 
     @property
     def note(self) -> str:
-        """What it returned, in words; "" when that was 0."""
+        """What it returned, in words; "" if that was 0."""
         if self.value == 0:
             return ""
         code = errno.errorcode.get(-self.value)
@@ -45,10 +45,10 @@ class Level:
 
 
 def calls(events: Iterable[Event]) -> tuple[list[Call], int]:
-    """In order of start, and how many ended that were not seen to begin.
+    """Calls in order of start, and how many ended without a known start.
 
-    A module's initcall runs in another process than the one that asked for it: only names
-    match an end to its beginning, the last open one first.
+    A module's initcall runs in another process than the one that requested it, so an end is matched
+    to the last open start by name alone.
     """
     found: list[Call] = []
     running: dict[str, list[Call]] = {}
@@ -68,14 +68,14 @@ def calls(events: Iterable[Event]) -> tuple[list[Call], int]:
 
 
 def boot_events(reading: Reading) -> list[Event]:
-    """Levels and initcalls until the first program ran: modules come later still."""
+    """Levels and initcalls until the first program ran; modules come later."""
     booted_s = reading.booted_s
     return [e for e in reading.events if e.kind in KINDS and e.t_s <= booted_s]
 
 
 def levels(reading: Reading) -> list[Level]:
-    """A level lasts until its last initcall event: between two of them the kernel does other
-    things. One that had none lasts until the next, and one that the boot ended in until then.
+    """A level lasts until its last initcall event, because between levels the kernel does other
+    things. A level without one lasts until the next level, or until the boot ended.
     """
     events = boot_events(reading)
     starts = [at for at, event in enumerate(events) if event.kind == "level"]
@@ -90,7 +90,7 @@ def levels(reading: Reading) -> list[Level]:
 
 
 def _last_end(reading: Reading, events: list[Event], at: int) -> float:
-    """Of the last level, which began with ``events[at]``."""
+    """The end of the last level, which began with ``events[at]``."""
     booted_s = reading.booted_s
     if math.isinf(booted_s):
         return reading.last_s

@@ -2,8 +2,8 @@
 """One boot on one axis of time, computed from a run record.
 
 All times are seconds. Zero is the decision to start the VMM; the guest is entered at
-``entered_s``, which is where its events begin. The lab host's boot, when the command had to
-wait for one, lies before zero: a guest's times are the same with and without it.
+``entered_s``, where its events begin. The lab host's boot, if the command had to wait for one, is
+before zero, so a guest's times are the same with and without it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _NO_RETURN_TOLD = "no return told; events were lost"
 class Timeline:
     """``initcalls`` are those of at least ``LONG_S`` and the unfinished, in order of start.
 
-    The shorter ones are ``short_count`` and together ``short_s``. ``slowest`` has up to
-    ``SLOWEST`` initcalls of any length, the longest first, unfinished ones before all.
-    ``source`` is hypercall, port or none. ``hello_s`` is None when init did not say hello.
+    The number of shorter ones is ``short_count``, their sum ``short_s``. ``slowest`` has up to
+    ``SLOWEST`` initcalls of any length, the longest first, after the unfinished.
+    ``source`` is hypercall, port or none. ``hello_s`` is None if init did not say hello.
     ``notes`` are sentences on what is missing and why.
     """
 
@@ -53,7 +53,7 @@ class Timeline:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Timeline:
-        """From ``RunRecord.to_json()`` or what was read from its file, old ones too."""
+        """Make it from ``RunRecord.to_json()`` or a file with it, even an old one."""
         reading = read(record)
         entered_s = reading.vmm_start_s or 0.0
         called, unmatched = calls(reading.events)

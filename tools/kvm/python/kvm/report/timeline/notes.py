@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a timeline cannot show, and why, in sentences."""
+"""Sentences on what a timeline cannot show, and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOW = {
 
 
 def source_words(source: str) -> str:
-    """How the guest told of its boot."""
+    """How the guest reported its boot, as a sentence."""
     return _HOW.get(source, "The guest's kernel did not tell of its boot.")
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A timeline as one page: nothing is loaded, no script runs, and no guest can add one.
+"""A timeline as one page: it loads nothing, runs no script, and a guest can't add one.
 
 Times on the page are in ms and s; zero is the decision to start the VMM.
 """
@@ -96,7 +96,7 @@ def _stage_table(stages: Iterable[Span]) -> Markup:
 
 
 def _guest(timeline: Timeline) -> Markup | None:
-    """The guest's own boot, with an axis that begins and ends with it."""
+    """The guest's own boot, with an axis of the same length."""
     if not (timeline.levels or timeline.initcalls or timeline.short_count or timeline.marks):
         return None
     rows, left_out = _rows(timeline.initcalls)
@@ -140,7 +140,7 @@ def _detail(span: Span) -> str:
 
 
 def _longest(spans: Sequence[Span], limit: int) -> list[Span]:
-    """So many of the longest, in order of start; unfinished ones are always among them."""
+    """The ``limit`` longest, in order of start; unfinished ones are always included."""
     ordered = sorted(spans, key=lambda span: (span.kind != "unfinished", -span.seconds))
     return sorted(ordered[:limit], key=lambda span: span.start_s)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A run record's times and events, made safe to compute with and to show.
+"""A run record's times and events, made safe for computing and display.
 
-Names, times and counts of events are a guest's word, and a record may be an old one or
-cut short: whatever cannot be true is left out or moved to where it can be, and counted.
-Event times are seconds since the first vCPU entered the guest, as in the record.
+Names, times and counts of events come from a guest, and a record may be old or cut short:
+impossible values are left out or moved to the nearest possible one, and counted. Event times are
+seconds since the first vCPU entered the guest, as in the record.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NO_NAME = "(no name)"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Durations are None when the record does not know them.
+    """Durations are None if the record does not have them.
 
-    ``source`` is "" for a record from before there were events. ``moved`` events had an
-    impossible time, ``unreadable`` ones none.
+    ``source`` is "" for a record from before there were events. ``moved`` counts events with an
+    impossible time, ``unreadable`` those without one.
     """
 
     source: str = ""
@@ -44,13 +44,13 @@ class Reading:
 
     @property
     def last_s(self) -> float:
-        """The last moment anything is known of, since guest entry."""
+        """The last moment of which anything is known, since guest entry."""
         last_event = self.events[-1].t_s if self.events else 0.0
         return max(last_event, (self.guest_init_s or 0.0) + (self.command_s or 0.0))
 
     @property
     def booted_s(self) -> float:
-        """When the kernel was done with its own boot, since guest entry; infinite if never."""
+        """When the kernel finished its own boot, since guest entry; infinite if never."""
         execs = (event.t_s for event in self.events if event.kind == "init")
         hello = math.inf if self.guest_init_s is None else self.guest_init_s
         return min(next(execs, math.inf), hello)
@@ -80,13 +80,13 @@ def read(record: Mapping[str, Any]) -> Reading:
 
 
 def name(value: object) -> str:
-    """Printable, on one line, and of bounded length."""
+    """A printable name on one line, of limited length."""
     text = value if isinstance(value, str) else ""
     return one_line(text[: 4 * MAX_NAME], MAX_NAME) or _NO_NAME
 
 
 def duration(value: object) -> float | None:
-    """Seconds that something can have taken."""
+    """A duration in seconds; None if it is impossible."""
     found = _number(value)
     return found if found is not None and 0.0 <= found <= MAX_SECONDS else None
 
@@ -110,7 +110,7 @@ def _mapping(value: object) -> Mapping[str, Any]:
 
 
 def _events(items: object) -> tuple[list[Event], int]:
-    """Those that have a time at all, and how many have none."""
+    """The events that have a time, and how many have none."""
     if not isinstance(items, list | tuple):
         return [], 0
     found = [event for item in items if (event := _event(_mapping(item))) is not None]
@@ -128,7 +128,7 @@ def _event(item: Mapping[str, Any]) -> Event | None:
 
 
 def _possible(events: list[Event], limit_s: float, known_s: float) -> tuple[tuple[Event, ...], int]:
-    """In order of time, impossible times moved to the ends of what is known."""
+    """The events in order of time, with impossible times moved to the ends of the known range."""
     possible = [event.t_s for event in events if 0.0 <= event.t_s <= limit_s]
     last_s = max([known_s, *possible])
     placed = [

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Seconds as places on an axis, as its ticks, and as words."""
+"""Converts seconds to places on an axis, to its ticks, and to words."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class Scale:
         return max(self.end_s - self.start_s, _SHORTEST_S)
 
     def share(self, at_s: float) -> float:
-        """Where a moment lies, 0 to 1; moments outside of the window lie at its edges."""
+        """The place of a moment, 0 to 1; moments outside the window are put at its edges."""
         return min(max((at_s - self.start_s) / self.seconds, 0.0), 1.0)
 
     def ticks(self, most: int = 6) -> list[float]:
-        """Round moments inside the window, at most so many, at equal distances."""
+        """Round moments inside the window, at most ``most``, at equal distances."""
         step = 10.0 ** math.floor(math.log10(self.seconds / most))
         step *= next(f for f in (1, 2, 5, 10, 20) if f * step * most > self.seconds * (1 + 1e-9))
         first = math.ceil(self.start_s / step - 1e-9)
@@ -34,7 +34,7 @@ class Scale:
 
 
 def words(seconds: float) -> str:
-    """``0.04 ms``, ``12.3 ms``, ``1.234 s``: three or four digits that count."""
+    """``0.04 ms``, ``12.3 ms``, ``1.234 s``: three or four significant digits."""
     size = abs(seconds)
     if size >= 100:
         return f"{seconds:.0f} s"
@@ -45,7 +45,7 @@ def words(seconds: float) -> str:
 
 
 def tick_words(seconds: float, scale: Scale) -> str:
-    """As short as the distance of ticks allows."""
+    """A time as short as the distance of ticks allows."""
     if scale.seconds < 2:
         return f"{round(seconds * 1e3, 4):g} ms"
     return f"{round(seconds, 4):g} s"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a timeline is made of: things that last, and things that happen. Times are in seconds."""
+"""The items of a timeline: spans that last, and marks of moments. Times are in seconds."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``kind`` is stage, level, initcall, or unfinished: an initcall whose return was not told.
+    """``kind`` is stage, level, initcall, or unfinished: an initcall whose return was not reported.
 
-    ``seconds`` of an unfinished one reach to the last moment that anything is known of.
+    ``seconds`` of an unfinished one reach to the last moment of which anything is known.
     """
 
     name: str

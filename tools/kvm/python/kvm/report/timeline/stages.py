@@ -16,7 +16,7 @@ _NO_HELLO = "did not come to its hello"
 
 
 def stages(reading: Reading) -> tuple[Span, ...]:
-    """Those that took place, as far as the record knows."""
+    """The stages that took place, as far as the record shows."""
     entered_s = reading.vmm_start_s or 0.0
     guest = (
         Span(name, entered_s + start_s, max(end_s - start_s, 0.0), "stage", note)
@@ -26,7 +26,7 @@ def stages(reading: Reading) -> tuple[Span, ...]:
 
 
 def _host(reading: Reading) -> Iterator[Span]:
-    """Until the guest is entered. The loader is drawn at the end of the start it is part of."""
+    """Stages until the guest is entered. The loader is drawn at the end of its stage."""
     if reading.host_boot_s:
         note = "the lab host's boot, right before zero"
         yield Span(HOST, -reading.host_boot_s, reading.host_boot_s, "stage", note)
@@ -44,7 +44,7 @@ Piece = tuple[str, float, float, str]
 
 
 def _guest(reading: Reading) -> Iterator[Piece]:
-    """Name, start and end since guest entry, note."""
+    """Pieces of the guest's time: name, start and end since guest entry, note."""
     hello_s = reading.guest_init_s
     if not reading.events:
         if hello_s is not None:
@@ -56,7 +56,7 @@ def _guest(reading: Reading) -> Iterator[Piece]:
 
 
 def _told(reading: Reading) -> Iterator[Piece]:
-    """The guest's boot, cut where its events say."""
+    """The guest's boot, divided by its events."""
     hello_s = reading.guest_init_s
     end_s = reading.last_s if hello_s is None else hello_s
     at_s = 0.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page's looks, on top of the matrix page's colours and tables."""
+"""The page's style, on top of the matrix page's colours and tables."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A timeline as text: a bar per stage, the slowest initcalls, marks. Times in ms and s.
 
-Bars are Unicode blocks. No line is wider than ``width`` columns, and only ``colour`` puts
-escape sequences in.
+Bars are Unicode blocks. No line is wider than ``width`` columns, and there are escape sequences
+only with ``colour``.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class _Line:
 
 
 def render(timeline: Timeline, *, width: int, colour: bool) -> str:
-    """Newline-terminated."""
+    """The text, newline-terminated."""
     width = max(width, 1)
     lines = [
         *_stages(timeline, width),
@@ -91,7 +91,7 @@ def _initcalls(timeline: Timeline, width: int) -> Iterator[_Line]:
 
 
 def _bars(spans: Sequence[Span], width: int, bar: Callable[[Span, int], str]) -> Iterator[_Line]:
-    """Name, time, bar; the bar is left out where it would be too small to tell anything."""
+    """Name, time, bar; the bar is left out if it would be too small to show anything."""
     widest = max((len(span.name) for span in spans), default=0)
     column = min(widest, _MAX_NAME, max(width - _TIME - _LEAST_BAR - 4, width // 2))
     room = width - column - _TIME - 4
@@ -129,7 +129,7 @@ def _notes(timeline: Timeline, width: int) -> Iterator[_Line]:
 
 
 def _placed(start: float, end: float, room: int) -> str:
-    """A bar from one share of the room to another; never without anything."""
+    """A bar from one fraction of the room to another; at least one character."""
     first = min(int(start * room), room - 1)
     cells = max(round(end * room) - first, 0)
     return " " * first + (_FULL * cells if cells else _EIGHTHS[1])
@@ -142,7 +142,7 @@ def _length(share: float, room: int) -> str:
 
 
 def _narrow(text: str) -> str:
-    """Each character in one column, so that lengths are widths."""
+    """The text with each character in one column, so that lengths are widths."""
     return "".join("?" if _is_odd(character) else character for character in text)
 
 

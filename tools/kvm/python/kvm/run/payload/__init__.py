@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs a test payload, a program without a kernel, in a machine of its own."""
+"""Runs a payload, a program without a kernel, in a machine of its own."""

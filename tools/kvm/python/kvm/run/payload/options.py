@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a person may ask of a payload's run, checked before anything is built."""
+"""The options of a payload's run, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from kvm.spec.machine import MAX_VCPUS, PROTOCOLS
 from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Reason
 
-DEFAULT_TIMEOUT_S = 90.0  # kvm-unit-tests' own
+DEFAULT_TIMEOUT_S = 90.0  # as in kvm-unit-tests
 
 
 @dataclass(frozen=True, slots=True)
 class PayloadOptions:
-    """One run. ``environment`` is the file it gets as its module, ``expected`` the reason it is
-    meant to end with, if that is no pass; ``again`` are the arguments that repeat it where its
-    own don't say all, as those of a suite's test.
+    """One run. ``environment`` is the file that it gets as its module, ``expected`` the reason it
+    is meant to end with if that is not a pass. ``again`` are the arguments that repeat it if its
+    own are not enough, as for a test of a suite.
     """
 
     file: Path = option(
@@ -82,7 +82,7 @@ class PayloadOptions:
     again: str = ""
 
     def check(self) -> PayloadOptions:
-        """Raise ``UserError`` naming the first bad value; self otherwise."""
+        """Raise ``UserError`` naming the first bad value; return self otherwise."""
         self.check_machine()
         if self.file.is_dir():
             raise UserError(f"payload {self.file} is a folder", "add --suite to run all in it")
@@ -92,7 +92,7 @@ class PayloadOptions:
         return self
 
     def check_machine(self) -> PayloadOptions:
-        """The same without the files, which a suite names for each test."""
+        """Check all but the files, which a suite names for each test."""
         check_choices(self)
         if not 1 <= self.vcpus <= MAX_VCPUS:
             raise UserError(f"--cpus {self.vcpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
@@ -102,7 +102,7 @@ class PayloadOptions:
 
     @property
     def repeat(self) -> str:
-        """The arguments of ``./invoke payload`` that do it again."""
+        """The arguments of ``./invoke payload`` that repeat it."""
         return self.again or self.arguments()
 
     def arguments(self) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Run one payload: what that asks of ``run/spine.py``."""
+"""The job of running one payload, for ``run/spine.py``."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def run_payload(
     output: Write,
     reader: Reader | None = None,
 ) -> RunRecord:
-    """Build both halves, run the payload, judge; what it says on its serial port goes to
-    ``output``, whose ``reader`` is waited for."""
+    """Build both halves, run the payload, judge. Its serial output goes to ``output``, whose
+    ``reader`` is waited for."""
     start = time.monotonic()
     try:
         halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
@@ -60,20 +60,20 @@ def run_built(
     output: Write,
     site: RunSite,
 ) -> RunRecord:
-    """Run a payload on halves that are built, the kernel being the lab host's."""
+    """Run a payload on built halves; their kernel is the lab host's."""
     job = PayloadJob(options, output, None, halves)
     return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
 def wanted_host(kind: str) -> Wanted:
-    """The host that a payload asks for: the kernel under test itself, or this machine's KVM."""
+    """The host for a payload: the kernel under test itself, or this machine's KVM."""
     return Wanted(kind, runs_linux=False)
 
 
 def open_host(
     project: Project, kind: str, halves: Halves, progress: Progress, site: RunSite
 ) -> Host:
-    """The same, opened. Raises ``HostLost`` when its kernel does not come up."""
+    """Open the host for a payload. Raises ``HostLost`` when its kernel does not come up."""
     wanted = replace(wanted_host(kind), slot=site.slot, cpus=site.host_cpus)
     with progress.phase("host") as say:
         try:
@@ -84,7 +84,7 @@ def open_host(
 
 @dataclass(frozen=True, slots=True)
 class PayloadJob:
-    """A ``spine.Job``. ``built`` is None where nothing could be built, and nothing is run."""
+    """A ``spine.Job``. ``built`` is None if the build failed; then nothing is run."""
 
     options: PayloadOptions
     output: Write
@@ -114,7 +114,7 @@ class PayloadJob:
         return Limits(self.options.timeout_s, self.options.timeout_s, bounded=True)
 
     def restart(self) -> None:
-        """What it has said so far is the user's, and stays."""
+        """Do nothing: its output so far has been passed on and stays."""
 
     def capture(self) -> Capture:
         return Capture(self.output, self.output)
@@ -146,7 +146,7 @@ class PayloadJob:
             observe.session_facts(attempt),
             payload=self.options.file.name,
             expected=self.options.expected,
-            allow_warnings=True,  # the payload's; its host's count
+            allow_warnings=True,  # the payload's; warnings of its host count
             known_warnings=signatures(self.options.known_warnings),
         )
 

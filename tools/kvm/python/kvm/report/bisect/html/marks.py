@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How a mark looks: the colours of the verdicts, and a letter."""
+"""The look of a mark: the colours of the verdicts, and a letter."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ def mark_badge(mark: Mark) -> Markup:
 
 
 def named(commit: Commit) -> Markup:
-    """Its short id and its subject."""
+    """A commit by its short id and subject."""
     return join(code(commit.short), " ", tag("span", one_line(commit.subject)))

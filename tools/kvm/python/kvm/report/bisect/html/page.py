@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole page: the answer, the path to it, who is to blame, the failure, every step, git's log.
+"""The whole page: the answer, the path to it, blame, the failure, every step, git's log.
 
-Subjects and consoles are others' words: they become text, and a policy lets no script run.
+Subjects and consoles are untrusted: they are inserted as text, and a policy forbids scripts.
 """
 
 from __future__ import annotations

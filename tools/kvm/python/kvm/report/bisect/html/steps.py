@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The path as a strip of letters along history, and each step in full."""
+"""The path as a row of letters along history, and each step in full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_WHY = 2000
 
 
 def strip(report: Report) -> Markup:
-    """Oldest first; a letter leads to its step."""
+    """The row, oldest first; a letter links to its step."""
     found = report.first_bad.id if report.first_bad is not None else ""
     stops = path.stops(report)
     items = [_stop(stop, is_last, found) for stop, is_last in _with_last(stops)]
@@ -33,7 +33,7 @@ def strip(report: Report) -> Markup:
 
 
 def details(report: Report) -> list[Markup]:
-    """An article for each step, in the order of asking."""
+    """An article for each step, in the order of the search."""
     spans = path.spans(report)
     articles = [
         _detail(number, step, spans[number - 1] if spans else None)
@@ -99,7 +99,7 @@ def _detail(number: int, step: Step, span: Span | None) -> Markup:
 
 
 def _track(span: Span | None) -> Markup | None:
-    """All history from left to right: what was still open, and the commit that was tried."""
+    """All history from left to right: the part that was still open, and the commit tried."""
     if span is None:
         return None
     start, end, at = (f"{100 * part:.2f}%" for part in (span.start, span.end, span.at))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The page's looks, on top of the matrix page's. A mark is a letter wherever it has a colour."""
+"""The page's style, on top of the matrix page's. A mark that has a colour also has a letter."""
 
 from __future__ import annotations
 

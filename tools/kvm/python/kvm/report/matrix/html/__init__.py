@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One page that holds everything: no script, nothing loaded from elsewhere."""
+"""One self-contained page: no script, nothing loaded from elsewhere."""

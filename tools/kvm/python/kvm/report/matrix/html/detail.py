@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One cell in full: what it is, how it ended, why, and how to do it again."""
+"""One cell in full: its axes, how it ended, why, and how to repeat it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MAX_SUMMARY = 2000
 
 
 def detail(result: CellResult, view: View, anchor: str, *, brief: bool = False) -> Markup:
-    """``brief`` leaves out the parts that can be large."""
+    """The cell's section; ``brief`` leaves out the parts that can be large."""
     body: list[Markup | None]
     if brief:
         words = "Checks, evidence and console are left out: the page would be too large."

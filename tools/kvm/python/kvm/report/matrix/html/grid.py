@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The matrix as a table: a row per workload, a column per machine.
 
-On a narrow screen the same table becomes a list of labelled links, which is why
-the roles are spelled out: CSS that changes ``display`` takes a table's meaning away.
+On a narrow screen the table becomes a list of labelled links. That is why the roles are explicit:
+CSS that changes ``display`` removes a table's semantics.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def grid(view: View, anchors: dict[str, str]) -> Markup:
 
 
 def _varying(results: list[CellResult]) -> tuple[str, ...]:
-    """The axes that tell columns apart; an axis with one value is said once, in the caption."""
+    """The axes that distinguish columns; an axis with one value is only in the caption."""
     return tuple(
         axis
         for axis in AXES
@@ -68,7 +68,7 @@ def _value(axis: str, value: str) -> str:
 
 
 def _words(axes: tuple[str, ...], column: Column) -> list[str]:
-    """As a cell's id has it: defaults that nobody asks for are left out."""
+    """The words as in a cell's id: obvious defaults are left out."""
     pairs = list(zip(axes, column, strict=True))
     shown = [
         _value(axis, value)

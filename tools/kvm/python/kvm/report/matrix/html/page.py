@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole page: how it ended, what changed, the grid, and every cell.
+"""The whole page: how the run ended, what changed, the grid, and every cell.
 
-It works from a mail or a CI artifact: one file, and a policy that lets no script
-run, whatever a guest may have put on its console.
+It works from a mail or a CI artifact: it is one file, with a policy that forbids scripts, whatever
+a guest may have put on its console.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LOOKS_LIKE = {
 
 
 def page(view: View, max_bytes: int = MAX_BYTES) -> str:
-    """The page as text. Past ``max_bytes`` cells keep their verdicts and lose their consoles."""
+    """The page as text. Above ``max_bytes`` cells keep their verdicts and lose their consoles."""
     names = anchors(view.cells)
     details, shortened = _details(view, names, max_bytes)
     head = tag(
@@ -60,7 +60,7 @@ def page(view: View, max_bytes: int = MAX_BYTES) -> str:
 
 
 def _details(view: View, names: dict[str, str], max_bytes: int) -> tuple[Markup, int]:
-    """All cells, the worst first, and how many had to be shortened."""
+    """All cells, the worst first, and how many were shortened."""
     sections: list[Markup] = []
     room, shortened = max_bytes, 0
     for result in view.worst_first:

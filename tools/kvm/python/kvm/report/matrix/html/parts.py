@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a cell's detail is made of: checks, evidence, console, exits, history, attempts."""
+"""The parts of a cell's detail: checks, evidence, console, exits, history, attempts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from kvm.verdict.vocabulary import Evidence, Verdict
 
 _MAX_CHECKS = 200  # at each level
 _MAX_LEVELS = 6
-_GOOD = WORST_FIRST.index(Verdict.SKIP)  # from here on in the order
+_GOOD = WORST_FIRST.index(Verdict.SKIP)  # good from here on in that order
 _MANY_CHECKS = 8
 _MAX_COMMENTS = 20
 _MAX_EVIDENCE = 120
@@ -48,7 +48,7 @@ def checks(result: CellResult) -> Markup | None:
 
 
 def _checks(cases: Sequence[Case], level: int, class_: str | None = None) -> Markup:
-    """Failing first. Many that are good are folded away beneath them."""
+    """The checks, failing ones first. If many are good, they are folded away below."""
     ordered = sorted(cases, key=_rank)
     bad = sum(_rank(case) < _GOOD for case in ordered)
     items = [_check(case, level) for case in ordered[:_MAX_CHECKS]]
@@ -77,7 +77,7 @@ def _check(case: Case, level: int) -> Markup:
     elif case.children:
         below = tag("p", f"{sum(1 for _ in case.leaves())} deeper ones left out", class_="soft")
     if verdict in (Verdict.PASS, Verdict.SKIP) and (said or len(case.children) > _MANY_CHECKS):
-        # The whole line is the handle of what is folded away.
+        # A click anywhere on the line opens the folded part.
         return tag("li", folded(head, said, below, is_open=_rank(case) < _GOOD))
     return tag("li", head, said, below)
 
@@ -123,7 +123,7 @@ def _line(row: Row, anchor: str | None) -> Markup:
 
 
 def exits(result: CellResult, before: Earlier | None) -> Markup | None:
-    """Counts by reason, port and device, beside those of the last run that had the cell."""
+    """Counts by reason, port and device, beside those of the last run with the cell."""
     groups = (("By reason", "reasons"), ("By port", "ports"), ("By device", "devices"))
     old = before.result.exits if before else {}
     tables = [

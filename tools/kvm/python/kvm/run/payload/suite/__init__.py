@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs a folder of test payloads by its ``unittests.cfg``, a format of kvm-unit-tests."""
+"""Runs a folder of payloads according to its ``unittests.cfg``, a format of kvm-unit-tests."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Numbers as ``unittests.cfg`` writes them: ``4``, ``$MAX_SMP``, ``$(($MAX_SMP < 8 ? 2 : 8))``.
+"""Evaluates numbers in ``unittests.cfg``: ``4``, ``$MAX_SMP``, ``$(($MAX_SMP < 8 ? 2 : 8))``.
 
-That is the shell's arithmetic, of which this knows what test files use: integers, one variable,
+This is the part of the shell's arithmetic that test files use: integers, one variable,
 ``* / %``, ``+ -``, comparisons and the conditional.
 """
 
@@ -26,7 +26,7 @@ _LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (
 
 
 def value_of(text: str, variables: dict[str, int]) -> int:
-    """Raises ``ValueError`` that says what is wrong."""
+    """The value. Raises ``ValueError`` that says what is wrong."""
     matched = _OUTER.fullmatch(text.strip())
     return _Parser(matched["inside"] if matched else text, variables).whole()
 
@@ -42,7 +42,7 @@ def _rest(a: int, b: int) -> int:
 
 
 class _Parser:
-    """By recursive descent; ``_at`` is the next token."""
+    """A recursive-descent parser; ``_at`` is the index of the next token."""
 
     def __init__(self, text: str, variables: dict[str, int]) -> None:
         self._text = text

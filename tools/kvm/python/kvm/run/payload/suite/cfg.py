@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Reads ``unittests.cfg``: sections ``[name]`` with lines ``key = value``.
 
-The format is kvm-unit-tests' (its docs/unittests.txt). Its own runner passes over what it does not
-know; here a mistake is an error with file and line, as a test that is left out by mistake is
-never missed.
+The format is kvm-unit-tests' (its docs/unittests.txt). Its own runner ignores what it does not
+know. Here a mistake is an error with file and line, so that no test is left out unnoticed.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _KEYS = (
 )
 _OLD_NAMES = {"extra_params": "qemu_params"}
 _SECTION = re.compile(r"\[(?P<name>[^\[\]]+)\]")
-# It also names a folder of results, and is a word of -k.
+# A section's name is also that of a folder of results, and a word of -k.
 _NAME = re.compile(r"[^\s,/.-][^\s,/]*")
 _PAIR = re.compile(r"(?P<key>[A-Za-z_]\w*)\s*=\s*(?P<value>.*)")
 _LONG = '"""'
@@ -63,7 +62,7 @@ class Section:
 
 
 def find(folder: Path) -> Path:
-    """The cfg of a folder of payloads, or of a whole kvm-unit-tests checkout."""
+    """The cfg in a folder of payloads or in a whole kvm-unit-tests checkout."""
     places = (folder / NAME, folder / ARCH_FOLDER / NAME)
     for place in places:
         if place.is_file():
@@ -93,7 +92,7 @@ def read(path: Path) -> tuple[Section, ...]:
 
 
 def without_comment(line: str) -> str:
-    """The line up to a ``#`` at its beginning or behind a blank, if it is not in quotes."""
+    """The line up to a ``#`` that is at its start or after a blank, and not in quotes."""
     quote = ""
     for index, character in enumerate(line):
         if quote:
@@ -106,7 +105,7 @@ def without_comment(line: str) -> str:
 
 
 class _Reader:
-    """Goes through the lines once; ``_line`` is the number of the one that was taken last."""
+    """Goes through the lines once; ``_line`` is the number of the last line taken."""
 
     def __init__(self, path: Path, lines: list[str]) -> None:
         self._path = path

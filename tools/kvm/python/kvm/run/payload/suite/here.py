@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where the payloads of a suite run: on the halves of this checkout."""
+"""Runs the payloads of a suite on the halves of this checkout."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from kvm.run.spine import RunSite
 
 @dataclass(slots=True)
 class HereBench:
-    """Payloads in the lab host of this checkout, or on this machine's KVM; see ``run.Bench``.
+    """Runs payloads in the lab host of this checkout, or on this machine's KVM; see ``run.Bench``.
 
-    Each has a folder of its own in the suite's.
+    Each has its own folder in the suite's.
     """
 
     project: Project

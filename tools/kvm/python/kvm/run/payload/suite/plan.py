@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the sections of ``unittests.cfg`` to the tests that are run, and why others are not."""
+"""Chooses from ``unittests.cfg`` the tests to run, and says why others are not run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kvm.spec.machine import MAX_VCPUS
 from kvm.verdict.vocabulary import Reason
 
 ARCH = "x86_64"
-# "timeout = 0" means none there; a wait without an end is none of ours.
+# In the file "timeout = 0" means no limit; we always need one.
 _NO_TIMEOUT_S = 3600.0
 _NOT_BY_DEFAULT = "nodefault"
 _PANIC = "panic"
@@ -33,24 +33,24 @@ _UNITS_S = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``names`` are names or shell patterns; ``groups`` those of which a test has one. None: all
-    but those that want to be asked for."""
+    """``names`` are names or shell patterns; a test must be in one of ``groups``. None: all tests
+    except those marked ``nodefault``."""
 
     names: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, names: str, groups: str) -> Selection:
-        """From the words of ``-k`` and ``-g``, with commas or blanks between."""
+        """Parse the words of ``-k`` and ``-g``, separated by commas or blanks."""
         return cls(_words(names), _words(groups))
 
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What the user says beside the cfg: ``options`` are all tests', their file is the folder.
+    """The user's settings beside the cfg: ``options`` are for all tests, their file is the folder.
 
-    ``max_cpus`` is the most vCPUs a test may have (None: what it asks for), and
-    ``timeout_s`` takes the place of the cfg's.
+    ``max_cpus`` limits the vCPUs of a test (None: no limit), and ``timeout_s`` replaces the
+    cfg's.
     """
 
     options: PayloadOptions
@@ -58,7 +58,7 @@ class Given:
     timeout_s: float | None = None
 
     def arguments(self) -> str:
-        """The same as ``./invoke payload`` arguments."""
+        """The settings as ``./invoke payload`` arguments."""
         said = replace(self.options, vcpus=1, timeout_s=DEFAULT_TIMEOUT_S).arguments()
         cpus = "" if self.max_cpus is None else f" --cpus={self.max_cpus}"
         timeout = "" if self.timeout_s is None else f" --timeout={self.timeout_s:g}"
@@ -69,8 +69,8 @@ class Given:
 class SuiteTest:
     """One section as it is run here, or ``skip``, the reason why it is not.
 
-    ``checks`` are files of the host's, each with what it must hold. ``qemu`` are the
-    cfg's own words for QEMU, of which ``foreign`` says that ours has no equivalent.
+    ``checks`` are files of the host, each with its required content. ``qemu`` are the cfg's words
+    for QEMU; ``foreign``: only words without an equivalent here keep it from running.
     """
 
     name: str
@@ -94,13 +94,13 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """The suite's, for reports: its folder's, or that of the checkout around x86."""
+        """The suite's name for reports: its folder, or the checkout around x86."""
         folder = self.cfg.parent
         return (folder.parent if folder.name == cfg.ARCH_FOLDER else folder).name or "suite"
 
 
 def load(given: Given, selection: Selection) -> Plan:
-    """Read the folder's cfg and choose. Raises ``UserError``."""
+    """Read the folder's cfg and choose tests. Raises ``UserError``."""
     path = cfg.find(given.options.file)
     sections = cfg.read(path)
     chosen = [section for section in sections if _is_chosen(section, selection)]
@@ -135,7 +135,7 @@ def _is_chosen(section: Section, selection: Selection) -> bool:
 
 
 def _refuse_idle_words(sections: Sequence[Section], selection: Selection) -> None:
-    """A name or group that chooses nothing is a mistake."""
+    """Refuse a name or group that chooses nothing: it is a mistake."""
     for word in selection.names:
         if not any(_names(section, (word,)) for section in sections):
             raise UserError(f"-k {word}: no test is called that", "see --list for the names")
@@ -154,7 +154,7 @@ class _Maker:
     selection: Selection
 
     def test(self, section: Section) -> SuiteTest:
-        """The test of a section; errors are those of the cfg, what can't be had is a skip."""
+        """The test of a section. Mistakes in the cfg raise; what is impossible here is a skip."""
         if not section.get("file"):
             raise UserError(
                 f"{section.where}: [{section.name}] has no file", "add file = NAME.flat"
@@ -181,7 +181,7 @@ class _Maker:
         return SuiteTest(section.name, section.where, options, groups, checks, skip, words, foreign)
 
     def _wanted(self, section: Section) -> tuple[Wanted, tuple[str, ...], list[str]]:
-        """What QEMU is asked for, its words, and why that can't be had here."""
+        """What the section asks QEMU for, its words, and why that is not possible here."""
         wanted, words, skips = Wanted(), (), []  # type: tuple[Wanted, tuple[str, ...], list[str]]
         try:
             words = self._split(section, "qemu_params")
@@ -204,7 +204,7 @@ class _Maker:
     def _skips(
         self, section: Section, groups: Sequence[str], options: PayloadOptions
     ) -> Iterator[str]:
-        """Reasons not to run it, the one that says most first."""
+        """The reasons not to run it, the most telling one first."""
         selection = self.selection
         asked = bool(selection.groups) or section.name in selection.names
         if _NOT_BY_DEFAULT in groups and not asked:
@@ -259,7 +259,7 @@ class _Maker:
         return float(matched["number"]) * _UNITS_S[matched["unit"]] or _NO_TIMEOUT_S
 
     def _module(self, wanted: Wanted) -> Path | None:
-        """kvm-unit-tests runs from the folder above its x86; a file beside the cfg counts too."""
+        """kvm-unit-tests runs in the folder above its x86; a module beside the cfg counts too."""
         if not wanted.module:
             return None
         beside = self.folder / wanted.module

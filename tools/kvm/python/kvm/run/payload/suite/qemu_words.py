@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From QEMU's words in ``qemu_params`` to what a payload's machine is made of here. Pure.
+"""Translates QEMU's words in ``qemu_params`` into our terms for a payload's machine. Pure.
 
-A word that this VMM has no equivalent of is no mistake of the file's: ``Untranslatable`` names it,
-and the test is skipped.
+A word without an equivalent in this VMM is no mistake in the file: ``Untranslatable`` names
+it, and the test is skipped.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from kvm.spec.machine import MAX_VCPUS, parse_memory
 
 
 class Untranslatable(Exception):
-    """Its text names the parameter."""
+    """There is no equivalent here; the text names the parameter."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the words ask for; None and "" where they don't say."""
+    """What the words ask for; None and "" where they say nothing."""
 
     cpu: str = ""
     cpus: int | None = None
@@ -34,7 +34,7 @@ class Wanted:
     split_irqchip: bool = False
 
 
-# The machine has these, or has nothing that they would take away.
+# Words that change nothing: the machine has these, or lacks what they would remove.
 _GRANTED = ("nodefaults", "no-reboot", "no-shutdown", "no-user-config", "nographic", "enable-kvm")
 _GRANTED_PAIRS = {
     "display": ("none",),
@@ -48,16 +48,16 @@ _GRANTED_PAIRS = {
 }
 _GRANTED_DEVICES = ("pc-testdev", "isa-debug-exit,iobase=0xf4,iosize=0x4", "pvpanic")
 _GRANTED_MACHINES = ("pc", "accel=kvm")
-# QEMU's models that are the whole host, and its baseline, by our words.
+# QEMU's models that stand for the whole host, and its baseline, with our names.
 _CPU_MODELS = {
     "host": "host",
     "max": "host",
     "qemu64": "minimal,+pni?",
     "kvm64": "minimal,+pni?",
 }
-# Settings that say what is so here in any case.
+# Settings that are always so here.
 _CPU_GRANTED = ("host-phys-bits", "host-phys-bits=on", "migratable=no", "migratable=off")
-# QEMU's names that are not /proc/cpuinfo's but for the dashes.
+# QEMU's names that differ from /proc/cpuinfo's in more than dashes.
 _CPU_NAMES = {"tsc_deadline": "tsc_deadline_timer", "sse3": "pni"}
 _FEATURE = re.compile(r"(?P<sign>[+-]?)(?P<name>[A-Za-z0-9][\w.-]*)(?P<value>=(?:on|off))?")
 _NOW = re.compile(r"`\s*date \+%s\s*`|\$\(\s*date \+%s\s*\)")
@@ -65,9 +65,9 @@ _SHELL = re.compile(r"`[^`]*`?|\$\([^(][^)]*\)?")
 
 
 def split(text: str, variables: Mapping[str, int]) -> tuple[str, ...]:
-    """The words as a shell would make them: quotes, variables, and ``date +%s`` for the time.
+    """Split as a shell would: quotes, variables, and ``date +%s`` for the time.
 
-    Raises ``Untranslatable`` for another command, and ``ValueError`` for a quote that is open.
+    Raises ``Untranslatable`` for any other command, and ``ValueError`` for an unclosed quote.
     """
     text = _NOW.sub(lambda _: str(int(time.time())), text)
     for name, value in variables.items():
@@ -79,7 +79,7 @@ def split(text: str, variables: Mapping[str, int]) -> tuple[str, ...]:
 
 
 def translate(words: Sequence[str]) -> Wanted:
-    """Raises ``Untranslatable``."""
+    """What the words ask for. Raises ``Untranslatable``."""
     wanted = Wanted()
     rest = list(words)
     while rest:
@@ -111,7 +111,7 @@ def _granted(allowed: Sequence[str]) -> Callable[[Wanted, str], Wanted]:
 
 
 def _cpu(wanted: Wanted, value: str) -> Wanted:
-    """As QEMU has it, a feature that KVM does not offer is only missing."""
+    """Parse ``-cpu``. As in QEMU, a feature that KVM does not offer is simply missing."""
     model, *features = value.split(",")
     if model not in _CPU_MODELS:
         raise ValueError(model)
@@ -135,7 +135,7 @@ def _features(words: Sequence[str]) -> list[str]:
 
 
 def _smp(wanted: Wanted, value: str) -> Wanted:
-    """``4`` or ``cpus=4``; a topology is more than our machines have."""
+    """Parse ``4`` or ``cpus=4``; our machines have no topology."""
     cpus = int(value.removeprefix("cpus="))
     if not 1 <= cpus <= MAX_VCPUS:
         raise ValueError(value)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Runs the tests of a plan one after another, each as a payload of its own.
 
-The caller says how one is run (``Bench``) and is told of each end. A test's hang, crash or panic
-is its own verdict; a lab host that was lost says nothing of the test, which runs again.
+The caller says how to run one (``Bench``) and is notified of each end. A test's hang, crash or
+panic is its own verdict; a lost lab host says nothing about the test, which runs again.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _EXPECTED = "expected.toml"
 
 
 class Bench(Protocol):
-    """Where the tests of a suite run."""
+    """Runs the tests of a suite."""
 
     def payload(self, options: PayloadOptions, name: str) -> RunRecord:
-        """Run it; its folder has this name. Raises ``KeyboardInterrupt`` for Ctrl-C."""
+        """Run it in a folder of this name. Raises ``KeyboardInterrupt`` on Ctrl-C."""
 
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
-        """What files of the host's hold, without their last newline; not those it can't read."""
+        """The contents of files on the host, without the last newline; no unreadable ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """``case`` is what counts, after what is expected; ``record`` is None where nothing ran."""
+    """``case`` counts, judged by the list of expected failures; ``record`` is None if none ran."""
 
     test: SuiteTest
     case: Case
@@ -54,7 +54,7 @@ class Result:
 
 @dataclass(slots=True)
 class Done:
-    """``stale`` are entries of the list of expected failures that no test of the suite bears."""
+    """``stale`` are entries of the list of expected failures that match no test of the suite."""
 
     results: list[Result] = field(default_factory=list)
     stale: tuple[Case, ...] = ()
@@ -66,7 +66,7 @@ Ends = Callable[[Result], None]
 
 
 def run(plan: Plan, bench: Bench, known: Expected | None, begins: Begins, ends: Ends) -> Done:
-    """All tests; what was done until Ctrl-C."""
+    """Run all tests; on Ctrl-C return what was done until then."""
     done = Done()
     try:
         files = _files(plan, bench)
@@ -84,7 +84,7 @@ def run(plan: Plan, bench: Bench, known: Expected | None, begins: Begins, ends: 
 
 
 def known_failures(project: Project, plan: Plan, given: str) -> Expected | None:
-    """The list that was named, or the suite's own; None where there is none."""
+    """The list that was named, or the suite's own; None if there is none."""
     if not given:
         beside = plan.cfg.with_name(_EXPECTED)
         return expected.parse(beside) if beside.is_file() else None
@@ -94,7 +94,7 @@ def known_failures(project: Project, plan: Plan, given: str) -> Expected | None:
 
 
 def _files(plan: Plan, bench: Bench) -> Mapping[Path, str]:
-    """What the tests' conditions are about. A host that does not come up is each test's to tell."""
+    """The files that tests depend on; none if the host does not come up, as each test reports."""
     try:
         return bench.host_files(sorted({path for test in plan.tests for path, _ in test.checks}))
     except HostLost:
@@ -112,7 +112,7 @@ def read_files(host: Host, paths: Sequence[Path]) -> dict[Path, str]:
 
 
 def check_interrupted(record: RunRecord) -> RunRecord:
-    """Ctrl-C ends a payload first; it is to end its suite too."""
+    """Let Ctrl-C, which first ends a payload, end its suite too."""
     if record.outcome.summary == _INTERRUPTED:
         raise KeyboardInterrupt
     return record
@@ -128,7 +128,10 @@ def _run(test: SuiteTest, bench: Bench, files: Mapping[Path, str]) -> Result:
             if not _was_lost(record):
                 break
             record = bench.payload(test.options, f"{test.name}.{number}")
-    except (UserError, OSError) as wrong:  # with this test's files: the others run
+    except (
+        UserError,
+        OSError,
+    ) as wrong:  # something is wrong with this test's files: the others run
         return Result(test, Case(test.name, Status.ERROR, str(wrong)), started)
     return Result(test, case_of(test.name, record), started, time.monotonic() - begin, record)
 
@@ -147,7 +150,7 @@ def _was_lost(record: RunRecord) -> bool:
 
 
 def case_of(name: str, record: RunRecord) -> Case:
-    """The record as a test's result, with the checks that the payload printed below it."""
+    """The record as a test's result, with the checks that the payload printed as subtests."""
     outcome = record.outcome
     status = status_of(outcome)
     below = checks(record.guest.stdout)
@@ -166,7 +169,7 @@ def _judged(result: Result, known: Expected | None) -> Result:
 
 
 def _stale(plan: Plan, results: Sequence[Result], known: Expected) -> tuple[Case, ...]:
-    """Entries that nothing bears. Those of tests that did not run now are none."""
+    """Entries that match nothing, except those of tests that did not run now."""
     idle = plan.known - {result.test.name for result in results if result.record is not None}
     entries = {n: e for n, e in known.entries.items() if n.split("/")[0] not in idle}
     cases = [result.case for result in results]
@@ -176,7 +179,7 @@ def _stale(plan: Plan, results: Sequence[Result], known: Expected) -> tuple[Case
 def _settled(
     results: Sequence[Result], bench: Bench, known: Expected, begins: Begins, ends: Ends
 ) -> list[Result]:
-    """What may fail by chance runs again, and most of its runs count."""
+    """Repeat the tests that may fail by chance; the majority of runs counts."""
     names = expected.to_repeat((result.case for result in results), known)
     again: dict[str, list[Case]] = {name: [] for name in names}
     settled = []
