@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <ctime>
+#include <optional>
 #include <span>
 #include <string>
 #include <system_error>
@@ -133,11 +134,12 @@ void Life::start() {
   });
   started_ns_.store(monotonic_ns());
   const auto& pin = board_.config().pin;
-  const Affinity affinity;
+  std::optional<Affinity> affinity;
+  if (pin) affinity.emplace();
   for (const auto& vcpu : vcpus_) {
     try {
       // A new thread inherits the affinity of its creator.
-      if (pin) affinity.narrow(pin->at(vcpu->vcpu().id()));
+      if (pin) affinity->narrow(pin->at(vcpu->vcpu().id()));
       vcpu->start();
     } catch (const std::system_error& error) {
       request_stop({StopReason::kVmmError, std::string("starting a vCPU thread: ") + error.what()});
