@@ -15,7 +15,7 @@ from kvm.run import halves, pytest_run
 from kvm.spec.fields import options
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
 
-_MATRIX_ONLY = (*("axes", "workload", "list_only", "dry_run", "resume", "known_warnings", "json"),)
+_MATRIX_ONLY = ("axes", "workload", "list_only", "dry_run", "resume", "known_warnings", "json")
 
 
 def main(

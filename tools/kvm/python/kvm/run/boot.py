@@ -12,13 +12,11 @@ from typing import Any
 
 from kvm.control import names
 from kvm.control.server import ControlServer
-from kvm.errors import BuildError
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import halves as build_halves
-from kvm.run import observe, ports, rundir, staging
+from kvm.run import observe, ports, staging
 from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Limits, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
@@ -28,9 +26,10 @@ from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
 from kvm.run.record import GuestFacts, KernelFacts, RunRecord
-from kvm.run.spine import Attached, Run, RunSite, build_failure
+from kvm.run.spine import Attached, Run, RunSite, build_and_run
 from kvm.run.terminal import Terminal
 from kvm.run.vnc import VncPort, parse_entrance
+from kvm.say import Say
 from kvm.spec.machine import MachineSpec
 from kvm.spec.network import NetKind
 from kvm.verdict.judge import judge
@@ -59,24 +58,18 @@ def build_and_boot(
     project: Project, options: BootOptions, progress: Progress, streams: Streams
 ) -> RunRecord:
     """Build both halves and boot the guest; a compile error is a verdict too."""
-    start = time.monotonic()
     if options.name:
         names.ensure_free(options.name)
     ports.require_free(options.nets)
-    try:
-        halves = build_halves.build(
-            project,
-            progress,
-            config=options.config,
-            items=options.items,
-            pinned_only=options.pinned_only,
-        )
-    except BuildError as failed:
-        job = BootJob(project, options, progress, streams, None, Conduct())
-        return build_failure(failed, job, time.monotonic() - start)
-    job = BootJob(project, options, progress, streams, halves, Conduct())
-    site = RunSite(rundir.create(project.runs))
-    return Run(project, halves, progress, site, start, job).to_record()
+    job = BootJob(project, options, progress, streams, Conduct())
+    return build_and_run(
+        project,
+        progress,
+        job,
+        config=options.config,
+        items=options.items,
+        pinned_only=options.pinned_only,
+    )
 
 
 def boot_built(
@@ -89,27 +82,21 @@ def boot_built(
     conduct: Conduct | None = None,
 ) -> RunRecord:
     """Boot halves that are already built."""
-    job = BootJob(project, options, progress, streams, halves, conduct or Conduct())
+    job = BootJob(project, options, progress, streams, conduct or Conduct())
     return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
 @dataclass(frozen=True, slots=True)
 class BootJob:
-    """A ``spine.Job``. ``built`` is None if the build failed; then nothing is booted."""
+    """A ``spine.Job``."""
 
     project: Project
     options: BootOptions
     progress: Progress
     streams: Streams
-    built: Halves | None
     conduct: Conduct
 
     name = "boot"
-
-    @property
-    def halves(self) -> Halves:
-        assert self.built is not None
-        return self.built
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -124,6 +111,9 @@ class BootJob:
         return f"boot {self.options.arguments()}"
 
     @property
+    def host(self) -> str:
+        return self.options.host
+
     def wanted(self) -> Wanted:
         options = self.options
         return Wanted(
@@ -144,20 +134,20 @@ class BootJob:
     def capture(self) -> Capture:
         return Capture(self.streams.stdout, self.streams.stderr)
 
-    def spec(self, run_dir: Path) -> MachineSpec:
+    def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
         initrd = build_initramfs(self.project, files=self.conduct.files)
-        return machine_spec(self.options, self.halves.kernel, initrd, self.conduct)
+        return machine_spec(self.options, halves.kernel, initrd, self.conduct)
 
     @contextlib.contextmanager
     def attached(
-        self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
+        self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
     ) -> Iterator[Attached]:
         """Attach the user's terminal, ptys and viewers, and the socket for ``machine.*``."""
         options = self.options
         with (
             Ptys(options.ttys) as ttys,
             VncPort(parse_entrance(options.vnc) if options.vnc else None) as viewers,
-            self._control(host, run_dir, ttys, viewers) as control,
+            self._control(halves, host, run_dir, ttys, viewers) as control,
             Terminal(shell=options.shell, stdin=options.stdin) as terminal,
         ):
             if options.shell:
@@ -187,19 +177,18 @@ class BootJob:
             secrets = {"display_password": viewers.password} if viewers.password else {}
             yield Attached(sinks, request, secrets, self.conduct.beside, ended)
 
-    def observation(self, attempt: Attempt) -> Observation:
-        return observe.observation(attempt, self.options, self.halves, self.conduct)
+    def observation(self, attempt: Attempt, halves: Halves) -> Observation:
+        return observe.observation(attempt, self.options, halves, self.conduct)
 
     def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
         outcome = judge(observe.not_up(lost, waited_s))
         return replace(outcome, summary=f"as lab host: {outcome.summary}")
 
-    def kernel(self, script: Transcript) -> KernelFacts:
+    def kernel(self, halves: Halves, script: Transcript) -> KernelFacts:
         stock = self.options.kernel
         if stock is not None:
             return KernelFacts((script.hello or {}).get("release", stock.name), "", str(stock))
-        kernel = self.halves.kernel
-        return KernelFacts(kernel.label, kernel.id, str(kernel.vmlinux))
+        return KernelFacts.of(halves.kernel)
 
     def guest(self, attempt: Attempt | None) -> GuestFacts:
         options = self.options
@@ -227,7 +216,9 @@ class BootJob:
         given = self.conduct.stdin
         return terminal.poll if given is None else BytesInput(given).poll
 
-    def _control(self, host: Host, run_dir: Path, ttys: Ptys, viewers: VncPort) -> ControlServer:
+    def _control(
+        self, halves: Halves, host: Host, run_dir: Path, ttys: Ptys, viewers: VncPort
+    ) -> ControlServer:
         options = self.options
         for number, path in ttys.paths.items():
             self.progress.note(f"ttyS{number} is {path}")
@@ -237,7 +228,7 @@ class BootJob:
             "host": host.name,
             "cpus": options.vcpus,
             "memory_mib": options.memory_mib,
-            "kernel": options.kernel.name if options.kernel else self.halves.kernel.label,
+            "kernel": options.kernel.name if options.kernel else halves.kernel.label,
             "run": str(run_dir),
             "vnc": viewers.place,
             "ttys": {f"ttyS{number}": path for number, path in ttys.paths.items()},

@@ -12,6 +12,7 @@ from typing import Any
 
 from kvm.files import write_or_tell
 from kvm.guest.event_log import EventLog
+from kvm.kernel.build import Kernel
 from kvm.verdict.vocabulary import Outcome
 
 SCHEMA_VERSION = 1
@@ -24,6 +25,11 @@ class KernelFacts:
     release: str = ""
     id: str = ""
     path: str = ""
+
+    @classmethod
+    def of(cls, kernel: Kernel) -> KernelFacts:
+        """The facts of a kernel built here."""
+        return cls(kernel.label, kernel.id, str(kernel.vmlinux))
 
 
 @dataclass(frozen=True, slots=True)

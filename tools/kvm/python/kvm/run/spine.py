@@ -22,12 +22,14 @@ from kvm.host.instance import MAIN_SLOT
 from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
 from kvm.project import Project
+from kvm.run import halves as build_halves
 from kvm.run import hosts, lost_machines, observe, proven, rundir, staging
 from kvm.run.drive import Drive, Limits, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.hosts import Connected, HostNotes, Wanted
 from kvm.run.observe import Attempt, Capture
 from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.say import Say
 from kvm.spec.machine import MachineSpec
 from kvm.verdict.before import judge_error
 from kvm.verdict.judge import judge
@@ -87,21 +89,25 @@ class Job(Protocol):
         """The words after ``./invoke`` that repeat the run."""
 
     @property
-    def wanted(self) -> Wanted: ...
+    def host(self) -> str:
+        """The kind of host asked for: auto, native or lab."""
+
+    def wanted(self) -> Wanted:
+        """The requirements for the host; may build files that its machines will read."""
 
     @property
     def limits(self) -> Limits: ...
 
     def capture(self) -> Capture: ...
 
-    def spec(self, run_dir: Path) -> MachineSpec:
+    def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
         """The machine. Raises ``UserError`` naming the value at fault."""
 
     def attached(
-        self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
+        self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
     ) -> AbstractContextManager[Attached]: ...
 
-    def observation(self, attempt: Attempt) -> Observation:
+    def observation(self, attempt: Attempt, halves: Halves) -> Observation:
         """All facts of an attempt, for the judge."""
 
     def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
@@ -110,7 +116,7 @@ class Job(Protocol):
     def restart(self) -> None:
         """Drop the output so far: the machine is started again."""
 
-    def kernel(self, script: Transcript) -> KernelFacts:
+    def kernel(self, halves: Halves, script: Transcript) -> KernelFacts:
         """The kernel that the record names."""
 
     def guest(self, attempt: Attempt | None) -> GuestFacts: ...
@@ -155,38 +161,40 @@ class Run:
 
     def _judged(self) -> tuple[Attempt, Outcome]:
         """Run on a host; a kernel that did not come up as the host is checked a second time."""
-        spec = self.job.spec(self.site.run_dir)
+        wanted = replace(self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus)
+        spec = self.job.spec(self.halves, self.site.run_dir)
         repeat = f"{self.project.root}/invoke {self.job.repeat}"
         rundir.write_spec(self.site.run_dir, spec.to_json(), repeat)
-        found = self._connect()
-        attempt, outcome = self._attempt_until_kept(found, spec)
+        found = self._connect(wanted)
+        attempt, outcome = self._attempt_until_kept(found, wanted, spec)
         if found.suspected is not None and outcome.ok:
             # It works as a guest. Was it only slow to come up, or does it fail as lab host?
-            return self._attempt(self._connect(patient=True).host, spec)
+            return self._attempt(self._connect(wanted, patient=True).host, spec)
         if found.suspected is not None:
             return attempt, _both(outcome, found.suspected)
         kernel = self._hosting.kernel
-        if outcome.ok and attempt.host.name == "lab" and not self.job.wanted.devices:
+        if outcome.ok and attempt.host.name == "lab" and not wanted.devices:
             proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
         return attempt, outcome
 
-    def _attempt_until_kept(self, found: Connected, spec: MachineSpec) -> tuple[Attempt, Outcome]:
+    def _attempt_until_kept(
+        self, found: Connected, wanted: Wanted, spec: MachineSpec
+    ) -> tuple[Attempt, Outcome]:
         """Run an attempt, and repeat it if the emulator may have lost the machine."""
 
         def again() -> tuple[Attempt, Outcome]:
             self.job.restart()
-            return self._attempt(self._connect().host, spec)
+            return self._attempt(self._connect(wanted).host, spec)
 
         host_kernel = SystemMap(self._hosting.kernel.system_map)
         first = self._attempt(found.host, spec)
         return lost_machines.started_again(first, again, host_kernel, self.progress.note)
 
-    def _connect(self, *, patient: bool = False) -> Connected:
-        site = self.site
-        wanted = replace(self.job.wanted, slot=site.slot, cpus=site.host_cpus)
+    def _connect(self, wanted: Wanted, *, patient: bool = False) -> Connected:
+        notes = self.site.notes
         with self.progress.phase("host") as say:
             return hosts.connect(
-                self.project, wanted, self._hosting, say, patient=patient, notes=site.notes
+                self.project, wanted, self._hosting, say, patient=patient, notes=notes
             )
 
     def _attempt(self, host: Host, spec: MachineSpec) -> tuple[Attempt, Outcome]:
@@ -199,7 +207,7 @@ class Run:
                 attempt = self._session(host, beyond_the_host.enter_context(stage))
                 if host.console:
                     (run_dir / "host-console.log").write_text(host.console)
-                facts = self.job.observation(attempt)
+                facts = self.job.observation(attempt, self.halves)
                 observe.distrust_if_it_complained(host, facts.host_findings)
                 return attempt, judge(facts)
             finally:
@@ -210,7 +218,7 @@ class Run:
         run_dir, capture = self.site.run_dir, self.job.capture()
         with (
             self.progress.phase(self.job.name) as say,
-            self.job.attached(host, run_dir, capture, say) as attached,
+            self.job.attached(self.halves, host, run_dir, capture, say) as attached,
         ):
             spec = {**files.spec.to_json(), **attached.secrets}
             try:
@@ -238,9 +246,9 @@ class Run:
         total_s = time.monotonic() - self.start
         made = RunRecord(
             outcome=outcome,
-            host=attempt.host.name if attempt is not None else job.wanted.kind,
+            host=attempt.host.name if attempt is not None else job.host,
             exit_code=job.exit_code(outcome, script),
-            kernel=job.kernel(script),
+            kernel=job.kernel(self.halves, script),
             vmm_id=self.halves.vmm.id,
             guest=job.guest(attempt),
             timings=(
@@ -258,16 +266,32 @@ class Run:
         return made
 
 
-def build_failure(failed: BuildError, job: Job, total_s: float) -> RunRecord:
-    """The record of a tree that does not compile."""
-    outcome = judge_error(failed)
-    return RunRecord(
-        outcome=outcome,
-        host=job.wanted.kind,
-        exit_code=job.exit_code(outcome, Transcript()),
-        timings=Timings(total=total_s),
-        command=job.command,
-    )
+def build_and_run(
+    project: Project,
+    progress: Progress,
+    job: Job,
+    *,
+    config: str = "default",
+    items: tuple[str, ...] = (),
+    pinned_only: bool = False,
+) -> RunRecord:
+    """Build both halves and run the job on them; a compile error is a verdict too."""
+    start = time.monotonic()
+    try:
+        halves = build_halves.build(
+            project, progress, config=config, items=items, pinned_only=pinned_only
+        )
+    except BuildError as failed:
+        outcome = judge_error(failed)
+        return RunRecord(
+            outcome=outcome,
+            host=job.host,
+            exit_code=job.exit_code(outcome, Transcript()),
+            timings=Timings(total=time.monotonic() - start),
+            command=job.command,
+        )
+    site = RunSite(rundir.create(project.runs))
+    return Run(project, halves, progress, site, start, job).to_record()
 
 
 def _both(outcome: Outcome, suspected: HostLost) -> Outcome:

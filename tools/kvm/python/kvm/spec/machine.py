@@ -86,6 +86,12 @@ def say_cpus(cpus: tuple[int, ...]) -> str:
     return ",".join(map(str, cpus))
 
 
+def check_vcpus(count: int) -> None:
+    """Raise ``UserError`` for a number of vCPUs that no machine has."""
+    if not 1 <= count <= MAX_VCPUS:
+        raise UserError(f"--cpus {count}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
     """The options of a machine. ``ttys`` are the serial lines that the user gets."""
@@ -214,8 +220,7 @@ class Hardware:
         """Raise ``UserError`` naming the first impossible value in the user's words; return self
         otherwise."""
         check_choices(self)
-        if not 1 <= self.vcpus <= MAX_VCPUS:
-            raise UserError(f"--cpus {self.vcpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+        check_vcpus(self.vcpus)
         if self.pin is not None and len(self.pin) < self.vcpus:
             raise UserError(
                 f"--pin {say_cpus(self.pin)}: {len(self.pin)} CPUs for {self.vcpus} vCPUs",

@@ -12,7 +12,7 @@ from kvm.run.options import BootOptions
 from kvm.spec import fields
 from kvm.spec.fields import check_choices, like, option
 from kvm.spec.files import require_file
-from kvm.spec.machine import MAX_VCPUS, PROTOCOLS
+from kvm.spec.machine import PROTOCOLS, check_vcpus
 from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import Reason
 
@@ -94,8 +94,7 @@ class PayloadOptions:
     def check_machine(self) -> PayloadOptions:
         """Check all but the files, which a suite names for each test."""
         check_choices(self)
-        if not 1 <= self.vcpus <= MAX_VCPUS:
-            raise UserError(f"--cpus {self.vcpus}", f"a machine has 1 to {MAX_VCPUS} vCPUs")
+        check_vcpus(self.vcpus)
         if self.timeout_s <= 0:
             raise UserError(f"--timeout {self.timeout_s:g}", "give a number of seconds above 0")
         return self

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kvm.errors import BuildError
 from kvm.host.base import Host, HostLost
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import halves as build_halves
-from kvm.run import hosts, observe, rundir
+from kvm.run import hosts, observe
 from kvm.run.drive import Limits, Reader, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.hosts import Wanted
@@ -22,7 +20,8 @@ from kvm.run.observe import Attempt, Capture
 from kvm.run.payload.machine import environment, payload_spec
 from kvm.run.payload.options import PayloadOptions
 from kvm.run.record import GuestFacts, KernelFacts, RunRecord
-from kvm.run.spine import Attached, Run, RunSite, build_failure
+from kvm.run.spine import Attached, Run, RunSite, build_and_run
+from kvm.say import Say
 from kvm.spec.machine import MachineSpec
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Observation
@@ -41,15 +40,8 @@ def run_payload(
 ) -> RunRecord:
     """Build both halves, run the payload, judge. Its serial output goes to ``output``, whose
     ``reader`` is waited for."""
-    start = time.monotonic()
-    try:
-        halves = build_halves.build(project, progress, pinned_only=options.pinned_only)
-    except BuildError as failed:
-        job = PayloadJob(options, output, reader, None)
-        return build_failure(failed, job, time.monotonic() - start)
-    job = PayloadJob(options, output, reader, halves)
-    site = RunSite(rundir.create(project.runs))
-    return Run(project, halves, progress, site, start, job).to_record()
+    job = PayloadJob(options, output, reader)
+    return build_and_run(project, progress, job, pinned_only=options.pinned_only)
 
 
 def run_built(
@@ -61,7 +53,7 @@ def run_built(
     site: RunSite,
 ) -> RunRecord:
     """Run a payload on built halves; their kernel is the lab host's."""
-    job = PayloadJob(options, output, None, halves)
+    job = PayloadJob(options, output)
     return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
@@ -84,12 +76,11 @@ def open_host(
 
 @dataclass(frozen=True, slots=True)
 class PayloadJob:
-    """A ``spine.Job``. ``built`` is None if the build failed; then nothing is run."""
+    """A ``spine.Job``."""
 
     options: PayloadOptions
     output: Write
-    reader: Reader | None
-    built: Halves | None
+    reader: Reader | None = None
 
     name = "payload"
 
@@ -106,6 +97,9 @@ class PayloadJob:
         return f"payload {self.options.repeat}"
 
     @property
+    def host(self) -> str:
+        return self.options.host
+
     def wanted(self) -> Wanted:
         return wanted_host(self.options.host)
 
@@ -119,7 +113,7 @@ class PayloadJob:
     def capture(self) -> Capture:
         return Capture(self.output, self.output)
 
-    def spec(self, run_dir: Path) -> MachineSpec:
+    def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
         module = self.options.environment
         if module is None:
             module = run_dir / "environment"
@@ -128,7 +122,7 @@ class PayloadJob:
 
     @contextlib.contextmanager
     def attached(
-        self, host: Host, run_dir: Path, capture: Capture, say: Callable[[str], None]
+        self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
     ) -> Iterator[Attached]:
         yield Attached(
             Sinks(
@@ -141,7 +135,7 @@ class PayloadJob:
             )
         )
 
-    def observation(self, attempt: Attempt) -> Observation:
+    def observation(self, attempt: Attempt, halves: Halves) -> Observation:
         return replace(
             observe.session_facts(attempt),
             payload=self.options.file.name,
@@ -153,10 +147,8 @@ class PayloadJob:
     def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
         return observe.host_lost(lost)
 
-    def kernel(self, script: Transcript) -> KernelFacts:
-        assert self.built is not None
-        kernel = self.built.kernel
-        return KernelFacts(kernel.label, kernel.id, str(kernel.vmlinux))
+    def kernel(self, halves: Halves, script: Transcript) -> KernelFacts:
+        return KernelFacts.of(halves.kernel)
 
     def guest(self, attempt: Attempt | None) -> GuestFacts:
         options = self.options
