@@ -37,7 +37,10 @@ _ALLOWED: dict[tuple[str, str], tuple[int, str]] = {
     ("virtio/backlog.cpp", "wait"): (1, "its own thread, under a mutex of its own"),
     ("virtio/backlog.cpp", "wait_until"): (1, "the same"),
     ("virtio/backlog.cpp", "join"): (1, "stop(), called without the device's mutex"),
-    ("virtio/device/block.cpp", "wait"): (1, "drain(): a reset waits for the request at hand"),
+    ("virtio/device/block/block.cpp", "wait"): (
+        1,
+        "drain(): a reset waits for the request at hand",
+    ),
     ("virtio/device/rng.cpp", "getrandom"): (1, "waits at the host's boot alone"),
     ("machine/streams/output_pipe.cpp", "wait_until"): (1, "wait_sent(); its thread holds nothing"),
     ("machine/life.cpp", "wait"): (1, "the destructor"),

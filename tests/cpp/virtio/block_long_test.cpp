@@ -14,8 +14,8 @@
 #include "eventually.hpp"
 #include "memory_backend.hpp"
 #include "mock_driver.hpp"
-#include "virtio/device/block.hpp"
-#include "virtio/device/block_request.hpp"
+#include "virtio/device/block/block.hpp"
+#include "virtio/device/block/request.hpp"
 
 namespace vmm::test {
 namespace {

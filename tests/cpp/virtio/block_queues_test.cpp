@@ -16,7 +16,7 @@
 #include "backend/raw_file.hpp"
 #include "memory_backend.hpp"
 #include "mock_driver.hpp"
-#include "virtio/device/block.hpp"
+#include "virtio/device/block/block.hpp"
 
 namespace vmm::test {
 namespace {

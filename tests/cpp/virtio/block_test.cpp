@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/block.hpp"
+#include "virtio/device/block/block.hpp"
 
 #include <doctest/doctest.h>
 #include <linux/virtio_blk.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/console.hpp"
+#include "virtio/device/console/console.hpp"
 
 #include <doctest/doctest.h>
 #include <linux/virtio_console.h>

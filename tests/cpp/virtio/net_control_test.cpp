@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/net_control.hpp"
-
 #include <doctest/doctest.h>
 
 #include <initializer_list>
 #include <vector>
 
 #include "backend/virtio_net_abi.hpp"
+#include "virtio/device/net/control.hpp"
 
 namespace vmm::test {
 namespace {

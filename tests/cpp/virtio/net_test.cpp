@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/net.hpp"
+#include "virtio/device/net/net.hpp"
 
 #include <doctest/doctest.h>
 #include <linux/virtio_ids.h>

@@ -21,7 +21,7 @@
 #include "backend/tap.hpp"
 #include "base/error.hpp"
 #include "mock_driver.hpp"
-#include "virtio/device/net.hpp"
+#include "virtio/device/net/net.hpp"
 
 namespace vmm::test {
 namespace {

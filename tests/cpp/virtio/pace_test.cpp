@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/pace.hpp"
+#include "virtio/device/block/pace.hpp"
 
 #include <doctest/doctest.h>
 

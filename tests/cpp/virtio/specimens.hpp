@@ -21,13 +21,13 @@
 #include "mock_net.hpp"
 #include "temporary_folder.hpp"
 #include "virtio/device/balloon.hpp"
-#include "virtio/device/block.hpp"
-#include "virtio/device/console.hpp"
+#include "virtio/device/block/block.hpp"
+#include "virtio/device/console/console.hpp"
 #include "virtio/device/input.hpp"
-#include "virtio/device/net.hpp"
+#include "virtio/device/net/net.hpp"
 #include "virtio/device/ninep.hpp"
 #include "virtio/device/rng.hpp"
-#include "virtio/device/vsock.hpp"
+#include "virtio/device/vsock/vsock.hpp"
 
 namespace vmm::test {
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
 // Needs a host with vhost; tests/boot tests the device on machines of a lab host, which has it.
-#include "virtio/device/vhost_vsock.hpp"
-
 #include <doctest/doctest.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_vsock.h>
@@ -21,6 +19,7 @@
 #include "base/error.hpp"
 #include "base/unique_fd.hpp"
 #include "mock_driver.hpp"
+#include "virtio/device/vsock/vhost.hpp"
 
 namespace vmm::test {
 namespace {

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/vsock_connection.hpp"
-
 #include <doctest/doctest.h>
 #include <linux/virtio_vsock.h>
 #include <sys/epoll.h>
@@ -9,6 +7,8 @@
 
 #include <array>
 #include <string>
+
+#include "virtio/device/vsock/connection.hpp"
 
 namespace vmm::test {
 namespace {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "virtio/device/vsock.hpp"
+#include "virtio/device/vsock/vsock.hpp"
 
 #include <doctest/doctest.h>
 #include <linux/virtio_ids.h>

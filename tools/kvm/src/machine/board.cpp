@@ -18,7 +18,7 @@
 #include "machine/build/network.hpp"
 #include "machine/build/share.hpp"
 #include "machine/config/validate.hpp"
-#include "virtio/device/block.hpp"
+#include "virtio/device/block/block.hpp"
 #include "virtio/device/rng.hpp"
 
 namespace vmm::machine {

@@ -50,7 +50,7 @@
 #include "memory/guest_memory.hpp"
 #include "virtio/backlog.hpp"
 #include "virtio/device/balloon.hpp"
-#include "virtio/device/console.hpp"
+#include "virtio/device/console/console.hpp"
 
 namespace vmm::machine {
 

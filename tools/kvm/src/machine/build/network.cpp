@@ -11,8 +11,8 @@
 #include "backend/user_net.hpp"
 #include "base/error.hpp"
 #include "machine/config/mac_address.hpp"
-#include "virtio/device/vhost_vsock.hpp"
-#include "virtio/device/vsock.hpp"
+#include "virtio/device/vsock/vhost.hpp"
+#include "virtio/device/vsock/vsock.hpp"
 
 namespace vmm::machine {
 namespace {

@@ -10,7 +10,7 @@
 #include "base/event_loop.hpp"
 #include "machine/config/config.hpp"
 #include "memory/guest_memory.hpp"
-#include "virtio/device/net.hpp"
+#include "virtio/device/net/net.hpp"
 
 namespace vmm::machine {
 

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <string>
 
-#include "virtio/device/net_control.hpp"
+#include "virtio/device/net/control.hpp"
 
 namespace vmm::machine {
 

@@ -6,7 +6,7 @@
 
 #include "base/error.hpp"
 #include "machine/config/mac_address.hpp"
-#include "virtio/device/vsock.hpp"
+#include "virtio/device/vsock/vsock.hpp"
 
 namespace vmm::machine {
 namespace {

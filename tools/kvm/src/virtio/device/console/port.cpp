@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "virtio/device/console/port.hpp"
+
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "virtio/device/iovec_cursor.hpp"
+
+namespace vmm::virtio {
+namespace {
+
+// Queues 2 and 3 are the control pair, so port 1 starts at 4.
+uint16_t receive_queue_of(uint32_t number) {
+  return static_cast<uint16_t>(number == 0 ? 0 : 2 + 2 * number);
+}
+
+// Not writev(): that raises SIGPIPE when the host has gone.
+ssize_t send_some(int fd, std::vector<iovec>& pieces) {
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  ssize_t sent;
+  do {
+    sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+  } while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+ssize_t receive_some(int fd, std::span<const iovec> into) {
+  std::vector<iovec> pieces(into.begin(), into.end());
+  msghdr message{};
+  message.msg_iov = pieces.data();
+  message.msg_iovlen = pieces.size();
+  ssize_t got;
+  do {
+    got = recvmsg(fd, &message, MSG_DONTWAIT);
+  } while (got < 0 && errno == EINTR);
+  return got;
+}
+
+bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
+
+}  // namespace
+
+ConsolePort::ConsolePort(uint32_t number, base::UniqueFd socket)
+    : socket_(std::move(socket)), receive_queue_(receive_queue_of(number)) {}
+
+void ConsolePort::on_events(uint32_t events) {
+  constexpr uint32_t kGone = EPOLLHUP | EPOLLERR;
+  if (events & (EPOLLIN | EPOLLRDHUP | kGone)) readable_ = true;
+  if (events & (EPOLLOUT | kGone)) writable_ = true;
+}
+
+void ConsolePort::transmit(QueueSet& queues) {
+  while (writable_) {
+    auto chain = queues.pop(transmit_queue());
+    if (!chain) break;
+    if (!send_rest(*chain, queues)) {
+      queues.put_back(transmit_queue(), std::move(*chain));
+      break;
+    }
+    sent_of_head_ = 0;
+    queues.complete(transmit_queue(), std::move(*chain), 0);
+  }
+}
+
+bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
+  bool first = true;
+  // The guest may have shortened the chain since its first part was sent: then nothing is left.
+  while (host_reads_ && sent_of_head_ < chain.readable_bytes()) {
+    // A fast reader would never let the socket become full, so each send counts; the chain covers
+    // the first.
+    if (!std::exchange(first, false) && !queues.spend(transmit_queue())) return false;
+    auto pieces =
+        sub_range(chain.readable(), sent_of_head_, chain.readable_bytes() - sent_of_head_);
+    const ssize_t sent = send_some(socket_.get(), pieces);
+    if (sent >= 0) {
+      sent_of_head_ += static_cast<uint64_t>(sent);
+    } else if (would_block()) {
+      writable_ = false;
+      return false;
+    } else {
+      host_reads_ = false;  // the host has gone: the guest must not wait for it
+    }
+  }
+  return true;
+}
+
+bool ConsolePort::receive(QueueSet& queues) {
+  bool hung_up = false;
+  while (readable_ && host_open_ && guest_open_) {
+    auto chain = queues.pop(receive_queue());
+    if (!chain) break;
+    if (chain->writable_bytes() == 0) {
+      queues.fail(receive_queue(), Fault::kMalformedRequest);
+      return false;
+    }
+    const ssize_t got = receive_some(socket_.get(), chain->writable());
+    if (got > 0) {
+      queues.complete(receive_queue(), std::move(*chain), static_cast<uint32_t>(got));
+      continue;
+    }
+    readable_ = false;
+    hung_up = got == 0 || !would_block();
+    queues.put_back(receive_queue(), std::move(*chain));
+  }
+  if (hung_up) host_open_ = false;
+  return hung_up;
+}
+
+void ConsolePort::reset() {
+  guest_open_ = false;
+  sent_of_head_ = 0;
+}
+
+}  // namespace vmm::virtio
