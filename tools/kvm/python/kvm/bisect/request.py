@@ -63,7 +63,7 @@ class Request:
         short="d",
         help="seconds that one run of a command or test may take",
     )
-    blame: bool = option(True, help="look for the half that is to blame too; --no-blame is quicker")
+    blame: bool = option(True, help="also find the half that is to blame; --no-blame is quicker")
     configs: str = option(
         "",
         help="GOOD,BAD: find the kconfig symbols that make the cell fail instead of a commit",

@@ -17,18 +17,18 @@ from kvm.errors import usage
 from kvm.spec.fields import Option, options, read
 
 
-class _Derived(Task[Any]):
+class DerivedTask(Task[Any]):
     """``groups`` are dataclasses; if two have an option of the same name, it is typed once."""
 
     def __init__(self, body: Callable[..., None], name: str, groups: tuple[type, ...]) -> None:
-        self._options: dict[str, Option] = {}
+        self.options: dict[str, Option] = {}
         for group in groups:
             for one in options(group).values():
-                self._options.setdefault(one.name, one)
+                self.options.setdefault(one.name, one)
         super().__init__(body, name=name, positional=[])
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
-        return [_argument(one) for one in self._options.values()]
+        return [_argument(one) for one in self.options.values()]
 
 
 def task(run: Callable[..., int | None], *groups: type, name: str = "") -> Task[Any]:
@@ -46,7 +46,7 @@ def task(run: Callable[..., int | None], *groups: type, name: str = "") -> Task[
         call.finish(code or 0)
 
     body.__doc__ = run.__doc__
-    return _Derived(body, name or run.__name__.strip("_").replace("_", "-"), groups)
+    return DerivedTask(body, name or run.__name__.strip("_").replace("_", "-"), groups)
 
 
 def _after_dashes(group: Any) -> dict[str, tuple[str, ...]]:

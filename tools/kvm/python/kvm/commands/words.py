@@ -34,7 +34,7 @@ class Showing:
     )
     compare: str = option(
         "",
-        help="boot this revision too, several times by turns, and say which initcalls differ",
+        help="also boot this revision, several times in turn, and say which initcalls differ",
     )
 
 
@@ -53,7 +53,7 @@ class SuiteWords:
     names: str = option(
         "",
         name="k",
-        help="--suite: only tests of these names or shell patterns, with commas between",
+        help="--suite: only tests with these names or shell patterns, separated by commas",
     )
     groups: str = option("", name="g", help="--suite: only tests of one of these groups")
     list_only: bool = option(
@@ -65,8 +65,8 @@ class SuiteWords:
     expected: str = option(
         "",
         short="e",
-        help="--suite: what is known not to pass, a file or a name in tests/matrix/expected; "
-        "expected.toml beside unittests.cfg otherwise",
+        help="--suite: which tests are known to fail: a file, or a name in tests/matrix/expected "
+        "(default: expected.toml beside unittests.cfg)",
     )
     outputs: tuple[str, ...] = option(
         (),
@@ -112,7 +112,7 @@ class TestWords:
     resume: bool = option(
         False,
         short="r",
-        help="go on with the run that was interrupted; cells that have a verdict keep it",
+        help="continue the run that was interrupted; cells that have a verdict keep it",
     )
     reruns: int = option(
         3, short="e", help="how often a failed cell is run again, to tell FAIL from FLAKY"
@@ -149,7 +149,7 @@ class BenchWords:
     names: str = option(
         "",
         name="k",
-        help="payloads: only tests of these names or shell patterns, with commas between",
+        help="payloads: only tests with these names or shell patterns, separated by commas",
     )
     json: str = json_option()
 
@@ -158,7 +158,7 @@ class BenchWords:
 class ReportWords:
     """The options of ``report``; a ``run`` of 0 is the newest."""
 
-    run: int = option(0, short="r", help="number of the run; the newest one otherwise")
+    run: int = option(0, short="r", help="number of the run (default: the newest)")
     outputs: tuple[str, ...] = option(
         (),
         name="output",
@@ -171,7 +171,7 @@ class ReportWords:
 class BisectWords:
     """More options of ``bisect``, in addition to its ``Request``."""
 
-    resume: bool = option(False, short="u", help="go on with the bisection that was interrupted")
+    resume: bool = option(False, short="u", help="continue the bisection that was interrupted")
     json: str = json_option("the report")
     outputs: tuple[str, ...] = option(
         (),

@@ -63,14 +63,14 @@ class BootOptions(Hardware):
         (),
         name="lab_device",
         short="l",
-        help="put a PCI device into the lab host, behind an IOMMU and bound to vfio-pci, as "
-        "QEMU's -device takes it; the first is 0000:00:10.0 (repeatable)",
+        help="put a PCI device into the lab host, behind an IOMMU and bound to vfio-pci, in the "
+        "words of QEMU's -device; the first is at 0000:00:10.0 (repeatable)",
     )
     root: str = option(
         "",
         short="t",
-        help="take this folder for the guest's root, such as the machine's own /; what the guest "
-        "writes there stays in its memory",
+        help="use this folder as the guest's root file system, for example / of this machine; "
+        "what the guest writes there stays in its memory",
     )
     shell: bool = option(False, help="give a shell in the guest")
     timeout_s: float = option(
@@ -86,32 +86,33 @@ class BootOptions(Hardware):
         None,
         read=KnownWarnings.read_named,
         say=KnownWarnings.name,
-        help="a file of signatures, one a line, of WARNINGs that do not fail the run; a "
-        "failure shows its own, and one that does not occur is told",
+        help="a file of signatures, one per line, of WARNINGs that do not fail the run; a failure "
+        "prints its signature, and signatures that did not occur are listed",
     )
     pinned_only: bool = option(
         False, name="locked", help="use the pinned kernel version or fail; never a newer one"
     )
     name: str = option(
         "",
-        help="what ./invoke machine.* calls the machine while it runs; otherwise its run's "
-        "folder's",
+        help="the machine's name for ./invoke machine.* while it runs (default: that of the run's "
+        "folder)",
     )
     vnc: str = option(
         "",
-        help="show the machine's display to VNC viewers: auto, a Unix socket of yours, whose path "
-        "is printed; or [ADDRESS:]PORT[,password=FILE], on 127.0.0.1 unless told, with a password "
-        "that is printed where no file has it (password=none: without)",
+        help="show the machine's display to VNC viewers: auto, a Unix socket that only you can "
+        "use, whose path is printed; or [ADDRESS:]PORT[,password=FILE], by default on 127.0.0.1 "
+        "and with a password that is printed unless FILE has one (password=none: no password)",
     )
     display: tuple[int, int] | None = option(
         DEFAULT_DISPLAY,
         read=parse_display,
         say=lambda size: "{}x{}".format(*size),
-        help="its size in pixels, with --vnc: WIDTHxHEIGHT",
+        help="size of the display in pixels, with --vnc: WIDTHxHEIGHT",
     )
     stdin: bool = option(
         True,
-        help="give the command our input; with --no-stdin it is left to others, such as a loop",
+        help="pass our input to the command; --no-stdin leaves it unread, for example in a shell "
+        "loop",
     )
 
     def check(self) -> Self:

@@ -33,7 +33,7 @@ _SCALE_KIB = {"K": 1, "M": 1024, "": 1024, "G": 1024 * 1024}
 _CPUS = re.compile(r"(\d{1,4})(?:-(\d{1,4}))?")
 _DISPLAY = re.compile(r"(\d{2,4})x(\d{2,4})")
 _DISPLAY_PIXELS = range(64, 4097)
-_COMMA = "a comma in a path is written \\, here and in --share, --net and --vsock"
+_COMMA = "write a comma in a path as \\, (also in --share, --net and --vsock)"
 
 
 def parse_memory(text: str) -> int:
@@ -108,8 +108,8 @@ class Hardware:
     cpu: str = option(
         "host",
         short="u",
-        help="the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2; with a "
-        "? behind the name only where KVM offers it",
+        help="the vCPUs' features: host or minimal, then +NAME or -NAME: --cpu host,-avx2; NAME? "
+        "means only if KVM offers it",
     )
     hugepages: bool = option(
         False,
@@ -119,19 +119,19 @@ class Hardware:
     split_irqchip: bool = option(
         False,
         short="s",
-        help="the IOAPIC in the VMM, local APICs in KVM, and no 8259s or 8254",
+        help="put the IOAPIC into the VMM and the local APICs into KVM, without 8259s and 8254",
     )
     pin: tuple[int, ...] | None = option(
         None,
         read=parse_cpus,
         say=say_cpus,
-        help="run each vCPU on a CPU of its own of the host that the VMM runs on: CPUS, such as "
-        "0-3,6, the first of them for vCPU 0",
+        help="run each vCPU on its own CPU of the VMM's host: a list such as 0-3,6, of which the "
+        "first is for vCPU 0",
     )
     kvm_device: str = option(
         "/dev/kvm",
         short="v",
-        help="the host's device file of KVM, where it has another besides /dev/kvm",
+        help="KVM's device file on the host, if it is not /dev/kvm",
     )
     protocol: str = option(
         "auto",
@@ -143,8 +143,8 @@ class Hardware:
         "auto",
         name="events",
         choices=("auto", "port", "none"),
-        help="how the guest's kernel may tell the VMM how far it has got: auto (by hypercall "
-        "where KVM has it), port or none",
+        help="how the guest's kernel reports its progress to the VMM: auto (by hypercall if KVM "
+        "has it), port or none",
     )
     transport: str = option(
         "mmio",
@@ -154,7 +154,7 @@ class Hardware:
     ring: str = option(
         "split",
         choices=RINGS,
-        help="virtqueues the guest is offered: split, or packed besides",
+        help="layout of the virtqueues offered to the guest: split, or packed in addition",
     )
     disks: tuple[DiskSpec, ...] = option(
         (),
@@ -162,9 +162,9 @@ class Hardware:
         short="d",
         read=DiskSpec.parse,
         say=DiskSpec.words,
-        help="attach a disk image: PATH, then ,ro or ,volatile (loses at the machine's end what "
-        "the guest did not flush), ,raw or ,qcow2 (its name decides otherwise), ,direct, and where "
-        "a qcow2 image's backing file may lie besides its folder: ,backing=PATH (repeatable); "
+        help="attach a disk image: PATH, then ,ro or ,volatile (what the guest did not flush is "
+        "lost when the machine ends), ,raw or ,qcow2 (default: by its name), ,direct, and "
+        ",backing=PATH for a qcow2 image's backing file outside the image's folder (repeatable); "
         + _COMMA,
     )
     nets: tuple[NetSpec, ...] = option(
@@ -175,16 +175,17 @@ class Hardware:
         say=NetSpec.words,
         help="give the guest a network: user[,hostfwd=tcp:HOST:GUEST][,loopback], which needs no "
         "permission; port HOST of this machine then leads to the guest's port GUEST (QEMU's "
-        "hostfwd=tcp::HOST-:GUEST is understood), and with loopback the guest reaches 127.0.0.1 of "
-        "the machine that the VMM runs on as 10.0.2.2; or "
+        "spelling hostfwd=tcp::HOST-:GUEST works too); with loopback the guest reaches 127.0.0.1 "
+        "of the VMM's host as 10.0.2.2; or "
         "tap=NAME[,script=FILE][,downscript=FILE][,vhost] (repeatable)",
     )
     vsock: VsockSpec | None = option(
         None,
         read=VsockSpec.parse,
         say=VsockSpec.words,
-        help="PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; PATH_N is what "
-        "the guest finds at port N of the host. vhost[,cid=N]: the host's own AF_VSOCK sockets",
+        help="PATH[,cid=N]: a Unix socket that leads to the guest's vsock ports; the guest's "
+        "connections to port N of the host go to PATH_N. vhost[,cid=N]: use the host's own "
+        "AF_VSOCK sockets",
     )
     shares: tuple[ShareSpec, ...] = option(
         (),
@@ -197,8 +198,8 @@ class Hardware:
     vfio_pci: tuple[str, ...] = option(
         (),
         short="f",
-        help="give the machine a PCI function of the host, which vfio-pci has, by its address "
-        "there, such as 0000:00:10.0; needs --transport pci (repeatable)",
+        help="give the machine a PCI function of the host that is bound to vfio-pci, by its "
+        "address, such as 0000:00:10.0; needs --transport pci (repeatable)",
     )
     balloon_mib: int | None = option(
         None,
@@ -211,8 +212,8 @@ class Hardware:
         (),
         name="tty",
         read=parse_tty,
-        help="a serial line of the guest's as a terminal of this machine's, whose path is printed: "
-        "0 (then its console), 2 or 3, as in ttyS0 (repeatable)",
+        help="connect a serial line of the guest to a terminal of this machine, whose path is "
+        "printed: 0 (then its console), 2 or 3, as in ttyS0 (repeatable)",
     )
     display: tuple[int, int] | None = None  # width and height in pixels
 

@@ -52,7 +52,7 @@ class PayloadOptions:
         name="initrd",
         short="i",
         read=Path,
-        help="a file to give it as its module, instead of an environment made of --cpus and "
+        help="a file to load as its module, instead of an environment made from --cpus and "
         "--memory",
     )
     protocol: str = option(
@@ -75,8 +75,8 @@ class PayloadOptions:
         BootOptions,
         "known_warnings",
         short="n",
-        help="a file of signatures, one a line, of WARNINGs of the lab host's that do not "
-        "fail the payload",
+        help="a file of signatures, one per line, of WARNINGs of the lab host that do not fail "
+        "the payload",
     )
     expected: Reason | None = None
     again: str = ""
