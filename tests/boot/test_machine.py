@@ -17,7 +17,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import boot_built
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.spine import RunSite
 from kvm.verdict.vocabulary import Reason
 from support.asked import boot_options
@@ -56,8 +56,8 @@ def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project)
     options = boot_options(command=("sleep", "1"), host="lab", timeout_s=20.0).check()
     with Progress(live=False) as progress:
         both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))
-        streams, conduct = Output().streams, Conduct(beside=(say,))
-        record = boot_built(project, both, options, progress, streams, site, conduct)
+        streams, extras = Output().streams, RunExtras(beside=(say,))
+        record = boot_built(project, both, options, progress, streams, site, extras)
     assert record.outcome.reason in (Reason.OK, *LOST_HOSTS), record
     assert "soft lockup" in (site.run_dir / "host-console.log").read_text()
     assert lab.status(project) is None

@@ -118,12 +118,12 @@ def test_a_failure_of_before_a_kill_is_there_after_a_resume(checkout: Scratch) -
 _BAD_ONCE = """
 import kvm.matrix.workbench as benches
 from kvm.matrix.workload import Workload
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 
 
 def _run(bench):
     first = bench.folder.name == "attempt1"
-    benches.Conduct = lambda **words: Conduct(**{{**words, "expected": None}})
+    benches.RunExtras = lambda **words: RunExtras(**{{**words, "expected": None}})
     bench.boot("sh", "-c", "echo GO; sleep 2", kill_on=b"GO" if first and {kill} else b"")
     bench.check("ran", not first or {kill})
 

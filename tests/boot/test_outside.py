@@ -19,7 +19,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import Streams, boot_built
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.spine import RunSite
 from support.asked import boot_options
 from support.machines import Boot, Output, Run
@@ -160,8 +160,8 @@ def test_a_vmm_that_somebody_kills_is_told_from_one_that_crashes(
     output = Output()
     with Progress(live=False) as progress:
         both, site = halves.build(project, progress), RunSite(rundir.create(project.runs))
-        conduct = Conduct(beside=(beside,))
-        record = boot_built(project, both, options, progress, output.streams, site, conduct)
+        extras = RunExtras(beside=(beside,))
+        record = boot_built(project, both, options, progress, output.streams, site, extras)
     run = output.run(record)
     assert run.verdict == verdict, run
 

@@ -18,7 +18,7 @@ from kvm.host.base import HostLost
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, hosts
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.halves import Halves
 from kvm.run.machine import machine_spec
 from support import storm
@@ -51,7 +51,7 @@ def job(built: Halves, project: Project, *, unread: bool) -> dict[str, Any]:
     ).check()
     initrd = build_initramfs(project, files=(ExtraFile(program, "/bin/exercise"),))
     return {
-        "spec": machine_spec(options, built.kernel, initrd, Conduct()).to_json(),
+        "spec": machine_spec(options, built.kernel, initrd, RunExtras()).to_json(),
         "exercise": str(program),
         "pauses": PAUSES,
         "unread": unread,

@@ -9,7 +9,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import boot_built
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.options import BootOptions
 from kvm.run.spine import RunSite
 from support.machines import Output, Run, on_a_host_that_lasts
@@ -20,7 +20,7 @@ PATIENCE = "EXERCISE_PATIENCE_S=500"
 def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -> Run:
     """Boot with ``exercise`` in the guest, and run these commands of it on the host meanwhile."""
     program = build_exercise(project)
-    conduct = Conduct(
+    extras = RunExtras(
         files=(ExtraFile(program, "/bin/exercise"),),
         beside=tuple(("env", PATIENCE, str(program), *words) for words in commands),
     )
@@ -35,7 +35,7 @@ def beside(project: Project, options: BootOptions, *commands: tuple[str, ...]) -
                 progress,
                 output.streams,
                 RunSite(rundir.create(project.runs)),
-                conduct,
+                extras,
             )
         return output.run(record)
 

@@ -14,8 +14,8 @@ from kvm.errors import InfrastructureError, UserError
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
-from kvm.matrix.order import Order
-from kvm.matrix.workbench import Surroundings
+from kvm.matrix.order import WorkOrder
+from kvm.matrix.workbench import WorkerContext
 from kvm.matrix.workload import Bench, Workload
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -30,24 +30,24 @@ Step = Callable[[Bench], None]
 
 
 @pytest.fixture
-def order(tmp_path: Path) -> Order:
+def order(tmp_path: Path) -> WorkOrder:
     return order_in(tmp_path)
 
 
-def order_in(folder: Path) -> Order:
+def order_in(folder: Path) -> WorkOrder:
     kernel = Kernel("k", "6.12.1", "source", "default", folder / "kernel", 1.5, True)
     vmm = Vmm("vmm", folder / "vmm", 0.5, False)
-    return Order((CELL,), vmm, {"default": kernel}, 7, folder / "build" / "matrix" / "7")
+    return WorkOrder((CELL,), vmm, {"default": kernel}, 7, folder / "build" / "matrix" / "7")
 
 
-def take(order: Order, *steps: Step) -> CellResult:
+def take(order: WorkOrder, *steps: Step) -> CellResult:
     """Run the cell in a worker of its own; each attempt is the next of ``steps``."""
     project = Project(order.folder.parents[2])
     quiet = Progress(io.StringIO(), live=False)
-    around = Surroundings(project, "slot", hosts.HostNotes(), quiet, 1)
+    context = WorkerContext(project, "slot", hosts.HostNotes(), quiet, 1)
     left = iter(steps)
     workload = Workload("scripted", lambda bench: next(left)(bench), "nothing", 10.0)
-    return CellRunner(order, around, "gw0").run(CELL, workload)
+    return CellRunner(order, context, "gw0").run(CELL, workload)
 
 
 def fails(bench: Bench) -> None:
@@ -67,7 +67,7 @@ def has_trouble(bench: Bench) -> None:
     raise InfrastructureError("the emulator died")
 
 
-def test_a_failure_seen_before_a_kill_still_counts(order: Order) -> None:
+def test_a_failure_seen_before_a_kill_still_counts(order: WorkOrder) -> None:
     with pytest.raises(KeyboardInterrupt):
         take(order, fails, is_killed)
     result = take(order, passes, passes, passes)
@@ -76,7 +76,7 @@ def test_a_failure_seen_before_a_kill_still_counts(order: Order) -> None:
     assert (order.folder / CELL.id / "attempt1" / "console.log").read_text() == "the evidence\n"
 
 
-def test_a_failure_that_had_come_back_is_not_tried_again(order: Order) -> None:
+def test_a_failure_that_had_come_back_is_not_tried_again(order: WorkOrder) -> None:
     with pytest.raises(KeyboardInterrupt):
         take(order, has_trouble, is_killed)
     take(order, fails, fails)  # and its result is lost
@@ -85,13 +85,13 @@ def test_a_failure_that_had_come_back_is_not_tried_again(order: Order) -> None:
     assert len(result.attempts) == 2
 
 
-def test_trouble_of_before_is_no_attempt(order: Order) -> None:
+def test_trouble_of_before_is_no_attempt(order: WorkOrder) -> None:
     assert take(order, *[has_trouble] * 4).verdict is Verdict.ERROR
     result = take(order, passes)
     assert (result.verdict, len(result.attempts)) == (Verdict.PASS, 1)
 
 
-def test_what_is_known_of_the_lab_host_is_noted_and_no_failure(order: Order) -> None:
+def test_what_is_known_of_the_lab_host_is_noted_and_no_failure(order: WorkOrder) -> None:
     warning = "[    1.000000] WARNING: CPU: 0 PID: 1 at a.c:1 odd+0x1/0x2\n"
 
     class Complaining:
@@ -115,7 +115,7 @@ def test_what_is_known_of_the_lab_host_is_noted_and_no_failure(order: Order) -> 
     assert f"--known-warnings={known.path}" in result.repeat
 
 
-def test_the_checks_and_evidence_of_before_are_shown(order: Order) -> None:
+def test_the_checks_and_evidence_of_before_are_shown(order: WorkOrder) -> None:
     with pytest.raises(KeyboardInterrupt):
         take(order, fails, is_killed)
     result = take(order, fails)
@@ -123,7 +123,7 @@ def test_the_checks_and_evidence_of_before_are_shown(order: Order) -> None:
     assert result.signature == "check held"
 
 
-def test_an_attempt_that_cannot_be_read_is_no_pass(order: Order) -> None:
+def test_an_attempt_that_cannot_be_read_is_no_pass(order: WorkOrder) -> None:
     take(order, passes)
     kept = order.folder / CELL.id / "attempt1" / "attempt.json"
     kept.write_text(kept.read_text().replace("PASS", "GOOD"))

@@ -10,14 +10,14 @@ import pytest
 from kvm.errors import UserError
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
-from kvm.matrix.order import BuildFailure, Order
+from kvm.matrix.order import BuildFailure, WorkOrder
 from kvm.verdict.known import KnownWarnings
 from kvm.vm.build import Vmm
 
 
 def test_an_order_reads_back_as_it_was_written(tmp_path: Path) -> None:
     kernel = Kernel("id", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
-    order = Order(
+    order = WorkOrder(
         number=7,
         folder=tmp_path,
         cells=(Cell(workload="smp", vcpus=2), Cell(devices="norng", rng=False)),
@@ -28,7 +28,7 @@ def test_an_order_reads_back_as_it_was_written(tmp_path: Path) -> None:
         slots=3,
         known_warnings=KnownWarnings(tmp_path / "known", {"a in f": 1}),
     )
-    assert Order.read(order.write()) == order
+    assert WorkOrder.read(order.write()) == order
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"number": 1}'])
@@ -36,4 +36,4 @@ def test_a_file_that_is_no_order_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "order.json"
     path.write_text(text)
     with pytest.raises(UserError, match=r"order\.json is not the order"):
-        Order.read(path)
+        WorkOrder.read(path)

@@ -18,7 +18,7 @@ from kvm.kernel.build import Kernel
 from kvm.matrix import prepare
 from kvm.matrix.attempts import Try, keep, new_folder
 from kvm.matrix.cell import Cell
-from kvm.matrix.order import FILE, Order
+from kvm.matrix.order import FILE, WorkOrder
 from kvm.matrix.plugin import Results
 from kvm.matrix.select import Selection
 from kvm.output.progress import Progress
@@ -44,7 +44,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     vmm = Vmm("vmm", tmp_path / "vmm", 0.5, False)
     monkeypatch.setattr(prepare, "build", lambda *_: (vmm, {"default": kernel}))
     monkeypatch.setattr(Project, "find", staticmethod(lambda: made))
-    wanted = Order(CELLS, vmm, {"default": kernel}, slots=1)
+    wanted = WorkOrder(CELLS, vmm, {"default": kernel}, slots=1)
     order = prepare.open_run(made, wanted, subset="ci", command="")
     with Store.open(made.build / "results.sqlite3") as store:
         for cell, verdict in zip(CELLS, VERDICTS, strict=False):
@@ -62,7 +62,7 @@ class Pytest:
 
     def run(self, project: Project, words: Sequence[str]) -> int:
         (file,) = (Path(word.partition("=")[2]) for word in words if "order=" in word)
-        order = Order.read(file)
+        order = WorkOrder.read(file)
         self.cells = [cell.id for cell in order.cells]
         with Store.open(project.build / "results.sqlite3") as store:
             for cell in self.cells:
@@ -141,7 +141,7 @@ class Config:
         return self._options[name]
 
 
-def results_of(order: Order, name: str) -> Results:
+def results_of(order: WorkOrder, name: str) -> Results:
     return Results(Config(order.write(name)), order)  # type: ignore[arg-type]
 
 
@@ -163,7 +163,7 @@ def test_what_was_done_before_is_counted_and_its_failures_are_shown(
 
 
 def test_a_worker_that_dies_does_not_take_a_failure_with_it(project: Project) -> None:
-    order = Order.read(project.build / "matrix" / "1" / FILE)
+    order = WorkOrder.read(project.build / "matrix" / "1" / FILE)
     outcome = Outcome(Verdict.FAIL, Reason.HANG, "no sign of life")
     seen = Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
     cell = CELLS[4]

@@ -22,7 +22,7 @@ def _bench(kept_s: float) -> CellBench:
         cell=nothing,
         folder=Path(),
         seed=0,
-        around=nothing,
+        context=nothing,
         guest=nothing,
         hosting=nothing,
         ends_at=0.0,

@@ -14,7 +14,7 @@ import pytest
 
 from kvm.host.base import HostHung
 from kvm.host.given import GivenClock
-from kvm.run.drive import Control, Drive, Limits, Reader, Sinks, Transcript
+from kvm.run.drive import Control, Limits, Reader, SessionDriver, Sinks, Transcript
 from kvm.verdict.observation import Deadline
 
 Event = dict[str, Any]
@@ -98,7 +98,7 @@ def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
             control=control,
             reader=reader,
         )
-        return Drive(session, sinks, Limits(silence_s, total_s, bounded)).run(), bytes(out)
+        return SessionDriver(session, sinks, Limits(silence_s, total_s, bounded)).run(), bytes(out)
 
     return run
 
@@ -184,7 +184,7 @@ def test_a_reader_who_is_slow_is_no_silence(tmp_path: Path) -> None:
     stdout = {"event": "stdout", "data": b64(b"a line\n")}
     session = Script(STARTED, HELLO, stdout, 0.3, RESULT)
     sinks = Sinks(tmp_path / "log", lambda data: time.sleep(1.5), _drop, _drop)
-    script = Drive(session, sinks, Limits(1.0, 20.0)).run()
+    script = SessionDriver(session, sinks, Limits(1.0, 20.0)).run()
     assert (script.deadline, script.result) == (None, RESULT)
 
 
@@ -221,7 +221,7 @@ def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> No
     def play(*steps: Any, window: dict[str, Any]) -> int:
         session = Script({**STARTED, **window}, HELLO, *steps, RESULT)
         sinks = Sinks(tmp_path / "log", _drop, _drop, _drop, input=source)
-        Drive(session, sinks, Limits(5.0, 20.0)).run()
+        SessionDriver(session, sinks, Limits(5.0, 20.0)).run()
         return session.sent.count(chunk)
 
     taken = {"event": "stdin_taken", "bytes": 60}

@@ -11,8 +11,8 @@ import pytest
 
 from kvm.host.base import HostHung, HostPanic
 from kvm.run import observe
-from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
+from kvm.run.extras import RunExtras
 from kvm.run.observe import Attempt, Capture
 from kvm.verdict.judge import judge
 from kvm.verdict.vocabulary import Reason, Verdict
@@ -64,5 +64,5 @@ def test_a_driver_that_the_kernel_was_built_with_and_that_is_not_there_has_faile
     capture = Capture(lambda data: None, lambda data: None)
     ended = Attempt(("true",), script, capture, place, None, None)
     ended.script.hello, ended.script.exit_code = {"lacking": NO_DRIVER, "missing": ""}, 0
-    outcome = judge(observe.observation(ended, boot_options(**options), halves, Conduct()))
+    outcome = judge(observe.observation(ended, boot_options(**options), halves, RunExtras()))
     assert (outcome.reason, outcome.summary) == (reason, NO_DRIVER)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kvm.report.timeline.model import LONG_S, SLOWEST, Timeline
-from kvm.run.record import GuestTold, RunRecord, Timings
+from kvm.run.record import GuestEventFacts, RunRecord, Timings
 from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 Record = dict[str, Any]
@@ -195,7 +195,7 @@ def test_an_old_record_has_a_timeline(make: Maker) -> None:
 
 
 def test_a_record_made_here_is_read() -> None:
-    told = GuestTold("port", ({"t_s": 0.1, "kind": "init", "name": "sh", "value": 0},))
+    told = GuestEventFacts("port", ({"t_s": 0.1, "kind": "init", "name": "sh", "value": 0},))
     outcome = Outcome(Verdict.PASS, Reason.OK, "")
     timings = Timings(vmm_start=0.1, load=0.05, guest_init=0.3)
     record = RunRecord(outcome=outcome, host="lab", exit_code=0, timings=timings, told=told)

@@ -26,7 +26,7 @@ from kvm.bisect.model import (
 )
 from kvm.bisect.patches import guilty_patch
 from kvm.bisect.request import Request
-from kvm.bisect.search import Place, Search, Terms
+from kvm.bisect.search import Search, SearchState, Terms
 from kvm.bisect.session import Session
 from kvm.bisect.subject import Built, NoSuchTest, Subject, Unbuildable
 from kvm.bisect.workplace import Workplace
@@ -116,7 +116,7 @@ class Hunt:
         except Unbuildable as why:
             raise UserError(f"the end {commit[:12]} {why}", "give ends that build") from why
 
-    def _search(self, search: Search, judge: Judge) -> Place:
+    def _search(self, search: Search, judge: Judge) -> SearchState:
         good, bad = self.session.ends
         place = search.start(
             good,
@@ -129,7 +129,7 @@ class Hunt:
             place = self._step(search, judge, place)
         return place
 
-    def _disproved(self, judge: Judge, end: Place) -> Failure | None:
+    def _disproved(self, judge: Judge, end: SearchState) -> Failure | None:
         """The failure as seen in a revision next to the commit that was found, if it shows it."""
         if not end.first_bad:
             return None
@@ -148,7 +148,7 @@ class Hunt:
         parent = self.workplace.searched.commit_of(f"{found}^1")
         return self.session.ends[0] if parent is None else parent
 
-    def _step(self, search: Search, judge: Judge, place: Place) -> Place:
+    def _step(self, search: Search, judge: Judge, place: SearchState) -> SearchState:
         start = time.monotonic()
         commit = self.workplace.commit(place.commit)
         with self.progress.phase(f"step {len(self.steps) + 1}") as say:
@@ -170,7 +170,7 @@ class Hunt:
         words = ("rev-list", "--count", f"{self.session.ends[0]}..{commit}")
         return int(self.workplace.searched.call(*words))
 
-    def _to_go(self, place: Place) -> str:
+    def _to_go(self, place: SearchState) -> str:
         if not place.left:
             return ""
         steps = math.ceil(math.log2(place.left + 1))
@@ -239,7 +239,7 @@ class Hunt:
     def _report(
         self,
         failure: Failure,
-        end: Place,
+        end: SearchState,
         first_bad: Commit | None,
         found: Blame | None,
         log: str,

@@ -34,7 +34,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SearchState:
     """The state of the search: the next commit to test and how many are left, or its end."""
 
     commit: str = ""
@@ -62,7 +62,7 @@ class Search:
         first_parent: bool = False,
         skipped: Sequence[str] = (),
         paths: Sequence[str] = (),
-    ) -> Place:
+    ) -> SearchState:
         """Begin, even if another bisection is under way in the repository."""
         self._repository.call("bisect", "reset")
         options = [f"--term-old={self._terms.old}", f"--term-new={self._terms.new}"]
@@ -70,7 +70,7 @@ class Search:
         begun = self._bisect("start", "--no-checkout", *options, bad, good, "--", *paths)
         return self._bisect("skip", *skipped) if skipped and not begun.over else begun
 
-    def mark(self, commit: str, mark: Mark) -> Place:
+    def mark(self, commit: str, mark: Mark) -> SearchState:
         """Mark ``commit``; return the next state."""
         return self._bisect(self._terms.word(mark), commit)
 
@@ -78,7 +78,7 @@ class Search:
         """The log for ``git bisect replay``."""
         return self._repository.call("bisect", "log")
 
-    def _bisect(self, *words: str) -> Place:
+    def _bisect(self, *words: str) -> SearchState:
         done = self._repository.run("bisect", *words, check=False)
         if (place := self._end(done)) is not None:
             return place
@@ -87,12 +87,12 @@ class Search:
         commit = self._repository.commit_of("BISECT_HEAD")
         assert commit is not None
         left = _LEFT.search(done.output)
-        return Place(commit, int(left.group(1)) if left else 0)
+        return SearchState(commit, int(left.group(1)) if left else 0)
 
-    def _end(self, done: Completed) -> Place | None:
+    def _end(self, done: Completed) -> SearchState | None:
         if first := _FIRST.search(done.output):
-            return Place(first_bad=first.group(1))
+            return SearchState(first_bad=first.group(1))
         if _ONLY_SKIPPED in done.output:
             rest = done.output.partition(_ONLY_SKIPPED)[2]
-            return Place(candidates=tuple(_ID.findall(rest)))
+            return SearchState(candidates=tuple(_ID.findall(rest)))
         return None

@@ -15,7 +15,7 @@ from kvm.errors import UserError, usage
 from kvm.lock import holder, locked
 from kvm.matrix import hosting, plan, prepare, workloads
 from kvm.matrix.cell import Cell
-from kvm.matrix.order import FILE, Order
+from kvm.matrix.order import FILE, WorkOrder
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
 from kvm.output import targets
 from kvm.output.progress import Progress
@@ -143,9 +143,9 @@ def _new_order(
     options: MatrixOptions,
     cells: tuple[Cell, ...],
     workers: int,
-) -> Order:
+) -> WorkOrder:
     vmm, kernels = prepare.build(project, progress, cells)
-    wanted = Order(
+    wanted = WorkOrder(
         cells,
         vmm,
         kernels,
@@ -158,7 +158,7 @@ def _new_order(
     return prepare.open_run(project, wanted, subset=subset, command=command_line.typed())
 
 
-def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
+def _pytest_words(order: WorkOrder, options: MatrixOptions) -> tuple[str, ...]:
     file = order.folder / (prepare.RESUMED if options.resume else FILE)
     words = ["-p", "kvm.matrix.plugin", f"--matrix-order={file}", "-q", "--no-header", "-rN"]
     if order.slots > 1 and "--pdb" not in options.extra:
@@ -168,7 +168,7 @@ def _pytest_words(order: Order, options: MatrixOptions) -> tuple[str, ...]:
 
 
 def _conclude(
-    project: Project, order: Order, options: MatrixOptions, code: int, out: Outputs
+    project: Project, order: WorkOrder, options: MatrixOptions, code: int, out: Outputs
 ) -> int:
     with Store.open(project.results) as store:
         found = store.cells(order.number)

@@ -229,7 +229,7 @@ class LabHost:
                 return self._channel.request(op, _PING_S)
             except ChannelTimeout as late:
                 if not further or kept() < _PING_S / 2:
-                    raise self.give_up(str(late)) from late
+                    raise self.end_as_lost(str(late)) from late
             except ChannelClosed as closed:
                 raise self._lost() from closed
         raise AssertionError("the last one is answered or not")
@@ -239,7 +239,7 @@ class LabHost:
         try:
             self._channel.post(op, **fields)
         except ChannelTimeout as late:
-            raise self.give_up(str(late)) from late
+            raise self.end_as_lost(str(late)) from late
         except ChannelClosed as closed:
             raise self._lost() from closed
 
@@ -247,7 +247,7 @@ class LabHost:
         """A measure of how long this computer does not run it, that is, QEMU."""
         return self._instance.kept()
 
-    def give_up(self, why: str) -> HostLost:
+    def end_as_lost(self, why: str) -> HostLost:
         """End it because it hangs, so that the next start boots a new one."""
         if self._loss is None:
             self._loss = HostHung(f"the lab host hangs: {why}", console=self.console)
@@ -257,7 +257,7 @@ class LabHost:
     def distrust(self, why: str) -> None:
         """End it, so that the next start boots a new one."""
         self._say(f"{why}: the next machine gets a new lab host")
-        self.give_up(why)
+        self.end_as_lost(why)
 
     def forget(self, number: int) -> None:
         """Drop a session that is over."""
@@ -284,7 +284,7 @@ class LabHost:
                 session.kill()
                 for _ in session.events():
                     if time.monotonic() >= end:
-                        raise self.give_up("it does not end its workers")
+                        raise self.end_as_lost("it does not end its workers")
 
     # Getting one
 

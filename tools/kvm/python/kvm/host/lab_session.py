@@ -32,7 +32,7 @@ class Agent(Protocol):
     def post(self, op: str, **fields: object) -> None: ...
     def ping(self) -> float: ...
     def beat(self) -> None: ...
-    def give_up(self, why: str) -> HostLost: ...
+    def end_as_lost(self, why: str) -> HostLost: ...
     def kept(self) -> Kept: ...
     def forget(self, number: int) -> None: ...
 
@@ -72,7 +72,7 @@ class LabSession:
                 heard.restart()
                 checked.restart()
             elif killed is not None and heard.over(_KILL_S) and killed.over(_KILL_S):
-                raise self._host.give_up("a worker can't be killed")
+                raise self._host.end_as_lost("a worker can't be killed")
             elif checked.had(_CHECK_EVERY_S):
                 self._host.ping()
                 checked.restart()
@@ -127,7 +127,7 @@ class LabCommand:
             had = span.had(limit_s)
             if had or span.hopeless(limit_s):
                 if expired:
-                    raise self._host.give_up("a command can't be killed")
+                    raise self._host.end_as_lost("a command can't be killed")
                 expired, starved = True, not had
                 self._host.post("kill", session=self.number)
                 span.restart()

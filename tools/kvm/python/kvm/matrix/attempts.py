@@ -16,7 +16,7 @@ from kvm.errors import UserError
 from kvm.files import write_or_tell
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
-from kvm.matrix.order import Order
+from kvm.matrix.order import WorkOrder
 from kvm.matrix.repeat import repeat_command
 from kvm.matrix.steadiness import summed_up
 from kvm.results.model import Attempt, CellResult
@@ -39,7 +39,7 @@ class Try:
 
 
 def result(
-    order: Order,
+    order: WorkOrder,
     cell: Cell,
     tries: Sequence[Try],
     *,
@@ -83,7 +83,7 @@ def new_folder(folder: Path) -> Path:
     return made
 
 
-def keep(folder: Path, order: Order, cell: Cell, one: Try) -> None:
+def keep(folder: Path, order: WorkOrder, cell: Cell, one: Try) -> None:
     """Write a finished attempt to its folder, as the result it would be alone."""
     text = json.dumps(result(order, cell, [one]).to_json(), indent=1) + "\n"
     write_or_tell(folder / _FILE, text)

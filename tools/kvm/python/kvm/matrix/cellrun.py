@@ -22,9 +22,9 @@ from kvm.matrix import attempts
 from kvm.matrix.attempts import Try
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import LAB_CONFIGS
-from kvm.matrix.order import BuildFailure, Order
+from kvm.matrix.order import BuildFailure, WorkOrder
 from kvm.matrix.steadiness import wants_another
-from kvm.matrix.workbench import CellBench, Surroundings
+from kvm.matrix.workbench import CellBench, WorkerContext
 from kvm.matrix.workload import CellFailed, CellSkipped, Workload
 from kvm.results.model import Attempt, CellResult
 from kvm.run import observe
@@ -38,8 +38,8 @@ from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 class CellRunner:
     """The state of a worker for all its cells. ``say`` reports progress to the user."""
 
-    order: Order
-    around: Surroundings
+    order: WorkOrder
+    context: WorkerContext
     worker: str
     say: Say = lambda text: None
 
@@ -97,7 +97,7 @@ class CellRunner:
             cell=cell,
             folder=folder,
             seed=int(hashlib.sha256(cell.id.encode()).hexdigest()[:8], 16),
-            around=self.around,
+            context=self.context,
             guest=Halves(guest, self.order.vmm),
             hosting=Halves(hosting, self.order.vmm),
             ends_at=ends_at,
@@ -154,7 +154,7 @@ class CellRunner:
         return Try(Attempt(outcome.verdict, outcome.reason, outcome.summary), outcome)
 
     def _relative(self, folder: Path | None) -> str:
-        return "" if folder is None else str(folder.relative_to(self.around.project.root))
+        return "" if folder is None else str(folder.relative_to(self.context.project.root))
 
 
 def _timings(bench: CellBench, seconds: float) -> dict[str, float]:

@@ -32,7 +32,7 @@ class BuildFailure:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class WorkOrder:
     """``kernels`` are by config; ``slots`` is how many lab hosts may run at once.
 
     ``lab_kernels`` are the lab hosts', if they are not the guests' own (in a bisection).
@@ -60,7 +60,7 @@ class Order:
         return path
 
     @classmethod
-    def read(cls, path: Path) -> Order:
+    def read(cls, path: Path) -> WorkOrder:
         """Read an order. Raises ``UserError`` for a file that is none."""
         try:
             record = json.loads(path.read_text())

@@ -27,8 +27,8 @@ from kvm.matrix.attempts import Try, earlier, result
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import host_cpus, own_slot
-from kvm.matrix.order import FILE, Order
-from kvm.matrix.workbench import Surroundings
+from kvm.matrix.order import FILE, WorkOrder
+from kvm.matrix.workbench import WorkerContext
 from kvm.matrix.workload import Workload
 from kvm.output.progress import Progress
 from kvm.output.words import one_line
@@ -40,7 +40,7 @@ from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 _PROPERTY = "matrix_cell"
 _TEST = "test_cell"
-_ORDER = pytest.StashKey[Order]()
+_ORDER = pytest.StashKey[WorkOrder]()
 _CRASHES = 2  # a cell whose worker dies this often is an ERROR
 
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     given = config.getoption("--matrix-order")
     if not given:
         return
-    order = Order.read(Path(given))
+    order = WorkOrder.read(Path(given))
     config.stash[_ORDER] = order
     config.pluginmanager.register(Cells(order), "matrix-cells")
     if not hasattr(config, "workerinput"):
@@ -66,10 +66,10 @@ def pytest_configure(config: pytest.Config) -> None:
 class Cells:
     """Makes the tests and runs them in a worker."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: WorkOrder) -> None:
         self._order = order
         self._stack = contextlib.ExitStack()
-        self._around: Surroundings | None = None
+        self._around: WorkerContext | None = None
         self._cells = {cell.id: cell for cell in order.cells}
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
@@ -88,7 +88,7 @@ class Cells:
             slot = self._stack.enter_context(own_slot(project, self._order.slots))
             self._stack.callback(lab.stop, project, slot)
             progress = self._stack.enter_context(Progress(io.StringIO(), live=False))
-            self._around = Surroundings(
+            self._around = WorkerContext(
                 project, slot, hosts.HostNotes(), progress, host_cpus(self._order.slots)
             )
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
@@ -115,7 +115,7 @@ def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> 
 class Results:
     """The controller's part: stores and shows each result."""
 
-    def __init__(self, config: pytest.Config, order: Order) -> None:
+    def __init__(self, config: pytest.Config, order: WorkOrder) -> None:
         self._order = order
         self._cells = {cell.id: cell for cell in order.cells}
         self._store = Store.open(Project.find().results)

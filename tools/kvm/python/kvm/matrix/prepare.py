@@ -13,7 +13,7 @@ from kvm.errors import BuildError, UserError
 from kvm.kernel.build import Kernel
 from kvm.matrix.cell import Cell
 from kvm.matrix.hosting import configs_of
-from kvm.matrix.order import FILE, BuildFailure, Order
+from kvm.matrix.order import FILE, BuildFailure, WorkOrder
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.results.model import MatrixRun
@@ -53,7 +53,7 @@ def build(
     return vmm, kernels
 
 
-def open_run(project: Project, wanted: Order, *, subset: str, command: str) -> Order:
+def open_run(project: Project, wanted: WorkOrder, *, subset: str, command: str) -> WorkOrder:
     """Enter a new run in the store and make its folder; ``wanted`` is its order without these."""
     with Store.open(project.results) as store:
         number = store.begin(
@@ -80,7 +80,7 @@ class Left:
     """The rest of a run: ``cells`` are those left of the order with which it began."""
 
     run: MatrixRun
-    before: Order
+    before: WorkOrder
     cells: tuple[Cell, ...]
 
 
@@ -94,13 +94,13 @@ def left(project: Project) -> Left:
         done = store.cells(run.number) if run is not None else {}
     if run is None:
         raise UserError("no interrupted run to go on with", "leave out --resume")
-    before = Order.read(project.build / "matrix" / str(run.number) / FILE)
+    before = WorkOrder.read(project.build / "matrix" / str(run.number) / FILE)
     told = {cell for cell, result in done.items() if result.verdict is not Verdict.ERROR}
     wanted = set(run.planned) - told
     return Left(run, before, tuple(cell for cell in before.cells if cell.id in wanted))
 
 
-def resume(project: Project, progress: Progress, left: Left, *, workers: int) -> Order:
+def resume(project: Project, progress: Progress, left: Left, *, workers: int) -> WorkOrder:
     """An order with the same kernels and VMM. Raises ``UserError`` if the code has changed."""
     run, before = left.run, left.before
     vmm, kernels = build(project, progress, before.cells)
@@ -112,7 +112,7 @@ def resume(project: Project, progress: Progress, left: Left, *, workers: int) ->
     return order
 
 
-def close(project: Project, order: Order) -> None:
+def close(project: Project, order: WorkOrder) -> None:
     """Close a run that has no cells left."""
     with Store.open(project.results) as store:
         store.end(order.number, time.time())

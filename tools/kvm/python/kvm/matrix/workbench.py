@@ -18,7 +18,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import hosts, observe
 from kvm.run.boot import Streams, boot_built
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
 from kvm.run.payload.options import PayloadOptions
@@ -39,7 +39,7 @@ _PLAIN = Outcome(Verdict.PASS, Reason.OK, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class WorkerContext:
     """Shared by all cells of one worker: its slot, its notes on hosts, a lab host's CPUs."""
 
     project: Project
@@ -56,7 +56,7 @@ class CellBench:
     cell: Cell
     folder: Path
     seed: int
-    around: Surroundings
+    context: WorkerContext
     guest: Halves
     hosting: Halves
     ends_at: float  # time.monotonic
@@ -74,14 +74,14 @@ class CellBench:
 
     @property
     def project(self) -> Project:
-        return self.around.project
+        return self.context.project
 
     def boot(self, *command: str, **wants: Unpack[Wants]) -> Boot:
         self.close_host()
         start = time.monotonic()
         options = self._options(command, wants, self.ends_at - start)
         kill_on = wants.get("kill_on", b"")
-        conduct = Conduct(
+        extras = RunExtras(
             files=tuple(wants.get("files", ())),
             rng=self.cell.rng,
             stdin=wants.get("stdin", b""),
@@ -97,16 +97,16 @@ class CellBench:
             err.clear()
 
         run_dir = self._new_folder()
-        around = self.around
+        context = self.context
         site = self._site(run_dir)
         record = boot_built(
             self.project,
             self.guest,
             options,
-            around.progress,
+            context.progress,
             Streams(out.extend, err.extend, restart=restart),
             site,
-            conduct,
+            extras,
         )
         self.records.append(record)
         self.ends_at += record.timings.kept or 0.0
@@ -125,7 +125,7 @@ class CellBench:
         site.run_dir.mkdir()
         options = replace(options, known_warnings=self.known_warnings)
         record = run_built(
-            self.project, self.hosting, options, self.around.progress, lambda _: None, site
+            self.project, self.hosting, options, self.context.progress, lambda _: None, site
         )
         self.records.append(record)
         self.known_seen |= known.of(record.outcome)
@@ -135,7 +135,7 @@ class CellBench:
     def host_files(self, paths: Sequence[Path]) -> Mapping[Path, str]:
         self.close_host()
         site = self._site(self.folder)
-        host = open_host(self.project, self._host_word, self.hosting, self.around.progress, site)
+        host = open_host(self.project, self._host_word, self.hosting, self.context.progress, site)
         try:
             return read_files(host, paths)
         finally:
@@ -182,9 +182,9 @@ class CellBench:
         if not self._hosts:
             if self.cell.host == "native":
                 raise CellSkipped("its suite needs a lab host")
-            around = self.around
-            site = replace(self._site(self.folder), host_cpus=max(cpus, around.host_cpus))
-            host = open_host(self.project, "lab", self.hosting, around.progress, site)
+            context = self.context
+            site = replace(self._site(self.folder), host_cpus=max(cpus, context.host_cpus))
+            host = open_host(self.project, "lab", self.hosting, context.progress, site)
             self._hosts.append(host)
             self._host_kept = host.kept()
         return self._hosts[0]
@@ -239,9 +239,9 @@ class CellBench:
         return "native" if self.cell.host == "native" else "lab"
 
     def _site(self, run_dir: Path) -> RunSite:
-        around = self.around
+        context = self.context
         return RunSite(
-            run_dir, around.slot, self.hosting.kernel, around.notes, host_cpus=around.host_cpus
+            run_dir, context.slot, self.hosting.kernel, context.notes, host_cpus=context.host_cpus
         )
 
     def _judge(self, record: RunRecord) -> None:

@@ -17,8 +17,8 @@ from kvm.host.base import Host, HostLost
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import observe, ports, staging
-from kvm.run.conduct import BytesInput, Conduct, Watch
 from kvm.run.drive import Limits, Reader, Sinks, Transcript
+from kvm.run.extras import BytesInput, RunExtras, StreamWatch
 from kvm.run.halves import Halves
 from kvm.run.hosts import Wanted
 from kvm.run.machine import environment_in_guest, machine_spec
@@ -61,7 +61,7 @@ def build_and_boot(
     if options.name:
         names.ensure_free(options.name)
     ports.require_free(options.nets)
-    job = BootJob(project, options, progress, streams, Conduct())
+    job = BootJob(project, options, progress, streams, RunExtras())
     return build_and_run(
         project,
         progress,
@@ -79,10 +79,10 @@ def boot_built(
     progress: Progress,
     streams: Streams,
     site: RunSite,
-    conduct: Conduct | None = None,
+    extras: RunExtras | None = None,
 ) -> RunRecord:
     """Boot halves that are already built."""
-    job = BootJob(project, options, progress, streams, conduct or Conduct())
+    job = BootJob(project, options, progress, streams, extras or RunExtras())
     return Run(project, halves, progress, site, time.monotonic(), job).to_record()
 
 
@@ -94,7 +94,7 @@ class BootJob:
     options: BootOptions
     progress: Progress
     streams: Streams
-    conduct: Conduct
+    extras: RunExtras
 
     name = "boot"
 
@@ -126,7 +126,7 @@ class BootJob:
 
     @property
     def limits(self) -> Limits:
-        return Limits(self.options.timeout_s, self.options.deadline_s, self.conduct.bounded)
+        return Limits(self.options.timeout_s, self.options.deadline_s, self.extras.bounded)
 
     def restart(self) -> None:
         self.streams.restart()
@@ -135,8 +135,8 @@ class BootJob:
         return Capture(self.streams.stdout, self.streams.stderr)
 
     def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
-        initrd = build_initramfs(self.project, files=self.conduct.files)
-        return machine_spec(self.options, halves.kernel, initrd, self.conduct)
+        initrd = build_initramfs(self.project, files=self.extras.files)
+        return machine_spec(self.options, halves.kernel, initrd, self.extras)
 
     @contextlib.contextmanager
     def attached(
@@ -154,7 +154,7 @@ class BootJob:
                 self.progress.close()  # the terminal is the guest's now
             request: dict[str, Any] = {"argv": list(self.argv), **terminal.request()}
             request["env"] |= environment_in_guest(options)
-            watch = Watch(self.conduct.kill_on, capture.stdout)
+            watch = StreamWatch(self.extras.kill_on, capture.stdout)
             sinks = Sinks(
                 console_log=run_dir / "console.log",
                 stdout=watch,
@@ -175,10 +175,10 @@ class BootJob:
                     terminal.give_back(script.stdin_read or 0)
 
             secrets = {"display_password": viewers.password} if viewers.password else {}
-            yield Attached(sinks, request, secrets, self.conduct.beside, ended)
+            yield Attached(sinks, request, secrets, self.extras.beside, ended)
 
     def observation(self, attempt: Attempt, halves: Halves) -> Observation:
-        return observe.observation(attempt, self.options, halves, self.conduct)
+        return observe.observation(attempt, self.options, halves, self.extras)
 
     def not_up(self, lost: HostLost, waited_s: float) -> Outcome:
         outcome = judge(observe.not_up(lost, waited_s))
@@ -213,7 +213,7 @@ class BootJob:
         return passed_on(own) if outcome.reason is Reason.GUEST_EXIT and own else outcome.exit_code
 
     def _input(self, terminal: Terminal) -> Callable[[], list[dict[str, Any]]]:
-        given = self.conduct.stdin
+        given = self.extras.stdin
         return terminal.poll if given is None else BytesInput(given).poll
 
     def _control(

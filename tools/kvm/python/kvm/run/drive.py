@@ -165,7 +165,7 @@ class Limits:
     bounded: bool = False
 
 
-class Drive:
+class SessionDriver:
     """One run of one session. Call ``run`` once."""
 
     def __init__(

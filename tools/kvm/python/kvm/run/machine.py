@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kvm.kernel.build import Kernel
-from kvm.run.conduct import Conduct
+from kvm.run.extras import RunExtras
 from kvm.run.options import BootOptions
 from kvm.spec.machine import Hardware, MachineSpec
 from kvm.spec.network import guest_words
@@ -101,7 +101,7 @@ def hardware_of(options: object) -> dict[str, Any]:
 
 
 def machine_spec(
-    options: BootOptions, kernel: Kernel | None, initrd: Path, conduct: Conduct | None = None
+    options: BootOptions, kernel: Kernel | None, initrd: Path, extras: RunExtras | None = None
 ) -> MachineSpec:
     """The machine to boot; errors name the value at fault."""
     debug_port = True
@@ -121,7 +121,7 @@ def machine_spec(
         image,
         (options.initrd or initrd).absolute(),
         command_line(options, debug_port=debug_port),
-        rng=conduct.rng if conduct is not None else True,
+        rng=extras.rng if extras is not None else True,
         log_buf=log_buf,
         **chosen,
     )

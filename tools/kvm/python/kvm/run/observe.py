@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from kvm.host.base import Host, HostHung, HostLost, Session
-from kvm.run.conduct import Conduct
 from kvm.run.drive import Transcript
+from kvm.run.extras import RunExtras
 from kvm.run.halves import Halves
 from kvm.run.options import BootOptions
 from kvm.run.record import Timings
@@ -66,7 +66,7 @@ class Attempt:
 
 
 def observation(
-    attempt: Attempt, options: BootOptions, halves: Halves, conduct: Conduct
+    attempt: Attempt, options: BootOptions, halves: Halves, extras: RunExtras
 ) -> Observation:
     """All facts of an attempt to boot."""
     script = attempt.script
@@ -86,10 +86,10 @@ def observation(
         last_events=script.events.last(),
         running_initcall=script.events.running_initcall,
         reported_death=script.events.death,
-        bounded=conduct.bounded,
+        bounded=extras.bounded,
         allow_warnings=options.allow_warnings,
         known_warnings=signatures(options.known_warnings),
-        expected=conduct.expected,
+        expected=extras.expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
 

@@ -110,7 +110,7 @@ class ExitCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class GuestTold:
+class GuestEventFacts:
     """What the guest's kernel reported to the VMM (``CONFIG_KVM_GUEST_EVENTS``).
 
     ``source`` is how: hypercall, port or none. Events are dicts with t_s (seconds since the
@@ -124,7 +124,7 @@ class GuestTold:
     refused: int = 0
 
     @classmethod
-    def from_log(cls, log: EventLog, started_ns: int) -> GuestTold:
+    def from_log(cls, log: EventLog, started_ns: int) -> GuestEventFacts:
         events = tuple(event.to_json() for event in log.events(started_ns))
         return cls(log.source, events, log.lost, log.refused)
 
@@ -151,7 +151,7 @@ class RunRecord:
     guest: GuestFacts = GuestFacts()
     timings: Timings = Timings()
     exits: ExitCounts = ExitCounts()
-    told: GuestTold = GuestTold()
+    told: GuestEventFacts = GuestEventFacts()
     run_dir: Path | None = None
     command: tuple[str, ...] = ()
     repeat: str = ""

@@ -24,11 +24,11 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves as build_halves
 from kvm.run import hosts, lost_machines, observe, proven, rundir, staging
-from kvm.run.drive import Drive, Limits, Sinks, Transcript
+from kvm.run.drive import Limits, SessionDriver, Sinks, Transcript
 from kvm.run.halves import Halves
 from kvm.run.hosts import Connected, HostNotes, Wanted
 from kvm.run.observe import Attempt, Capture
-from kvm.run.record import ExitCounts, GuestFacts, GuestTold, KernelFacts, RunRecord, Timings
+from kvm.run.record import ExitCounts, GuestEventFacts, GuestFacts, KernelFacts, RunRecord, Timings
 from kvm.say import Say
 from kvm.spec.machine import MachineSpec
 from kvm.verdict.before import judge_error
@@ -226,7 +226,7 @@ class Run:
                 session = host.start(
                     self.halves.vmm.folder, spec, attached.request, run_dir=run_dir
                 )
-                drive = Drive(session, attached.sinks, self.job.limits)
+                drive = SessionDriver(session, attached.sinks, self.job.limits)
                 script = drive.transcript
                 drive.run()
                 if beside:
@@ -257,7 +257,7 @@ class Run:
                 else observe.timings(self.halves, attempt.host, script, total_s)
             ),
             exits=ExitCounts.from_result((script.result or {}).get("exits")),
-            told=GuestTold.from_log(script.events, script.started_ns),
+            told=GuestEventFacts.from_log(script.events, script.started_ns),
             run_dir=run_dir,
             command=job.command,
             repeat=f"./invoke {job.repeat}".strip(),

@@ -22,9 +22,9 @@ from kvm.matrix import workloads
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
 from kvm.matrix.hosting import LAB_CONFIGS, host_cpus
-from kvm.matrix.order import Order
+from kvm.matrix.order import WorkOrder
 from kvm.matrix.repeat import repeat_command
-from kvm.matrix.workbench import Surroundings
+from kvm.matrix.workbench import WorkerContext
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run.halves import Halves
@@ -106,7 +106,7 @@ class CellSubject:
 
 def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, notes: HostNotes) -> Run:
     """Make one attempt at a cell, in a new folder below ``folder``, in a lab host of bisections."""
-    order = Order(
+    order = WorkOrder(
         number=0,
         folder=new_folder(folder),
         cells=(cell,),
@@ -116,8 +116,8 @@ def run_cell(project: Project, cell: Cell, parts: Parts, folder: Path, notes: Ho
         lab_kernels={LAB_CONFIGS.get(cell.host, "default"): parts.host},
     )
     silent = Progress(io.StringIO(), live=False)
-    around = Surroundings(project, SLOT, notes, silent, host_cpus(1))
-    result = CellRunner(order, around, "bisect").run(cell, workloads.find(cell.workload))
+    context = WorkerContext(project, SLOT, notes, silent, host_cpus(1))
+    result = CellRunner(order, context, "bisect").run(cell, workloads.find(cell.workload))
     return Run(
         result.verdict,
         result.reason,

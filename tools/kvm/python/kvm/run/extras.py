@@ -17,7 +17,7 @@ _CHUNKS_A_POLL = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Conduct:
+class RunExtras:
     """``stdin`` of None is this process's own. ``kill_on``: the VMM is killed (SIGKILL) as soon
     as the command's stdout contains it. ``expected`` is the reason the run is meant to end with.
     ``bounded``: the deadline is the test's own, and a machine that had that much time and is not
@@ -50,7 +50,7 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-class Watch:
+class StreamWatch:
     """Notices when a stream has contained ``words``; ``passes`` receives the bytes."""
 
     def __init__(self, words: bytes, passes: Callable[[bytes], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import base64
 
-from kvm.run.conduct import BytesInput
+from kvm.run.extras import BytesInput
 
 
 def test_prepared_input_comes_in_parts_and_ends() -> None:
