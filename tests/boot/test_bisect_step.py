@@ -10,7 +10,7 @@ import pytest
 from support import scratch
 from support.scratch import Scratch
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("bisect-step"), pytest.mark.timeout(600)]
 
 _GOOD, _BROKEN = "lab-vcpus1-mmio-boot", "lab-vcpus1-mmio-idle_poll-boot"
 

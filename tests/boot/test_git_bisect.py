@@ -16,7 +16,7 @@ from support import scratch
 from support.checkout import git
 from support.scratch import Scratch
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("git-bisect"), pytest.mark.timeout(900)]
 
 _PACKAGE = "tools/kvm/python/kvm"
 _MAIN = "int main(int argc, char **argv)\n{\n"

@@ -16,7 +16,7 @@ import pytest
 from support import scratch
 from support.scratch import Scratch
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("matrix"), pytest.mark.timeout(600)]
 
 _ALL_MACHINES = ("--axis", "vcpus=1,2", "--axis", "memory=256,512")
 

@@ -14,6 +14,7 @@ from kvm.verdict.vocabulary import Reason, Verdict
 # Emulated SVM loses a lab host now and then (docs/decisions/0009-emulated-svm.md). A fault of the
 # code happens again.
 LOST_HOSTS = (Reason.HOST_PANIC, Reason.INFRASTRUCTURE)
+_LOST = "lost the lab host"  # other trouble of the infrastructure is what a test asked for
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ def _host_was_lost(found: Run) -> bool:
     if outcome.verdict is Verdict.FLAKY:  # or it lost a guest, whose second boot passed
         return True
     stalled = outcome.reason is Reason.HANG and outcome.signature.startswith("host ")
-    return stalled or outcome.reason in LOST_HOSTS
+    lost = outcome.reason in LOST_HOSTS and outcome.summary.startswith(_LOST)
+    return stalled or lost or outcome.reason is Reason.HOST_PANIC
 
 
 def on_a_host_that_lasts(once: Callable[[], Run]) -> Run:
