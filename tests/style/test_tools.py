@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from pathlib import Path
 
@@ -35,17 +34,16 @@ def test_shell_scripts_parse(texts: dict[str, str], root: Path) -> None:
         _must_pass(("sh", "-n", root / name), root)
 
 
-@pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")
-def test_shellcheck_finds_nothing(texts: dict[str, str], root: Path) -> None:
-    _must_pass(("shellcheck", *_shell_scripts(texts)), root)
-
-
 def _beside_python(name: str) -> str:
     """A program that pip installed with the other tools."""
     found = Path(sys.executable).parent / name
     if not found.exists():
         pytest.skip(f"{name} is not installed; ./invoke does that")
     return str(found)
+
+
+def test_shellcheck_finds_nothing(texts: dict[str, str], root: Path) -> None:
+    _must_pass((_beside_python("shellcheck"), *_shell_scripts(texts)), root)
 
 
 def _cpp(texts: dict[str, str]) -> list[str]:

@@ -16,9 +16,12 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.spec.fields import read
 
+SLOWEST = ("--durations=10", "--durations-min=30")
+
 
 def test_everything_runs_by_default_on_all_workers() -> None:
-    assert arguments(Project.find(), "", 2, ()) == ("tests", "-n", "2", "--dist", "loadgroup")
+    words = arguments(Project.find(), "", 2, ())
+    assert words == ("tests", *SLOWEST, "-n", "2", "--dist", "loadgroup")
 
 
 def test_a_path_after_the_dashes_replaces_everything() -> None:
@@ -27,7 +30,8 @@ def test_a_path_after_the_dashes_replaces_everything() -> None:
 
 
 def test_one_worker_needs_no_xdist() -> None:
-    assert arguments(Project.find(), "lock", 1, ("--lf",)) == ("tests", "-k", "lock", "--lf")
+    words = arguments(Project.find(), "lock", 1, ("--lf",))
+    assert words == ("tests", *SLOWEST, "-k", "lock", "--lf")
 
 
 def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A worker of ``kvm.vm`` in a thread, with a fake machine and with pipes to the test."""
+"""The compiled core; and a worker of ``kvm.vm`` in a thread, with a fake machine and pipes."""
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -11,9 +12,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+
+from kvm.kernel import headers
+from kvm.lock import locked
+from kvm.project import Project
+from kvm.vm import build
+
+_MODULES_OF_CORE = ("kvm.vm.machine", "kvm.vm.worker")
 
 
 def _fake_core() -> Any:
@@ -26,6 +35,44 @@ def _fake_core() -> Any:
     sys.modules["fake_core"] = module
     spec.loader.exec_module(module)
     return module.module()
+
+
+@pytest.fixture(scope="session")
+def compiled_core() -> ModuleType:
+    """This checkout's core, which ``./invoke test`` has built before the tests."""
+    project = Project.find()
+    uapi = headers.installed(project)
+    if uapi is None:
+        pytest.skip("the core is not built: ./invoke build")
+    with locked(project.build / "build.lock", "a build", children=True):
+        vmm = build.build(project, uapi, lambda _: None)
+    (file,) = (vmm.folder / "kvm").glob("_core*.so")
+    spec = importlib.util.spec_from_file_location("kvm._core", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def core(monkeypatch: pytest.MonkeyPatch, compiled_core: ModuleType) -> Iterator[ModuleType]:
+    """The compiled core as ``kvm._core``."""
+    with _as_core(monkeypatch, compiled_core):
+        yield compiled_core
+
+
+@contextlib.contextmanager
+def _as_core(monkeypatch: pytest.MonkeyPatch, core: Any) -> Iterator[None]:
+    """Let ``kvm.vm`` import this module as ``kvm._core``."""
+    import kvm
+
+    monkeypatch.setitem(sys.modules, "kvm._core", core)
+    monkeypatch.setattr(kvm, "_core", core, raising=False)
+    for name in _MODULES_OF_CORE:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    yield
+    for name in _MODULES_OF_CORE:
+        sys.modules.pop(name, None)
 
 
 class Worker:
@@ -96,16 +143,8 @@ class Worker:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> Iterator[Worker]:
-    import kvm
-
     core = _fake_core()
-    monkeypatch.setitem(sys.modules, "kvm._core", core)
-    monkeypatch.setattr(kvm, "_core", core, raising=False)
-    for name in ("kvm.vm.machine", "kvm.vm.worker"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
-    module = importlib.import_module("kvm.vm.worker")
-    running = Worker(module, core)
-    yield running
-    running.close()
-    for name in ("kvm.vm.machine", "kvm.vm.worker"):
-        sys.modules.pop(name, None)
+    with _as_core(monkeypatch, core):
+        running = Worker(importlib.import_module("kvm.vm.worker"), core)
+        yield running
+        running.close()

@@ -29,12 +29,6 @@ _PYTHON_ONLY = {"machine": {"log_buf"}, "net": {"script", "downscript"}}
 _CORE_ONLY = {"net": {"tap_fd"}}
 
 
-@pytest.fixture
-def core() -> ModuleType:
-    module: ModuleType = pytest.importorskip("kvm._core", reason="the core is not built")
-    return module
-
-
 def _fields(plain: Any) -> dict[str, Any]:
     """The fields of a record, each with its default, or ``...`` if it has none."""
     defaults = {one.name: one.default for one in dataclasses.fields(plain)}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -16,8 +17,7 @@ _LIMIT_S = 30.0
 
 
 @pytest.fixture
-def spec(tmp_path: Path) -> MachineSpec:
-    pytest.importorskip("kvm._core", reason="the core is not built")
+def spec(core: ModuleType, tmp_path: Path) -> MachineSpec:
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         pytest.skip("no /dev/kvm here")
     kernel = tmp_path / "spin"
