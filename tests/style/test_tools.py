@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kvm import process
+from support.prepared import require
 
 
 def _must_pass(argv: tuple[str | Path, ...], root: Path) -> None:
@@ -37,8 +38,7 @@ def test_shell_scripts_parse(texts: dict[str, str], root: Path) -> None:
 def _beside_python(name: str) -> str:
     """A program that pip installed with the other tools."""
     found = Path(sys.executable).parent / name
-    if not found.exists():
-        pytest.skip(f"{name} is not installed; ./invoke does that")
+    require(found.exists(), f"{name} is not installed", "./invoke --version")
     return str(found)
 
 

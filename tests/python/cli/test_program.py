@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from kvm.project import Project
+from support.prepared import require
 
 ROOT = Project.find().root
 # Another worker's test may be building a whole kernel in this checkout for this long.
@@ -240,8 +241,8 @@ def german(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def test_no_encoding_of_the_shell_is_in_the_way(german: dict[str, str]) -> None:
     """A file's UTF-8 is read, and our words that Latin-1 can't encode are printed."""
-    if not (ROOT / ".venv" / ".bootstrap-stamp").exists():
-        pytest.skip("./invoke has not run here")
+    stamp = ROOT / ".venv" / ".bootstrap-stamp"
+    require(stamp.exists(), "./invoke has not run here", "./invoke --version")
     done = subprocess.run(
         (ROOT / "invoke", "boot", "--cpus", "0"),
         env={**{n: v for n, v in os.environ.items() if n != "PYTHONUTF8"}, **german},

@@ -11,15 +11,10 @@ import pytest
 
 from kvm import process
 from kvm.errors import UserError
-from kvm.guest import cpio, initramfs
+from kvm.guest import cpio
 from kvm.guest.build import build_init
 from kvm.guest.initramfs import ExtraFile, build_initramfs, find_busybox, is_static
 from kvm.project import Project
-
-has_busybox = pytest.mark.skipif(
-    not any(path.is_file() and is_static(path) for path in initramfs.BUSYBOX_PATHS),
-    reason="busybox-static is not installed",
-)
 
 
 def listing(archive: Path) -> dict[str, str]:
@@ -44,7 +39,6 @@ def unpack(archive: Path, member: str) -> bytes:
         at = (start + size + 3) & ~3
 
 
-@has_busybox
 def test_guest_archive_lists(project: Project) -> None:
     members = listing(build_initramfs(project))
     assert members["init"] == "-rwxr-xr-x"
@@ -72,7 +66,6 @@ def test_equal_input_is_built_once_and_other_input_apart(project: Project) -> No
     assert not list(first.parent.glob(".*")), "scratch folders stay behind"
 
 
-@has_busybox
 def test_extra_files_get_folders_and_follow_merged_ones(project: Project, tmp_path: Path) -> None:
     tool = tmp_path / "tool"
     tool.write_bytes(b"abc")
@@ -92,7 +85,6 @@ def test_extra_files_get_folders_and_follow_merged_ones(project: Project, tmp_pa
     assert unpack(archive, "opt/a/tool") == b"abc"
 
 
-@has_busybox
 @pytest.mark.parametrize("target", ["/init", "relative", "/", "/proc", "/usr/bin"])
 def test_extra_file_in_the_way_is_refused(project: Project, tmp_path: Path, target: str) -> None:
     tool = tmp_path / "tool"
@@ -101,7 +93,6 @@ def test_extra_file_in_the_way_is_refused(project: Project, tmp_path: Path, targ
         build_initramfs(project, files=(ExtraFile(tool, target),))
 
 
-@has_busybox
 def test_missing_extra_file_and_folder_are_named(project: Project, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="gone"):
         build_initramfs(project, files=(ExtraFile(tmp_path / "gone", "/x"),))

@@ -14,13 +14,14 @@ from kvm.kernel.config import ConfigSpec
 from kvm.kernel.toolchain import Toolchain
 from kvm.kernel.tree import Mode, Tree
 from kvm.project import Project
+from support.prepared import require
 
 
 @pytest.fixture(scope="module")
 def linux() -> Tree:
     found = tree.locate(Project.find())
-    if not (found.path / "Makefile").exists():
-        pytest.skip("there is no kernel tree yet: run ./invoke kernel.tree")
+    there = (found.path / "Makefile").exists()
+    require(there, "there is no kernel tree yet", "./invoke kernel.tree")
     return found
 
 

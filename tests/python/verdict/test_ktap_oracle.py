@@ -18,6 +18,7 @@ from kvm.kernel import tree
 from kvm.project import Project
 from kvm.verdict.ktap import parse
 from kvm.verdict.vocabulary import Verdict
+from support.prepared import require
 
 _RUNS = 300
 
@@ -25,8 +26,8 @@ _RUNS = 300
 @pytest.fixture(scope="module")
 def kunit_parser() -> Iterator[Any]:
     folder = tree.locate(Project.find()).path / "tools" / "testing" / "kunit"
-    if not (folder / "kunit_parser.py").is_file():
-        pytest.skip("there is no kernel tree yet: run ./invoke kernel.tree")
+    there = (folder / "kunit_parser.py").is_file()
+    require(there, "there is no kernel tree yet", "./invoke kernel.tree")
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:

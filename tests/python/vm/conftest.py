@@ -21,6 +21,7 @@ from kvm.kernel import headers
 from kvm.lock import locked
 from kvm.project import Project
 from kvm.vm import build
+from support.prepared import require
 
 _MODULES_OF_CORE = ("kvm.vm.machine", "kvm.vm.worker")
 
@@ -42,8 +43,8 @@ def compiled_core() -> ModuleType:
     """This checkout's core, which ``./invoke test`` has built before the tests."""
     project = Project.find()
     uapi = headers.installed(project)
-    if uapi is None:
-        pytest.skip("the core is not built: ./invoke build")
+    require(uapi, "the core is not built", "./invoke build")
+    assert uapi is not None
     with locked(project.build / "build.lock", "a build", children=True):
         vmm = build.build(project, uapi, lambda _: None)
     (file,) = (vmm.folder / "kvm").glob("_core*.so")
