@@ -80,3 +80,33 @@ def test_what_names_no_commit_is_refused(checkout: Checkout) -> None:
     commit(checkout, "only")
     with pytest.raises(UserError, match="no-such-branch names no commit"):
         revision.resolve(checkout.project, "no-such-branch")
+
+
+def a_repository(path: Path, name: str) -> str:
+    path.mkdir()
+    git(path, "init", "-q")
+    (path / "file").write_text(f"{name}\n")
+    git(path, "add", "file")
+    git(path, "commit", "-qm", name)
+    return git(path, "rev-parse", "HEAD").strip()
+
+
+def test_a_clone_of_another_repository_is_replaced(tmp_path: Path) -> None:
+    """A bisection of one kernel tree leaves its clone where the next tree's belongs."""
+    clone = tmp_path / "clone"
+    commits = {name: a_repository(tmp_path / name, name) for name in ("one", "other")}
+    for name, commit_id in commits.items():
+        revision.clone(tmp_path / name, clone, quiet)
+        assert git(clone, "show", f"{commit_id}:file") == f"{name}\n"
+    (clone / "kept").touch()
+    revision.clone(tmp_path / "other", clone, quiet)
+    assert (clone / "kept").exists()
+
+
+def test_a_checkout_that_was_moved_has_its_revisions_again(checkout: Checkout) -> None:
+    tree.prepare(checkout.project, quiet)
+    first = commit(checkout, "first")
+    revision.checkout(checkout.project, first, quiet)
+    moved = Project(checkout.project.root.rename(checkout.project.root.with_name("moved")))
+    old = revision.checkout(moved, first, quiet)
+    assert (tree.prepare(old, quiet).path / "init" / "main.c").read_text() == FILES["init/main.c"]

@@ -62,7 +62,7 @@ def checkout(project: Project, commit: str, say: Say, root: Path | None = None) 
 def share_tree(origin: Path, path: Path, say: Say) -> None:
     """Make a kernel tree for the copy, at the origin's last saved state, from where it can move."""
     state = origin / ".git" / tree.STATE_FILE
-    if (path / ".git" / tree.STATE_FILE).exists():
+    if (path / ".git" / tree.STATE_FILE).exists() and _borrows(path, origin):
         return
     shutil.rmtree(path, ignore_errors=True)
     clone(origin, path, say)
@@ -74,8 +74,12 @@ def share_tree(origin: Path, path: Path, say: Say) -> None:
 
 
 def clone(origin: Path, path: Path, say: Say) -> None:
-    """Make a repository at ``path`` that borrows ``origin``'s objects; keep an existing one."""
-    if (path / ".git" / "HEAD").exists():
+    """Make a repository at ``path`` that borrows ``origin``'s objects; keep one that does.
+
+    One that borrows from elsewhere is replaced: it was made for another kernel tree, or its
+    checkout has been moved since.
+    """
+    if (path / ".git" / "HEAD").exists() and _borrows(path, origin):
         return
     say(f"copying {origin.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,3 +94,12 @@ def clone(origin: Path, path: Path, say: Say) -> None:
             f"{origin} could not be copied: {failed.completed.output.strip()}", "fix that"
         ) from failed
     os.replace(part, path)
+
+
+def _borrows(path: Path, origin: Path) -> bool:
+    """Whether the repository at ``path`` takes objects from ``origin`` (git clone --shared)."""
+    common = Repository(origin).call("rev-parse", "--path-format=absolute", "--git-common-dir")
+    with contextlib.suppress(OSError):
+        lenders = (path / ".git" / "objects" / "info" / "alternates").read_text().splitlines()
+        return any(Path(one).samefile(Path(common) / "objects") for one in lenders)
+    return False
