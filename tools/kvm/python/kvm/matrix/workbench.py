@@ -89,6 +89,7 @@ class CellBench:
             expected=Reason.VMM_CRASH if kill_on else wants.get("expect"),
             bounded=True,
             beside=tuple(tuple(argv) for argv in wants.get("beside", ())),
+            known_warnings=frozenset(wants.get("known_warnings", ())),
         )
         out, err = bytearray(), bytearray()
 

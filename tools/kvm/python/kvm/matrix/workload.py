@@ -54,7 +54,7 @@ class Wants(TypedDict, total=False):
     machine's host meanwhile. ``expect`` is the reason the machine is meant to end with
     (``KERNEL_PANIC``, say; left out: PASS). ``kill_on``: kill the VMM (SIGKILL) as soon as stdout
     contains these bytes; that is then the expected end. ``quiet_s`` allows a longer silence than
-    usual.
+    usual. ``known_warnings`` are signatures of WARNINGs that the command provokes on purpose.
     """
 
     disks: Sequence[DiskSpec]
@@ -70,6 +70,7 @@ class Wants(TypedDict, total=False):
     kill_on: bytes
     quiet_s: float
     beside: Sequence[Sequence[str]]
+    known_warnings: Sequence[str]
 
 
 class Bench(Protocol):

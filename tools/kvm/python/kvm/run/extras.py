@@ -22,7 +22,8 @@ class RunExtras:
     as the command's stdout contains it. ``expected`` is the reason the run is meant to end with.
     ``bounded``: the deadline is the test's own, and a machine that had that much time and is not
     done has failed. ``beside`` are commands that run on the host, in the run's folder, as long as
-    the machine does; their output is in ``beside.log`` there."""
+    the machine does; their output is in ``beside.log`` there. ``known_warnings`` are signatures of
+    WARNINGs that the test provokes, beside those of the user's file."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
@@ -31,6 +32,7 @@ class RunExtras:
     expected: Reason | None = None
     bounded: bool = False
     beside: tuple[tuple[str, ...], ...] = ()
+    known_warnings: frozenset[str] = frozenset()
 
 
 class BytesInput:

@@ -88,7 +88,7 @@ def observation(
         reported_death=script.events.death,
         bounded=extras.bounded,
         allow_warnings=options.allow_warnings,
-        known_warnings=signatures(options.known_warnings),
+        known_warnings=signatures(options.known_warnings) | extras.known_warnings,
         expected=extras.expected,
         symbols=SystemMap(halves.kernel.system_map) if options.kernel is None else None,
     )
