@@ -13,7 +13,7 @@ from kvm.project import Project
 from kvm.run.boot import build_and_boot
 from kvm.run.record import RunRecord
 from support.asked import boot_options
-from support.machines import LOST_HOSTS, Output, Run, on_a_host_that_lasts
+from support.machines import Output, Run, host_was_lost, on_a_host_that_lasts
 
 _DEADLINE_S = 120.0
 
@@ -70,7 +70,7 @@ def play(project: Project, script: str, act: Act, **options: object) -> Run:
             act(guest)
         except (AssertionError, UserError):
             run = guest.end()
-            if run.record.outcome.reason not in LOST_HOSTS:
+            if not host_was_lost(run):
                 raise
             return run
         return guest.end()

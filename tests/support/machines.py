@@ -60,19 +60,20 @@ class Output:
 Boot = Callable[..., Run]
 
 
-def _host_was_lost(found: Run) -> bool:
+def host_was_lost(found: Run) -> bool:
+    """Whether a test should be repeated, because it met trouble that proves nothing."""
     outcome = found.record.outcome
     if outcome.verdict is Verdict.FLAKY:  # or it lost a guest, whose second boot passed
         return True
     stalled = outcome.reason is Reason.HANG and outcome.signature.startswith("host ")
-    lost = outcome.reason in LOST_HOSTS and outcome.summary.startswith(_LOST)
+    lost = outcome.reason is Reason.INFRASTRUCTURE and outcome.summary.startswith(_LOST)
     return stalled or lost or outcome.reason is Reason.HOST_PANIC
 
 
 def on_a_host_that_lasts(once: Callable[[], Run]) -> Run:
     """The result of ``once``, repeated with a warning if the lab host was lost."""
     found = once()
-    if _host_was_lost(found):
+    if host_was_lost(found):
         warnings.warn(f"the lab host was lost, booting again: {found}", stacklevel=3)
         found = once()
     return found

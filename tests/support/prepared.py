@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 
+T = TypeVar("T")
 
-def require(there: object, what: str, command: str) -> None:
-    """Fail unless it is there: a skipped test would look as good as one that passed."""
+
+def require(there: T | None, what: str, command: str) -> T:
+    """Return what is there, or fail: a skipped test would look as good as one that passed."""
     if not there:
         pytest.fail(f"{what}: run `{command}`")
+    return there

@@ -42,9 +42,7 @@ def _fake_core() -> Any:
 def compiled_core() -> ModuleType:
     """This checkout's core, which ``./invoke test`` has built before the tests."""
     project = Project.find()
-    uapi = headers.installed(project)
-    require(uapi, "the core is not built", "./invoke build")
-    assert uapi is not None
+    uapi = require(headers.installed(project), "the core is not built", "./invoke build")
     with locked(project.build / "build.lock", "a build", children=True):
         vmm = build.build(project, uapi, lambda _: None)
     (file,) = (vmm.folder / "kvm").glob("_core*.so")

@@ -118,16 +118,16 @@ class Hunt:
 
     def _search(self, search: Search, judge: Judge) -> SearchState:
         good, bad = self.session.ends
-        place = search.start(
+        state = search.start(
             good,
             bad,
             first_parent=self.request.first_parent,
             skipped=self.request.skip,
             paths=self.request.paths or self.subject.paths,
         )
-        while not place.over:
-            place = self._step(search, judge, place)
-        return place
+        while not state.over:
+            state = self._step(search, judge, state)
+        return state
 
     def _disproved(self, judge: Judge, end: SearchState) -> Failure | None:
         """The failure as seen in a revision next to the commit that was found, if it shows it."""
@@ -148,20 +148,20 @@ class Hunt:
         parent = self.workplace.searched.commit_of(f"{found}^1")
         return self.session.ends[0] if parent is None else parent
 
-    def _step(self, search: Search, judge: Judge, place: SearchState) -> SearchState:
+    def _step(self, search: Search, judge: Judge, state: SearchState) -> SearchState:
         start = time.monotonic()
-        commit = self.workplace.commit(place.commit)
+        commit = self.workplace.commit(state.commit)
         with self.progress.phase(f"step {len(self.steps) + 1}") as say:
             say(f"{commit.short} {commit.subject}")
             decision = self._decide(judge, Mix.of(commit.id), say)
         if commit.id not in self.workplace.journal.steps:
             self.workplace.journal.add_step(commit.id, time.monotonic() - start)
         decision = replace(decision, seconds=self.workplace.journal.steps[commit.id])
-        self.steps.append(Step(commit, decision, place.left, self._place(commit.id)))
+        self.steps.append(Step(commit, decision, state.left, self._place(commit.id)))
         mark = _inverted(decision.mark) if self.request.fix else decision.mark
         self.progress.note(
             f"{self._terms.word(mark):4} {commit.short} {commit.subject}: {decision.why}"
-            f"{self._to_go(place)}"
+            f"{self._to_go(state)}"
         )
         return search.mark(commit.id, mark)
 
@@ -170,13 +170,13 @@ class Hunt:
         words = ("rev-list", "--count", f"{self.session.ends[0]}..{commit}")
         return int(self.workplace.searched.call(*words))
 
-    def _to_go(self, place: SearchState) -> str:
-        if not place.left:
+    def _to_go(self, state: SearchState) -> str:
+        if not state.left:
             return ""
-        steps = math.ceil(math.log2(place.left + 1))
+        steps = math.ceil(math.log2(state.left + 1))
         each = statistics.median(step.decision.seconds for step in self.steps)
         plural = "step" if steps == 1 else "steps"
-        return f" ({place.left} commits left, about {steps} {plural}, {steps * each:.0f} s)"
+        return f" ({state.left} commits left, about {steps} {plural}, {steps * each:.0f} s)"
 
     def _decide(self, judge: Judge, mix: Mix, say: Say) -> Decision:
         """Decide a mix; what can't be built or found is skipped."""

@@ -80,8 +80,8 @@ class Search:
 
     def _bisect(self, *words: str) -> SearchState:
         done = self._repository.run("bisect", *words, check=False)
-        if (place := self._end(done)) is not None:
-            return place
+        if (state := self._end(done)) is not None:
+            return state
         if not done.ok:
             raise UserError(f"git bisect {words[0]}: {done.output.strip()}", "check the two ends")
         commit = self._repository.commit_of("BISECT_HEAD")

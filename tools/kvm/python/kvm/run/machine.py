@@ -18,7 +18,8 @@ from kvm.verdict.symbols import SystemMap
 # Reset through port 0xcf9, which polls nothing, and at once after a panic.
 _ALWAYS = "reboot=p panic=-1"
 # The in-tree kernel's debug port costs no exit; ttynull keeps the console off every device.
-_IN_TREE = "earlyprintk=debugport,keep console=ttynull"
+DEBUG_PORT = "earlyprintk=debugport,keep"
+_IN_TREE = f"{DEBUG_PORT} console=ttynull"
 # A stock kernel knows only the UARTs: one for its console, one for the agent. ACPI says that
 # there is no keyboard. Without KASLR the addresses it reports are those of its System.map.
 _STOCK = "earlyprintk=ttyS0 console=ttyS0 nokaslr"

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from kvm.matrix.workload import Bench, Workload
+from kvm.run.machine import DEBUG_PORT
 
 # The exits of one vCPU for a whole boot of the default kernel; with PCI two thirds probe devices.
 # A kernel without our debug port writes its console to a UART, an exit or more for each byte.
@@ -34,8 +35,7 @@ def boot(bench: Bench) -> None:
     bench.check("the clock runs", float((uptime.split() or ["0"])[0]) > 0, f"uptime {uptime}")
     lacking = [word for word in cell.append.split() if word not in cmdline.split()]
     bench.check("the command line arrived", not lacking, f"lacking: {lacking}" if lacking else "")
-    debug_port = any(word.startswith("earlyprintk=debugport") for word in cmdline.split())
-    if cell.vcpus == 1 and cell.config == "default" and debug_port:
+    if cell.vcpus == 1 and cell.config == "default" and DEBUG_PORT in cmdline.split():
         total = record.exits.total
         reasons = ", ".join(f"{name} {count}" for name, count in record.exits.reasons.items())
         most = _MAX_EXITS[cell.transport]

@@ -15,7 +15,7 @@ from kvm.verdict import expected, ktap
 # By default they are disabled, so that they do not run in a lab host with the same kernel. Tests
 # that the kernel calls slow take minutes here; they are reported as skipped.
 _APPEND = "kunit.enable=1 kunit.filter=speed>slow kunit.filter_action=skip"
-# A test adds a device twice, and sysfs shows the way by which the second one came.
+# kunit_platform_device_add_twice_fails_test adds a device twice, and sysfs prints a stack.
 _PROVOKED = ("a call trace of no known report in sysfs_warn_dup",)
 _STAMP = re.compile(r"\[ *\d+\.\d+\](?:\[ *[TC]\d+\])? ?")
 _PLAN = re.compile(r"1\.\.(\d+)")
