@@ -197,10 +197,11 @@ def _storm(machine: Machine, pauses: int, *, unread: bool) -> dict[str, Any]:
     machine.start()
     host.start()
     host.wait_for(b"under way")
-    begun, before = time.monotonic(), len(host.console)
     if unread:
         host.reads_console.clear()
         _wait_until_full(machine)
+    # Counted from here: the reader may have begun one more read when it was told to stop.
+    begun, before = time.monotonic(), len(host.console)
     chance = random.Random(pauses)
     for number in range(pauses):
         machine.pause()
