@@ -9,14 +9,16 @@ It is valid for a kernel that KASLR did not move (``nokaslr`` or no RANDOMIZE_BA
 from __future__ import annotations
 
 import bisect
+import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 # arch/x86 __START_KERNEL_map: kernel text and data are mapped here, physical address 0 first.
 START_KERNEL_MAP = 0xFFFFFFFF80000000
 _KERNEL_MAP_SIZE = 1 << 30
 _USER_LIMIT = 1 << 47
+_LINE = re.compile(rb"^(ffffffff[0-9a-f]{8}) \S (\S+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,18 +91,20 @@ class SystemMap:
         except OSError:
             return b""  # names are optional: a run is judged without them
 
-    @cached_property
+    @property
     def _table(self) -> _Table:
-        """Sorted addresses of the kernel map (without per-CPU offsets), one name each."""
-        pairs: dict[int, str] = {}
-        for line in self._data.decode(errors="replace").splitlines():
-            fields = line.split()
-            if len(fields) >= 3 and fields[0].startswith("ffffffff"):
-                address = _address(fields[0].encode())
-                if address is not None:
-                    pairs.setdefault(address, fields[2])
-        addresses = sorted(pairs)
-        return _Table(addresses, [pairs[address] for address in addresses])
+        return _parsed(self._data)
+
+
+@lru_cache(maxsize=2)
+def _parsed(data: bytes) -> _Table:
+    """Sorted addresses of the kernel map (without per-CPU offsets), one name each."""
+    names: dict[bytes, bytes] = {}
+    for address, name in _LINE.findall(data):
+        names.setdefault(address, name)
+    digits = sorted(names)  # all of the same length
+    addresses = [int(address, 16) for address in digits]
+    return _Table(addresses, [names[address].decode(errors="replace") for address in digits])
 
 
 def _address(digits: bytes) -> int | None:
