@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A real lab host: booted once, kept, found again, and correct about how it was lost.
+"""A real lab host: up for one command, or kept and found again, correct about how it was lost.
 
 The workers are fake: these tests are about the host, not about machines. Its kernel is this
 checkout's own; the cache also has some that other tests broke on purpose.
@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ from support.fake_vmm import make_artifact
 pytestmark = pytest.mark.lab
 
 _STOP_THE_AGENT = ("sh", "-c", "kill -STOP $PPID")
+# A lab host with an assigned device can't be saved, so it is kept. Without ACPI a PC has one CPU.
+_KEPT = LabSettings(cpus=1, devices=("edu",))
 _PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
 
 
@@ -61,6 +64,18 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def host(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
     with LabHost(project, kernel, "the kernel under test", LabNeeds(artifact)) as found:
         yield found
+
+
+@pytest.fixture
+def kept(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
+    """One that is kept for the next command."""
+    needs = LabNeeds(artifact)
+    with LabHost(project, kernel, "the kernel under test", needs, settings=_KEPT) as found:
+        yield found
+
+
+def _again(project: Project, kernel: Path) -> LabHost:
+    return LabHost(project, kernel, "the kernel under test", settings=_KEPT)
 
 
 def _start(host: LabHost, artifact: Path, mode: str, name: str = "run") -> Session:
@@ -150,10 +165,22 @@ def test_a_command_is_stopped_at_its_deadline(host: LabHost) -> None:
     assert host.run_command(("true",), timeout_s=30) == (0, "")
 
 
-def test_it_is_kept_for_the_next_command(host: LabHost, project: Project, kernel: Path) -> None:
+def test_each_command_has_one_of_its_own(host: LabHost, project: Project, kernel: Path) -> None:
     before = lab.status(project)
+    assert before is not None
     host.close()
+    assert lab.status(project) is None
+    assert not Path(f"/proc/{before.pid}").exists()
     with LabHost(project, kernel, "the kernel under test") as again:
+        assert again.boot_s > 0
+
+
+def test_one_that_cannot_be_saved_is_kept_for_the_next_command(
+    kept: LabHost, project: Project, kernel: Path
+) -> None:
+    before = lab.status(project)
+    kept.close()
+    with _again(project, kernel) as again:
         assert again.boot_s == 0
         assert before is not None
         after = lab.status(project)
@@ -169,8 +196,9 @@ from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
 from kvm.output.progress import Progress
 from kvm.run import halves
-root, kernel, artifact = map(Path, sys.argv[1:])
-host = LabHost(Project(root), kernel, "the kernel under test")
+root, kernel, artifact = map(Path, sys.argv[1:4])
+settings = LabSettings(cpus=1, devices=("edu",)) if sys.argv[4] == "kept" else LabSettings()
+host = LabHost(Project(root), kernel, "the kernel under test", settings=settings)
 session = host.start(artifact, {}, {"argv": ["hang"]}, run_dir=root / "build" / "killed")
 for event in session.events():
     if event:
@@ -178,19 +206,38 @@ for event in session.events():
 """
 
 
-def test_a_killed_command_leaves_a_usable_lab_host_without_its_worker(
-    project: Project, kernel: Path, artifact: Path
-) -> None:
-    argv = (sys.executable, "-c", _CLIENT, str(project.root), str(kernel), str(artifact))
+def _killed_client(project: Project, kernel: Path, artifact: Path, kind: str) -> int:
+    """Kill a command that has a worker; return the worker's pid."""
+    argv = (sys.executable, "-c", _CLIENT, str(project.root), str(kernel), str(artifact), kind)
     environment = {**os.environ, "PYTHONPATH": str(Path(kvm.__file__).parents[1])}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment) as client:
         assert client.stdout is not None
         worker = int(client.stdout.readline())
         client.kill()
-    with LabHost(project, kernel, "the kernel under test") as host:
+    return worker
+
+
+def test_a_killed_command_leaves_a_usable_lab_host_without_its_worker(
+    project: Project, kernel: Path, artifact: Path
+) -> None:
+    worker = _killed_client(project, kernel, artifact, "kept")
+    with _again(project, kernel) as host:
         assert host.boot_s == 0
         gone = f"for i in 1 2 3 4 5; do [ -d /proc/{worker} ] || exit 0; sleep 1; done; exit 1"
         assert host.run_command(("sh", "-c", gone), timeout_s=30)[0] == 0
+
+
+def test_what_a_killed_command_left_is_ended_by_the_next(
+    project: Project, kernel: Path, artifact: Path
+) -> None:
+    _killed_client(project, kernel, artifact, "saved")
+    left = lab.status(project)
+    assert left is not None
+    with LabHost(project, kernel, "the kernel under test"):
+        found = lab.status(project)
+        assert found is not None
+        assert found.pid != left.pid
+        assert not Path(f"/proc/{left.pid}").exists()
 
 
 def test_a_panic_is_told_to_everybody_and_the_next_start_boots_again(
@@ -220,16 +267,16 @@ def test_qemus_death_is_no_panic(host: LabHost, project: Project, artifact: Path
 
 
 def test_a_lab_host_that_hangs_is_replaced(
-    host: LabHost, project: Project, kernel: Path, monkeypatch: pytest.MonkeyPatch
+    kept: LabHost, project: Project, kernel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = lab.status(project)
     assert running is not None
-    host.close()
+    kept.close()
     monkeypatch.setattr(lab, "_REUSE_S", 1.0)
     os.kill(running.pid, signal.SIGSTOP)
-    with LabHost(project, kernel, "the kernel under test") as fresh:
+    with _again(project, kernel) as fresh:
         assert fresh.boot_s > 0
-    replaced = lab.status(project)
+        replaced = lab.status(project)
     assert replaced is not None
     assert replaced.pid != running.pid
 
@@ -283,20 +330,20 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 
 
 def test_a_lab_host_that_is_distrusted_is_not_found_again(
-    host: LabHost, project: Project, kernel: Path
+    kept: LabHost, project: Project, kernel: Path
 ) -> None:
     running = lab.status(project)
-    host.distrust("its kernel stalled")
-    host.close()
-    with LabHost(project, kernel, "the kernel under test") as fresh:
+    kept.distrust("its kernel stalled")
+    kept.close()
+    with _again(project, kernel) as fresh:
         assert fresh.boot_s > 0
-    replaced = lab.status(project)
+        replaced = lab.status(project)
     assert running is not None and replaced is not None
     assert replaced.pid != running.pid
 
 
 def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
-    settings = LabSettings(idle_s=1)
+    settings = replace(_KEPT, idle_s=1)
     with LabHost(project, kernel, "the kernel under test", settings=settings) as host:
         time.sleep(2)
         assert host.ping() < 2
@@ -307,11 +354,11 @@ def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
 
 
 def test_another_kernel_ends_the_old_lab_host(
-    host: LabHost, project: Project, kernel: Path
+    kept: LabHost, project: Project, kernel: Path
 ) -> None:
     before = lab.status(project)
-    host.close()
-    with LabHost(project, kernel, "another kernel") as other:
+    kept.close()
+    with LabHost(project, kernel, "another kernel", settings=_KEPT) as other:
         assert other.boot_s > 0
         after = lab.status(project)
     assert before is not None
@@ -328,7 +375,7 @@ def test_a_kernel_that_is_none_is_told(project: Project, tmp_path: Path) -> None
 
 
 def test_stop_ends_it_and_leaves_nothing(project: Project, kernel: Path) -> None:
-    LabHost(project, kernel, "the kernel under test").close()
+    _again(project, kernel).close()
     running = lab.status(project)
     assert running is not None
     assert lab.stop(project)

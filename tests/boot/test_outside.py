@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import tempfile
 import threading
@@ -124,24 +125,41 @@ def test_a_machine_that_is_not_run_for_a_while_is_waited_for(
     assert (run.record.timings.kept or 0) > 8
 
 
-def test_a_lab_host_that_is_not_run_while_it_boots_is_waited_for(
-    act: Callable[..., Run], project: Project
-) -> None:
-    lab.stop(project)
+@pytest.fixture
+def nothing_saved(project: Project) -> None:
+    """The next lab host boots."""
+    shutil.rmtree(project.cache / "lab-hosts", ignore_errors=True)
+
+
+@pytest.mark.usefixtures("nothing_saved")
+def test_a_lab_host_that_is_not_run_while_it_boots_is_waited_for(act: Callable[..., Run]) -> None:
+    run = act(_stopped_for(9), "start", "true")
+    assert run.verdict == ("PASS", "ok"), run
+
+
+def test_one_that_is_not_run_while_it_comes_back_is_waited_for(act: Callable[..., Run]) -> None:
+    assert act(_stopped_for(0), "never", "true").verdict == ("PASS", "ok")
     run = act(_stopped_for(9), "start", "true")
     assert run.verdict == ("PASS", "ok"), run
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.parametrize("on", ["start", "stdout"])
+@pytest.mark.usefixtures("nothing_saved")
 def test_a_qemu_that_somebody_ends_blames_nobody(
-    act: Callable[..., Run], project: Project, number: signal.Signals, on: str
+    act: Callable[..., Run], number: signal.Signals, on: str
 ) -> None:
-    if on == "start":
-        lab.stop(project)
     run = act(_sent(number), on, "sh", "-c", "echo GO; sleep 5")
     assert run.verdict == ("ERROR", "infrastructure"), run
     assert run.record.exit_code == 125
+
+
+def test_a_qemu_that_somebody_ends_while_it_comes_back_is_started_again(
+    act: Callable[..., Run],
+) -> None:
+    assert act(_stopped_for(0), "never", "true").verdict == ("PASS", "ok")
+    run = act(_sent(signal.SIGTERM), "start", "true")
+    assert run.verdict == ("PASS", "ok"), run
 
 
 @pytest.mark.parametrize(

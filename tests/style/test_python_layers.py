@@ -23,7 +23,6 @@ _MAY_START_PROCESSES = {
     "process.py": "the one place that does",
     "host/inside/zygote.py": "forks workers from a pre-imported image, which exec would throw away",
     "host/keeper.py": "outlives its caller and imports little: it is on the way of every boot",
-    "host/inside/launch.py": "reads ahead in a child before anything is imported",
     "bench/inside/vmms.py": "runs in the lab host, and forks workers as its agent does",
     "host/inside/sessions.py": "the agent's, where importing subprocess costs half a second",
 }

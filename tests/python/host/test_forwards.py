@@ -26,6 +26,7 @@ from kvm.errors import InfrastructureError
 from kvm.host import forwards, keeper
 from kvm.host.forwards import Lease
 from kvm.host.instance import Instance
+from kvm.host.monitor import Monitor, connect_in
 from kvm.host.qemu import BINARY, UPLINK, UPLINK_SELF, has_user_network
 
 _QEMU = (
@@ -129,7 +130,7 @@ def test_who_says_nonsense_or_nothing_harms_nobody(lab: Instance) -> None:
     with contextlib.ExitStack() as held:
         for nonsense in (b"", b"{\n", b"7\n", b"[1]\n"):
             client = held.enter_context(socket.socket(socket.AF_UNIX))
-            forwards._connect(client, lab.folder)
+            connect_in(client, lab.folder, forwards.SOCKET)
             client.sendall(nonsense)
         port = _free_port()
         with contextlib.closing(Lease(lab.folder, [_rule(port)])):
@@ -177,9 +178,9 @@ def test_an_answer_of_the_monitor_may_come_after_events(
 
         thread = threading.Thread(target=serve)
         thread.start()
-        asked = forwards._Monitor()
-        assert asked.ask("human-monitor-command", {}) == "done\r\n"
+        asked = Monitor(forwards.MONITOR, 5)
+        assert asked.ask("human-monitor-command") == "done\r\n"
         with pytest.raises(ValueError, match="no"):
-            asked.ask("human-monitor-command", {})
+            asked.ask("human-monitor-command")
         asked.close()
         thread.join(10)

@@ -232,17 +232,15 @@ def test_a_lab_host_whose_end_nobody_saw_is_lost(lab: Instance) -> None:
 
 
 def test_the_key_changes_with_all_that_matters(tmp_path: Path) -> None:
-    initrd = tmp_path / "initrd"
-    initrd.write_bytes(b"one")
-    machine = LabMachine(tmp_path / "vmlinux", initrd, tmp_path)
+    machine = LabMachine(tmp_path / "vmlinux", tmp_path / "initrd", tmp_path)
     project = Project(tmp_path)
     keys = {machine_key(project, "main", machine, "kernel")}
     keys.add(machine_key(project, "main", machine, "other kernel"))
     keys.add(machine_key(project, "another slot", machine, "kernel"))
     keys.add(machine_key(project, "main", replace(machine, memory_mib=4096), "kernel"))
     keys.add(machine_key(Project(tmp_path / "x"), "main", machine, "kernel"))
-    initrd.write_bytes(b"two")
-    keys.add(machine_key(project, "main", machine, "kernel"))
+    other = replace(machine, initrd=tmp_path / "another")  # archives are named by their content
+    keys.add(machine_key(project, "main", other, "kernel"))
     keys.add(machine_key(project, "main", replace(machine, uplink=True), "kernel"))
     assert len(keys) == 7
     assert machine_key(project, "main", machine, "kernel") in keys
@@ -252,7 +250,6 @@ def test_programs_that_were_replaced_want_a_new_lab_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It reads this machine's programs through a cache that does not notice."""
-    (tmp_path / "initrd").write_bytes(b"one")
     machine = LabMachine(tmp_path / "vmlinux", tmp_path / "initrd", tmp_path)
     program = tmp_path / "python3"
     monkeypatch.setattr(lab_instance, "PROGRAMS", (str(program), str(tmp_path / "none")))

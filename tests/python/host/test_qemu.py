@@ -13,6 +13,7 @@ from kvm.errors import UserError
 from kvm.host.qemu import (
     Accelerator,
     LabMachine,
+    SavedState,
     config_hz,
     has_user_network,
     kernel_cmdline,
@@ -38,7 +39,43 @@ def test_tcg_offers_svm_to_the_lab_host() -> None:
     argv = _argv(_MACHINE)
     assert _option(argv, "-accel") == ["tcg,thread=multi"]
     assert _option(argv, "-cpu") == ["max,+svm"]
-    assert _option(argv, "-M") == ["microvm,acpi=off"]
+    assert _option(argv, "-M") == ["microvm,acpi=off,memory-backend=ram"]
+
+
+@pytest.mark.parametrize(
+    ("to_save", "memory"),
+    [
+        (None, "memory-backend-memfd,share=on"),
+        (True, "memory-backend-memfd,share=on"),
+        (False, "memory-backend-file,share=off,mem-path=/cache/ram"),
+    ],
+)
+def test_memory_is_shared_if_it_is_to_be_saved_else_a_private_view_of_what_was(
+    to_save: bool | None, memory: str
+) -> None:
+    files = (Path("/cache/ram"), Path("/cache/devices"), Path("/cache/console"))
+    saved = None if to_save is None else SavedState(*files, to_save=to_save)
+    argv = qemu_argv(_MACHINE, socket=_SOCKET, console=_CONSOLE, saved=saved)
+    assert _option(argv, "-object") == [f"{memory},id=ram,size=2048M"]
+    assert _option(argv, "-incoming") == ([] if saved is None else ["defer"])
+
+
+@pytest.mark.parametrize(
+    "machine",
+    [replace(_MACHINE, accelerator=Accelerator.KVM), replace(_MACHINE, devices=("edu",))],
+)
+def test_what_has_state_that_qemu_does_not_know_is_not_saved(machine: LabMachine) -> None:
+    assert _MACHINE.savable
+    assert not machine.savable
+    assert "saver" not in " ".join(_argv(machine))
+
+
+def test_what_differs_from_command_to_command_is_no_part_of_a_saved_one() -> None:
+    exports = (Path("/data/.tools-kvm-1"),)
+    one = replace(_MACHINE, exports=exports, kernel=Path("/other"), share=Path("/another"))
+    two = replace(_MACHINE, exports=(Path("/data/.tools-kvm-2"),))
+    assert _argv(one.unfurnished()) == _argv(two.unfurnished())
+    assert _argv(one.unfurnished()) != _argv(_MACHINE.unfurnished())
 
 
 def test_kvm_gives_the_lab_host_the_machines_own_processor() -> None:
@@ -65,8 +102,7 @@ def test_folders_for_disks_are_exported_too_each_with_its_mount_point() -> None:
         "local,id=disks0,path=/data/.tools-kvm-1",
         "local,id=disks1,path=/a,,b/.tools-kvm-2",
     ]
-    points = ",".join(f"{tag}:/proc/fs/{tag}" for tag in ("files", "disks0", "disks1"))
-    assert f"toolskvm.mounts={points}" in kernel_cmdline(machine).split()
+    assert machine.mounts == [f"{tag}:/proc/fs/{tag}" for tag in ("files", "disks0", "disks1")]
 
 
 def test_an_uplink_is_nobodys_network_whose_ports_the_keeper_lends() -> None:
@@ -129,9 +165,9 @@ def test_one_of_several_emulated_cpus_runs_no_machine(
     assert _option(_argv(machine), "-smp") == [all_of_them]
 
 
-def test_the_command_line_names_role_and_share_and_keeps_warnings() -> None:
+def test_the_command_line_names_the_role_and_keeps_warnings() -> None:
     words = kernel_cmdline(_MACHINE).split()
-    assert {"toolskvm.role=labhost", "toolskvm.share=/checkout/build"} <= set(words)
+    assert "toolskvm.role=labhost" in words
     assert {"console=ttyS0", "loglevel=5", "oops=panic", "panic=-1", "reboot=t"} <= set(words)
 
 
@@ -154,7 +190,6 @@ def test_a_socket_path_that_is_too_long_is_refused() -> None:
     [
         (replace(_MACHINE, cpus=0), "0 CPUs"),
         (replace(_MACHINE, memory_mib=64), "64 MiB"),
-        (replace(_MACHINE, share=Path("/my checkout/build")), "has a space"),
         (replace(_MACHINE, devices=("edu",) * 16), "16 devices"),
     ],
 )

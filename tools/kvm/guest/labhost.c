@@ -4,13 +4,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/random.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "assign.h"
@@ -30,10 +34,12 @@
 #define ROOT NINE_P ",cache=loose"
 /* A folder in every procfs that is free for mounts: procfs itself has no folders there. */
 #define MOUNTS "/proc/fs"
+#define RESOLV_CONF "/etc/resolv.conf"
 
 enum { SAFE = MS_NOSUID | MS_NODEV | MS_NOEXEC };
 enum { MAY_RUN = MS_NOSUID | MS_NODEV };	/* the user's scripts */
 enum { CONSOLE_WAIT_MS = 500, CONSOLE_STEP_MS = 2 };
+enum { COPY_BYTES = 1 << 20 };
 enum { ARGV_BYTES = 16 * 1024, ARGV_WORDS = 256 };
 
 static char argv_bytes[ARGV_BYTES];
@@ -77,48 +83,127 @@ static bool hide_kernel(const char *export)
 	return true;
 }
 
-/* Mounts a list of TAG:PATH, each a 9p export and its mount point, which may lie in MOUNTS. */
-static bool mount_exports(void)
+/* Mounts TAG:PATH, a 9p export and its mount point in the new root, which may lie in MOUNTS. */
+static bool mount_export(const char *words)
 {
-	char list[1024], target[PATH_MAX + sizeof(NEW_ROOT)], *rest = list, *tag;
+	char tag[64], target[PATH_MAX + sizeof(NEW_ROOT)];
+	const char *path = strchr(words, ':');
 
-	if (!boot_option("toolskvm.mounts", list, sizeof(list)))
-		return true;
-	if (!mount_at("tmpfs", "tmpfs", NEW_ROOT MOUNTS, SAFE, "mode=0700", false))
+	if (!path || path[1] != '/' || (size_t)(path - words) >= sizeof(tag)) {
+		say("%s is no TAG:PATH", words);
 		return false;
-	while ((tag = strsep(&rest, ","))) {
-		char *path = strchr(tag, ':');
-
-		if (!path || path[1] != '/') {
-			say("toolskvm.mounts has no absolute path in %s", tag);
-			return false;
-		}
-		*path++ = '\0';
-		snprintf(target, sizeof(target), NEW_ROOT "%s", path);
-		if (!mount_at("9p", tag, target, MAY_RUN, SHARE, false) || !hide_kernel(target))
-			return false;
 	}
-	return true;
+	snprintf(tag, sizeof(tag), "%.*s", (int)(path - words), words);
+	snprintf(target, sizeof(target), NEW_ROOT "%s", path + 1);
+	return mount_at("9p", tag, target, MAY_RUN, SHARE, false) && hide_kernel(target);
+}
+
+/* Copies a file's content to a new file, in folders that exist. */
+static bool copy_file(const char *from, const char *to, mode_t mode)
+{
+	int source = open(from, O_RDONLY | O_CLOEXEC), target = -1;
+	ssize_t size = source < 0 ? -1 : 1;
+
+	if (source >= 0)
+		target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+	while (target >= 0 && size > 0)
+		size = sendfile(target, source, NULL, COPY_BYTES);
+	if (target < 0 || size < 0)
+		say_errno("cannot copy %s to %s", from, to);
+	if (source >= 0)
+		close(source);
+	if (target >= 0)
+		close(target);
+	return target >= 0 && size == 0;
+}
+
+int labhost_fetch(char **words)
+{
+	static const char lower[] = "/lower";
+	bool done = mount_at("9p", "root", lower, MS_RDONLY, SHARE, false);
+	char from[PATH_MAX + sizeof(lower)], folder[PATH_MAX];
+
+	for (; done && words[0] && words[1]; words += 2) {
+		char *name = strrchr(words[1], '/');
+
+		if (access(words[1], F_OK) == 0)
+			continue;	/* it may be in use */
+		snprintf(from, sizeof(from), "%s%s", lower, words[0]);
+		snprintf(folder, sizeof(folder), "%.*s", name ? (int)(name - words[1]) : 0, words[1]);
+		if (folder[0])
+			make_folder(folder);
+		done = copy_file(from, words[1], 0755);
+	}
+	/* It can't be saved with this mounted. */
+	if (umount(lower) < 0 && done) {
+		say_errno("cannot unmount %s", lower);
+		done = false;
+	}
+	return done ? 0 : 1;
+}
+
+/* A saved lab host has the time, and the random numbers to come, of the moment it was saved. */
+static bool set_clock(const char *nanoseconds)
+{
+	long long now = strtoll(nanoseconds, NULL, 10);
+	struct timespec time = { .tv_sec = now / 1000000000, .tv_nsec = now % 1000000000 };
+
+	if (now > 0 && clock_settime(CLOCK_REALTIME, &time) == 0)
+		return true;
+	say_errno("cannot set the clock to %s", nanoseconds);
+	return false;
+}
+
+static bool stir_random_numbers(const char *hex)
+{
+	struct { struct rand_pool_info info; unsigned char bytes[64]; } pool = { 0 };
+	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
+	bool done;
+
+	for (; pool.info.buf_size < (int)sizeof(pool.bytes) && hex[0] && hex[1]; hex += 2) {
+		char byte[] = { hex[0], hex[1], '\0' };
+
+		pool.bytes[pool.info.buf_size++] = (unsigned char)strtoul(byte, NULL, 16);
+	}
+	pool.info.entropy_count = pool.info.buf_size * 8;
+	done = fd >= 0 && ioctl(fd, RNDADDENTROPY, &pool) == 0 && ioctl(fd, RNDRESEEDCRNG) == 0;
+	if (!done)
+		say_errno("cannot stir the random numbers");
+	if (fd >= 0)
+		close(fd);
+	return done;
 }
 
 /*
  * /tmp remains part of the overlay: it is as writable as a tmpfs, and a checkout or a virtual
  * environment there stays visible.
  */
-static bool assemble_root(void)
+int labhost_prepare(char **words)
 {
-	char share[PATH_MAX], target[PATH_MAX + sizeof(NEW_ROOT)];
+	const char *share = words[2];
+	char **exports = words + 3, target[PATH_MAX + sizeof(NEW_ROOT)];
 
-	if (!overlay_root("root", ROOT) || !mount_exports())
-		return false;
-	if (!boot_option("toolskvm.share", share, sizeof(share)))
-		return true;
+	if (!set_clock(words[0]) || !stir_random_numbers(words[1]) || !overlay_root("root", ROOT) ||
+	    !mount_at("tmpfs", "tmpfs", NEW_ROOT MOUNTS, SAFE, "mode=0700", false))
+		return 1;
+	for (; *exports; exports++)
+		if (!mount_export(*exports))
+			return 1;
 	if (share[0] != '/') {
-		say("toolskvm.share=%s is not an absolute path", share);
-		return false;
+		say("%s is not an absolute path", share);
+		return 1;
 	}
 	snprintf(target, sizeof(target), NEW_ROOT "%s", share);
-	return mount_at("9p", "share", target, 0, SHARE, false);
+	if (!mount_at("9p", "share", target, 0, SHARE, false))
+		return 1;
+	/* The name server was written before there was this root. */
+	unlink(NEW_ROOT RESOLV_CONF);
+	if (access(RESOLV_CONF, F_OK) == 0 && !copy_file(RESOLV_CONF, NEW_ROOT RESOLV_CONF, 0644))
+		return 1;
+	if (chdir(NEW_ROOT) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0)
+		return 0;
+	say_errno("cannot make " NEW_ROOT " the root");
+	return 1;
 }
 
 static void set_environment(void)
@@ -191,7 +276,7 @@ void labhost_serve(void)
 	pid_t agent;
 
 	assign_functions();
-	if (!read_argv() || !assemble_root() || !switch_root())
+	if (!read_argv())
 		return;
 	take_console();
 	bring_up_interfaces();

@@ -9,4 +9,21 @@
 /* Returns when the agent has ended, or after reporting why it could not be started. */
 void labhost_serve(void);
 
+/*
+ * These two run as programs of the agent, and return an exit code. A lab host can be saved as long
+ * as nothing of 9p is mounted.
+ *
+ * Copies files of the developer's machine into this machine's memory: `words` are pairs of a path
+ * there and one here; NULL ends them. What exists here is left as it is.
+ */
+int labhost_fetch(char **words);
+
+/*
+ * Prepares a lab host, which may have been saved, for its first client: sets the clock, stirs the
+ * random numbers, mounts the developer's files, and makes them the root. `words` are the time in
+ * nanoseconds, random bytes in hexadecimal digits, the folder that both sides write, and any
+ * number of TAG:PATH; NULL ends them. Processes that run already enter the new root as "/..".
+ */
+int labhost_prepare(char **words);
+
 #endif

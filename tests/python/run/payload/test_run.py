@@ -63,7 +63,7 @@ class FakeLab:
     taken: list[str]
     faults = 0  # as many boots first end in a triple fault
 
-    name, boot_s, console, uplink = "lab", 0.5, "", ""
+    name, boot_s, restored, console, uplink = "lab", 0.5, False, "", ""
 
     def __init__(
         self, project: Project, vmlinux: Path, kernel_id: str, needs: Any, **given: Any

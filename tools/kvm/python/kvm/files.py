@@ -40,4 +40,7 @@ def keep_newest(folder: Path, count: int) -> None:
     present = [path for path in folder.iterdir() if not path.name.startswith(UNFINISHED)]
     present.sort(key=lambda path: path.stat().st_mtime, reverse=True)
     for old in present[count:]:
-        shutil.rmtree(old, ignore_errors=True)
+        if old.is_dir():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            old.unlink(missing_ok=True)

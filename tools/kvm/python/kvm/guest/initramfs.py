@@ -18,14 +18,16 @@ from pathlib import Path
 
 from kvm import process
 from kvm.errors import UserError
+from kvm.files import UNFINISHED, keep_newest
 from kvm.guest import cpio
 from kvm.guest.build import build_init
 from kvm.project import Project
 
 BUSYBOX_PATHS = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 
+_KEPT = 60  # of 3 to 30 MB each
 _GUEST_FOLDERS = ("bin", "dev", "etc", "lib", "mnt", "proc", "root", "run", "sys", "usr", "var")
-_LAB_FOLDERS = ("dev", "lower", "newroot", "overlay", "proc", "run", "sys")
+_LAB_FOLDERS = ("dev", "etc", "lower", "newroot", "overlay", "proc", "run", "sys", "tmp")
 # One folder of programs under all its usual names.
 _MERGED = {"sbin": "bin", "usr/bin": "../bin", "usr/sbin": "../bin"}
 _ETC = {
@@ -79,7 +81,7 @@ def _lab_entries(
         raise UserError(f"a lab host can't run the agent {agent_argv!r}", "name a program")
     words = b"".join(os.fsencode(word) + b"\0" for word in agent_argv)
     entries = [*_base(_LAB_FOLDERS, init), cpio.file("agent.argv", words)]
-    return _with_files(entries, files)
+    return _with_files(entries, files, aliases=())
 
 
 def _base(folders: Iterable[str], init: cpio.Entry) -> list[cpio.Entry]:
@@ -92,11 +94,13 @@ def _base(folders: Iterable[str], init: cpio.Entry) -> list[cpio.Entry]:
     ]
 
 
-def _with_files(entries: list[cpio.Entry], files: Sequence[ExtraFile]) -> list[cpio.Entry]:
+def _with_files(
+    entries: list[cpio.Entry], files: Sequence[ExtraFile], aliases: Iterable[str] = _MERGED
+) -> list[cpio.Entry]:
     """Add the extra files with their folders; a file may replace an applet, not a folder."""
     members = {entry.path: entry for entry in entries}
     for extra in files:
-        path = _archive_path(extra.target)
+        path = _archive_path(extra.target, aliases)
         for parent in reversed([str(p) for p in Path(path).parents][:-1]):
             members.setdefault(parent, cpio.folder(parent))
         if path == "init" or path in (*_GUEST_FOLDERS, *_LAB_FOLDERS, *_MERGED, "tmp"):
@@ -106,13 +110,13 @@ def _with_files(entries: list[cpio.Entry], files: Sequence[ExtraFile]) -> list[c
     return list(members.values())
 
 
-def _archive_path(target: str) -> str:
+def _archive_path(target: str, aliases: Iterable[str]) -> str:
     """The canonical path in the archive; otherwise the kernel would replace a link by a folder."""
     path = posixpath.normpath(target)
     if not path.startswith("/") or path.strip("/") == "":
         raise UserError(f"{target!r} is not an absolute path of a file in the guest")
     path = path.lstrip("/")
-    for alias in _MERGED:
+    for alias in aliases:
         if path.startswith(f"{alias}/"):
             return f"bin/{path.removeprefix(f'{alias}/')}"
     return path
@@ -166,10 +170,12 @@ def is_static(program: Path) -> bool:
 def _store(folder: Path, data: bytes) -> Path:
     target = folder / f"{hashlib.sha256(data).hexdigest()[:16]}.cpio"
     if target.is_file():
+        os.utime(target)
         return target
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".initramfs-") as scratch:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=UNFINISHED) as scratch:
         draft = Path(scratch) / target.name
         draft.write_bytes(data)
         draft.replace(target)
+    keep_newest(folder, _KEPT)
     return target

@@ -19,19 +19,22 @@ _NEEDED = re.compile(r"\s*(?:(?P<name>\S+) => )?(?P<path>/\S+) \(0x[0-9a-f]+\)")
 _MISSING = re.compile(r"\s*(\S+) => not found")
 
 
-def with_libraries(program: Path) -> tuple[ExtraFile, ...]:
-    """The program at its own path, followed by its loader and libraries at theirs."""
+def with_libraries(program: Path, *, of: Path | None = None) -> tuple[ExtraFile, ...]:
+    """The program at its own path, followed by its loader and libraries at theirs.
+
+    Instead of a program, it may be a library that the program ``of`` loads.
+    """
     own = ExtraFile(program, str(program))
-    if not _is_dynamic(program):
+    if not _is_dynamic(of or program):
         return (own,)
-    loader = _interpreter(program)
+    loader = _interpreter(of or program)
     done = process.run(
         (loader, "--list", program), timeout_s=30, check=False, env={"LD_LIBRARY_PATH": ""}
     )
     if missing := _MISSING.findall(done.output):
         raise UserError(f"{program} needs {missing[0]}, which is not here", "install it")
     paths = [Path(found["path"]) for found in map(_NEEDED.match, done.output.splitlines()) if found]
-    if not done.ok or not paths:
+    if not done.ok or not (paths or of):
         raise UserError(f"{loader} can't list what {program} needs", "link it statically")
     # A library is found under its requested name, which may be a link.
     targets = {str(loader): loader, **{str(path): path for path in paths}}

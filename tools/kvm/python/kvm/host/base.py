@@ -86,7 +86,11 @@ class Host(Protocol):
 
     @property
     def boot_s(self) -> float:
-        """Seconds this command has spent booting the host; 0 if it was already up."""
+        """Seconds this command has spent bringing the host up; 0 if it was already up."""
+
+    @property
+    def restored(self) -> bool:
+        """Whether it went on from a saved one: it did not boot."""
 
     @property
     def console(self) -> str:

@@ -10,11 +10,11 @@ ports are taken back. The keeper's half imports little, because every boot waits
 from __future__ import annotations
 
 import json
-import os
 import select
 import socket
 
 from kvm.errors import InfrastructureError
+from kvm.host.monitor import Monitor, connect_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Lease:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(_PATIENT_S)
         try:
-            _connect(self._socket, folder)
+            connect_in(self._socket, folder, SOCKET)
             self._socket.sendall(json.dumps(rules).encode() + b"\n")
             answer = json.loads(_line(self._socket))
         except (OSError, ValueError) as failed:
@@ -70,7 +70,7 @@ class Lender:
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(SOCKET)
         self._listener.listen()
-        self._monitor: _Monitor | None = None
+        self._monitor: Monitor | None = None
         self._leases: dict[int, tuple[socket.socket, list[str]]] = {}
         waiting.register(self._listener.fileno(), select.POLLIN)
 
@@ -112,50 +112,14 @@ class Lender:
     def _tell(self, command: str) -> str:
         """Run a command of QEMU's human monitor, as QMP has none for this; return its answer."""
         if self._monitor is None:
-            self._monitor = _Monitor()
+            self._monitor = Monitor(MONITOR, _QUICK_S)
         try:
-            return self._monitor.ask("human-monitor-command", {"command-line": command}).strip()
+            said = self._monitor.ask("human-monitor-command", **{"command-line": command})
+            return str(said or "").strip()
         except (OSError, ValueError):
             self._monitor.close()  # a late answer would be taken for the next command's
             self._monitor = None
             raise
-
-
-class _Monitor:
-    """QEMU's monitor, over its protocol (QMP)."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(_QUICK_S)
-        self._socket.connect(MONITOR)
-        self._lines = self._socket.makefile("rb")
-        self._next()  # its greeting
-        self.ask("qmp_capabilities", {})
-
-    def ask(self, command: str, arguments: dict[str, str]) -> str:
-        request = {"execute": command, "arguments": arguments}
-        self._socket.sendall(json.dumps(request).encode() + b"\n")
-        while "event" in (answer := self._next()):
-            pass
-        if "return" not in answer:
-            raise ValueError(str(answer))
-        return str(answer["return"] or "")
-
-    def close(self) -> None:
-        self._lines.close()
-        self._socket.close()
-
-    def _next(self) -> dict[str, object]:
-        return dict(json.loads(self._lines.readline(_LINE_BYTES)))
-
-
-def _connect(to_keeper: socket.socket, folder: Path) -> None:
-    """Connect by the folder's descriptor: a socket's path has at most 107 bytes."""
-    fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        to_keeper.connect(f"/proc/self/fd/{fd}/{SOCKET}")
-    finally:
-        os.close(fd)
 
 
 def _line(source: socket.socket) -> bytes:

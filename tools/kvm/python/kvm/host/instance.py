@@ -28,7 +28,7 @@ from kvm.host import exports, keeper
 from kvm.host.base import HostLost, HostPanic
 from kvm.host.given import Kept
 from kvm.host.identity import ProcessId, boot_id
-from kvm.host.qemu import LabMachine, qemu_argv
+from kvm.host.qemu import LabMachine, SavedState, qemu_argv
 from kvm.project import Project
 
 _PANIC = "Kernel panic - not syncing"
@@ -103,15 +103,20 @@ class Instance:
         found = self.processes()
         return Kept(None if found is None or found.qemu is None else found.qemu.pid)
 
-    def boot(self, machine: LabMachine, idle_s: float) -> None:
-        """Start QEMU under a keeper. Raises ``UserError`` if QEMU is not installed."""
-        command = qemu_argv(machine, socket=self.socket, console=self.console)
+    def boot(self, machine: LabMachine, idle_s: float, saved: SavedState | None = None) -> None:
+        """Start QEMU under a keeper, anew or from a saved lab host.
+
+        Raises ``UserError`` if QEMU is not installed.
+        """
+        command = qemu_argv(machine, socket=self.socket, console=self.console, saved=saved)
         if shutil.which(command[0]) is None:
             raise UserError(f"{command[0]} was not found", "run ./invoke doctor")
         self.discard()
         self.folder.mkdir(parents=True)
         exports.make(self.folder, machine.exports)
         self.heartbeat.touch()
+        if saved is not None:
+            shutil.copyfile(saved.console, self.console)
         script = Path(keeper.__file__)
         process.run(
             (sys.executable, "-I", "-S", script, self.folder, str(idle_s), *command), timeout_s=60
@@ -206,7 +211,6 @@ def machine_key(project: Project, slot: str, machine: LabMachine, kernel_id: str
     nowhere = Path("/")
     argv = qemu_argv(machine, socket=nowhere, console=nowhere)
     digest = hashlib.sha256("\0".join((str(project.root), slot, kernel_id, *argv)).encode())
-    digest.update(machine.initrd.read_bytes())
     digest.update(programs_stamp(PROGRAMS))
     return digest.hexdigest()[:16]
 

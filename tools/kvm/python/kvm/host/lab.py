@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The lab host: the tree's kernel under QEMU, with the tree's KVM for machines to run on.
 
-It is booted once per kernel and kept: a command finds the one that an earlier command left (even
-a killed one), checks that it answers, and uses it; else it boots one. A lock lets only one
+Each command gets a new one, which goes on from a lab host that was saved after its boot
+(``saved.py``), and ends with the command. One that can't be saved is kept instead: a command finds
+the one that an earlier command left, checks that it answers, and uses it. A lock lets only one
 command at a time use a slot's lab host. If it is lost in the middle, the sessions raise
-``HostLost`` with its console, and the next start boots a new one.
+``HostLost`` with its console, and the next start brings up a new one.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from kvm.host import bundle, exports, forwards
-from kvm.host.base import Event, HostHung, HostLost
-from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, NotListening
-from kvm.host.given import GivenClock, Kept, Span
+from kvm.host.agent_files import PreloadedVmm
+from kvm.host.base import Event, HostHung, HostLost, HostPanic
+from kvm.host.bring_up import BringUp
+from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, RequestFailed
+from kvm.host.given import Kept
 from kvm.host.instance import (
     MAIN_SLOT,
     Instance,
@@ -41,6 +44,7 @@ from kvm.host.qemu import (
     LabMachine,
     has_user_network,
 )
+from kvm.host.saved import Store
 from kvm.lock import holder, locked
 from kvm.process import CommandError
 from kvm.project import Project
@@ -50,8 +54,8 @@ from kvm.verdict.console import parse_console
 _REUSE_S = 15.0
 _PING_S = 20.0
 _CLOSE_S = 30.0
+_ENTROPY_BYTES = 64
 _PINGS = 6  # while this computer does not run it
-_KEEPER_GRACE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +76,8 @@ class LabStatus:
 class LabNeeds:
     """The needs of a command for its lab host.
 
-    ``artifact`` is the VMM that will be used first; a lab host that boots reads it, the kernel and
-    the files in ``prefetch`` while Python starts in it. ``images`` are the disks that its machines
+    ``artifact`` is the VMM that will be used first. The kernel and the files in ``prefetch`` are
+    read while the VMM starts. ``images`` are the disks that its machines
     must be able to write. ``uplink`` asks for a network to this machine, left out if QEMU has none.
     """
 
@@ -99,7 +103,7 @@ class LabHost:
         slot: str = MAIN_SLOT,
         say: Callable[[str], None] = lambda text: None,
     ) -> None:
-        """Boot or reuse it.
+        """Bring it up.
 
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
@@ -121,13 +125,26 @@ class LabHost:
         lock = self._folder / "lock"
         self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
-            plain = lab_machine(
-                project, kernel, self._settings, self._plan_file, self._exports(needs.images)
-            )
-            self._machine, self._instance = self._choose(plain, kernel_id, uplink=needs.uplink)
             self._bundles: dict[Path, Path | None] = {}
-            self._prefetch = (kernel, *needs.prefetch)
             self._artifact = needs.artifact
+            plain = lab_machine(project, kernel, self._settings, self._preloaded())
+            if plain.savable:
+                stop(project, slot)  # left by a killed command
+            plain = replace(plain, exports=self._exports(needs.images))
+            self._machine, self._instance = self._choose(plain, kernel_id, uplink=needs.uplink)
+            if self._machine.savable:
+                self._resources.callback(self._instance.discard)
+            self._bring_up = BringUp(
+                self._machine,
+                self._instance,
+                kernel_id,
+                Store(project.cache / "lab-hosts"),
+                self._settings,
+                say,
+                self._hear,
+                self._on_closed,
+            )
+            self._prefetch = (kernel, *needs.prefetch)
             self._channel = self._reuse() or self._boot()
         except BaseException:
             self._resources.close()
@@ -138,6 +155,10 @@ class LabHost:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    @property
+    def restored(self) -> bool:
+        return self._bring_up.restored
 
     @property
     def share(self) -> Path:
@@ -221,12 +242,12 @@ class LabHost:
         """Show the keeper that a client is connected, while the channel's thread waits."""
         self._channel.beat()
 
-    def request(self, op: str) -> Message:
+    def request(self, op: str, **fields: object) -> Message:
         """Send a request. Raises ``HostLost``; a lab host that does not answer is ended."""
         kept = self.kept()
         for further in reversed(range(_PINGS)):
             try:
-                return self._channel.request(op, _PING_S)
+                return self._channel.request(op, _PING_S, **fields)
             except ChannelTimeout as late:
                 if not further or kept() < _PING_S / 2:
                     raise self.end_as_lost(str(late)) from late
@@ -264,7 +285,7 @@ class LabHost:
         self._sinks.pop(number, None)
 
     def close(self) -> None:
-        """Disconnect: the agent kills what is left of ours. The lab host is kept.
+        """Disconnect, and end it. One that can't be saved is kept: its agent ends our sessions.
 
         Its machines have ended by then: claims on their disks may be dropped after this.
         """
@@ -272,7 +293,8 @@ class LabHost:
             return
         self._closing = True
         try:
-            self._end_sessions()
+            if not self._machine.savable:
+                self._end_sessions()
         finally:
             self._channel.close()
             self._resources.close()
@@ -297,7 +319,7 @@ class LabHost:
             self._channel = self._boot()
 
     def _exports(self, images: Sequence[Path]) -> tuple[Path, ...]:
-        """The exports of the lab host that runs in this slot, if they are enough for ``images``."""
+        """The exports of the lab host that is kept in this slot, if enough for ``images``."""
         running = (one for one in instances(self._project, self._slot) if one.running)
         have = [folder for one in running for folder in exports.recorded(one.folder)]
         exports.tidy(have)
@@ -335,74 +357,46 @@ class LabHost:
             return None
         try:
             end = time.monotonic() + _REUSE_S  # of the wall clock: it can be replaced
-            return self._connect(lambda: time.monotonic() >= end)
+            return self._bring_up.connect(lambda: time.monotonic() >= end)
         except (ChannelClosed, ChannelTimeout):
             self._say("the lab host does not answer; booting it again")
             return None
 
     def _boot(self) -> Channel:
         start = time.monotonic()
-        self._say("booting the lab host")
         self._console_start = 0
-        self._write_plan()
-        self._instance.boot(self._machine, self._settings.idle_s + _KEEPER_GRACE_S)
-        clock = GivenClock(self._instance.kept())
-        try:
-            channel = self._connect_when_listening(clock)
-        except ChannelClosed:
-            raise self._instance.loss() from None
-        except ChannelTimeout:
-            raise self._not_up(clock) from None
+        channel = self._bring_up.start(self._preloaded())
+        self._prepare(channel)
         self.boot_s += time.monotonic() - start
         return channel
 
-    def _not_up(self, clock: GivenClock) -> HostLost:
-        """End a boot that took too long; not the kernel's fault if this computer did not run it."""
-        console = self._instance.console_text()
-        self._instance.discard()
-        limit_s = self._settings.boot_deadline_s
-        if clock.given_s >= limit_s:
-            return HostHung(f"the lab host did not come up within {limit_s:g} s", console=console)
-        return HostLost(
-            f"the lab host did not come up: for {clock.kept_s:.0f} s this computer did not run it",
-            "try again when less runs here",
-            console=console,
-        )
+    def _preloaded(self) -> PreloadedVmm | None:
+        bundled = None if self._artifact is None else self._bundle(self._artifact)
+        if self._artifact is None or bundled is None:
+            return None
+        return PreloadedVmm(self._artifact, bundled)
 
-    def _connect_when_listening(self, clock: GivenClock) -> Channel:
-        """Connect; QEMU takes a moment to make its socket, and another to listen on it."""
-        late = _late(clock, self._settings.boot_deadline_s)
-        while True:
-            try:
-                return self._connect(late)
-            except NotListening:
-                if not self._instance.running:
-                    raise
-                if late():
-                    raise ChannelTimeout("QEMU made no socket") from None
-            time.sleep(0.005)
-
-    def _connect(self, late: Callable[[], bool]) -> Channel:
-        return Channel.connect(
-            self._instance.socket,
-            self._instance.heartbeat,
-            late=late,
-            on_message=self._hear,
-            on_closed=self._on_closed,
-        )
-
-    @property
-    def _plan_file(self) -> Path:
-        return self._folder / "plan"
-
-    def _write_plan(self) -> None:
-        """List what the agent should import and read before we need it (``launch.py``)."""
-        path = self._plan_file
-        if self._artifact is None:
-            path.unlink(missing_ok=True)
-            return
-        words = (self._artifact, self._bundle(self._artifact) or "", *self._prefetch)
-        path.write_text("".join(f"{word}\n" for word in words))
+    def _prepare(self, channel: Channel) -> None:
+        """Let the agent take our files, and import and read what we will need first."""
+        preload = []
+        if self._artifact is not None:
+            preload = [str(self._artifact), str(self._bundle(self._artifact) or "")]
+        self._channel = channel
+        try:
+            self.request(
+                "prepare",
+                time_ns=time.time_ns(),
+                entropy=secrets.token_hex(_ENTROPY_BYTES),
+                share=str(self._machine.share),
+                exports=self._machine.mounts,
+                preload=preload,
+                prefetch=[str(path) for path in self._prefetch],
+            )
+        except RequestFailed as failed:
+            console = self.console
+            channel.close()
+            self._instance.discard()
+            raise HostPanic(f"the lab host can't be prepared: {failed}", console=console) from None
 
     def _bundle(self, artifact: Path) -> Path | None:
         """The worker's bundle; None if it can't be imported here: the lab host then says why."""
@@ -462,14 +456,3 @@ def status(project: Project, slot: str = MAIN_SLOT) -> LabStatus | None:
 def statuses(project: Project) -> tuple[LabStatus, ...]:
     """Every lab host that runs for this checkout."""
     return tuple(s for slot in slots(project) if (s := status(project, slot)) is not None)
-
-
-def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
-    """A function that says whether the limit was reached or is hopeless; call it often."""
-    span = Span(clock)
-
-    def late() -> bool:
-        clock.look()
-        return span.over(limit_s)
-
-    return late

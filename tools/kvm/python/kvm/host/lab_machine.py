@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kvm.guest.initramfs import build_initramfs
 from kvm.host import bundle
+from kvm.host.agent_files import PreloadedVmm, agent_files
 from kvm.host.qemu import (
     Accelerator,
     LabMachine,
@@ -36,17 +37,24 @@ def lab_machine(
     project: Project,
     kernel: Path,
     settings: LabSettings,
-    plan: Path,
-    folders: tuple[Path, ...],
+    vmm: PreloadedVmm | None,
 ) -> LabMachine:
-    """The machine for QEMU; ``plan`` is the agent's, ``folders`` are those it may write to."""
+    """The machine for QEMU, without exports and uplink; ``vmm`` is the one that it will run."""
     spared = spared_cpus(settings.accelerator, settings.cpus)
-    argv = _agent_argv(project, settings.idle_s, plan, spared)
+    here = Path(__file__).resolve().parent
+    # The second is read as a script; it is in the bundle so that it counts in the bundle's name.
+    modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
+    agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
+    python, script = real_python(), here / "inside" / "launch.py"
+    words = (python, "-I", "-S", script, agent_bundle, settings.idle_s, spared)
     machine = LabMachine(
         kernel=kernel,
-        initrd=build_initramfs(project, agent_argv=argv),
+        initrd=build_initramfs(
+            project,
+            files=agent_files(python, script, agent_bundle, vmm),
+            agent_argv=tuple(map(str, words)),
+        ),
         share=project.build,
-        exports=folders,
         accelerator=settings.accelerator,
         cpus=settings.cpus,
         memory_mib=settings.memory_mib,
@@ -58,12 +66,6 @@ def lab_machine(
     return machine
 
 
-def _agent_argv(project: Project, idle_s: float, plan: Path, spared: int) -> tuple[str, ...]:
-    """Uses the real interpreter, not a virtual environment's link: fewer files to find."""
-    here = Path(__file__).resolve().parent
-    # The second is read as a script; it is in the bundle so that it counts in the bundle's name.
-    modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
-    agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
-    python = os.path.realpath(sys.executable)
-    words = (python, "-I", "-S", here / "inside" / "launch.py", agent_bundle, idle_s, plan, spared)
-    return tuple(str(word) for word in words)
+def real_python() -> Path:
+    """The interpreter itself, not a virtual environment's link: fewer files to find."""
+    return Path(os.path.realpath(sys.executable))

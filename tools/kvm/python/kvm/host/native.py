@@ -129,6 +129,7 @@ class NativeHost:
 
     name = "native"
     boot_s = 0.0
+    restored = False
     console = ""
     disk_folders: tuple[Path, ...] = ()
     uplink = ""

@@ -9,7 +9,7 @@ PCI devices to assign is a whole PC, whose ACPI describes the IOMMU in front of 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 
@@ -30,6 +30,7 @@ UPLINK_SELF, _UPLINK_GATEWAY, _UPLINK_NAMES = "198.51.100.15", "198.51.100.2", "
 SOCKET_BYTES_MAX = 107  # sockaddr_un.sun_path, less its NUL
 # Slots of the PC's bus 0 for assigned devices; those below are QEMU's, the last the PC's own.
 _FIRST_ASSIGNED = 0x10
+SAVER = "saver.sock"  # a monitor in the folder that QEMU starts in
 _MOST_ASSIGNED = 0x1F - _FIRST_ASSIGNED
 
 
@@ -66,6 +67,20 @@ class LabMachine:
     devices: tuple[str, ...] = ()
 
     @property
+    def savable(self) -> bool:
+        """Whether a booted one can be saved, and any number of others started from that.
+
+        A KVM below has state that QEMU may not know, and an assigned device is hardware.
+        """
+        return self.accelerator is Accelerator.TCG and not self.devices
+
+    def unfurnished(self) -> LabMachine:
+        """The same machine without what differs from one command to the next."""
+        there = tuple(Path(f"/{number}") for number in range(len(self.exports)))
+        none = Path("/")
+        return replace(self, kernel=none, initrd=none, share=none, exports=there)
+
+    @property
     def assigned(self) -> tuple[str, ...]:
         """The addresses of ``devices`` in the lab host."""
         first = _FIRST_ASSIGNED
@@ -80,6 +95,12 @@ class LabMachine:
             if path.is_relative_to(export):
                 return _MOUNTS / tag / path.relative_to(export)
         return _MOUNTS / _FILES_TAG / path.relative_to("/")
+
+    @property
+    def mounts(self) -> list[str]:
+        """What a lab host mounts uncached, as TAG:PATH."""
+        tags = (_FILES_TAG, *(tag for tag, _ in self.tagged_exports()))
+        return [f"{tag}:{_MOUNTS / tag}" for tag in tags]
 
     def tagged_exports(self) -> tuple[tuple[str, Path], ...]:
         """``exports`` with the tags of their 9p mounts."""
@@ -97,11 +118,6 @@ class LabMachine:
             raise UserError(
                 f"{len(self.devices)} devices for a lab host to give away",
                 f"give it at most {_MOST_ASSIGNED}",
-            )
-        if re.search(r"[\s\"]", str(self.share)):
-            raise UserError(
-                f"{self.share} has a space in it, which a kernel command line can't carry",
-                "move the checkout to a folder without spaces",
             )
 
 
@@ -129,11 +145,7 @@ def kernel_cmdline(machine: LabMachine) -> str:
         words += ["intel_iommu=on", f"toolskvm.assign={','.join(machine.assigned)}"]
     if machine.uplink:
         words.append(f"toolskvm.net={UPLINK_SELF}/24:{_UPLINK_GATEWAY}:{_UPLINK_NAMES}")
-    tags = (_FILES_TAG, *(tag for tag, _ in machine.tagged_exports()))
-    mounts = ",".join(f"{tag}:{_MOUNTS / tag}" for tag in tags)
-    words += ["toolskvm.role=labhost", f"toolskvm.share={machine.share}"]
-    words += [f"toolskvm.mounts={mounts}", *machine.extra_cmdline]
-    return " ".join(words)
+    return " ".join([*words, "toolskvm.role=labhost", *machine.extra_cmdline])
 
 
 def _timer_words(machine: LabMachine) -> list[str]:
@@ -147,8 +159,27 @@ def _timer_words(machine: LabMachine) -> list[str]:
     return words
 
 
-def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str, ...]:
-    """The command; ``socket`` is QEMU's end of the agent's port, ``console`` the kernel log."""
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """The files of a saved lab host: its memory, the state of its processors and devices, and
+    what its kernel had printed by then.
+
+    ``to_save``: who goes on from it shall be saved again, with memory of its own.
+    """
+
+    ram: Path
+    devices: Path
+    console: Path
+    to_save: bool = False
+
+
+def qemu_argv(
+    machine: LabMachine, *, socket: Path, console: Path, saved: SavedState | None = None
+) -> tuple[str, ...]:
+    """The command; ``socket`` is QEMU's end of the agent's port, ``console`` the kernel log.
+
+    With ``saved`` it waits to go on from there (``saved.go_on``), and changes none of those files.
+    """
     if len(str(socket).encode()) > SOCKET_BYTES_MAX:
         raise UserError(
             f"{socket} is too long for a socket ({SOCKET_BYTES_MAX} bytes)",
@@ -160,8 +191,10 @@ def qemu_argv(machine: LabMachine, *, socket: Path, console: Path) -> tuple[str,
         *_board(machine),
         *_processor(machine),
         *("-smp", str(cpus), "-m", f"{machine.memory_mib}M"),
+        *_memory(machine, saved),
         *("-nodefaults", "-no-user-config", "-no-reboot", "-nographic"),
-        *("-chardev", f"file,id=console,path={_value(console)}", "-serial", "chardev:console"),
+        *("-chardev", f"file,id=console,path={_value(console)},append=on"),
+        *("-serial", "chardev:console"),
         *("-chardev", f"socket,id=agent,path={_value(socket)},server=on,wait=off"),
         *("-device", f"virtio-serial-{_bus(machine)}"),
         *("-device", f"virtserialport,chardev=agent,name={PORT_NAME}"),
@@ -199,11 +232,28 @@ def _processor(machine: LabMachine) -> tuple[str, ...]:
 def _board(machine: LabMachine) -> tuple[str, ...]:
     """The board; the IOMMU comes before the devices, as QEMU requires."""
     if not machine.devices:
-        return ("-M", "microvm,acpi=off")
+        backend = ",memory-backend=ram" * machine.savable
+        return ("-M", f"microvm,acpi=off{backend}")
     words = ["-M", "q35", "-device", "intel-iommu,intremap=on"]
     for place, device in enumerate(machine.devices, _FIRST_ASSIGNED):
         words += ["-device", f"{device},addr={place:#x}"]
     return tuple(words)
+
+
+def _memory(machine: LabMachine, saved: SavedState | None) -> tuple[str, ...]:
+    """Shared memory, which is saved by copying it from outside, or a private view of a copy."""
+    if not machine.savable:
+        return ()
+    if saved is None or saved.to_save:
+        memory = "memory-backend-memfd,share=on"
+    else:
+        memory = f"memory-backend-file,share=off,mem-path={_value(saved.ram)}"
+    return (
+        *("-object", f"{memory},id=ram,size={machine.memory_mib}M"),
+        *("-chardev", f"socket,id=saver,path={SAVER},server=on,wait=off"),
+        *("-mon", "chardev=saver,mode=control"),
+        *(() if saved is None else ("-incoming", "defer")),
+    )
 
 
 def _bus(machine: LabMachine) -> str:

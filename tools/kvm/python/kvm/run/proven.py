@@ -35,7 +35,7 @@ def load(project: Project) -> Proven | None:
 
 
 def record(project: Project, kernel_id: str, vmlinux: Path, boot_s: float) -> None:
-    """Remember it; ``boot_s`` of 0 means that it was already up."""
+    """Remember it; ``boot_s`` of 0 means that it did not boot now."""
     before = load(project)
     if boot_s == 0 and before is not None:
         boot_s = before.boot_s

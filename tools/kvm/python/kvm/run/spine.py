@@ -174,7 +174,8 @@ class Run:
             return attempt, _both(outcome, found.suspected)
         kernel = self._hosting.kernel
         if outcome.ok and attempt.host.name == "lab" and not wanted.devices:
-            proven.record(self.project, kernel.id, kernel.vmlinux, attempt.host.boot_s)
+            boot_s = 0.0 if attempt.host.restored else attempt.host.boot_s
+            proven.record(self.project, kernel.id, kernel.vmlinux, boot_s)
         return attempt, outcome
 
     def _attempt_until_kept(

@@ -24,6 +24,29 @@ class Hello(Request):
     nonce: str
 
 
+class Preload(Request):
+    """Comes before ``prepare``: a VMM to keep in memory, by its folder and its bundle. ``files``
+    are those that its import reads, each as its path there and its path here."""
+
+    artifact: str
+    bundle: str
+    files: list[str]
+
+
+class Prepare(Request):
+    """The first request of a client with machines: the time (nanoseconds), ``entropy``
+    (hexadecimal digits), the folder that both sides write, and ``exports`` as TAG:PATH.
+    ``preload`` is a VMM's folder and bundle (or nothing), ``prefetch`` are files that will be
+    read soon."""
+
+    time_ns: int
+    entropy: str
+    share: str
+    exports: list[str]
+    preload: list[str]
+    prefetch: list[str]
+
+
 class OfSession(Request):
     """``kill``, and the base of others."""
 

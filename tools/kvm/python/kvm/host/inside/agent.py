@@ -19,8 +19,8 @@ import sys
 import time
 
 from kvm.host.inside.port import EVENTS, Port
-from kvm.host.inside.sessions import Session, spawn
-from kvm.host.inside.zygote import Zygote
+from kvm.host.inside.sessions import Session, read_ahead, run, spawn
+from kvm.host.inside.zygote import Zygote, enter_new_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     Message = dict[str, Any]
 
-PROTOCOL = 1
+PROTOCOL = 2
 
 _SIGKILL = 9
 _CANNOT_START = 126
@@ -63,9 +63,12 @@ class Agent:
         self._last_seen = time.monotonic()
         self._throttled = False
         self._ended = False
+        self._prepared = False
         self._handlers: dict[str, Callable[[Any], Message | None]] = {
             "hello": self._hello,
             "ping": self._ping,
+            "preload": self._preload,
+            "prepare": self._prepare,
             "info": self._info,
             "poweroff": self._poweroff,
             "start": self._start,
@@ -163,9 +166,30 @@ class Agent:
     def _poweroff(self, message: wire.Request) -> None:
         self._ended = True
 
-    def preload(self, artifact: str, bundle: str | None) -> None:
-        """Let a zygote import this VMM before the client connects."""
-        self._zygote_of(artifact, bundle)
+    def _preload(self, message: wire.Preload) -> None:
+        """Copy a VMM into memory and import it, so that this lab host can be saved with it."""
+        _require(message, "artifact", "bundle", "files")
+        run(["/init", "--fetch", *message["files"]])
+        zygote = self._zygote_of(message["artifact"], message["bundle"])
+        if why := zygote.await_ready():
+            self._drop_zygote()
+            raise BadRequest(f"the VMM can't be imported: {why}")
+
+    def _prepare(self, message: wire.Prepare) -> None:
+        """Enter the developer's files; a later client finds that done."""
+        if self._prepared:
+            return
+        _require(message, "time_ns", "entropy", "share", "exports", "preload", "prefetch")
+        words = [str(message["time_ns"]), message["entropy"], message["share"]]
+        run(["/init", "--prepare", *words, *message["exports"]])
+        enter_new_root()
+        self._prepared = True
+        if self._zygote is not None:
+            self._zygote.enter_new_root()
+        read_ahead(message["prefetch"])
+        if message["preload"]:
+            artifact, bundle = message["preload"]
+            self._zygote_of(artifact, bundle or None)
 
     def _start(self, message: wire.StartWorker) -> None:
         _require(message, "session", "artifact", "cwd", "input")
@@ -391,7 +415,7 @@ class Agent:
                 self._epoll.register(fd, select.EPOLLIN)
 
 
-def _require(message: wire.OfSession, *names: str) -> None:
+def _require(message: wire.Request, *names: str) -> None:
     """Check fields before anything is begun that a missing one would leave half done."""
     missing = [name for name in names if name not in message]
     if missing:
@@ -405,17 +429,11 @@ def _kill_group(pid: int) -> None:
         pass
 
 
-def serve_port(idle_s: float, preload: list[str], switch: Switch) -> int:
-    """Serve the virtio port that init found; return the exit code for init.
-
-    ``preload`` is a VMM's folder and bundle ("": none), or empty.
-    """
+def serve_port(idle_s: float, switch: Switch) -> int:
+    """Serve the virtio port that init found; return the exit code for init."""
     path = os.environ.get("TOOLSKVM_PORT")
     if path is None:
         print("TOOLSKVM_PORT is not set: this runs in a lab host", file=sys.stderr)
         return 2
-    agent = Agent(os.open(path, os.O_RDWR | os.O_NONBLOCK), idle_s, switch)
-    if preload:
-        agent.preload(preload[0], preload[1] or None)
-    agent.run()
+    Agent(os.open(path, os.O_RDWR | os.O_NONBLOCK), idle_s, switch).run()
     return 0

@@ -1,14 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Starts a lab host's agent from a bundle: one file that holds all its modules, compiled.
 
-Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS PLAN SPARED``.
+Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS SPARED``.
 There every lookup, hit or miss, and every read of a file is a round trip to the developer's
 machine and costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
 extension modules are and which optional modules don't exist. Imports next to nothing.
-
-PLAN is a file that says what will be needed first, one item a line: the VMM's folder, its
-bundle (or nothing), then files to read in advance. A child reads those meanwhile, because the
-lab host's other CPU is idle.
 
 SPARED is the number of the lab host's CPUs, from 0 on, on which neither the agent nor anything
 it starts may run (``spared_cpus`` in ``qemu.py``).
@@ -30,9 +26,6 @@ else:
     from _frozen_importlib_external import ExtensionFileLoader
 
     ModuleType = type(sys)
-
-
-_READ_BYTES = 1 << 20
 
 
 class Bundle:
@@ -95,11 +88,8 @@ class _LazyModule(ModuleType):
         return getattr(self, name)
 
 
-def main(bundle: str, idle_s: str, plan: str, spared: str) -> int:
+def main(bundle: str, idle_s: str, spared: str) -> int:
     posix.sched_setaffinity(0, posix.sched_getaffinity(0) - set(range(int(spared))))
-    wanted = _read_plan(plan)
-    if len(wanted) > 2:
-        _read_ahead(wanted[2:])
     agent_bundle = Bundle(bundle)
     agent_bundle.install()
 
@@ -110,31 +100,8 @@ def main(bundle: str, idle_s: str, plan: str, spared: str) -> int:
 
     from kvm.host.inside.agent import serve_port
 
-    return serve_port(float(idle_s), wanted[:2], switch)
-
-
-def _read_plan(path: str) -> list[str]:
-    """The plan's lines; empty when no VMM has been built yet."""
-    try:
-        with open(path) as stream:  # noqa: PTH123
-            return stream.read().splitlines()
-    except FileNotFoundError:
-        return []
-
-
-def _read_ahead(paths: Sequence[str]) -> None:
-    """Read files into this kernel's page cache; unreadable ones are left to whoever opens them."""
-    if posix.fork() != 0:
-        return
-    for path in paths:
-        try:
-            fd = posix.open(path, posix.O_RDONLY)
-            while posix.read(fd, _READ_BYTES):
-                pass
-        except OSError:
-            pass
-    posix._exit(0)
+    return serve_port(float(idle_s), switch)
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:5]))
+    sys.exit(main(*sys.argv[1:4]))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 _READ_BYTES = 64 * 1024
+_READ_AHEAD_BYTES = 1 << 20
 
 
 class Session:
@@ -98,6 +99,27 @@ def spawn(
     if pid == 0:
         _become(argv, environment, cwd, descriptors)
     return pid
+
+
+def run(argv: list[str]) -> None:
+    """Run a program to its end; its words go to the console. Raises ``OSError`` if it fails."""
+    pid = os.posix_spawn(argv[0], argv, os.environ)
+    if status := os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]):
+        raise OSError(f"{argv[0]} {argv[1]} ended with {status}; its console says why")
+
+
+def read_ahead(paths: list[str]) -> None:
+    """Read files into this kernel's page cache, in a child; unreadable ones are left to others."""
+    if not paths or os.fork() != 0:
+        return
+    for path in paths:
+        try:
+            fd = os.open(path, os.O_RDONLY)
+            while os.read(fd, _READ_AHEAD_BYTES):
+                pass
+        except OSError:
+            pass
+    os._exit(0)
 
 
 def _become(

@@ -7,6 +7,7 @@ The agent talks to it over a SOCK_SEQPACKET pair, one JSON object a packet:
 
     → {"fork": session, "cwd": folder}  with three descriptors: the worker's 0, 1, 2
     → {"kill": session}
+    → {"root": true}                    enter the new root, as the agent has
     ← {"ready": true}                   the import is done; requests may come before
     ← {"broken": "traceback"}           it failed, and the zygote ends
     ← {"pid": pid, "session": n}        ← {"status": n, "session": n}
@@ -36,6 +37,7 @@ _PACKET_BYTES = 64 * 1024
 _DESCRIPTOR_BYTES = 4
 _DESCRIPTORS_MAX = 4096
 _CLOSE_MS = 2000
+_READY_MS = 60_000
 
 
 class Zygote:
@@ -65,6 +67,21 @@ class Zygote:
     def kill(self, session: int) -> None:
         """Kill a worker; only the zygote knows whether its pid is still that worker's."""
         self._socket.send(json.dumps({"kill": session}).encode())
+
+    def enter_new_root(self) -> None:
+        """Let it, and the workers that it will fork, enter the root that has been mounted."""
+        self._socket.send(json.dumps({"root": True}).encode())
+
+    def await_ready(self) -> str:
+        """Wait until it can fork workers; why it can't, or empty."""
+        waiting = select.poll()
+        waiting.register(self._socket.fileno(), select.POLLIN)
+        if not waiting.poll(_READY_MS):
+            return f"it takes longer than {_READY_MS // 1000} s"
+        message = self.receive()
+        if message is None:
+            return "its process has ended"
+        return str(message.get("broken", ""))
 
     def receive(self) -> dict[str, Any] | None:
         """The next message; None if the zygote is gone. Raises ``BlockingIOError`` if none came."""
@@ -137,6 +154,8 @@ class _Server:
         request = json.loads(packet)
         if "kill" in request:
             self._kill(request["kill"])
+        elif "root" in request:
+            enter_new_root()
         else:
             self._fork(request["fork"], request["cwd"], _descriptors(ancillary))
         return True
@@ -185,6 +204,12 @@ class _Server:
             _kill_family(pid)
         for _, pid in self._workers.values():
             os.waitpid(pid, 0)
+
+
+def enter_new_root() -> None:
+    """Make what is mounted over the root (``labhost_prepare``) the root of this process."""
+    os.chroot("/..")
+    os.chdir("/")
 
 
 def import_worker(artifact: str, bundle: str | None, switch: Switch) -> Callable[[], int | None]:

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Brings a lab host up: from one that was saved, or by a boot, after which it is saved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from kvm.host import saved as saved_hosts
+from kvm.host.agent_files import PreloadedVmm, vmm_files
+from kvm.host.base import HostHung, HostLost
+from kvm.host.channel import (
+    Channel,
+    ChannelClosed,
+    ChannelTimeout,
+    Message,
+    NotListening,
+    RequestFailed,
+)
+from kvm.host.given import GivenClock, Span
+from kvm.host.instance import Instance
+from kvm.host.lab_machine import LabSettings, real_python
+from kvm.host.qemu import LabMachine, SavedState
+from kvm.host.saved import NotSaved, Store, key_of, with_vmm
+from kvm.say import Say
+from kvm.verdict.console import parse_console
+
+_KEEPER_GRACE_S = 60.0
+# One that was saved needs a fraction of a second; a loaded computer gives QEMU less.
+_RESTORE_S = 15.0
+_PRELOAD_S = 60.0
+_LOOK_S = 0.003
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class BringUp:
+    """One lab host and the means to bring it up, any number of times.
+
+    ``restored``: the last time it went on from a saved one, and did not boot.
+    """
+
+    machine: LabMachine
+    instance: Instance
+    kernel_id: str
+    store: Store
+    settings: LabSettings
+    say: Say
+    on_message: Callable[[Message], None]
+    on_closed: Callable[[], None]
+    restored: bool = False
+
+    def start(self, vmm: PreloadedVmm | None) -> Channel:
+        """A line to a lab host in which no machine has run, with ``vmm`` in its memory if possible.
+
+        One that runs here is ended. Raises ``HostLost`` or a kind of it, ``UserError``.
+        """
+        if not self.machine.savable:
+            return self._boot()
+        key = key_of(self.machine, self.kernel_id)
+        full = key if vmm is None else with_vmm(key, vmm)
+        if (channel := self._restore(full)) is not None:
+            return channel
+        channel = None if vmm is None else self._restore(key, to_save=True)
+        if channel is None:
+            channel = self._boot()
+            # As long as no VMM is edited, nobody needs one without a VMM.
+            if vmm is not None and self.store.has_others(key):
+                self._save(key)
+        if vmm is None or self._preload(channel, vmm):
+            self._save(full)
+        return channel
+
+    def connect(self, late: Callable[[], bool]) -> Channel:
+        """Raises ``ChannelClosed`` or ``ChannelTimeout``."""
+        return Channel.connect(
+            self.instance.socket,
+            self.instance.heartbeat,
+            late=late,
+            on_message=self.on_message,
+            on_closed=self.on_closed,
+        )
+
+    def _restore(self, key: str, *, to_save: bool = False) -> Channel | None:
+        """None if there is none, or if it does not come back: it is dropped then."""
+        saved = self.store.find(key)
+        if saved is None:
+            return None
+        try:
+            channel = self._begin(_RESTORE_S, replace(saved, to_save=to_save))
+        except HostLost as lost:
+            self.say(f"the saved lab host does not come back, and is made anew: {lost.message}")
+            self.store.drop(key)
+            return None
+        self.restored = True
+        return channel
+
+    def _boot(self) -> Channel:
+        self.say("booting the lab host")
+        self.restored = False
+        return self._begin(self.settings.boot_deadline_s)
+
+    def _save(self, key: str) -> None:
+        """A kernel that complains may do so in some boots only: it is booted each time."""
+        if parse_console(self.instance.console_text()):
+            return
+        try:
+            self.store.save(key, self.instance, self.machine)
+        except NotSaved as why:
+            self.say(f"the lab host can't be saved, so that each is booted: {why}")
+
+    def _preload(self, channel: Channel, vmm: PreloadedVmm) -> bool:
+        """Whether the agent has imported it; if not, its worker will say why."""
+        files = vmm_files(real_python(), vmm)
+        try:
+            channel.request(
+                "preload",
+                _PRELOAD_S,
+                artifact=str(vmm.artifact),
+                bundle=str(vmm.bundle),
+                files=[word for file in files for word in (str(file.source), file.target)],
+            )
+        except (RequestFailed, ChannelTimeout):
+            return False
+        except ChannelClosed:
+            raise self.instance.loss() from None
+        return True
+
+    def _begin(self, limit_s: float, saved: SavedState | None = None) -> Channel:
+        self.instance.boot(self.machine, self.settings.idle_s + _KEEPER_GRACE_S, saved)
+        clock = GivenClock(self.instance.kept())
+        try:
+            if saved is not None:
+                self._go_on(saved, clock, limit_s)
+            return self._connect_when_listening(clock, limit_s)
+        except ChannelClosed:
+            raise self.instance.loss() from None
+        except ChannelTimeout:
+            raise self._not_up(clock, limit_s) from None
+
+    def _go_on(self, saved: SavedState, clock: GivenClock, limit_s: float) -> None:
+        def go_on() -> None:
+            try:
+                saved_hosts.go_on(self.instance, saved)
+            except (ConnectionRefusedError, FileNotFoundError) as failed:
+                raise NotListening(str(failed)) from failed
+            except (OSError, ValueError) as failed:
+                raise ChannelClosed(str(failed)) from failed
+
+        self._when_listening(go_on, _late(clock, limit_s))
+
+    def _connect_when_listening(self, clock: GivenClock, limit_s: float) -> Channel:
+        late = _late(clock, limit_s)
+        return self._when_listening(lambda: self.connect(late), late)
+
+    def _when_listening(self, begin: Callable[[], T], late: Callable[[], bool]) -> T:
+        """QEMU takes a moment to make its sockets, and another to listen on them."""
+        while True:
+            try:
+                return begin()
+            except NotListening:
+                if not self.instance.running:
+                    raise
+                if late():
+                    raise ChannelTimeout("QEMU made no socket") from None
+            time.sleep(_LOOK_S)
+
+    def _not_up(self, clock: GivenClock, limit_s: float) -> HostLost:
+        """End a boot that took too long; not the kernel's fault if this computer did not run it."""
+        console = self.instance.console_text()
+        self.instance.discard()
+        if clock.given_s >= limit_s:
+            return HostHung(f"the lab host did not come up within {limit_s:g} s", console=console)
+        return HostLost(
+            f"the lab host did not come up: for {clock.kept_s:.0f} s this computer did not run it",
+            "try again when less runs here",
+            console=console,
+        )
+
+
+def _late(clock: GivenClock, limit_s: float) -> Callable[[], bool]:
+    """A function that says whether the limit was reached or is hopeless; call it often."""
+    span = Span(clock)
+
+    def late() -> bool:
+        clock.look()
+        return span.over(limit_s)
+
+    return late
