@@ -23,6 +23,7 @@ import kvm
 from kvm.errors import UserError
 from kvm.host import lab, lab_session
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
+from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
 from kvm.output.progress import Progress
@@ -39,9 +40,10 @@ _PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
 
 
 @pytest.fixture(scope="module")
-def kernel() -> Path:
+def kernel() -> HostKernel:
     with Progress(live=False) as progress:
-        return halves.build(Project.find(), progress).kernel.vmlinux
+        found = halves.build(Project.find(), progress).kernel
+    return HostKernel(found.vmlinux, found.id, found.image, found.modules)
 
 
 @pytest.fixture(scope="module")
@@ -61,21 +63,21 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def host(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
-    with LabHost(project, kernel, "the kernel under test", LabNeeds(artifact)) as found:
+def host(project: Project, kernel: HostKernel, artifact: Path) -> Iterator[LabHost]:
+    with LabHost(project, kernel, LabNeeds(artifact)) as found:
         yield found
 
 
 @pytest.fixture
-def kept(project: Project, kernel: Path, artifact: Path) -> Iterator[LabHost]:
+def kept(project: Project, kernel: HostKernel, artifact: Path) -> Iterator[LabHost]:
     """One that is kept for the next command."""
     needs = LabNeeds(artifact)
-    with LabHost(project, kernel, "the kernel under test", needs, settings=_KEPT) as found:
+    with LabHost(project, kernel, needs, settings=_KEPT) as found:
         yield found
 
 
-def _again(project: Project, kernel: Path) -> LabHost:
-    return LabHost(project, kernel, "the kernel under test", settings=_KEPT)
+def _again(project: Project, kernel: HostKernel) -> LabHost:
+    return LabHost(project, kernel, settings=_KEPT)
 
 
 def _start(host: LabHost, artifact: Path, mode: str, name: str = "run") -> Session:
@@ -165,18 +167,20 @@ def test_a_command_is_stopped_at_its_deadline(host: LabHost) -> None:
     assert host.run_command(("true",), timeout_s=30) == (0, "")
 
 
-def test_each_command_has_one_of_its_own(host: LabHost, project: Project, kernel: Path) -> None:
+def test_each_command_has_one_of_its_own(
+    host: LabHost, project: Project, kernel: HostKernel
+) -> None:
     before = lab.status(project)
     assert before is not None
     host.close()
     assert lab.status(project) is None
     assert not Path(f"/proc/{before.pid}").exists()
-    with LabHost(project, kernel, "the kernel under test") as again:
+    with LabHost(project, kernel) as again:
         assert again.boot_s > 0
 
 
 def test_one_that_cannot_be_saved_is_kept_for_the_next_command(
-    kept: LabHost, project: Project, kernel: Path
+    kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
     before = lab.status(project)
     kept.close()
@@ -191,14 +195,17 @@ def test_one_that_cannot_be_saved_is_kept_for_the_next_command(
 _CLIENT = """
 import sys
 from pathlib import Path
+from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost
 from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
 from kvm.output.progress import Progress
 from kvm.run import halves
-root, kernel, artifact = map(Path, sys.argv[1:4])
+root, vmlinux, artifact = map(Path, sys.argv[1:4])
 settings = LabSettings(cpus=1, devices=("edu",)) if sys.argv[4] == "kept" else LabSettings()
-host = LabHost(Project(root), kernel, "the kernel under test", settings=settings)
+modules = tuple(map(Path, sys.argv[5:]))
+kernel = HostKernel(vmlinux, "the kernel", "the image", modules)
+host = LabHost(Project(root), kernel, settings=settings)
 session = host.start(artifact, {}, {"argv": ["hang"]}, run_dir=root / "build" / "killed")
 for event in session.events():
     if event:
@@ -206,9 +213,10 @@ for event in session.events():
 """
 
 
-def _killed_client(project: Project, kernel: Path, artifact: Path, kind: str) -> int:
+def _killed_client(project: Project, kernel: HostKernel, artifact: Path, kind: str) -> int:
     """Kill a command that has a worker; return the worker's pid."""
-    argv = (sys.executable, "-c", _CLIENT, str(project.root), str(kernel), str(artifact), kind)
+    paths = (project.root, kernel.vmlinux, artifact)
+    argv = (sys.executable, "-c", _CLIENT, *map(str, paths), kind, *map(str, kernel.modules))
     environment = {**os.environ, "PYTHONPATH": str(Path(kvm.__file__).parents[1])}
     with subprocess.Popen(argv, stdout=subprocess.PIPE, env=environment) as client:
         assert client.stdout is not None
@@ -218,22 +226,23 @@ def _killed_client(project: Project, kernel: Path, artifact: Path, kind: str) ->
 
 
 def test_a_killed_command_leaves_a_usable_lab_host_without_its_worker(
-    project: Project, kernel: Path, artifact: Path
+    project: Project, kernel: HostKernel, artifact: Path
 ) -> None:
     worker = _killed_client(project, kernel, artifact, "kept")
-    with _again(project, kernel) as host:
+    known = replace(kernel, id="the kernel", image="the image")
+    with _again(project, known) as host:
         assert host.boot_s == 0
         gone = f"for i in 1 2 3 4 5; do [ -d /proc/{worker} ] || exit 0; sleep 1; done; exit 1"
         assert host.run_command(("sh", "-c", gone), timeout_s=30)[0] == 0
 
 
 def test_what_a_killed_command_left_is_ended_by_the_next(
-    project: Project, kernel: Path, artifact: Path
+    project: Project, kernel: HostKernel, artifact: Path
 ) -> None:
     _killed_client(project, kernel, artifact, "saved")
     left = lab.status(project)
     assert left is not None
-    with LabHost(project, kernel, "the kernel under test"):
+    with LabHost(project, kernel):
         found = lab.status(project)
         assert found is not None
         assert found.pid != left.pid
@@ -267,7 +276,7 @@ def test_qemus_death_is_no_panic(host: LabHost, project: Project, artifact: Path
 
 
 def test_a_lab_host_that_hangs_is_replaced(
-    kept: LabHost, project: Project, kernel: Path, monkeypatch: pytest.MonkeyPatch
+    kept: LabHost, project: Project, kernel: HostKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running = lab.status(project)
     assert running is not None
@@ -330,7 +339,7 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 
 
 def test_a_lab_host_that_is_distrusted_is_not_found_again(
-    kept: LabHost, project: Project, kernel: Path
+    kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
     running = lab.status(project)
     kept.distrust("its kernel stalled")
@@ -342,9 +351,9 @@ def test_a_lab_host_that_is_distrusted_is_not_found_again(
     assert replaced.pid != running.pid
 
 
-def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
+def test_nobody_there_for_long_ends_it(project: Project, kernel: HostKernel) -> None:
     settings = replace(_KEPT, idle_s=1)
-    with LabHost(project, kernel, "the kernel under test", settings=settings) as host:
+    with LabHost(project, kernel, settings=settings) as host:
         time.sleep(2)
         assert host.ping() < 2
     deadline = time.monotonic() + 30
@@ -354,11 +363,11 @@ def test_nobody_there_for_long_ends_it(project: Project, kernel: Path) -> None:
 
 
 def test_another_kernel_ends_the_old_lab_host(
-    kept: LabHost, project: Project, kernel: Path
+    kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
     before = lab.status(project)
     kept.close()
-    with LabHost(project, kernel, "another kernel", settings=_KEPT) as other:
+    with LabHost(project, replace(kernel, id="another"), settings=_KEPT) as other:
         assert other.boot_s > 0
         after = lab.status(project)
     assert before is not None
@@ -371,10 +380,10 @@ def test_a_kernel_that_is_none_is_told(project: Project, tmp_path: Path) -> None
     broken = tmp_path / "vmlinux"
     broken.write_bytes(b"not a kernel")
     with pytest.raises((HostLost, UserError)):
-        LabHost(project, broken, "no kernel")
+        LabHost(project, HostKernel(broken, "none", "none"))
 
 
-def test_stop_ends_it_and_leaves_nothing(project: Project, kernel: Path) -> None:
+def test_stop_ends_it_and_leaves_nothing(project: Project, kernel: HostKernel) -> None:
     _again(project, kernel).close()
     running = lab.status(project)
     assert running is not None

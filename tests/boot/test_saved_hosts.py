@@ -13,6 +13,7 @@ from typing import NamedTuple
 import pytest
 
 from kvm.host import lab
+from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -21,13 +22,12 @@ from support.fake_vmm import WORKER, make_artifact
 
 pytestmark = pytest.mark.lab
 
-_NAME = "the kernel under test"
-
 
 @pytest.fixture(scope="module")
-def kernel() -> Path:
+def kernel() -> HostKernel:
     with Progress(live=False) as progress:
-        return halves.build(Project.find(), progress).kernel.vmlinux
+        found = halves.build(Project.find(), progress).kernel
+    return HostKernel(found.vmlinux, found.id, found.image, found.modules)
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ Bring = Callable[..., Up]
 
 
 @pytest.fixture
-def bring(project: Project, kernel: Path) -> Iterator[Bring]:
+def bring(project: Project, kernel: HostKernel) -> Iterator[Bring]:
     """Brings one up; the one before ends."""
     hosts: list[LabHost] = []
 
@@ -66,7 +66,7 @@ def bring(project: Project, kernel: Path) -> Iterator[Bring]:
             host.close()
         said: list[str] = []
         needs = LabNeeds(artifact)
-        hosts.append(LabHost(project, kernel, _NAME, needs, say=said.append))
+        hosts.append(LabHost(project, kernel, needs, say=said.append))
         return Up(hosts[-1], said)
 
     yield bring_up

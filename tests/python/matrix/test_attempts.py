@@ -35,7 +35,7 @@ def order(tmp_path: Path) -> WorkOrder:
 
 
 def order_in(folder: Path) -> WorkOrder:
-    kernel = Kernel("k", "6.12.1", "source", "default", folder / "kernel", 1.5, True)
+    kernel = Kernel("k", "image", "6.12.1", "source", "default", folder / "kernel", 1.5, True)
     vmm = Vmm("vmm", folder / "vmm", 0.5, False)
     return WorkOrder((CELL,), vmm, {"default": kernel}, 7, folder / "build" / "matrix" / "7")
 

@@ -16,7 +16,7 @@ from kvm.vm.build import Vmm
 
 
 def test_an_order_reads_back_as_it_was_written(tmp_path: Path) -> None:
-    kernel = Kernel("id", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
+    kernel = Kernel("id", "image", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
     order = WorkOrder(
         number=7,
         folder=tmp_path,

@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A project with a run of five cells that was killed when four of them had a verdict."""
     made = Project(tmp_path)
     (tmp_path / "linux").mkdir()
-    kernel = Kernel("k", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
+    kernel = Kernel("k", "image", "6.12.1", "source", "default", tmp_path / "kernel", 1.5, True)
     vmm = Vmm("vmm", tmp_path / "vmm", 0.5, False)
     monkeypatch.setattr(prepare, "build", lambda *_: (vmm, {"default": kernel}))
     monkeypatch.setattr(Project, "find", staticmethod(lambda: made))

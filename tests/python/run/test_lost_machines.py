@@ -16,10 +16,14 @@ from kvm.verdict.vocabulary import Outcome, Reason, Verdict
 
 
 class Place:
-    """A host that only has a name and a console."""
+    """A host that only has a name, a console and KVM's modules."""
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.modules = {
+            "kvm": range(0xFFFFFFFFC0100000, 0xFFFFFFFFC0180000),
+            "kvm_amd": range(0xFFFFFFFFC0200000, 0xFFFFFFFFC0210000),
+        }
         self.console = ""
         self.boot_s = 0.0
 
@@ -56,7 +60,10 @@ def test_only_a_silent_triple_fault_in_a_lab_host_is_tried_again(
     assert lost_by_emulator(attempt(host, stop, console), host_kernel) is astray
 
 
-@pytest.mark.parametrize(("rip", "astray"), [(0x10ABC, True), (0x20010, False)])
+@pytest.mark.parametrize(
+    ("rip", "astray"),
+    [(0x10ABC, True), (0x20010, False), (0x3F203000, True), (0x3F103000, False)],
+)
 def test_a_guest_behind_the_hosts_own_vmrun_is_tried_again(
     host_kernel: SystemMap, rip: int, astray: bool
 ) -> None:

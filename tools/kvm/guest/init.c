@@ -10,8 +10,8 @@
  *
  * `init --agent-fd N` serves one session on an inherited stream socket as an ordinary
  * process: no mounts, no reset. Tests and debuggers use this.
- * `init --fetch FROM TO...` and `init --prepare NANOSECONDS HEX SHARE [TAG:PATH]...` are for a
- * lab host's agent (labhost.h).
+ * `init --fetch FROM TO...`, `init --insert MODULE...` and `init --prepare NANOSECONDS HEX SHARE [TAG:PATH]... [MODULE]...`
+ * are for a lab host's agent (labhost.h).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -106,6 +106,8 @@ int main(int argc, char **argv)
 		return serve_descriptor(argv[2]);
 	if (argc >= 4 && strcmp(argv[1], "--fetch") == 0)
 		return labhost_fetch(argv + 2);
+	if (argc >= 3 && strcmp(argv[1], "--insert") == 0)
+		return labhost_insert(argv + 2);
 	if (argc >= 5 && strcmp(argv[1], "--prepare") == 0)
 		return labhost_prepare(argv + 2);
 	if (getpid() != 1) {

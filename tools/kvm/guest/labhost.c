@@ -13,6 +13,7 @@
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -174,6 +175,56 @@ static bool stir_random_numbers(const char *hex)
 	return done;
 }
 
+/* Whether this machine's processor has a feature, by its name in /proc/cpuinfo. */
+static bool processor_has(const char *feature)
+{
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+	FILE *file = fopen("/proc/cpuinfo", "re");
+
+	while (file && !found && getline(&line, &room, file) > 0)
+		if (strncmp(line, "flags", strlen("flags")) == 0)
+			for (char *rest = line, *word; !found && (word = strsep(&rest, " \n"));)
+				found = strcmp(word, feature) == 0;
+	free(line);
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* Inserts a kernel module, but KVM's for a processor only if that can do it. */
+static bool insert_module(const char *root, const char *path)
+{
+	static const struct { const char *name, *feature; } vendors[] = {
+		{ "/kvm-amd.ko", "svm" }, { "/kvm-intel.ko", "vmx" },
+	};
+	char file[PATH_MAX + sizeof(NEW_ROOT)];
+	const char *name = strrchr(path, '/');
+	bool done;
+	int fd;
+
+	for (size_t i = 0; name && i < sizeof(vendors) / sizeof(vendors[0]); i++)
+		if (strcmp(name, vendors[i].name) == 0 && !processor_has(vendors[i].feature))
+			return true;
+	snprintf(file, sizeof(file), "%s%s", root, path);
+	fd = open(file, O_RDONLY | O_CLOEXEC);
+	done = fd >= 0 && syscall(SYS_finit_module, fd, "", 0) == 0;
+	if (!done)
+		say_errno("cannot insert %s", path);
+	if (fd >= 0)
+		close(fd);
+	return done;
+}
+
+int labhost_insert(char **modules)
+{
+	for (; *modules; modules++)
+		if (!insert_module("", *modules))
+			return 1;
+	return 0;
+}
+
 /*
  * /tmp remains part of the overlay: it is as writable as a tmpfs, and a checkout or a virtual
  * environment there stays visible.
@@ -186,7 +237,7 @@ int labhost_prepare(char **words)
 	if (!set_clock(words[0]) || !stir_random_numbers(words[1]) || !overlay_root("root", ROOT) ||
 	    !mount_at("tmpfs", "tmpfs", NEW_ROOT MOUNTS, SAFE, "mode=0700", false))
 		return 1;
-	for (; *exports; exports++)
+	for (; *exports && **exports != '/'; exports++)
 		if (!mount_export(*exports))
 			return 1;
 	if (share[0] != '/') {
@@ -200,6 +251,9 @@ int labhost_prepare(char **words)
 	unlink(NEW_ROOT RESOLV_CONF);
 	if (access(RESOLV_CONF, F_OK) == 0 && !copy_file(RESOLV_CONF, NEW_ROOT RESOLV_CONF, 0644))
 		return 1;
+	for (char **modules = exports; *modules; modules++)
+		if (!insert_module(NEW_ROOT, *modules))
+			return 1;
 	if (chdir(NEW_ROOT) == 0 && mount(".", "/", NULL, MS_MOVE, NULL) == 0)
 		return 0;
 	say_errno("cannot make " NEW_ROOT " the root");

@@ -6,6 +6,7 @@ The lab hosts are fake: these tests are about which one is used, and what is rep
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 from kvm.host.base import Event, HostHung, HostLost, HostPanic
 from kvm.host.choose import ProbeResult
 from kvm.host.given import GivenClock
+from kvm.host.kernel import HostKernel
 from kvm.host.lab_machine import LabSettings
 from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
@@ -65,14 +67,13 @@ class FakeLab:
 
     name, boot_s, restored, console, uplink = "lab", 0.5, False, "", ""
 
-    def __init__(
-        self, project: Project, vmlinux: Path, kernel_id: str, needs: Any, **given: Any
-    ) -> None:
+    def __init__(self, project: Project, kernel: HostKernel, needs: Any, **given: Any) -> None:
         settings: LabSettings = given["settings"]
-        lost = type(self).boots(kernel_id, settings.boot_deadline_s)
+        lost = type(self).boots(kernel.id, settings.boot_deadline_s)
         if lost is not None:
             raise lost
-        self.taken.append(kernel_id)
+        self.taken.append(kernel.id)
+        self.modules: dict[str, range] = {}
 
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Any:
         if type(self).faults == 0:
@@ -97,9 +98,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
         (tmp_path / kernel).mkdir()
         (tmp_path / kernel / "vmlinux").touch()
         (tmp_path / kernel / "System.map").touch()
-    proven.record(project, "good", tmp_path / "good" / "vmlinux", 0.5)
+    new, good = (
+        Kernel(name, "image", "6.12.0", "1" * 40, "default", tmp_path / name, 0.0, False)
+        for name in ("new", "good")
+    )
+    meta = {"id": "good", "release": good.release, "source": good.source}
+    (good.folder / "meta.json").write_text(json.dumps(meta))
+    proven.record(project, good, 0.5)
     halves = Halves(
-        Kernel("new", "6.12.0", "1" * 40, "default", tmp_path / "new", 0.0, False),
+        new,
         Vmm("vmm", tmp_path, 0.0, False),
     )
     monkeypatch.setattr(hosts, "LabHost", FakeLab)

@@ -18,7 +18,7 @@ from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves
 
-CMDLINE = "quiet console=ttyS0 8250.nr_uarts=1 reboot=p panic=-1"
+CMDLINE = "quiet console=ttyS0 8250.nr_uarts=1 pci=off reboot=p panic=-1"
 MEMORY_MIB = 200
 PEER = "qemu-microvm"
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import re
 import sys
@@ -23,8 +22,7 @@ from kvm import process
 from kvm.bisect.journal import Journal
 from kvm.bisect.model import Axis, Commit, Mix
 from kvm.bisect.subject import Unbuildable
-from kvm.kernel import tree
-from kvm.kernel.build import Kernel
+from kvm.kernel import build, tree
 from kvm.kernel.git import Repository
 from kvm.kernel.tree import Mode
 from kvm.project import Project
@@ -194,12 +192,11 @@ def _halves(answer: dict[str, str], config: str) -> Halves | None:
     """The artifacts, unless the cache has dropped them."""
     kernel, vmm = Path(answer["kernel"]), Path(answer["vmm"])
     with contextlib.suppress(OSError, ValueError, KeyError):
-        meta = json.loads((kernel / "meta.json").read_text())
         if (vmm / "kvm").is_dir() and (kernel / "vmlinux").is_file():
             os.utime(kernel)
             os.utime(vmm)
             return Halves(
-                Kernel(kernel.name, meta["release"], meta["source"], config, kernel, 0.0, False),
+                build.stored(kernel, config),
                 Vmm(vmm.name, vmm, 0.0, False),
             )
     return None

@@ -53,13 +53,19 @@ def config(c: Context, config: str = "default", configitem: list[str] | None = N
         print(commands.resolve_config(project, say, config, tuple(configitem or ())))
 
 
-@task(help={"config": _HELP["config"], "bzimage": "also build a bzImage"})
-def build(c: Context, config: str = "default", bzimage: bool = False) -> None:
+@task(
+    help={
+        "config": _HELP["config"],
+        "bzimage": "also build a bzImage",
+        "full": "let make look at everything, even if it was built before or only KVM changed",
+    }
+)
+def build(c: Context, config: str = "default", bzimage: bool = False, full: bool = False) -> None:
     """Build the kernel alone; prints its id and the folder of the image."""
     from kvm.commands import kernel as commands
 
     with call.command() as (project, progress), progress.phase("kernel") as say:
-        print(commands.build_kernel(project, say, config, bzimage=bzimage))
+        print(commands.build_kernel(project, say, config, bzimage=bzimage, full=full))
 
 
 COMMANDS = Collection("kernel", fetch, tree, save, config, build)

@@ -51,13 +51,15 @@ def resolve_config(project: Project, say: Say, name: str, items: tuple[str, ...]
     return str(out / ".config")
 
 
-def build_kernel(project: Project, say: Say, name: str, *, bzimage: bool = False) -> str:
+def build_kernel(
+    project: Project, say: Say, name: str, *, bzimage: bool = False, full: bool = False
+) -> str:
     """Build one config; return the kernel's label, id and folder."""
     spec = config.ConfigSpec.named(name, project.linux / "configs")
     build.output_folder(project, spec.name)  # refused before anything else is done
     with _exclusive(project, "kernel.build", say):
         ready = tree.prepare(project, say)
-        kernel = build.build(project, ready, spec, say, bzimage=bzimage)
+        kernel = build.build(project, ready, spec, say, bzimage=bzimage, full=full)
     return f"{kernel.label} id={kernel.id} {kernel.folder}"
 
 

@@ -93,6 +93,10 @@ class Host(Protocol):
         """Whether it went on from a saved one: it did not boot."""
 
     @property
+    def modules(self) -> Mapping[str, range]:
+        """The kernel modules that were inserted into a lab host, and where they are."""
+
+    @property
     def console(self) -> str:
         """The output of the host's own kernel since this command took it over."""
 

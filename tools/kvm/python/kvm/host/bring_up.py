@@ -6,6 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TypeVar
 
 from kvm.host import saved as saved_hosts
@@ -21,9 +22,10 @@ from kvm.host.channel import (
 )
 from kvm.host.given import GivenClock, Span
 from kvm.host.instance import Instance
+from kvm.host.kernel import HostKernel
 from kvm.host.lab_machine import LabSettings, real_python
 from kvm.host.qemu import LabMachine, SavedState
-from kvm.host.saved import NotSaved, Store, key_of, with_vmm
+from kvm.host.saved import NotSaved, Store, key_of, with_modules, with_vmm
 from kvm.say import Say
 from kvm.verdict.console import parse_console
 
@@ -40,29 +42,49 @@ T = TypeVar("T")
 class BringUp:
     """One lab host and the means to bring it up, any number of times.
 
-    ``restored``: the last time it went on from a saved one, and did not boot.
+    ``restored``: the last time it went on from a saved one, and did not boot. ``to_insert`` are the
+    kernel's modules that are not inserted yet.
     """
 
     machine: LabMachine
     instance: Instance
-    kernel_id: str
+    kernel: HostKernel
     store: Store
     settings: LabSettings
     say: Say
     on_message: Callable[[Message], None]
     on_closed: Callable[[], None]
     restored: bool = False
+    to_insert: tuple[Path, ...] = ()
 
     def start(self, vmm: PreloadedVmm | None) -> Channel:
         """A line to a lab host in which no machine has run, with ``vmm`` in its memory if possible.
 
         One that runs here is ended. Raises ``HostLost`` or a kind of it, ``UserError``.
         """
+        self.to_insert = self.kernel.modules
         if not self.machine.savable:
             return self._boot()
-        key = key_of(self.machine, self.kernel_id)
+        key = key_of(self.machine, self.kernel.image)
         full = key if vmm is None else with_vmm(key, vmm)
-        if (channel := self._restore(full)) is not None:
+        if not self.kernel.modules:
+            return self._without_modules(key, full, vmm)
+        ready = with_modules(full, self.kernel.id)
+        if (channel := self._restore(ready)) is not None:
+            self.to_insert = ()
+            return channel
+        # An edit of KVM is often run once.
+        again = self.store.was_asked(ready)
+        channel = self._without_modules(key, full, vmm, to_save=again)
+        if again and self._tell(channel, "insert", modules=[str(m) for m in self.to_insert]):
+            self.to_insert = ()
+            self._save(ready)
+        return channel
+
+    def _without_modules(
+        self, key: str, full: str, vmm: PreloadedVmm | None, *, to_save: bool = False
+    ) -> Channel:
+        if (channel := self._restore(full, to_save=to_save)) is not None:
             return channel
         channel = None if vmm is None else self._restore(key, to_save=True)
         if channel is None:
@@ -115,14 +137,18 @@ class BringUp:
     def _preload(self, channel: Channel, vmm: PreloadedVmm) -> bool:
         """Whether the agent has imported it; if not, its worker will say why."""
         files = vmm_files(real_python(), vmm)
+        return self._tell(
+            channel,
+            "preload",
+            artifact=str(vmm.artifact),
+            bundle=str(vmm.bundle),
+            files=[word for file in files for word in (str(file.source), file.target)],
+        )
+
+    def _tell(self, channel: Channel, op: str, **fields: object) -> bool:
+        """Whether the agent has done it; it will be tried again later. Raises ``HostLost``."""
         try:
-            channel.request(
-                "preload",
-                _PRELOAD_S,
-                artifact=str(vmm.artifact),
-                bundle=str(vmm.bundle),
-                files=[word for file in files for word in (str(file.source), file.target)],
-            )
+            channel.request(op, _PRELOAD_S, **fields)
         except (RequestFailed, ChannelTimeout):
             return False
         except ChannelClosed:

@@ -35,6 +35,7 @@ from kvm.host.instance import (
     slot_folder,
     slots,
 )
+from kvm.host.kernel import HostKernel
 from kvm.host.lab_machine import LabSettings, lab_machine
 from kvm.host.lab_session import LabCommand, LabSession, Sink
 from kvm.host.qemu import (
@@ -95,8 +96,7 @@ class LabHost:
     def __init__(
         self,
         project: Project,
-        kernel: Path,
-        kernel_id: str,
+        kernel: HostKernel,
         needs: LabNeeds | None = None,
         *,
         settings: LabSettings | None = None,
@@ -108,6 +108,7 @@ class LabHost:
         Raises ``HostPanic`` when the kernel does not come up, ``HostLost``, ``UserError``.
         """
         self.boot_s = 0.0
+        self.modules: Mapping[str, range] = {}
         needs = needs or LabNeeds()
         self._project = project
         self._settings = settings or LabSettings()
@@ -127,24 +128,24 @@ class LabHost:
         try:
             self._bundles: dict[Path, Path | None] = {}
             self._artifact = needs.artifact
-            plain = lab_machine(project, kernel, self._settings, self._preloaded())
+            plain = lab_machine(project, kernel.vmlinux, self._settings, self._preloaded())
             if plain.savable:
                 stop(project, slot)  # left by a killed command
             plain = replace(plain, exports=self._exports(needs.images))
-            self._machine, self._instance = self._choose(plain, kernel_id, uplink=needs.uplink)
+            self._machine, self._instance = self._choose(plain, kernel.id, uplink=needs.uplink)
             if self._machine.savable:
                 self._resources.callback(self._instance.discard)
             self._bring_up = BringUp(
                 self._machine,
                 self._instance,
-                kernel_id,
-                Store(project.cache / "lab-hosts"),
+                kernel,
+                Store(project.cache / "lab-hosts", project.build / "lab" / "asked"),
                 self._settings,
                 say,
                 self._hear,
                 self._on_closed,
             )
-            self._prefetch = (kernel, *needs.prefetch)
+            self._prefetch = (kernel.vmlinux, *needs.prefetch)
             self._channel = self._reuse() or self._boot()
         except BaseException:
             self._resources.close()
@@ -383,12 +384,13 @@ class LabHost:
             preload = [str(self._artifact), str(self._bundle(self._artifact) or "")]
         self._channel = channel
         try:
-            self.request(
+            answer = self.request(
                 "prepare",
                 time_ns=time.time_ns(),
                 entropy=secrets.token_hex(_ENTROPY_BYTES),
                 share=str(self._machine.share),
                 exports=self._machine.mounts,
+                modules=[str(module) for module in self._bring_up.to_insert],
                 preload=preload,
                 prefetch=[str(path) for path in self._prefetch],
             )
@@ -397,6 +399,8 @@ class LabHost:
             channel.close()
             self._instance.discard()
             raise HostPanic(f"the lab host can't be prepared: {failed}", console=console) from None
+        places = dict(answer["modules"]).items()
+        self.modules = {name: range(start, start + size) for name, (start, size) in places}
 
     def _bundle(self, artifact: Path) -> Path | None:
         """The worker's bundle; None if it can't be imported here: the lab host then says why."""

@@ -130,6 +130,7 @@ class NativeHost:
     name = "native"
     boot_s = 0.0
     restored = False
+    modules: Mapping[str, range] = {}
     console = ""
     disk_folders: tuple[Path, ...] = ()
     uplink = ""

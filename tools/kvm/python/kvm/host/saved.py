@@ -32,6 +32,7 @@ from kvm.host.monitor import Monitor
 from kvm.host.qemu import BINARY, SAVER, LabMachine, SavedState, qemu_argv
 
 _KEPT = 8  # of about 150 MB each
+_KEPT_MARKS = 64
 _UNFINISHED_LIFE_S = 600.0
 _MONITOR_S = 10.0
 _SAVE_S = 30.0
@@ -50,9 +51,10 @@ class NotSaved(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """The saved lab hosts in a folder of the cache."""
+    """The saved lab hosts in a folder of the cache; ``asked`` is a folder for ``was_asked``."""
 
     folder: Path
+    asked: Path
 
     def find(self, key: str) -> SavedState | None:
         """A saved lab host; the least recently used ones are removed first (``prune``)."""
@@ -64,8 +66,18 @@ class Store:
         return _state(home)
 
     def has_others(self, key: str) -> bool:
-        """Whether there are lab hosts with VMMs that differ from that of ``key`` in these alone."""
+        """Whether there are lab hosts that differ from that of ``key`` by having a VMM."""
         return any(self.folder.glob(f"{key}-*"))
+
+    def was_asked(self, key: str) -> bool:
+        """Whether it was asked for before: what is needed once is not worth saving."""
+        mark = self.asked / key
+        known = mark.exists()
+        self.asked.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+        if not known:
+            keep_newest(self.asked, _KEPT_MARKS)
+        return known
 
     def drop(self, key: str) -> None:
         shutil.rmtree(self.folder / key, ignore_errors=True)
@@ -100,19 +112,25 @@ class Store:
             raise NotSaved(f"{free_mib} MiB are free in {self.folder}")
 
 
-def key_of(machine: LabMachine, kernel_id: str) -> str:
+def key_of(machine: LabMachine, image: str) -> str:
     """16 hexadecimal digits for all that a saved lab host is made of, but a VMM.
 
-    What QEMU gives it (folders, sockets) may differ: it is mounted and connected afterwards.
+    ``image`` is the kernel's, without modules. What QEMU gives it (folders, sockets) may differ: it
+    is mounted and connected afterwards.
     """
     nowhere = Path("/")
-    words = (kernel_id, *qemu_argv(machine.unfurnished(), socket=nowhere, console=nowhere))
+    words = (image, *qemu_argv(machine.unfurnished(), socket=nowhere, console=nowhere))
     return _digest(*words, machine.initrd.name)
 
 
 def with_vmm(key: str, vmm: PreloadedVmm) -> str:
     """The key of the same lab host with a VMM in its memory."""
     return f"{key}-{_digest(str(vmm.artifact), str(vmm.bundle))}"
+
+
+def with_modules(key: str, kernel_id: str) -> str:
+    """The key of the same lab host in which that kernel's modules are inserted."""
+    return f"{key}-{kernel_id}"
 
 
 def _digest(*words: str) -> str:

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm import process
@@ -17,7 +18,7 @@ from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
 from kvm.freshness import BuildFolder
 from kvm.kernel import config as kconfig
-from kvm.kernel import headers, identity
+from kvm.kernel import headers, identity, modules, quick
 from kvm.kernel.config import ConfigSpec
 from kvm.kernel.identity import SourceId
 from kvm.kernel.paths import refuse_odd
@@ -37,10 +38,13 @@ _COMPILER_ERROR = re.compile(
 class Kernel:
     """A built kernel: its id, its release, and the folder that holds the image.
 
-    The folder has ``vmlinux`` (without debug sections), ``System.map`` and ``config``.
+    The folder has ``vmlinux`` (without debug sections), ``System.map``, ``config`` and
+    ``modules``. ``image`` names the content of ``vmlinux``, which kernels may share that differ in
+    their modules.
     """
 
     id: str
+    image: str
     release: str
     source: str
     config_name: str
@@ -51,6 +55,11 @@ class Kernel:
     @property
     def vmlinux(self) -> Path:
         return self.folder / "vmlinux"
+
+    @property
+    def modules(self) -> tuple[Path, ...]:
+        """Its modules, each after those that it needs."""
+        return modules.kept(self.folder)
 
     @property
     def system_map(self) -> Path:
@@ -82,8 +91,12 @@ def build(
     *,
     source: SourceId | None = None,
     bzimage: bool = False,
+    full: bool = False,
 ) -> Kernel:
-    """The image of this tree and config, from the cache or built now."""
+    """The image of this tree and config, from the cache or built now.
+
+    ``full`` lets make look at everything, whatever changed (``quick.py``).
+    """
     start = time.monotonic()
     source = source or identity.source_id(tree)
     toolchain = Toolchain.from_environment()
@@ -96,20 +109,38 @@ def build(
     artifact = project.cache / "kernels" / kernel_id
     wanted = "arch/x86/boot/bzImage" if bzimage else "vmlinux"
     built = False
-    if not (artifact / Path(wanted).name).exists():
+    if full or not ((artifact / Path(wanted).name).exists() and _has_meta(artifact)):
         try:
-            _make(project, tree, toolchain, out, wanted, say)
+            _make_all(project, tree, toolchain, out, source, wanted, say, full=full)
         finally:
             folder.built()
         if identity.source_id(tree).tree != source.tree:
             say("the tree changed during the build; building what it is now")
-            return build(project, tree, spec, say, bzimage=bzimage)
+            return build(project, tree, spec, say, bzimage=bzimage, full=full)
         _keep(out, wanted, artifact, source, kernel_id)
         built = True
     os.utime(artifact)
-    meta = json.loads((artifact / "meta.json").read_text())
     seconds = time.monotonic() - start
-    return Kernel(kernel_id, meta["release"], source.tree, spec.name, artifact, seconds, built)
+    return replace(stored(artifact, spec.name), seconds=seconds, built=built)
+
+
+def stored(folder: Path, config_name: str) -> Kernel:
+    """The kernel in a folder of the cache. Raises ``OSError`` or ``ValueError`` if there is none.
+
+    Revisions before there were modules kept no name of the image.
+    """
+    meta = json.loads((folder / "meta.json").read_text())
+    release, source = str(meta["release"]), str(meta["source"])
+    image = str(meta.get("image", meta["id"]))
+    return Kernel(str(meta["id"]), image, release, source, config_name, folder, 0.0, False)
+
+
+def _has_meta(artifact: Path) -> bool:
+    """Whether it was kept with all that is kept today."""
+    try:
+        return "image" in json.loads((artifact / "meta.json").read_text())
+    except (OSError, ValueError):
+        return False
 
 
 def _build_folder(
@@ -133,8 +164,42 @@ def _build_folder(
     return BuildFolder(out, toolchain.identity(), restart)
 
 
+def _make_all(
+    project: Project,
+    tree: Tree,
+    toolchain: Toolchain,
+    out: Path,
+    source: SourceId,
+    target: str,
+    say: Say,
+    *,
+    full: bool,
+) -> None:
+    """Make the image and its modules, or these alone if only KVM's sources changed."""
+    config = (out / ".config").read_text()
+    folder = quick.WholeBuild(out)
+    known = None if full or not (out / target).exists() else folder.read()
+    if known is not None:
+        changed = identity.changed_files(tree, known.source, source)
+        if folder.suffices(known, config, changed, tree.path):
+            # All modules, because each is checked against the symbols of those named with it.
+            _make(project, tree, toolchain, out, known.modules, say)
+            folder.done(replace(known, source=source.tree))
+            return
+    folder.begin()
+    has_modules = "\nCONFIG_MODULES=y\n" in config
+    goals = (Path(target).name, *(("modules",) if has_modules else ()))
+    _make(project, tree, toolchain, out, goals, say)
+    folder.done(quick.Whole(source.tree, config, modules.listed(out) if has_modules else ()))
+
+
 def _make(
-    project: Project, tree: Tree, toolchain: Toolchain, out: Path, target: str, say: Say
+    project: Project,
+    tree: Tree,
+    toolchain: Toolchain,
+    out: Path,
+    goals: tuple[str, ...],
+    say: Say,
 ) -> None:
     """Run make, showing each step; on failure raise with the compiler's output."""
     free = shutil.disk_usage(out).free >> 20
@@ -154,7 +219,6 @@ def _make(
         else:
             words.append(line)
 
-    goal = Path(target).name
     argv: tuple[str | Path, ...] = (
         "make",
         "-C",
@@ -162,7 +226,7 @@ def _make(
         f"O={out}",
         f"-j{os.cpu_count() or 1}",
         *toolchain.arguments(),
-        goal,
+        *goals,
     )
     environment = toolchain.environment(project.cache / "ccache", project.root)
     done = process.run(argv, env=environment, on_line=watch, check=False, timeout_s=4 * 3600)
@@ -206,8 +270,11 @@ def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: s
             shutil.copyfile(out / target, new / Path(target).name)
         shutil.copyfile(out / "System.map", new / "System.map")
         shutil.copyfile(out / ".config", new / "config")
+        whole = quick.WholeBuild(out).read()
+        modules.keep([out / name for name in whole.modules] if whole else (), new)
         release = (out / "include/config/kernel.release").read_text().strip()
-        meta = {"release": release, "source": source.tree, "id": kernel_id}
+        image = hashlib.sha256((new / "vmlinux").read_bytes()).hexdigest()[:16]
+        meta = {"release": release, "source": source.tree, "id": kernel_id, "image": image}
         (new / "meta.json").write_text(json.dumps(meta))
         shutil.rmtree(artifact, ignore_errors=True)
         os.replace(new, artifact)

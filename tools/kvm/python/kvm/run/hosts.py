@@ -13,10 +13,12 @@ from pathlib import Path
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
 from kvm.host.choose import HostKind, ProbeResult, choose, kvm_probe, lab_accelerator
 from kvm.host.instance import MAIN_SLOT
+from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
 from kvm.host.native import NativeHost
 from kvm.host.qemu import Accelerator
+from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.run import proven
 from kvm.run.halves import Halves
@@ -117,22 +119,22 @@ def connect(
     good = None if alone else proven.load(project)
     opener = _Opener(project, halves.vmm.folder, wanted, lab_accelerator(probe), say)
     kernel = halves.kernel
-    if good is None or good.kernel_id == kernel.id:
+    if good is None or good.kernel.id == kernel.id:
         if kernel.id in notes.down:
             raise KernelNotUp(notes.down[kernel.id])
         try:
-            return Connected(opener.open(kernel.vmlinux, kernel.id, _PATIENT_S))
+            return Connected(opener.open(kernel, _PATIENT_S))
         except KernelNotUp as failed:
             notes.down[kernel.id] = failed.lost
             raise
     if kernel.id not in notes.suspects:
         quick_s = min(max(_QUICK_MIN_S, _SUSPICIOUS * good.boot_s), _QUICK_MAX_S)
         try:
-            return Connected(opener.open(kernel.vmlinux, kernel.id, quick_s))
+            return Connected(opener.open(kernel, quick_s))
         except KernelNotUp as failed:
             notes.suspects[kernel.id] = failed.lost
     say("the kernel does not come up as lab host; trying it as a guest of the last good one")
-    stand_in = opener.open(good.vmlinux, good.kernel_id, _PATIENT_S)
+    stand_in = opener.open(good.kernel, _PATIENT_S)
     return Connected(stand_in, suspected=notes.suspects[kernel.id])
 
 
@@ -144,7 +146,7 @@ class _Opener:
     accelerator: Accelerator
     say: Say
 
-    def open(self, vmlinux: Path, kernel_id: str, deadline_s: float) -> LabHost:
+    def open(self, kernel: Kernel, deadline_s: float) -> LabHost:
         wanted, usual = self.wanted, LabSettings()
         settings = LabSettings(
             accelerator=self.accelerator,
@@ -156,8 +158,7 @@ class _Opener:
         try:
             return LabHost(
                 self.project,
-                vmlinux,
-                kernel_id,
+                HostKernel(kernel.vmlinux, kernel.id, kernel.image, kernel.modules),
                 LabNeeds(self.artifact, wanted.prefetch, wanted.images, wanted.uplink),
                 settings=settings,
                 slot=wanted.slot,

@@ -20,7 +20,7 @@ Judged = tuple[Attempt, Outcome]
 
 _RETRIES = 2
 # arch/x86/kvm/svm/vmenter.S; a guest that is not offered SVM never runs it.
-_BEHIND_VMRUN = "__svm_vcpu_run+"
+_BEHIND_VMRUN, _VMRUN_MODULE = "__svm_vcpu_run+", "kvm_amd"
 # arch/x86/include/asm/segment.h: 64-bit code runs in 0x10 and 0x33, 32-bit code in 0x23.
 _NO_SEGMENT = re.compile(r"\bRIP: (?!0010:|0033:|0023:)[0-9a-f]{4}:")
 
@@ -54,8 +54,11 @@ def lost_by_emulator(attempt: Attempt, host_kernel: SystemMap) -> bool:
     findings = attempt.script.console.findings
     if findings and any(_NO_SEGMENT.search(line) for line in findings[0].lines):
         return True
-    places = (host_kernel.symbolize(vcpu["rip"]) for vcpu in result.get("registers", ()))
-    return any(place.startswith(_BEHIND_VMRUN) for place in places)
+    kvm = attempt.host.modules.get(_VMRUN_MODULE, range(0))
+    places = [vcpu["rip"] for vcpu in result.get("registers", ())]
+    return any(
+        place in kvm or host_kernel.symbolize(place).startswith(_BEHIND_VMRUN) for place in places
+    )
 
 
 def _summed_up(earlier: list[Judged], last: Outcome) -> Outcome:

@@ -12,15 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.files import write_whole
+from kvm.kernel import build
+from kvm.kernel.build import Kernel
 from kvm.project import Project
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """A good kernel's id and image, and the seconds its lab host took to come up."""
+    """A good kernel, and the seconds its lab host took to boot."""
 
-    kernel_id: str
-    vmlinux: Path
+    kernel: Kernel
     boot_s: float
 
 
@@ -28,22 +29,23 @@ def load(project: Project) -> Proven | None:
     """The proven kernel, if its image is still in the cache."""
     try:
         found = json.loads(_file(project).read_text())
-        proven = Proven(found["kernel_id"], Path(found["vmlinux"]), float(found["boot_s"]))
+        kernel = build.stored(Path(found["folder"]), str(found["config"]))
+        proven = Proven(kernel, float(found["boot_s"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return proven if proven.vmlinux.is_file() else None
+    return proven if kernel.vmlinux.is_file() else None
 
 
-def record(project: Project, kernel_id: str, vmlinux: Path, boot_s: float) -> None:
+def record(project: Project, kernel: Kernel, boot_s: float) -> None:
     """Remember it; ``boot_s`` of 0 means that it did not boot now."""
     before = load(project)
     if boot_s == 0 and before is not None:
         boot_s = before.boot_s
-    if before == Proven(kernel_id, vmlinux, boot_s):
+    if before is not None and (before.kernel.id, before.boot_s) == (kernel.id, boot_s):
         return
     file = _file(project)
     file.parent.mkdir(parents=True, exist_ok=True)
-    found = {"kernel_id": kernel_id, "vmlinux": str(vmlinux), "boot_s": boot_s}
+    found = {"folder": str(kernel.folder), "config": kernel.config_name, "boot_s": boot_s}
     write_whole(file, json.dumps(found))
 
 

@@ -175,7 +175,7 @@ class Run:
         kernel = self._hosting.kernel
         if outcome.ok and attempt.host.name == "lab" and not wanted.devices:
             boot_s = 0.0 if attempt.host.restored else attempt.host.boot_s
-            proven.record(self.project, kernel.id, kernel.vmlinux, boot_s)
+            proven.record(self.project, kernel, boot_s)
         return attempt, outcome
 
     def _attempt_until_kept(

@@ -33,9 +33,16 @@ class Preload(Request):
     files: list[str]
 
 
+class Insert(Request):
+    """Comes before ``prepare``: the kernel's modules, in the order of their insertion."""
+
+    modules: list[str]
+
+
 class Prepare(Request):
     """The first request of a client with machines: the time (nanoseconds), ``entropy``
-    (hexadecimal digits), the folder that both sides write, and ``exports`` as TAG:PATH.
+    (hexadecimal digits), the folder that both sides write, ``exports`` as TAG:PATH, and the
+    ``modules`` that are not inserted yet.
     ``preload`` is a VMM's folder and bundle (or nothing), ``prefetch`` are files that will be
     read soon."""
 
@@ -43,6 +50,7 @@ class Prepare(Request):
     entropy: str
     share: str
     exports: list[str]
+    modules: list[str]
     preload: list[str]
     prefetch: list[str]
 

@@ -68,6 +68,7 @@ class Agent:
             "hello": self._hello,
             "ping": self._ping,
             "preload": self._preload,
+            "insert": self._insert,
             "prepare": self._prepare,
             "info": self._info,
             "poweroff": self._poweroff,
@@ -175,13 +176,27 @@ class Agent:
             self._drop_zygote()
             raise BadRequest(f"the VMM can't be imported: {why}")
 
-    def _prepare(self, message: wire.Prepare) -> None:
+    def _insert(self, message: wire.Insert) -> None:
+        """Copy modules into memory and insert them: this lab host can be saved with them."""
+        _require(message, "modules")
+        pairs = [path for module in message["modules"] for path in (module, module)]
+        run(["/init", "--fetch", *pairs])
+        run(["/init", "--insert", *message["modules"]])
+
+    def _prepare(self, message: wire.Prepare) -> Message:
         """Enter the developer's files; a later client finds that done."""
-        if self._prepared:
-            return
-        _require(message, "time_ns", "entropy", "share", "exports", "preload", "prefetch")
+        if not self._prepared:
+            self._enter(message)
+        with open("/proc/modules") as stream:  # noqa: PTH123
+            lines = [line.split() for line in stream]
+        return {"modules": {line[0]: [int(line[5], 16), int(line[1])] for line in lines}}
+
+    def _enter(self, message: wire.Prepare) -> None:
+        _require(
+            message, "time_ns", "entropy", "share", "exports", "modules", "preload", "prefetch"
+        )
         words = [str(message["time_ns"]), message["entropy"], message["share"]]
-        run(["/init", "--prepare", *words, *message["exports"]])
+        run(["/init", "--prepare", *words, *message["exports"], *message["modules"]])
         enter_new_root()
         self._prepared = True
         if self._zygote is not None:
