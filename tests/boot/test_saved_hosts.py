@@ -7,12 +7,14 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from kvm.host import lab
+from kvm.host.base import HostPanic
 from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
 from kvm.output.progress import Progress
@@ -24,10 +26,17 @@ pytestmark = pytest.mark.lab
 
 
 @pytest.fixture(scope="module")
-def kernel() -> HostKernel:
+def whole() -> HostKernel:
+    """This checkout's kernel, with KVM's modules."""
     with Progress(live=False) as progress:
         found = halves.build(Project.find(), progress).kernel
     return HostKernel(found.vmlinux, found.id, found.image, found.modules)
+
+
+@pytest.fixture(scope="module")
+def kernel(whole: HostKernel) -> HostKernel:
+    """Its image alone."""
+    return replace(whole, modules=())
 
 
 @pytest.fixture
@@ -61,7 +70,7 @@ def bring(project: Project, kernel: HostKernel) -> Iterator[Bring]:
     """Brings one up; the one before ends."""
     hosts: list[LabHost] = []
 
-    def bring_up(artifact: Path | None = None) -> Up:
+    def bring_up(artifact: Path | None = None, kernel: HostKernel = kernel) -> Up:
         for host in hosts:
             host.close()
         said: list[str] = []
@@ -154,6 +163,34 @@ def test_a_vmm_that_cannot_be_imported_ahead_is_not_saved(
         events = [event["event"] for event in session.events() if event is not None]
         assert events == ["started", "result"]
     assert not (project.cache / "lab-hosts").exists()
+
+
+def test_an_edit_of_kvm_needs_no_boot_and_what_is_run_again_no_insertion(
+    bring: Bring, project: Project, whole: HostKernel
+) -> None:
+    edited = replace(whole, id="edited")
+    saved: list[int] = []
+    for kernel in (whole, whole, whole, edited, edited, edited):
+        up = bring(kernel=kernel)
+        assert up.run("ls /dev/kvm; wc -l </proc/modules") == "/dev/kvm\n3\n"
+        assert set(up.host.modules) == {"irqbypass", "kvm", "kvm_amd"}
+        assert up.host.restored is (len(saved) > 0)
+        saved.append(len(_homes(project)))
+    assert saved == [1, 2, 2, 2, 3, 3]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_module_that_does_not_load_is_the_kernels_fault(
+    bring: Bring, whole: HostKernel, tmp_path: Path, times: int
+) -> None:
+    broken = tmp_path / "kvm.ko"
+    broken.write_bytes(b"\x7fELF but no module")
+    files = (broken if path.name == broken.name else path for path in whole.modules)
+    kernel = replace(whole, modules=tuple(files))
+    for _ in range(times):
+        with pytest.raises(HostPanic, match="can't be prepared") as failed:
+            bring(kernel=kernel)
+        assert f"cannot insert {broken}: Exec format error" in failed.value.console
 
 
 @pytest.mark.parametrize("damage", ["devices", "ram", "gone"])

@@ -37,10 +37,10 @@ def resolve(linux: Tree, out: Path, *items: str, name: str = "default") -> str:
     return config.resolve(linux, spec, source, Toolchain.from_environment(), out, lambda text: None)
 
 
-@pytest.mark.parametrize("name", ["default", "debug", "kunit", "vfio"])
+@pytest.mark.parametrize("name", ["default", "debug", "kunit", "vfio", "builtin"])
 def test_every_config_of_ours_resolves(linux: Tree, out: Path, name: str) -> None:
     text = resolve(linux, out, name=name)
-    assert "CONFIG_KVM_AMD=y" in text
+    assert f"CONFIG_KVM_AMD={'y' if name == 'builtin' else 'm'}" in text
     assert "CONFIG_VIRTIO_MMIO=y" in text
 
 
