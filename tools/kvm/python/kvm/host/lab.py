@@ -139,7 +139,7 @@ class LabHost:
                 self._machine,
                 self._instance,
                 kernel,
-                Store(project.cache / "lab-hosts", project.build / "lab" / "asked"),
+                Store(project.cache / "lab-hosts", project.cache / "lab-asked"),
                 self._settings,
                 say,
                 self._hear,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm.guest.initramfs import build_initramfs
@@ -20,10 +20,16 @@ from kvm.host.qemu import (
 from kvm.host.tsc import tsc_khz
 from kvm.project import Project
 
+# One that ends with its command is used by nobody once that was killed.
+_FORGOTTEN_S = 30.0
+
 
 @dataclass(frozen=True, slots=True)
 class LabSettings:
-    """The user's choices for lab hosts. ``cpus`` are those on which processes run."""
+    """The user's choices for lab hosts. ``cpus`` are those on which processes run.
+
+    ``idle_s``: how long one that is kept waits for the next command.
+    """
 
     memory_mib: int = 2048
     cpus: int = 2
@@ -46,14 +52,9 @@ def lab_machine(
     modules = ("kvm.host.inside.agent", "kvm.host.inside.launch")
     agent_bundle = bundle.make_bundle(project.cache, modules, here.parents[1])
     python, script = real_python(), here / "inside" / "launch.py"
-    words = (python, "-I", "-S", script, agent_bundle, settings.idle_s, spared)
     machine = LabMachine(
         kernel=kernel,
-        initrd=build_initramfs(
-            project,
-            files=agent_files(python, script, agent_bundle, vmm),
-            agent_argv=tuple(map(str, words)),
-        ),
+        initrd=Path(),
         share=project.build,
         accelerator=settings.accelerator,
         cpus=settings.cpus,
@@ -63,7 +64,11 @@ def lab_machine(
         devices=settings.devices,
     )
     machine.validate()
-    return machine
+    idle_s = min(settings.idle_s, _FORGOTTEN_S) if machine.savable else settings.idle_s
+    words = (python, "-I", "-S", script, agent_bundle, idle_s, spared)
+    files = agent_files(python, script, agent_bundle, vmm)
+    initrd = build_initramfs(project, files=files, agent_argv=tuple(map(str, words)))
+    return replace(machine, initrd=initrd)
 
 
 def real_python() -> Path:
