@@ -30,6 +30,10 @@ class HostPanic(HostLost):
     """The host's kernel, which is the tree's, panicked: a verdict on it."""
 
 
+class HostRefused(HostPanic):
+    """The host's kernel is up, but refuses its own modules or a mount: it can't be a lab host."""
+
+
 class HostHung(HostLost):
     """The host exists but no longer answers."""
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from kvm.host import bundle, exports, forwards
 from kvm.host.agent_files import PreloadedVmm
-from kvm.host.base import Event, HostHung, HostLost, HostPanic
+from kvm.host.base import Event, HostHung, HostLost, HostRefused
 from kvm.host.bring_up import BringUp
 from kvm.host.channel import Channel, ChannelClosed, ChannelTimeout, Message, RequestFailed
 from kvm.host.given import Kept
@@ -398,7 +398,9 @@ class LabHost:
             console = self.console
             channel.close()
             self._instance.discard()
-            raise HostPanic(f"the lab host can't be prepared: {failed}", console=console) from None
+            said = next((line for line in reversed(console.splitlines()) if line.strip()), "")
+            why = f"the kernel can't be a lab host: {said or failed}"
+            raise HostRefused(why, console=console) from None
         places = dict(answer["modules"]).items()
         self.modules = {name: range(start, start + size) for name, (start, size) in places}
 

@@ -29,15 +29,22 @@ def kept(kernel: Path) -> tuple[Path, ...]:
 
 
 def keep(built: Iterable[Path], kernel: Path) -> None:
-    """Copy modules to the kernel's folder."""
+    """Copy KVM's modules, and those that they need, to the kernel's folder.
+
+    Others are for hardware that a lab host does not have.
+    """
     folder = kernel / FOLDER
     shutil.rmtree(folder, ignore_errors=True)
     files = {path.stem.replace("-", "_"): path for path in built}
-    if not files:
+    needs = {name: _needs(path) & files.keys() for name, path in files.items()}
+    wanted = {name for name in files if name.partition("_")[0] == "kvm"}
+    while more := {other for name in wanted for other in needs[name]} - wanted:
+        wanted |= more
+    if not wanted:
         return
     folder.mkdir()
-    needs = {name: _needs(path) & files.keys() for name, path in files.items()}
-    order = [files[name] for name in TopologicalSorter(needs).static_order()]
+    sorter = TopologicalSorter({name: needs[name] for name in wanted})
+    order = [files[name] for name in sorter.static_order()]
     for path in order:
         process.run(("objcopy", "--strip-debug", path, folder / path.name))
     (folder / _ORDER).write_text("".join(f"{path.name}\n" for path in order))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from kvm.host.base import Host, HostHung, HostLost, Session
+from kvm.host.base import Host, HostHung, HostLost, HostRefused, Session
 from kvm.run.drive import Transcript
 from kvm.run.extras import RunExtras
 from kvm.run.halves import Halves
@@ -21,7 +21,7 @@ from kvm.verdict.judge import judge
 from kvm.verdict.known import signatures
 from kvm.verdict.observation import Deadline, Observation
 from kvm.verdict.symbols import SystemMap
-from kvm.verdict.vocabulary import Outcome
+from kvm.verdict.vocabulary import Evidence, Outcome, Reason, Verdict
 
 _SYMBOL = re.compile(r"\bCONFIG_\w+")
 _BLACKLIST = "initcall_blacklist="
@@ -165,6 +165,14 @@ def not_up(lost: HostLost, deadline_s: float) -> Observation:
         deadline=Deadline.SILENCE if hung else None,
         deadline_s=deadline_s,
     )
+
+
+def refused(lost: HostLost) -> Outcome | None:
+    """The verdict on a kernel that boots but can't be a lab host; None for another loss."""
+    if not isinstance(lost, HostRefused):
+        return None
+    tail = Evidence("console tail", tuple(lost.console.splitlines()[-10:]))
+    return Outcome(Verdict.FAIL, Reason.BUILD_FAILURE, str(lost), (tail,), "no lab host")
 
 
 def host_lost(lost: HostLost) -> Outcome:

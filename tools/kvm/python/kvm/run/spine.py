@@ -146,7 +146,8 @@ class Run:
         except hosts.KernelNotUp as failed:
             (self.site.run_dir / "console.log").write_text(failed.lost.console)
             waited_s = time.monotonic() - self.start
-            return self._record(self.job.not_up(failed.lost, waited_s), None)
+            refused = observe.refused(failed.lost)
+            return self._record(refused or self.job.not_up(failed.lost, waited_s), None)
         except HostLost as lost:
             return self._record(observe.host_lost(lost), None)
         except InfrastructureError as trouble:
