@@ -209,7 +209,8 @@ static bool insert_module(const char *root, const char *path)
 			return true;
 	snprintf(file, sizeof(file), "%s%s", root, path);
 	fd = open(file, O_RDONLY | O_CLOEXEC);
-	done = fd >= 0 && syscall(SYS_finit_module, fd, "", 0) == 0;
+	/* One that is there was inserted by an attempt that failed at a later one. */
+	done = fd >= 0 && (syscall(SYS_finit_module, fd, "", 0) == 0 || errno == EEXIST);
 	if (!done)
 		say_errno("cannot insert %s", path);
 	if (fd >= 0)

@@ -187,9 +187,7 @@ class Agent:
         """Enter the developer's files; a later client finds that done."""
         if not self._prepared:
             self._enter(message)
-        with open("/proc/modules") as stream:  # noqa: PTH123
-            lines = [line.split() for line in stream]
-        return {"modules": {line[0]: [int(line[5], 16), int(line[1])] for line in lines}}
+        return {"modules": _modules()}
 
     def _enter(self, message: wire.Prepare) -> None:
         _require(
@@ -428,6 +426,16 @@ class Agent:
                 self._unregister(fd)
             else:
                 self._epoll.register(fd, select.EPOLLIN)
+
+
+def _modules() -> dict[str, list[int]]:
+    """The start and size of each module by its name (proc(5))."""
+    try:
+        with open("/proc/modules") as stream:  # noqa: PTH123
+            lines = [line.split() for line in stream]
+    except FileNotFoundError:
+        return {}  # a kernel without modules
+    return {line[0]: [int(line[5], 16), int(line[1])] for line in lines}
 
 
 def _require(message: wire.Request, *names: str) -> None:
