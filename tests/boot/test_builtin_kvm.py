@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""KVM in the image itself, which starts while the lab host boots."""
+"""KVM in the image itself, which starts while the lab host boots.
+
+It builds a whole kernel, so it runs only on request:
+``TOOLSKVM_BUILTIN_KVM=1 ./invoke test -n 1 -- tests/boot/test_builtin_kvm.py``.
+"""
 
 from __future__ import annotations
+
+import os
 
 import pytest
 
@@ -11,7 +17,14 @@ from kvm.run import halves
 from support.machines import Boot
 
 _KERNEL_BUILD_S = 1500
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(_KERNEL_BUILD_S)]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.timeout(_KERNEL_BUILD_S),
+    pytest.mark.skipif(
+        os.environ.get("TOOLSKVM_BUILTIN_KVM") != "1",
+        reason="builds a whole kernel: set TOOLSKVM_BUILTIN_KVM=1",
+    ),
+]
 
 
 def test_it_hosts_a_guest_each_time(boot: Boot, project: Project) -> None:
