@@ -26,9 +26,8 @@ from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, 
 from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
-from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import halves
+from support import host_kernels
 from support.fake_vmm import make_artifact
 
 pytestmark = pytest.mark.lab
@@ -41,9 +40,7 @@ _PANIC = "echo c > /proc/sysrq-trigger; sleep 60"
 
 @pytest.fixture(scope="module")
 def kernel() -> HostKernel:
-    with Progress(live=False) as progress:
-        found = halves.build(Project.find(), progress).kernel
-    return HostKernel(found.vmlinux, found.id, found.image, found.modules)
+    return host_kernels.current()
 
 
 @pytest.fixture(scope="module")
@@ -199,8 +196,6 @@ from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost
 from kvm.host.lab_machine import LabSettings
 from kvm.project import Project
-from kvm.output.progress import Progress
-from kvm.run import halves
 root, vmlinux, artifact = map(Path, sys.argv[1:4])
 settings = LabSettings(cpus=1, devices=("edu",)) if sys.argv[4] == "kept" else LabSettings()
 modules = tuple(map(Path, sys.argv[5:]))

@@ -17,9 +17,8 @@ from kvm.host import lab
 from kvm.host.base import HostRefused
 from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
-from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import halves
+from support import host_kernels
 from support.fake_vmm import WORKER, make_artifact
 
 pytestmark = pytest.mark.lab
@@ -28,9 +27,7 @@ pytestmark = pytest.mark.lab
 @pytest.fixture(scope="module")
 def whole() -> HostKernel:
     """This checkout's kernel, with KVM's modules."""
-    with Progress(live=False) as progress:
-        found = halves.build(Project.find(), progress).kernel
-    return HostKernel(found.vmlinux, found.id, found.image, found.modules)
+    return host_kernels.current()
 
 
 @pytest.fixture(scope="module")
