@@ -62,7 +62,8 @@ class Outsider:
         end = time.monotonic() + 60
         while time.monotonic() < end:
             status = lab.status(self._project)
-            if status is not None:
+            # The slot may have that of another test's command, for which ours waits.
+            if status is not None and f"(pid {os.getpid()})" in (status.user or ""):
                 self._act(status.pid)
                 return
             time.sleep(0.02)
