@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.host import lab
 from kvm.matrix import qcow2
 from kvm.project import Project
+from support import labs
 from support.machines import Boot
 
 pytestmark = pytest.mark.lab
@@ -65,7 +65,7 @@ def test_no_command_leaves_anything_beside_its_disks(
     ):
         run = boot("sh", "-c", _WRITE if disks else "true", disks=disks)
         assert run.verdict == ("PASS", "ok"), run
-    assert lab.status(project) is None
+    assert labs.own(project) is None
     assert sorted(path.name for path in elsewhere.iterdir()) == ["a", "folder"]
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.host import lab
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
@@ -20,6 +19,7 @@ from kvm.run.boot import boot_built
 from kvm.run.extras import RunExtras
 from kvm.run.spine import RunSite
 from kvm.verdict.vocabulary import Reason
+from support import labs
 from support.asked import boot_options
 from support.machines import LOST_HOSTS, Boot, Output
 
@@ -60,7 +60,7 @@ def test_a_lab_host_whose_kernel_stalled_gets_no_other_machine(project: Project)
         record = boot_built(project, both, options, progress, streams, site, extras)
     assert record.outcome.reason in (Reason.OK, *LOST_HOSTS), record
     assert "soft lockup" in (site.run_dir / "host-console.log").read_text()
-    assert lab.status(project) is None
+    assert labs.own(project) is None
 
 
 def test_stdout_stderr_and_exit_code_are_separate(boot: Boot) -> None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import tempfile
 import threading
@@ -15,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from kvm.host import lab
+from kvm.host.saved import Store
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves, rundir
 from kvm.run.boot import Streams, boot_built
 from kvm.run.extras import RunExtras
 from kvm.run.spine import RunSite
+from support import labs
 from support.asked import boot_options
 from support.machines import Boot, Output, Run
 
@@ -61,9 +61,7 @@ class Outsider:
     def _go(self) -> None:
         end = time.monotonic() + 60
         while time.monotonic() < end:
-            status = lab.status(self._project)
-            # The slot may have that of another test's command, for which ours waits.
-            if status is not None and f"(pid {os.getpid()})" in (status.user or ""):
+            if (status := labs.own(self._project)) is not None:
                 self._act(status.pid)
                 return
             time.sleep(0.02)
@@ -127,9 +125,9 @@ def test_a_machine_that_is_not_run_for_a_while_is_waited_for(
 
 
 @pytest.fixture
-def nothing_saved(project: Project) -> None:
-    """The next lab host boots."""
-    shutil.rmtree(project.cache / "lab-hosts", ignore_errors=True)
+def nothing_saved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lab hosts boot, whatever other tests' commands save meanwhile."""
+    monkeypatch.setattr(Store, "find", lambda self, key: None)
 
 
 @pytest.mark.usefixtures("nothing_saved")
