@@ -7,10 +7,10 @@ from kvm.host.kernel import HostKernel
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves
+from kvm.run.hosts import as_host
 
 
 def current() -> HostKernel:
     """Built, if it is not in the cache, with KVM's modules."""
     with Progress(live=False) as progress:
-        found = halves.build(Project.find(), progress).kernel
-    return HostKernel(found.vmlinux, found.id, found.image, found.modules)
+        return as_host(halves.build(Project.find(), progress).kernel)

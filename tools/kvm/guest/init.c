@@ -10,8 +10,10 @@
  *
  * `init --agent-fd N` serves one session on an inherited stream socket as an ordinary
  * process: no mounts, no reset. Tests and debuggers use this.
- * `init --fetch FROM TO...`, `init --insert MODULE...` and `init --prepare NANOSECONDS HEX SHARE [TAG:PATH]... [MODULE]...`
- * are for a lab host's agent (labhost.h).
+ * A lab host's agent runs (labhost.h)
+ *     init --fetch FROM TO...
+ *     init --insert MODULE...
+ *     init --prepare NANOSECONDS HEX SHARE [TAG:PATH]... [MODULE]...
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -4,8 +4,8 @@
 A lab host writes one folder of this machine, the checkout's ``build``, and a disk image is
 linked into it (``run/staging.py``). That is impossible for an image on another file system, so a
 folder is made beside it and exported to the lab host, and the image is linked there. QEMU's
-exports are fixed when it starts, so a lab host that lacks one is booted again, with those it had
-before: commands with disks on the same few file systems share one lab host.
+exports are fixed when it starts, so a kept lab host that lacks one is booted again, with those it
+had before: commands with disks on the same few file systems share one.
 
 The folders belong to their lab host. Their names are recorded before they are made, so that its
 keeper, or the next command that finds it gone, removes them, whatever was killed.

@@ -2,8 +2,8 @@
 """Owns a lab host's QEMU: starts it, ends it when no client uses it, reaps it.
 
 It is a small process (``python3 -I -S keeper.py FOLDER IDLE_SECONDS QEMU…``) in its own session,
-so that a lab host outlives the command that booted it. A healthy lab host ends itself when idle;
-the keeper is for one that hangs. QEMU dies with its keeper.
+so that a lab host can be kept for the next command, and is ended if its command was killed. A
+healthy lab host ends itself when idle; the keeper is for one that hangs. QEMU dies with its keeper.
 
 In FOLDER, clients touch ``heartbeat`` as long as they are connected; the keeper only checks
 whether its time has changed, so the computer's clock does not matter. The keeper writes

@@ -78,8 +78,8 @@ class LabNeeds:
     """The needs of a command for its lab host.
 
     ``artifact`` is the VMM that will be used first. The kernel and the files in ``prefetch`` are
-    read while the VMM starts. ``images`` are the disks that its machines
-    must be able to write. ``uplink`` asks for a network to this machine, left out if QEMU has none.
+    read while the VMM starts. ``images`` are the disks that its machines must be able to write.
+    ``uplink`` asks for a network to this machine, left out if QEMU has none.
     """
 
     artifact: Path | None = None

@@ -138,6 +138,11 @@ def connect(
     return Connected(stand_in, suspected=notes.suspects[kernel.id])
 
 
+def as_host(kernel: Kernel) -> HostKernel:
+    """What a lab host needs of a built kernel."""
+    return HostKernel(kernel.vmlinux, kernel.id, kernel.image, kernel.modules)
+
+
 @dataclass(frozen=True, slots=True)
 class _Opener:
     project: Project
@@ -158,7 +163,7 @@ class _Opener:
         try:
             return LabHost(
                 self.project,
-                HostKernel(kernel.vmlinux, kernel.id, kernel.image, kernel.modules),
+                as_host(kernel),
                 LabNeeds(self.artifact, wanted.prefetch, wanted.images, wanted.uplink),
                 settings=settings,
                 slot=wanted.slot,

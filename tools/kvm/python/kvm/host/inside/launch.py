@@ -2,9 +2,9 @@
 """Starts a lab host's agent from a bundle: one file that holds all its modules, compiled.
 
 Run as a script in the lab host: ``python3 -I -S launch.py BUNDLE IDLE_SECONDS SPARED``.
-There every lookup, hit or miss, and every read of a file is a round trip to the developer's
-machine and costs more than the import itself, so a bundle (made by ``bundle.py``) also says where
-extension modules are and which optional modules don't exist. Imports next to nothing.
+A bundle (made by ``bundle.py``) also says where extension modules are and which optional modules
+don't exist, because there a lookup, hit or miss, can be a round trip to the developer's machine,
+which costs more than the import itself. Imports next to nothing.
 
 SPARED is the number of the lab host's CPUs, from 0 on, on which neither the agent nor anything
 it starts may run (``spared_cpus`` in ``qemu.py``).
