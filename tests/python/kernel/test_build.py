@@ -19,7 +19,10 @@ from kvm.freshness import RECORD
 from kvm.kernel import build, headers, identity, tree
 from kvm.kernel.build import Kernel
 from kvm.kernel.config import ConfigSpec
+from kvm.kernel.identity import SourceId
+from kvm.kernel.quick import WholeBuild
 from kvm.kernel.toolchain import Toolchain
+from kvm.kernel.tree import Tree
 from support.checkout import Checkout
 
 _MAKEFILE = """\
@@ -139,6 +142,30 @@ def test_what_mrproper_leaves_is_not_taken(
     (folder / RECORD).unlink()
     edit(small.tree / "tools/table.txt", '#define TABLE " of another"\n', 1e9)
     assert b"first of another" in built(small).vmlinux.read_bytes()
+
+
+def test_a_build_is_whole_once_the_tree_is_known_to_be_what_was_built(
+    small: Checkout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file may have changed and been compiled meanwhile: quick builds must not rely on it."""
+    folder = WholeBuild(small.project.build / "kernel/mine")
+    look, looks = identity.source_id, []
+
+    def killed_at_the_second(found: Tree) -> SourceId:
+        looks.append(found)
+        if len(looks) > 1:
+            raise KeyboardInterrupt
+        return look(found)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(identity, "source_id", killed_at_the_second)
+        built(small)
+    assert folder.read() is None
+    edit(small.tree / "value.h", '#define WORDS "later"\n', 2e9)
+    kernel = built(small)
+    whole = folder.read()
+    assert whole is not None
+    assert whole.source == kernel.source
 
 
 def test_nothing_changed_compiles_nothing(small: Checkout) -> None:

@@ -111,13 +111,14 @@ def build(
     built = False
     if full or not ((artifact / Path(wanted).name).exists() and _has_meta(artifact)):
         try:
-            _make_all(project, tree, toolchain, out, source, wanted, say, full=full)
+            whole = _make_all(project, tree, toolchain, out, source, wanted, say, full=full)
         finally:
             folder.built()
         if identity.source_id(tree).tree != source.tree:
             say("the tree changed during the build; building what it is now")
             return build(project, tree, spec, say, bzimage=bzimage, full=full)
-        _keep(out, wanted, artifact, source, kernel_id)
+        quick.WholeBuild(out).done(whole)
+        _keep(out, wanted, artifact, whole, kernel_id)
         built = True
     os.utime(artifact)
     seconds = time.monotonic() - start
@@ -174,8 +175,11 @@ def _make_all(
     say: Say,
     *,
     full: bool,
-) -> None:
-    """Make the image and its modules, or these alone if only KVM's sources changed."""
+) -> quick.Whole:
+    """Make the image and its modules, or these alone if only KVM's sources changed.
+
+    What is returned holds if the tree did not change meanwhile.
+    """
     config = (out / ".config").read_text()
     folder = quick.WholeBuild(out)
     known = None if full or not (out / target).exists() else folder.read()
@@ -184,13 +188,12 @@ def _make_all(
         if folder.suffices(known, config, changed, tree.path):
             # All modules, because each is checked against the symbols of those named with it.
             _make(project, tree, toolchain, out, known.modules, say)
-            folder.done(replace(known, source=source.tree))
-            return
+            return replace(known, source=source.tree)
     folder.begin()
     has_modules = "\nCONFIG_MODULES=y\n" in config
     goals = (Path(target).name, *(("modules",) if has_modules else ()))
     _make(project, tree, toolchain, out, goals, say)
-    folder.done(quick.Whole(source.tree, config, modules.listed(out) if has_modules else ()))
+    return quick.Whole(source.tree, config, modules.listed(out) if has_modules else ())
 
 
 def _make(
@@ -256,7 +259,7 @@ def _telling(words: list[str]) -> tuple[str, ...]:
     return tuple(kept[:60] or [w for w in words if w.strip()][-20:])
 
 
-def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: str) -> None:
+def _keep(out: Path, target: str, artifact: Path, whole: quick.Whole, kernel_id: str) -> None:
     """Copy the image into the cache, completely or not at all."""
     artifact.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=artifact.parent, prefix=UNFINISHED) as scratch:
@@ -270,11 +273,10 @@ def _keep(out: Path, target: str, artifact: Path, source: SourceId, kernel_id: s
             shutil.copyfile(out / target, new / Path(target).name)
         shutil.copyfile(out / "System.map", new / "System.map")
         shutil.copyfile(out / ".config", new / "config")
-        whole = quick.WholeBuild(out).read()
-        modules.keep([out / name for name in whole.modules] if whole else (), new)
+        modules.keep([out / name for name in whole.modules], new)
         release = (out / "include/config/kernel.release").read_text().strip()
         image = hashlib.sha256((new / "vmlinux").read_bytes()).hexdigest()[:16]
-        meta = {"release": release, "source": source.tree, "id": kernel_id, "image": image}
+        meta = {"release": release, "source": whole.source, "id": kernel_id, "image": image}
         (new / "meta.json").write_text(json.dumps(meta))
         shutil.rmtree(artifact, ignore_errors=True)
         os.replace(new, artifact)
