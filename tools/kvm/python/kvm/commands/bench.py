@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from kvm.bench import boot, devices, events, memory, payloads
+from kvm.bench import boot, devices, edit, events, memory, payloads
 from kvm.commands.words import BenchWords
 from kvm.errors import UserError, usage
 from kvm.output import targets
@@ -13,6 +13,7 @@ from kvm.verdict.vocabulary import EXIT_GOOD
 
 _BENCHES = {
     "boot": boot.report,
+    "edit": edit.report,
     "events": events.report,
     "devices": devices.report,
     "memory": memory.report,

@@ -138,6 +138,7 @@ class BenchWords:
         positional=True,
         help="boot: ours against QEMU microvm's; devices: disk and network against QEMU's; "
         "memory: beyond the guest's, against QEMU's; events: with guest events against without; "
+        "edit: an edited line to a verdict, against make and virtme-ng; "
         "payloads: the verdicts of test payloads beside those under QEMU's VMM",
     )
     runs: int = option(7, short="r", help="interleaved runs of each")

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The way of a developer without this project: make, then virtme-ng (``vng``)."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvm import process
+from kvm.errors import InfrastructureError
+from kvm.kernel.toolchain import Toolchain
+from kvm.project import Project
+from kvm.say import Say
+
+NAME = "make + virtme-ng"
+INSTALL = ".venv/bin/pip install virtme-ng"
+_PROGRAM = "vng"
+_BUILD_S = 4 * 3600.0
+_BOOT_S = 180.0
+_TOLD = 2000
+_GOALS = ("bzImage", "modules")
+
+
+def found() -> bool:
+    """Whether virtme-ng is installed."""
+    return shutil.which(_PROGRAM) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Virtme:
+    """Builds a tree with make in a folder of its own, with our config, and boots the image."""
+
+    project: Project
+    tree: Path
+    out: Path
+    emulated: bool
+
+    def prepare(self, config: Path, say: Say) -> None:
+        """Build everything once, so that later only an edit is left."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(config, self.out / ".config")
+        self._make(("olddefconfig",), say)
+        self._make(_GOALS, say)
+
+    def build_and_boot(self) -> None:
+        """Make what an edit has changed, and boot it until its shell has run ``true``."""
+        self._make(_GOALS)
+        image = self.out / "arch/x86/boot/bzImage"
+        emulated = ("--disable-kvm",) if self.emulated else ()
+        words = (_PROGRAM, "--run", str(image), "--force-9p", *emulated, "--", "true")
+        self._run(words, _BOOT_S)
+
+    def _make(self, goals: tuple[str, ...], say: Say | None = None) -> None:
+        toolchain = Toolchain.from_environment()
+        words = ("make", "-C", str(self.tree), f"O={self.out}", f"-j{os.cpu_count() or 1}")
+        environment = toolchain.environment(self.project.cache / "ccache", self.project.root)
+        self._run((*words, *toolchain.arguments(), *goals), _BUILD_S, environment, say)
+
+    def _run(
+        self,
+        words: tuple[str, ...],
+        limit_s: float,
+        environment: dict[str, str | None] | None = None,
+        say: Say | None = None,
+    ) -> None:
+        done = process.run(
+            words,
+            cwd=self.project.root,
+            env=environment,
+            check=False,
+            timeout_s=limit_s,
+            on_line=say,
+        )
+        if not done.ok:
+            raise InfrastructureError(
+                f"`{' '.join(words)}`, with which ours is compared, exited with "
+                f"{done.returncode}:\n{done.output[-_TOLD:]}"
+            )
