@@ -169,6 +169,33 @@ def test_identity_leaves_the_index_alone(checkout: Checkout) -> None:
     assert git(ready.path, "status", "--porcelain") == before
 
 
+def test_identity_is_what_git_itself_makes_of_the_work_tree(checkout: Checkout) -> None:
+    """Each kind of change at once: what is added, removed, replaced, a repository, a link."""
+    ready = tree.prepare(checkout.project, quiet)
+    edit(checkout, 3, "edited")
+    (ready.path / "Kbuild").unlink()
+    (ready.path / "Kbuild").mkdir()
+    (ready.path / "Kbuild" / "was a file").write_text("new\n")
+    (ready.path / "include/uapi/linux/kvm.h").unlink()
+    (ready.path / "link").symlink_to("init")
+    (ready.path / "run.sh").write_text("#!/bin/sh\n")
+    (ready.path / "run.sh").chmod(0o755)
+    (ready.path / "left.o").write_text("compiled\n")
+    assert identity.source_id(ready).tree == _by_git(ready.path)
+    git(ready.path, "init", "-q", "other")
+    (ready.path / "other" / "new.c").write_text("new\n")
+    git(ready.path / "other", "add", "--all")
+    git(ready.path / "other", "commit", "-qm", "a repository in the tree")
+    assert identity.source_id(ready).tree == _by_git(ready.path)
+
+
+def _by_git(path: Path) -> str:
+    git(path, "add", "--all", ".")
+    made = git(path, "write-tree").strip()
+    git(path, "reset", "-q")
+    return made
+
+
 HIDING = "*.o\n# packaging: hide the top level\n/*\n!/debian/\n"
 
 
