@@ -273,7 +273,7 @@ def test_an_external_tree_is_only_read(
     assert listing() == before
     (chosen / "new.c").write_text("// newer\n")
     second = identity.source_id(ready)
-    assert identity.changed_files(ready, first.tree, second) == (chosen / "new.c",)
+    assert identity.changed_files(ready, first.tree, second.tree) == (chosen / "new.c",)
 
 
 def _hide_by_the_tree(folder: Path) -> None:
@@ -325,7 +325,7 @@ def _ids_follow(ready: tree.Tree) -> None:
         with (ready.path / name).open("a") as file:
             file.write("// edited\n")
         now = identity.source_id(ready)
-        assert identity.changed_files(ready, before.tree, now) == (ready.path / name,)
+        assert identity.changed_files(ready, before.tree, now.tree) == (ready.path / name,)
         before = now
 
 

@@ -103,9 +103,9 @@ def build(
     out = output_folder(project, spec.name)
     ours = out.parent == project.build / "kernel"
     folder = _build_folder(tree, toolchain, out, say, ours=ours)
-    folder.follow(source.tree, lambda before: identity.changed_files(tree, before, source))
+    folder.follow(source.tree, lambda before: identity.changed_files(tree, before, source.tree))
     text = kconfig.resolve(tree, spec, source, toolchain, out, say)
-    kernel_id = identity.kernel_id(source, text, toolchain.identity())
+    kernel_id = identity.kernel_id(source.tree, text, toolchain.identity())
     artifact = project.cache / "kernels" / kernel_id
     wanted = "arch/x86/boot/bzImage" if bzimage else "vmlinux"
     built = False
@@ -184,7 +184,7 @@ def _make_all(
     folder = quick.WholeBuild(out)
     known = None if full or not (out / target).exists() else folder.read()
     if known is not None:
-        changed = identity.changed_files(tree, known.source, source)
+        changed = identity.changed_files(tree, known.source, source.tree)
         if folder.suffices(known, config, changed, tree.path):
             # All modules, because each is checked against the symbols of those named with it.
             _make(project, tree, toolchain, out, known.modules, say)

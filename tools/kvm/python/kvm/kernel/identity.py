@@ -103,12 +103,12 @@ def _paths_id(repository: Repository, tree_id: str) -> str:
     return hashlib.sha256(listing).hexdigest()[:16]
 
 
-def changed_files(tree: Tree, before: str, now: SourceId) -> tuple[Path, ...] | None:
-    """Paths in the tree that differ between an earlier ``SourceId.tree`` and ``now``.
+def changed_files(tree: Tree, before: str, now: str) -> tuple[Path, ...] | None:
+    """Paths in the tree that differ between two ``SourceId.tree``.
 
-    None if git does not have that state (any more).
+    None if git does not have the earlier state (any more).
     """
-    arguments = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", before, now.tree)
+    arguments = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", before, now)
     try:
         listing = tree.repository.output(*arguments)
     except CommandError:
@@ -116,6 +116,6 @@ def changed_files(tree: Tree, before: str, now: SourceId) -> tuple[Path, ...] | 
     return tuple(tree.path / os.fsdecode(name) for name in listing.split(b"\0") if name)
 
 
-def kernel_id(source: SourceId, config: str, toolchain: str) -> str:
-    """hash(source tree, resolved .config, toolchain), 16 hexadecimal digits."""
-    return hashlib.sha256(f"{source.tree}\0{config}\0{toolchain}".encode()).hexdigest()[:16]
+def kernel_id(source: str, config: str, toolchain: str) -> str:
+    """hash(``SourceId.tree``, resolved .config, toolchain), 16 hexadecimal digits."""
+    return hashlib.sha256(f"{source}\0{config}\0{toolchain}".encode()).hexdigest()[:16]

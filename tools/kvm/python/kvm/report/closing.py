@@ -48,7 +48,10 @@ def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None =
         words.append(outcome.reason.value)
     if record.kernel.release:
         words.append(one_line(record.kernel.release))
-    words += [f"host={record.host}", f"vcpus={record.guest.cpus}"]
+    words.append(f"host={record.host}")
+    if record.host_kernel is not None:
+        words.append(f"host-kernel={record.host_kernel.release}")
+    words.append(f"vcpus={record.guest.cpus}")
     for name, seconds in (
         ("build", record.timings.build_s),
         ("boot", record.timings.boot_s),

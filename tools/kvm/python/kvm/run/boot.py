@@ -69,6 +69,7 @@ def build_and_boot(
         config=options.config,
         items=options.items,
         pinned_only=options.pinned_only,
+        hold_host=options.hold_host,
     )
 
 

@@ -49,6 +49,11 @@ class BootOptions(Hardware):
         choices=HOSTS,
         help="where the VMM runs: auto, native (this machine's KVM) or lab (the tree's own KVM)",
     )
+    hold_host: bool = option(
+        False,
+        help="boot the guest on the lab host of the last good kernel, if nothing was edited since "
+        "but drivers that only guests load",
+    )
     append: str = option(
         "",
         short="a",
@@ -136,6 +141,9 @@ class BootOptions(Hardware):
             names.check(self.name)
         if self.lab_devices and self.host == "native":
             raise UserError("--lab-device with --host native", "a lab host has it; use --host lab")
+        if self.hold_host and (self.host == "native" or self.lab_devices):
+            other = "--lab-device" if self.lab_devices else "--host native"
+            raise UserError(f"--hold-host with {other}", "leave one out")
         if self.shell and not self.stdin:
             raise UserError("--shell with --no-stdin", "a shell reads its commands; leave one out")
         if self.shell and self.command:

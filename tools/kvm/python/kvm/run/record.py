@@ -31,6 +31,9 @@ class KernelFacts:
         """The facts of a kernel built here."""
         return cls(kernel.label, kernel.id, str(kernel.vmlinux))
 
+    def to_json(self) -> dict[str, str]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
 
 @dataclass(frozen=True, slots=True)
 class GuestFacts:
@@ -141,12 +144,14 @@ class RunRecord:
     """``command`` is what runs in the guest; ``repeat`` the command line that repeats the run.
 
     ``exit_code`` is that of this tool's process; the guest command's own is in ``guest``.
+    ``host_kernel`` is the lab host's, whose KVM it was, if that was not ``kernel``.
     """
 
     outcome: Outcome
     host: str
     exit_code: int
     kernel: KernelFacts = KernelFacts()
+    host_kernel: KernelFacts | None = None
     vmm_id: str = ""
     guest: GuestFacts = GuestFacts()
     timings: Timings = Timings()
@@ -158,12 +163,12 @@ class RunRecord:
 
     def to_json(self) -> dict[str, Any]:
         guest = {f.name: getattr(self.guest, f.name) for f in fields(self.guest)}
-        kernel = {f.name: getattr(self.kernel, f.name) for f in fields(self.kernel)}
         return {
             "schema": SCHEMA_VERSION,
             **self.outcome.to_json(),
             "host": self.host,
-            "kernel": kernel,
+            "kernel": self.kernel.to_json(),
+            "host_kernel": None if self.host_kernel is None else self.host_kernel.to_json(),
             "vmm": {"id": self.vmm_id},
             "timings_s": self.timings.to_json(),
             "exits": self.exits.to_json(),

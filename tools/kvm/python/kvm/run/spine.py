@@ -23,6 +23,7 @@ from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import halves as build_halves
+from kvm.run import held as held_hosts
 from kvm.run import hosts, lost_machines, observe, proven, rundir, staging
 from kvm.run.drive import Limits, SessionDriver, Sinks, Transcript
 from kvm.run.halves import Halves
@@ -160,6 +161,10 @@ class Run:
         """The halves with the lab host's kernel."""
         return replace(self.halves, kernel=self.site.host_kernel or self.halves.kernel)
 
+    def _host_kernel(self) -> KernelFacts | None:
+        kernel = self.site.host_kernel
+        return None if kernel is None else KernelFacts.of(kernel)
+
     def _judged(self) -> tuple[Attempt, Outcome]:
         """Run on a host; a kernel that did not come up as the host is checked a second time."""
         wanted = replace(self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus)
@@ -251,6 +256,7 @@ class Run:
             host=attempt.host.name if attempt is not None else job.host,
             exit_code=job.exit_code(outcome, script),
             kernel=job.kernel(self.halves, script),
+            host_kernel=self._host_kernel(),
             vmm_id=self.halves.vmm.id,
             guest=job.guest(attempt),
             timings=(
@@ -276,8 +282,12 @@ def build_and_run(
     config: str = "default",
     items: tuple[str, ...] = (),
     pinned_only: bool = False,
+    hold_host: bool = False,
 ) -> RunRecord:
-    """Build both halves and run the job on them; a compile error is a verdict too."""
+    """Build both halves and run the job on them; a compile error is a verdict too.
+
+    ``hold_host`` lets the last good kernel be the lab host's where that proves as much.
+    """
     start = time.monotonic()
     try:
         halves = build_halves.build(
@@ -292,7 +302,8 @@ def build_and_run(
             timings=Timings(total=time.monotonic() - start),
             command=job.command,
         )
-    site = RunSite(rundir.create(project.runs))
+    held = held_hosts.host_kernel(project, halves.kernel, progress.note) if hold_host else None
+    site = RunSite(rundir.create(project.runs), host_kernel=held)
     return Run(project, halves, progress, site, start, job).to_record()
 
 
