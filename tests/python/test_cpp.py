@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kvm import process
-from kvm.freshness import BuildFolder, listed_changes, listing
+from kvm.freshness import CCACHE, BuildFolder, listed_changes, listing
 from kvm.kernel import headers
 from kvm.lock import locked
 from kvm.project import Project
@@ -62,7 +62,8 @@ class Outcome:
 
 
 _VARIANTS = (
-    Variant("cpp-tests", ("-Dbuildtype=debug",)),
+    # Without precompiled headers, so that each file must include what it uses.
+    Variant("cpp-tests", ("-Dbuildtype=debug", "-Db_pch=false")),
     Variant(
         "cpp-asan",
         ("-Dbuildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false"),
@@ -85,6 +86,9 @@ _VARIANTS = (
 )
 
 
+_SOURCES = ("meson.build", "tools/kvm/src", "tools/kvm/precompiled", "tests/cpp")
+
+
 def _tool(name: str) -> str:
     """A build tool of the environment that runs the tests."""
     beside = Path(sys.executable).parent / name
@@ -95,7 +99,7 @@ def _must(argv: tuple[str | Path, ...], what: str) -> None:
     """Run a build step; on failure, the lines that show why come last."""
     # Objects of another checkout may be used, wherever it is.
     root = str(Project.find().root)
-    env = {"LC_ALL": "C", "CCACHE_BASEDIR": root, "CCACHE_NOHASHDIR": "1"}
+    env = {**CCACHE, "LC_ALL": "C", "CCACHE_BASEDIR": root, "CCACHE_NOHASHDIR": "1"}
     done = process.run(argv, check=False, timeout_s=1500, env=env)
     if not done.ok:
         lines = done.output.splitlines()
@@ -120,7 +124,7 @@ def _configure(project: Project, variant: Variant, folder: Path) -> None:
 
 
 def _sources(project: Project) -> Iterator[Path]:
-    for root in (project.root / name for name in ("meson.build", "tools/kvm/src", "tests/cpp")):
+    for root in (project.root / name for name in _SOURCES):
         yield from (path for path in sorted([root, *root.rglob("*")]) if path.is_file())
 
 

@@ -26,6 +26,9 @@ RECORD = ".tools-kvm.sources"
 # sees them.
 HERMETIC = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"), "")
 
+# Without these words, ccache keeps nothing that is compiled with a precompiled header.
+CCACHE = {"CCACHE_SLOPPINESS": "pch_defines,time_macros"}
+
 # Paths that differ between the sources with that id and the current ones; None if unknown.
 Changes = Callable[[str], Iterable[Path] | None]
 

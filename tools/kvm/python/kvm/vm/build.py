@@ -25,7 +25,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
-from kvm.freshness import HERMETIC, BuildFolder, listed_changes, listing
+from kvm.freshness import CCACHE, HERMETIC, BuildFolder, listed_changes, listing
 from kvm.project import Project
 from kvm.say import Say
 
@@ -34,6 +34,7 @@ _COMPILED = (
     "meson.build",
     "meson.options",
     "tools/kvm/meson.build",
+    "tools/kvm/precompiled",
     "tools/kvm/src",
     "tools/kvm/python/bindings",
 )
@@ -122,7 +123,7 @@ def _compile(project: Project, uapi: Path, say: Say) -> None:
         on_line=watch,
         check=False,
         timeout_s=1800,
-        env={**HERMETIC, "NINJA_STATUS": "[%f/%t] "},
+        env={**HERMETIC, **CCACHE, "NINJA_STATUS": "[%f/%t] "},
     )
     folder.built()
     if not done.ok:
