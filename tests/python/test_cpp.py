@@ -19,6 +19,7 @@ from kvm.freshness import CCACHE, BuildFolder, listed_changes, listing
 from kvm.kernel import headers
 from kvm.lock import locked
 from kvm.project import Project
+from kvm.vm.build import SOURCES
 
 _TELLING = re.compile(r"(?:fatal )?error:|ERROR:|undefined reference|FAILED:")
 # Sanitized tests use much virtual memory and run several times slower.
@@ -144,6 +145,15 @@ def _run(folder: Path, variant: Variant) -> tuple[Outcome, ...]:
     return tuple(map(parse_outcome, log.read_text().splitlines()))
 
 
+def _read_by_the_compiler(project: Project, folder: Path) -> tuple[str, ...]:
+    """The files of this checkout, by their paths in it, that ninja knows to have been read."""
+    said = process.capture((_tool("ninja"), "-C", folder, "-t", "deps")).decode()
+    names = {line.strip() for line in said.splitlines() if line.startswith("    ")}
+    paths = (Path(os.path.normpath(folder / name)) for name in names)
+    inside = (path for path in paths if path.is_relative_to(project.root))
+    return tuple(sorted(path.relative_to(project.root).as_posix() for path in inside))
+
+
 def _random_bits() -> int:
     try:
         return int(_MMAP_BITS.read_text())
@@ -169,7 +179,12 @@ def test_cpp(variant: Variant, subtests: pytest.Subtests) -> None:
         ninja: tuple[str | Path, ...] = (_tool("ninja"), "-C", folder, "-j", jobs, *variant.targets)
         _must(ninja, "compiling the C++ tests")
         outcomes = _run(folder, variant)
+        read = _read_by_the_compiler(project, folder)
     assert outcomes, "tests/cpp defines no test"
+    own = [name for name in read if not name.startswith(("build/", ".venv/", "tests/"))]
+    assert own
+    # What is not in the VMM's id is not compiled again when it is edited.
+    assert [name for name in own if not name.startswith(SOURCES)] == []
     for outcome in outcomes:
         with subtests.test(outcome.name):
             again = f"meson test -C {folder} '{outcome.name.rpartition(' / ')[2]}' --verbose"
