@@ -19,18 +19,12 @@ def quiet(text: str) -> None:
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Checkout:
-    root = tmp_path / "checkout"
-    (root / "linux" / "patches").mkdir(parents=True)
-    (root / "linux" / "patches" / "series").write_text("")
-    (root / "tools" / "kvm").mkdir(parents=True)
+def checkout(checkout: Checkout) -> Checkout:
+    """One that is a repository, as a user's."""
+    root = checkout.project.root
     (root / ".gitignore").write_text("/build/\n/linux/tree/\n/source-*\n*.tar.gz\n")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv("KERNEL_TREE", raising=False)
-    made = Checkout(Project(root))
-    made.repin("6.12.1", FILES)
     git(root, "init", "-q")
-    return made
+    return checkout
 
 
 def commit(checkout: Checkout, name: str) -> str:

@@ -2,12 +2,11 @@
 #include "virtio/device/console/port.hpp"
 
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include <cerrno>
 #include <utility>
 #include <vector>
 
+#include "base/socket.hpp"
 #include "virtio/device/iovec_cursor.hpp"
 
 namespace vmm::virtio {
@@ -17,32 +16,6 @@ namespace {
 uint16_t receive_queue_of(uint32_t number) {
   return static_cast<uint16_t>(number == 0 ? 0 : 2 + 2 * number);
 }
-
-// Not writev(): that raises SIGPIPE when the host has gone.
-ssize_t send_some(int fd, std::vector<iovec>& pieces) {
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = pieces.size();
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
-}
-
-ssize_t receive_some(int fd, std::span<const iovec> into) {
-  std::vector<iovec> pieces(into.begin(), into.end());
-  msghdr message{};
-  message.msg_iov = pieces.data();
-  message.msg_iovlen = pieces.size();
-  ssize_t got;
-  do {
-    got = recvmsg(fd, &message, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  return got;
-}
-
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
 
 }  // namespace
 
@@ -77,10 +50,10 @@ bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
     if (!std::exchange(first, false) && !queues.spend(transmit_queue())) return false;
     auto pieces =
         sub_range(chain.readable(), sent_of_head_, chain.readable_bytes() - sent_of_head_);
-    const ssize_t sent = send_some(socket_.get(), pieces);
+    const ssize_t sent = base::send_some(socket_.get(), pieces);
     if (sent >= 0) {
       sent_of_head_ += static_cast<uint64_t>(sent);
-    } else if (would_block()) {
+    } else if (base::would_block()) {
       writable_ = false;
       return false;
     } else {
@@ -99,13 +72,13 @@ bool ConsolePort::receive(QueueSet& queues) {
       queues.fail(receive_queue(), Fault::kMalformedRequest);
       return false;
     }
-    const ssize_t got = receive_some(socket_.get(), chain->writable());
+    const ssize_t got = base::receive_some(socket_.get(), chain->writable());
     if (got > 0) {
       queues.complete(receive_queue(), std::move(*chain), static_cast<uint32_t>(got));
       continue;
     }
     readable_ = false;
-    hung_up = got == 0 || !would_block();
+    hung_up = got == 0 || !base::would_block();
     queues.put_back(receive_queue(), std::move(*chain));
   }
   if (hung_up) host_open_ = false;

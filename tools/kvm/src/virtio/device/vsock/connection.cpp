@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "base/socket.hpp"
 #include "virtio/device/iovec_cursor.hpp"
 
 namespace vmm::virtio {
@@ -20,30 +21,6 @@ namespace {
 
 constexpr std::string_view kGreetingWord = "CONNECT ";
 constexpr size_t kGreetingMaxBytes = 32;
-
-bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }
-
-ssize_t send_some(int fd, std::span<const iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  ssize_t sent;
-  do {
-    sent = sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-  } while (sent < 0 && errno == EINTR);
-  return sent;
-}
-
-ssize_t receive_some(int fd, std::span<const iovec> pieces) {
-  msghdr message{};
-  message.msg_iov = const_cast<iovec*>(pieces.data());
-  message.msg_iovlen = pieces.size();
-  ssize_t got;
-  do {
-    got = recvmsg(fd, &message, MSG_DONTWAIT);
-  } while (got < 0 && errno == EINTR);
-  return got;
-}
 
 std::optional<uint32_t> parse_greeting(std::string_view line) {
   if (!line.starts_with(kGreetingWord)) return std::nullopt;
@@ -72,7 +49,7 @@ VsockConnection::Greeting VsockConnection::read_greeting() {
   do {
     got = recv(fd(), bytes.data(), bytes.size(), MSG_PEEK | MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
-  if (got < 0 && would_block()) return Greeting::kIncomplete;
+  if (got < 0 && base::would_block()) return Greeting::kIncomplete;
   if (got <= 0) return Greeting::kWrong;
   const std::string_view seen(bytes.data(), static_cast<size_t>(got));
   const size_t end = seen.find('\n');
@@ -104,7 +81,7 @@ void VsockConnection::open() {
   // The first bytes on a new socket: there is room, unless the peer has gone.
   std::string line = "OK " + std::to_string(ports_.host) + "\n";
   const iovec piece{line.data(), line.size()};
-  if (send_some(fd(), std::span(&piece, 1)) < 0) stop_writing();
+  if (base::send_some(fd(), std::span(&piece, 1)) < 0) stop_writing();
 }
 
 void VsockConnection::hear_credit(uint32_t buffer_bytes, uint32_t forwarded) {
@@ -122,11 +99,11 @@ bool VsockConnection::take(std::span<const iovec> bytes, uint32_t length) {
   }
   uint32_t done = 0;
   if (writable_ && waiting_bytes() == 0 && length > 0) {
-    const ssize_t sent = send_some(fd(), bytes);
+    const ssize_t sent = base::send_some(fd(), bytes);
     if (sent >= 0) {
       done = static_cast<uint32_t>(sent);
       forward(done);
-    } else if (would_block()) {
+    } else if (base::would_block()) {
       writable_ = false;
     } else {
       stop_writing();
@@ -148,11 +125,11 @@ bool VsockConnection::take(std::span<const iovec> bytes, uint32_t length) {
 void VsockConnection::flush() {
   while (writable_ && waiting_bytes() > 0) {
     const iovec piece{waiting_.data() + waiting_start_, waiting_bytes()};
-    const ssize_t sent = send_some(fd(), std::span(&piece, 1));
+    const ssize_t sent = base::send_some(fd(), std::span(&piece, 1));
     if (sent >= 0) {
       waiting_start_ += static_cast<size_t>(sent);
       forward(static_cast<uint32_t>(sent));
-    } else if (would_block()) {
+    } else if (base::would_block()) {
       writable_ = false;
     } else {
       stop_writing();
@@ -230,14 +207,14 @@ bool VsockConnection::can_read() const {
 size_t VsockConnection::read(std::span<const iovec> into) {
   assert(can_read());
   const auto pieces = sub_range(into, 0, credit());
-  const ssize_t got = receive_some(fd(), pieces);
+  const ssize_t got = base::receive_some(fd(), pieces);
   if (got > 0) {
     sent_ += static_cast<uint32_t>(got);
     if (credit() == 0 && !std::exchange(asked_credit_, true)) ask_credit_ = true;
     return static_cast<size_t>(got);
   }
   readable_ = false;
-  if (got == 0 || !would_block()) {
+  if (got == 0 || !base::would_block()) {
     host_done_ = true;
     shutdown_flags_ |= VIRTIO_VSOCK_SHUTDOWN_SEND;
   }
