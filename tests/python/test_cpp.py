@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from kvm import process
-from kvm.freshness import CCACHE, BuildFolder, listed_changes, listing
+from kvm.freshness import BuildFolder, ccache, listed_changes, listing
 from kvm.kernel import headers
 from kvm.lock import locked
 from kvm.project import Project
@@ -98,9 +98,7 @@ def _tool(name: str) -> str:
 
 def _must(argv: tuple[str | Path, ...], what: str) -> None:
     """Run a build step; on failure, the lines that show why come last."""
-    # Objects of another checkout may be used, wherever it is.
-    root = str(Project.find().root)
-    env = {**CCACHE, "LC_ALL": "C", "CCACHE_BASEDIR": root, "CCACHE_NOHASHDIR": "1"}
+    env = {**ccache(Project.find().root), "LC_ALL": "C"}
     done = process.run(argv, check=False, timeout_s=1500, env=env)
     if not done.ok:
         lines = done.output.splitlines()

@@ -26,11 +26,20 @@ RECORD = ".tools-kvm.sources"
 # sees them.
 HERMETIC = dict.fromkeys(("CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "LIBRARY_PATH"), "")
 
-# Without these words, ccache keeps nothing that is compiled with a precompiled header.
-CCACHE = {"CCACHE_SLOPPINESS": "pch_defines,time_macros"}
-
 # Paths that differ between the sources with that id and the current ones; None if unknown.
 Changes = Callable[[str], Iterable[Path] | None]
+
+
+def ccache(checkout: Path) -> dict[str, str]:
+    """Words for ccache, so that an object of one checkout serves another: paths in it are relative.
+
+    With a precompiled header it keeps nothing unless it is told that time stamps do not matter.
+    """
+    return {
+        "CCACHE_BASEDIR": str(checkout),
+        "CCACHE_NOHASHDIR": "1",
+        "CCACHE_SLOPPINESS": "pch_defines,time_macros",
+    }
 
 
 @dataclass(frozen=True, slots=True)

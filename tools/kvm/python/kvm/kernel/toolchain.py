@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kvm import process
-from kvm.freshness import HERMETIC
+from kvm.freshness import HERMETIC, ccache
 
 # The environment variables that kbuild reads and that change the build.
 _PASSED_ON = (
@@ -73,12 +73,10 @@ class Toolchain:
         """
         return {
             **self.sealed(),
+            **ccache(checkout),
             "CCACHE_DIR": os.environ.get("CCACHE_DIR", str(ccache_dir)),
             "CCACHE_DEPEND": "1",
-            "CCACHE_BASEDIR": str(checkout),
-            "CCACHE_NOHASHDIR": "1",
             "CCACHE_MAXSIZE": os.environ.get("CCACHE_MAXSIZE", "5G"),
-            "CCACHE_SLOPPINESS": "time_macros",
         }
 
     def identity(self) -> str:

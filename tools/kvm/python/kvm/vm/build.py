@@ -25,7 +25,7 @@ from pathlib import Path
 from kvm import process
 from kvm.errors import BuildError, UserError
 from kvm.files import UNFINISHED, keep_newest
-from kvm.freshness import CCACHE, HERMETIC, BuildFolder, listed_changes, listing
+from kvm.freshness import HERMETIC, BuildFolder, ccache, listed_changes, listing
 from kvm.project import Project
 from kvm.say import Say
 
@@ -123,7 +123,7 @@ def _compile(project: Project, uapi: Path, say: Say) -> None:
         on_line=watch,
         check=False,
         timeout_s=1800,
-        env={**HERMETIC, **CCACHE, "NINJA_STATUS": "[%f/%t] "},
+        env={**HERMETIC, **ccache(project.root), "NINJA_STATUS": "[%f/%t] "},
     )
     folder.built()
     if not done.ok:
