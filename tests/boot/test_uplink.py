@@ -21,6 +21,7 @@ from kvm.errors import UserError
 from kvm.guest.build import build_exercise
 from kvm.host import lab
 from kvm.project import Project
+from kvm.run import ports
 from support.exercises import PATIENCE
 from support.guests import Guest, play
 from support.machines import Boot
@@ -28,12 +29,6 @@ from support.machines import Boot
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 _BYTES = str(1 << 20)
-
-
-def _free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(type=kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _can_be_bound(port: int) -> bool:
@@ -88,7 +83,7 @@ def _own_address() -> str:
 
 
 def test_a_port_of_this_machine_leads_to_the_guest(project: Project) -> None:
-    program, port = build_exercise(project), _free_port()
+    program, port = build_exercise(project), ports.find_free()
     told: list[str] = []
 
     def call(guest: Guest) -> None:
@@ -119,7 +114,7 @@ with socket.socket(type=socket.SOCK_DGRAM) as server:
 
 
 def test_datagrams_are_led_in_too_and_in_qemus_words(project: Project) -> None:
-    port = _free_port(socket.SOCK_DGRAM)
+    port = ports.find_free(socket.SOCK_DGRAM)
 
     def call(guest: Guest) -> None:
         guest.wait_for("ready")
@@ -148,7 +143,7 @@ def test_a_port_that_is_taken_is_told_before_the_run(boot: Boot) -> None:
 
 
 def test_a_killed_command_leaves_its_port_free(project: Project) -> None:
-    port = _free_port()
+    port = ports.find_free()
     net = f"user,hostfwd=tcp:{port}:80"
     argv = (str(project.root / "invoke"), "boot", "--host", "lab", "--net", net)
     script = ("--", "sh", "-c", "echo ready; sleep 600")

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,6 +111,22 @@ def test_what_never_ends_is_reported_by_its_guard(exercise: Path, tmp_path: Path
     assert done.returncode == 0
     assert "not done after 1 s" in done.output and "not ok" in done.output
     assert "1.." not in done.output.splitlines()[-1]
+
+
+def test_time_in_which_it_was_not_run_does_not_count(exercise: Path, tmp_path: Path) -> None:
+    """A machine that its host does not run stands still, but its clock goes on."""
+    argv = (exercise, "files-write", tmp_path, str(SEED), "100000000")
+    with process.spawn(
+        argv, env={"EXERCISE_PATIENCE_S": "2"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as child:
+        time.sleep(0.5)
+        os.killpg(child.pid, signal.SIGSTOP)
+        time.sleep(4)
+        gone_on = time.monotonic()
+        os.killpg(child.pid, signal.SIGCONT)
+        output, _ = child.communicate(timeout=60)
+    assert b"not done after 2 s" in output
+    assert time.monotonic() - gone_on > 1
 
 
 def test_a_device_that_is_not_there_ends_it(exercise: Path, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ SCHEMA: dict[str, Any] = {
     "evidence": list,
     "host": str,
     "kernel": {"release": str, "id": str, "path": str},
+    "host_kernel": (dict, type(None)),
     "vmm": {"id": str},
     "timings_s": dict.fromkeys(
         (

@@ -19,7 +19,7 @@
 #include "report.h"
 #include "timing.h"
 
-enum { PATIENCE_S = 40 };
+enum { PATIENCE_S = 40, TURN_US = 2000 };
 
 static const struct exercise {
 	const char *name, *words;
@@ -79,15 +79,17 @@ static void print_whereabouts(pid_t pid)
 /* The child's exit code, or -1 when it did not end in time. */
 static int await_child(pid_t pid, int seconds)
 {
-	double deadline = now_s() + seconds;
+	double left_s = seconds;
 	int status;
 
-	while (now_s() < deadline) {
+	while (left_s > 0) {
+		double began_s = now_s();
 		pid_t ended = waitpid(pid, &status, WNOHANG);
 
 		if (ended == pid)
 			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-		usleep(2000);
+		usleep(TURN_US);
+		spend(&left_s, began_s, TURN_US / 1e6);
 	}
 	return -1;
 }

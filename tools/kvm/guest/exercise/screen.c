@@ -25,6 +25,7 @@
 enum {
 	DEVICES = 16,
 	PATIENCE_S = 30,
+	TURN_MS = 100,
 	LINE = 5,
 	LINE_PIXEL = 0xabcdef,
 	POINT_X = 100,
@@ -128,15 +129,19 @@ void exercise_screen(char **argv)
 		{ .fd = open_input("tools-kvm pointer"), .events = POLLIN },
 	};
 	struct heard heard = { .x = -1, .y = -1 };
-	double end = now_s() + PATIENCE_S;
+	double left_s = PATIENCE_S;
 
 	for (uint32_t y = 0; y < screen.height; y++) {
 		for (uint32_t x = 0; x < screen.width; x++)
 			screen.pixels[y * screen.line + x] = pattern(x, y);
 	}
 	note("drawn");
-	while (!(heard.releases && heard.button) && now_s() < end) {
-		if (poll(inputs, 2, 100) <= 0)
+	while (!(heard.releases && heard.button) && left_s > 0) {
+		double began_s = now_s();
+		int ready = poll(inputs, 2, TURN_MS);
+
+		spend(&left_s, began_s, TURN_MS / 1e3);
+		if (ready <= 0)
 			continue;
 		hear(inputs[0].fd, &heard);
 		hear(inputs[1].fd, &heard);

@@ -22,7 +22,7 @@
 #include "report.h"
 #include "timing.h"
 
-enum { CHUNK = 64 * 1024, PATIENCE_S = 120 };
+enum { CHUNK = 64 * 1024, PATIENCE_S = 120, TURN_US = 20000 };
 
 /* In the machine's byte order: both ends run on one. */
 struct order {
@@ -131,18 +131,20 @@ static bool place_order(int fd, const struct order *order)
 
 static int connect_to_server(const char *address, const struct order *order)
 {
-	double deadline = now_s() + PATIENCE_S;
+	double left_s = PATIENCE_S;
 
 	for (;;) {
+		double began_s = now_s();
 		int fd = address_connect(address);
 
 		if (fd >= 0 && place_order(fd, order))
 			return fd;
-		if (now_s() > deadline)
+		if (left_s <= 0)
 			die("no server at %s", address);
 		if (fd >= 0)
 			close(fd);
-		usleep(20000);
+		usleep(TURN_US);
+		spend(&left_s, began_s, TURN_US / 1e6);
 	}
 }
 

@@ -21,4 +21,15 @@ static inline double now_s(void)
 	return clock_ns(CLOCK_MONOTONIC) / 1e9;
 }
 
+/*
+ * Take a turn of waiting that began then from the time left to wait. It counts for no more than
+ * twice the time that was asked for: while its host does not run this machine, the clock goes on.
+ */
+static inline void spend(double *left_s, double began_s, double asked_s)
+{
+	double took_s = now_s() - began_s;
+
+	*left_s -= took_s < 2 * asked_s ? took_s : 2 * asked_s;
+}
+
 #endif

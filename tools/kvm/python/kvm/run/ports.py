@@ -17,7 +17,7 @@ from kvm.spec.network import Forward, NetSpec
 
 _PATIENCE_S = 1.0  # the ports of a killed command are freed a moment after its end
 _RETRY_S = 0.05
-_ANY = "0.0.0.0"
+_ANY, _LOOPBACK = "0.0.0.0", "127.0.0.1"
 
 
 def require_free(nets: Sequence[NetSpec]) -> None:
@@ -32,6 +32,14 @@ def require_free(nets: Sequence[NetSpec]) -> None:
                     "choose another port, or stop who uses it (ss -lntup shows that)",
                 ) from refusal
             time.sleep(_RETRY_S)
+
+
+def find_free(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port of this machine at which nobody listens now; another program may be faster."""
+    with contextlib.closing(socket.socket(type=kind)) as probe:
+        probe.bind((_LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _refusal(forward: Forward) -> OSError | None:

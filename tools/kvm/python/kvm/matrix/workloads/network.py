@@ -12,6 +12,7 @@ from pathlib import Path
 from kvm.guest.build import build_exercise
 from kvm.matrix.workload import Bench, Workload
 from kvm.matrix.workloads import exercise
+from kvm.run import ports
 from kvm.spec.network import NetSpec, VsockSpec
 
 _BYTES = 8 << 20
@@ -25,21 +26,21 @@ _PATIENCE = "EXERCISE_PATIENCE_S=110"
 
 def net_tcp(bench: Bench) -> None:
     """Streams by libslirp: from the guest to its host, and back through a forwarded port."""
-    server = _beside(bench, "stream-serve", f"tcp:127.0.0.1:{_TO_HOST}")
-    client = _beside(
-        bench, "stream", f"tcp:127.0.0.1:{_TO_GUEST}", str(bench.seed + 2), str(_BYTES)
-    )
+    # Cells run beside each other, and beside whatever this machine runs.
+    to_host, to_guest = ports.find_free(), ports.find_free()
+    server = _beside(bench, "stream-serve", f"tcp:127.0.0.1:{to_host}")
+    client = _beside(bench, "stream", f"tcp:127.0.0.1:{to_guest}", str(bench.seed + 2), str(_BYTES))
     script = (
         f"export {_PATIENCE}; cat /sys/class/net/eth0/address; "
         f"ping -c 3 -W 5 {_SEEN_FROM_GUEST} >/dev/null; "
-        f"exercise stream tcp:{_SEEN_FROM_GUEST}:{_TO_HOST} {bench.seed} {_BYTES}; "
+        f"exercise stream tcp:{_SEEN_FROM_GUEST}:{to_host} {bench.seed} {_BYTES}; "
         f"exercise stream-serve tcp:0.0.0.0:{_TO_GUEST}; "
         "cat /sys/class/net/eth0/statistics/rx_errors /sys/class/net/eth0/statistics/tx_errors"
     )
     done = exercise.run(
         bench,
         script,
-        nets=(NetSpec.parse(f"user,loopback,hostfwd=tcp:{_TO_GUEST}:{_TO_GUEST}"),),
+        nets=(NetSpec.parse(f"user,loopback,hostfwd=tcp:127.0.0.1:{to_guest}-:{_TO_GUEST}"),),
         beside=(server, client),
         quiet_s=_QUIET_S,
     )
