@@ -10,7 +10,7 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvm import process
@@ -111,7 +111,8 @@ def build(
     built = False
     if full or not ((artifact / Path(wanted).name).exists() and _has_meta(artifact)):
         try:
-            whole = _make_all(project, tree, toolchain, out, source, wanted, say, full=full)
+            make = _Make(project, tree, toolchain, out, say)
+            whole = make.whole(source, wanted, full=full)
         finally:
             folder.built()
         if identity.source_id(tree).tree != source.tree:
@@ -165,83 +166,81 @@ def _build_folder(
     return BuildFolder(out, toolchain.identity(), restart)
 
 
-def _make_all(
-    project: Project,
-    tree: Tree,
-    toolchain: Toolchain,
-    out: Path,
-    source: SourceId,
-    target: str,
-    say: Say,
-    *,
-    full: bool,
-) -> quick.Whole:
-    """Make the image and its modules, or these alone if only KVM's sources changed.
+@dataclass(frozen=True, slots=True)
+class _Make:
+    """make, for one tree and one build folder."""
 
-    What is returned holds if the tree did not change meanwhile.
-    """
-    config = (out / ".config").read_text()
-    folder = quick.WholeBuild(out)
-    known = None if full or not (out / target).exists() else folder.read()
-    if known is not None:
-        changed = identity.changed_files(tree, known.source, source.tree)
-        if folder.suffices(known, config, changed, tree.path):
-            # All modules, because each is checked against the symbols of those named with it.
-            _make(project, tree, toolchain, out, known.modules, say)
-            return replace(known, source=source.tree)
-    folder.begin()
-    has_modules = "\nCONFIG_MODULES=y\n" in config
-    goals = (Path(target).name, *(("modules",) if has_modules else ()))
-    _make(project, tree, toolchain, out, goals, say)
-    return quick.Whole(source.tree, config, modules.listed(out) if has_modules else ())
+    project: Project
+    tree: Tree
+    toolchain: Toolchain
+    out: Path
+    say: Say
 
+    def whole(self, source: SourceId, target: str, *, full: bool) -> quick.Whole:
+        """Make the image and its modules, or these alone if only KVM's sources changed.
 
-def _make(
-    project: Project,
-    tree: Tree,
-    toolchain: Toolchain,
-    out: Path,
-    goals: tuple[str, ...],
-    say: Say,
-) -> None:
-    """Run make, showing each step; on failure raise with the compiler's output."""
-    free = shutil.disk_usage(out).free >> 20
-    if free < 1500:
-        raise UserError(f"{out} has {free} MiB free, a kernel build needs 1500", "make room")
-    history = out / ".tools-kvm.steps"
-    expected = int(history.read_text()) if history.exists() else 0
-    words: list[str] = []
-    steps = 0
+        What is returned holds if the tree did not change meanwhile.
+        """
+        config = (self.out / ".config").read_text()
+        folder = quick.WholeBuild(self.out)
+        known = None if full or not (self.out / target).exists() else folder.read()
+        if known is not None:
+            changed = identity.changed_files(self.tree, known.source, source.tree)
+            if folder.suffices(known, config, changed, self.tree.path):
+                # All modules, because each is checked against the symbols of those named with it.
+                self.goals(known.modules)
+                return replace(known, source=source.tree)
+        folder.begin()
+        has_modules = "\nCONFIG_MODULES=y\n" in config
+        self.goals((Path(target).name, *(("modules",) if has_modules else ())))
+        return quick.Whole(source.tree, config, modules.listed(self.out) if has_modules else ())
 
-    def watch(line: str) -> None:
-        nonlocal steps
-        if matched := _STEP.match(line):
-            steps += 1
-            of = f"/{expected}" if steps <= expected else ""
-            say(f"{matched.group(1)} {matched.group(2)} ({steps}{of})")
-        else:
-            words.append(line)
-
-    argv: tuple[str | Path, ...] = (
-        "make",
-        "-C",
-        tree.path,
-        f"O={out}",
-        f"-j{os.cpu_count() or 1}",
-        *toolchain.arguments(),
-        *goals,
-    )
-    environment = toolchain.environment(project.cache / "ccache", project.root)
-    done = process.run(argv, env=environment, on_line=watch, check=False, timeout_s=4 * 3600)
-    (out / "build.log").write_text(done.output)
-    if not done.ok:
-        raise BuildError(
-            f"the kernel does not build ({out / 'build.log'} has all of make's output)",
-            _telling(words),
-            "fix the lines above and run the same command again",
+    def goals(self, names: tuple[str, ...]) -> None:
+        """Run make, showing each step; on failure raise with the compiler's output."""
+        out = self.out
+        free = shutil.disk_usage(out).free >> 20
+        if free < 1500:
+            raise UserError(f"{out} has {free} MiB free, a kernel build needs 1500", "make room")
+        history = out / ".tools-kvm.steps"
+        steps = _Steps(int(history.read_text()) if history.exists() else 0, self.say)
+        done = process.run(
+            (
+                *("make", "-C", self.tree.path, f"O={out}", f"-j{os.cpu_count() or 1}"),
+                *self.toolchain.arguments(),
+                *names,
+            ),
+            env=self.toolchain.environment(self.project.cache / "ccache", self.project.root),
+            on_line=steps.hear,
+            check=False,
+            timeout_s=4 * 3600,
         )
-    if steps > expected:
-        history.write_text(str(steps))
+        (out / "build.log").write_text(done.output)
+        if not done.ok:
+            raise BuildError(
+                f"the kernel does not build ({out / 'build.log'} has all of make's output)",
+                _telling(steps.words),
+                "fix the lines above and run the same command again",
+            )
+        if steps.seen > steps.expected:
+            history.write_text(str(steps.seen))
+
+
+@dataclass(slots=True)
+class _Steps:
+    """make's steps, told as they come; ``words`` are the lines that are none."""
+
+    expected: int
+    say: Say
+    seen: int = 0
+    words: list[str] = field(default_factory=list)
+
+    def hear(self, line: str) -> None:
+        if matched := _STEP.match(line):
+            self.seen += 1
+            of = f"/{self.expected}" if self.seen <= self.expected else ""
+            self.say(f"{matched.group(1)} {matched.group(2)} ({self.seen}{of})")
+        else:
+            self.words.append(line)
 
 
 def _telling(words: list[str]) -> tuple[str, ...]:
