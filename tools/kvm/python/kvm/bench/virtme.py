@@ -21,6 +21,7 @@ _BUILD_S = 4 * 3600.0
 _BOOT_S = 180.0
 _TOLD = 2000
 _GOALS = ("bzImage", "modules")
+_DONE = "script exited with code 0"
 
 
 def found() -> bool:
@@ -49,14 +50,19 @@ class Virtme:
         self._make(_GOALS)
         image = self.out / "arch/x86/boot/bzImage"
         emulated = ("--disable-kvm",) if self.emulated else ()
-        words = (_PROGRAM, "--run", str(image), "--force-9p", *emulated, "--", "true")
-        self._run(words, _BOOT_S)
+        words = (_PROGRAM, "--run", str(image), "--force-9p", "--verbose", *emulated)
+        done = self._run((*words, "--", "true"), _BOOT_S)
+        # Without udev in the guest, its init can't pass the exit code on, but prints it.
+        if not done.ok and _DONE not in done.output:
+            raise _failed(done)
 
     def _make(self, goals: tuple[str, ...], say: Say | None = None) -> None:
         toolchain = Toolchain.from_environment()
         words = ("make", "-C", str(self.tree), f"O={self.out}", f"-j{os.cpu_count() or 1}")
         environment = toolchain.environment(self.project.cache / "ccache", self.project.root)
-        self._run((*words, *toolchain.arguments(), *goals), _BUILD_S, environment, say)
+        done = self._run((*words, *toolchain.arguments(), *goals), _BUILD_S, environment, say)
+        if not done.ok:
+            raise _failed(done)
 
     def _run(
         self,
@@ -64,8 +70,8 @@ class Virtme:
         limit_s: float,
         environment: dict[str, str | None] | None = None,
         say: Say | None = None,
-    ) -> None:
-        done = process.run(
+    ) -> process.Completed:
+        return process.run(
             words,
             cwd=self.project.root,
             env=environment,
@@ -73,8 +79,10 @@ class Virtme:
             timeout_s=limit_s,
             on_line=say,
         )
-        if not done.ok:
-            raise InfrastructureError(
-                f"`{' '.join(words)}`, with which ours is compared, exited with "
-                f"{done.returncode}:\n{done.output[-_TOLD:]}"
-            )
+
+
+def _failed(done: process.Completed) -> InfrastructureError:
+    return InfrastructureError(
+        f"`{' '.join(done.argv)}`, with which ours is compared, exited with "
+        f"{done.returncode}:\n{done.output[-_TOLD:]}"
+    )
