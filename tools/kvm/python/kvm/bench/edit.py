@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``bench edit``: the seconds from an edited line to a verdict.
 
-Ours is the whole command ``./invoke build-and-boot``. The peer is ``make bzImage`` and a boot of the
-result by virtme-ng, from the same tree and compiler, with the same config but for modules, which
-its image has built in. Each edit is made for both, which take turns to be first, and is undone at
-the end. With the row ``nothing`` no file is edited.
+Ours is the whole command ``./invoke build-and-boot``. The peer is ``make bzImage`` and a boot of
+the result by virtme-ng, from the same tree and compiler, with the same config but for modules,
+which its image has built in. Each edit is made for both, which take turns to be first, and is
+undone at the end. With the row ``nothing`` no file is edited.
 """
 
 from __future__ import annotations
