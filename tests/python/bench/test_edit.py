@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
 
 from kvm.bench.edit import EditBench, Row
-from kvm.bench.edited import SourceFile, restored
+from kvm.bench.edited import SourceFile, new_numbers, restored
 from kvm.errors import UserError
 
 _TEXT = "int one;\nint two;\n"
@@ -26,6 +27,16 @@ def test_each_edit_replaces_the_line_of_the_one_before(file: SourceFile) -> None
     file.edit(2)
     assert file.path.read_text().startswith(_TEXT + "int bench_2; ")
     assert len(file.path.read_text().splitlines()) == 3
+
+
+def test_a_later_bench_makes_other_edits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache still has what an earlier one built."""
+    made: list[int] = []
+    for now in (1.8e9, 1.8e9 + 60):
+        monkeypatch.setattr("time.time", lambda now=now: now)
+        made += itertools.islice(new_numbers(), 30)
+    assert len(set(made)) == len(made)
+    assert max(made) < 1 << 31
 
 
 def test_a_file_is_restored_even_if_the_bench_fails(file: SourceFile) -> None:

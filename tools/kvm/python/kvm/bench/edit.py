@@ -19,7 +19,7 @@ from typing import Any
 
 from kvm import process
 from kvm.bench import virtme
-from kvm.bench.edited import SourceFile, restored
+from kvm.bench.edited import SourceFile, new_numbers, restored
 from kvm.bench.result import Figures
 from kvm.bench.virtme import Virtme
 from kvm.errors import InfrastructureError
@@ -121,13 +121,14 @@ def measure(project: Project, progress: Progress, *, runs: int) -> EditBench:
     sources = project.root / "tools/kvm/src"
     vmm = {name: SourceFile(sources / name, line) for name, line in _VMM.items()}
     seconds: dict[str, tuple[list[float], list[float]]] = {}
+    edits = new_numbers()
     with restored((*kernel.values(), *vmm.values())):
         peer = _prepared(project, progress, tree)
         _build_and_boot(project)
         for number in range(1, runs + 1):
             for name, file in ({NOTHING: None} | kernel | vmm).items():
                 if file is not None:
-                    file.edit(number)
+                    file.edit(next(edits))
                 ours, theirs = seconds.setdefault(name, ([], []))
                 turns: list[_Turn] = [(ours, partial(_build_and_boot, project))]
                 if peer is not None and name not in vmm:

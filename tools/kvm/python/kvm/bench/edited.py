@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,15 @@ from pathlib import Path
 from kvm.errors import UserError
 
 _MARK = "/* ./invoke bench edit */"
+# Two benches start more than a second apart for each hundred edits of the first.
+_EDITS, _SECONDS = 100, 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class SourceFile:
     """A file, and a line of C or C++ that changes what is compiled of it.
 
-    ``{number}`` in ``line`` makes each edit a new one, which no cache knows.
+    ``{number}`` in ``line`` makes each edit a new one, which no cache knows: see ``new_numbers``.
     """
 
     path: Path
@@ -34,6 +38,11 @@ class SourceFile:
         kept = _users_lines(self.path)
         if kept != lines:
             self.path.write_text("".join(kept))
+
+
+def new_numbers() -> Iterator[int]:
+    """Numbers that no earlier bench has used, small enough for an int of C."""
+    return itertools.count(int(time.time()) % _SECONDS * _EDITS)
 
 
 @contextlib.contextmanager
