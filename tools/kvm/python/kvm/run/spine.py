@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from kvm.errors import BuildError, InfrastructureError
 from kvm.host.base import Host, HostLost
+from kvm.host.choose import HostKind
 from kvm.host.instance import MAIN_SLOT
 from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
@@ -161,10 +162,6 @@ class Run:
         """The halves with the lab host's kernel."""
         return replace(self.halves, kernel=self.site.host_kernel or self.halves.kernel)
 
-    def _host_kernel(self) -> KernelFacts | None:
-        kernel = self.site.host_kernel
-        return None if kernel is None else KernelFacts.of(kernel)
-
     def _judged(self) -> tuple[Attempt, Outcome]:
         """Run on a host; a kernel that did not come up as the host is checked a second time."""
         wanted = replace(self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus)
@@ -251,12 +248,15 @@ class Run:
         script = attempt.script if attempt is not None else Transcript()
         job, run_dir = self.job, self.site.run_dir
         total_s = time.monotonic() - self.start
+        host = attempt.host.name if attempt is not None else job.host
+        hosting = self._hosting.kernel
+        others = host == HostKind.LAB.value and hosting.id != self.halves.kernel.id
         made = RunRecord(
             outcome=outcome,
-            host=attempt.host.name if attempt is not None else job.host,
+            host=host,
             exit_code=job.exit_code(outcome, script),
             kernel=job.kernel(self.halves, script),
-            host_kernel=self._host_kernel(),
+            host_kernel=KernelFacts.of(hosting) if others else None,
             vmm_id=self.halves.vmm.id,
             guest=job.guest(attempt),
             timings=(
