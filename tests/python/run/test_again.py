@@ -127,7 +127,7 @@ def test_every_option_of_a_boot_is_said_again(
 
 
 def test_all_of_it_at_once_is_said_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # with a command, a lab's device, the debug port, a lab's device
+    # They exclude a command, a lab's device, the debug port and a lab's device.
     alone = {"shell", "host", "kernel", "hold_host"}
     words = [w for n, w in _words("boot", _BOOT_ASIDE, tmp_path).items() if n not in alone]
     asked = _booted([*words, "--", "sh", "-c", "exit 7"], monkeypatch)

@@ -22,8 +22,8 @@ static inline double now_s(void)
 }
 
 /*
- * Take a turn of waiting that began then from the time left to wait. It counts for no more than
- * twice the time that was asked for: while its host does not run this machine, the clock goes on.
+ * Subtract a wait that began at began_s from the time left. It counts for at most twice the time
+ * that was asked for: while the host does not run this machine, its clock goes on.
  */
 static inline void spend(double *left_s, double began_s, double asked_s)
 {

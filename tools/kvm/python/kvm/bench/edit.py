@@ -22,7 +22,6 @@ from kvm.bench import virtme
 from kvm.bench.edited import SourceFile, new_numbers, restored
 from kvm.bench.result import Figures
 from kvm.bench.virtme import Virtme
-from kvm.errors import InfrastructureError
 from kvm.host.choose import kvm_probe, lab_accelerator
 from kvm.host.qemu import Accelerator
 from kvm.kernel import build as kernel_build
@@ -36,7 +35,6 @@ NOTHING = "nothing"
 # virtme-ng's machine is a PC, whose kernel needs ACPI to power off.
 CONFIG = "vfio"
 _LIMIT_S = 3600.0
-_TOLD = 2000
 
 # Where its seconds are kept, and what is timed.
 _Turn = tuple[list[float], Callable[[], None]]
@@ -156,9 +154,7 @@ def _build_and_boot(project: Project) -> None:
     words = (project.root / "invoke", "build-and-boot", "--config", CONFIG)
     done = process.run(words, cwd=project.root, check=False, timeout_s=_LIMIT_S)
     if not done.ok:
-        raise InfrastructureError(
-            f"`{' '.join(done.argv)}` exited with {done.returncode}:\n{done.output[-_TOLD:]}"
-        )
+        raise virtme.failed(done)
 
 
 def _timed(turn: Callable[[], None]) -> float:

@@ -54,38 +54,30 @@ class Virtme:
         image = self.out / "arch/x86/boot/bzImage"
         emulated = ("--disable-kvm",) if self.emulated else ()
         words = (_PROGRAM, "--run", str(image), "--force-9p", "--verbose", *emulated)
-        done = self._run((*words, "--", "true"), _BOOT_S)
+        done = process.run(
+            (*words, "--", "true"), cwd=self.project.root, check=False, timeout_s=_BOOT_S
+        )
         # Without udev in the guest, its init can't pass the exit code on, but prints it.
         if not done.ok and _DONE not in done.output:
-            raise _failed(done)
+            raise failed(done)
 
     def _make(self, goal: str, say: Say | None = None) -> None:
         toolchain = Toolchain.from_environment()
-        words = ("make", "-C", str(self.tree), f"O={self.out}", f"-j{os.cpu_count() or 1}")
-        environment = toolchain.environment(self.project.cache / "ccache", self.project.root)
-        done = self._run((*words, *toolchain.arguments(), goal), _BUILD_S, environment, say)
-        if not done.ok:
-            raise _failed(done)
-
-    def _run(
-        self,
-        words: tuple[str, ...],
-        limit_s: float,
-        environment: dict[str, str | None] | None = None,
-        say: Say | None = None,
-    ) -> process.Completed:
-        return process.run(
-            words,
-            cwd=self.project.root,
-            env=environment,
+        words = ("make", "-C", self.tree, f"O={self.out}", f"-j{os.cpu_count() or 1}")
+        done = process.run(
+            (*words, *toolchain.arguments(), goal),
+            env=toolchain.environment(self.project.cache / "ccache", self.project.root),
             check=False,
-            timeout_s=limit_s,
+            timeout_s=_BUILD_S,
             on_line=say,
         )
+        if not done.ok:
+            raise failed(done)
 
 
-def _failed(done: process.Completed) -> InfrastructureError:
+def failed(done: process.Completed) -> InfrastructureError:
+    """What to raise after a command of the bench, ours or the peer's, did not do its work."""
+    command = " ".join(done.argv)
     return InfrastructureError(
-        f"`{' '.join(done.argv)}`, with which ours is compared, exited with "
-        f"{done.returncode}:\n{done.output[-_TOLD:]}"
+        f"`{command}` exited with {done.returncode}:\n{done.output[-_TOLD:]}"
     )

@@ -51,8 +51,8 @@ class BootOptions(Hardware):
     )
     hold_host: bool = option(
         False,
-        help="boot the guest on the lab host of the last good kernel, if nothing was edited since "
-        "but drivers that only guests load",
+        help="boot the guest on the lab host of the last good kernel, if only drivers that a lab "
+        "host does not use were edited since",
     )
     append: str = option(
         "",
