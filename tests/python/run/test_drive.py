@@ -210,6 +210,19 @@ def test_the_limit_of_a_user_is_the_walls_and_a_tests_own_is_the_machines(
     assert drive(session, total_s=0.2, bounded=True)[0].deadline is Deadline.TOTAL
 
 
+def test_a_tests_own_limit_begins_with_the_machine(drive: Drives) -> None:
+    late, _ = drive(Script(0.3, STARTED, 0.1, RESULT), total_s=0.2, bounded=True)
+    assert late.deadline is None
+    long, _ = drive(Script(0.1, STARTED, 5, on_stop=RESULT), total_s=0.2, bounded=True)
+    assert long.deadline is Deadline.TOTAL
+    # What never starts is not slow: its host hangs, by the silence.
+    never = Script(5, on_stop=RESULT)
+    script, _ = drive(never, silence_s=0.1, total_s=0.2, bounded=True)
+    assert script.deadline is Deadline.SILENCE
+    users, _ = drive(Script(5, on_stop=RESULT), silence_s=0.1, total_s=0.2)
+    assert users.deadline is Deadline.TOTAL
+
+
 def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> None:
     chunk = {"stdin": b64(bytes(60))}
     asked: list[int] = []

@@ -157,7 +157,8 @@ class Limits:
     """Seconds without a sign of life, and for the whole run.
 
     Silence counts the time that this computer gave the machine. So does ``total_s`` if it is a
-    test's own limit (``bounded``); a limit that the user set is wall-clock time.
+    test's own limit (``bounded``), and from the machine's start on: until then its host is at
+    work, and not the test. A limit that the user set is wall-clock time from the beginning.
     """
 
     silence_s: float
@@ -178,7 +179,8 @@ class SessionDriver:
         self._sinks = sinks
         self._limits = limits
         self._start = time.monotonic()
-        self._end_at = self._start + limits.total_s
+        self._limit_from = self._start
+        self._limit_s = limits.total_s  # and the pauses
         self._whole = Span(session.clock)
         self._silence = Span(session.clock)
         self._script_until = 0.0
@@ -304,6 +306,9 @@ class SessionDriver:
 
     def _on_started(self, event: wire.Started) -> None:
         self.transcript.started_s = self._now()
+        if self._limits.bounded:
+            self._limit_from = time.monotonic()
+            self._whole.restart()
         self.transcript.started_ns = int(event.get("t_ns", 0))
         self.transcript.load_s = int(event.get("load_ns", 0)) / 1e9
         self._stdin_window = event.get("stdin_window", math.inf)
@@ -353,7 +358,7 @@ class SessionDriver:
         if event["paused"] and self._paused_at is None:
             self._paused_at = now
         elif not event["paused"] and self._paused_at is not None:
-            self._end_at += now - self._paused_at
+            self._limit_s += now - self._paused_at
             self._paused_at = None
         self._on_answer(event)
 
@@ -422,12 +427,14 @@ class SessionDriver:
         return not over(_RESULT_WAIT_S + _END_WAIT_S)
 
     def _out_of_time(self, now: float) -> bool:
-        limit_s = self._end_at - self._start
-        if now < self._end_at:
+        bounded = self._limits.bounded
+        if now < self._limit_from + self._limit_s:
             return False
-        if not self._limits.bounded or self._whole.had(limit_s):
+        if bounded and self.transcript.started_s is None:
+            return False
+        if not bounded or self._whole.had(self._limit_s):
             self._expire(Deadline.TOTAL, self._limits.total_s)
-        elif self._whole.hopeless(limit_s):
+        elif self._whole.hopeless(self._limit_s):
             self._expire(Deadline.UNRUN, self._whole.wall_s)
         return self._stopping is not None
 
