@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kvm.kernel.build import Kernel
 from kvm.run.record import (
     ExitCounts,
     GuestFacts,
@@ -75,6 +76,18 @@ SCHEMA: dict[str, Any] = {
     "command": list,
     "repeat": str,
 }
+
+
+def _kernel(name: str) -> Kernel:
+    return Kernel(name, name, "6.12.117", name, "default", Path("/cache") / name, 0.0, built=False)
+
+
+def test_only_a_lab_hosts_kernel_that_is_not_the_guests_is_named() -> None:
+    edited, good = _kernel("edited"), _kernel("good")
+    named = KernelFacts.of_host("lab", good, edited)
+    assert named is not None and named.id == good.id
+    assert KernelFacts.of_host("lab", good, good) is None
+    assert KernelFacts.of_host("native", good, edited) is None
 
 
 def _check(value: Any, schema: Any, where: str = "record") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from kvm.files import write_or_tell
 from kvm.guest.event_log import EventLog
+from kvm.host.choose import HostKind
 from kvm.kernel.build import Kernel
 from kvm.verdict.vocabulary import Outcome
 
@@ -30,6 +31,12 @@ class KernelFacts:
     def of(cls, kernel: Kernel) -> KernelFacts:
         """The facts of a kernel built here."""
         return cls(kernel.label, kernel.id, str(kernel.vmlinux))
+
+    @classmethod
+    def of_host(cls, host: str, hosting: Kernel, own: Kernel) -> KernelFacts | None:
+        """Whose KVM it was, if a lab host ran another kernel (``hosting``) than the guest's own."""
+        lab = host == HostKind.LAB.value
+        return cls.of(hosting) if lab and hosting.id != own.id else None
 
     def to_json(self) -> dict[str, str]:
         return {f.name: getattr(self, f.name) for f in fields(self)}

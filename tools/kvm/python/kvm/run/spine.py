@@ -18,7 +18,6 @@ from typing import Any, Protocol
 
 from kvm.errors import BuildError, InfrastructureError
 from kvm.host.base import Host, HostLost
-from kvm.host.choose import HostKind
 from kvm.host.instance import MAIN_SLOT
 from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
@@ -249,14 +248,12 @@ class Run:
         job, run_dir = self.job, self.site.run_dir
         total_s = time.monotonic() - self.start
         host = attempt.host.name if attempt is not None else job.host
-        hosting = self._hosting.kernel
-        others = host == HostKind.LAB.value and hosting.id != self.halves.kernel.id
         made = RunRecord(
             outcome=outcome,
             host=host,
             exit_code=job.exit_code(outcome, script),
             kernel=job.kernel(self.halves, script),
-            host_kernel=KernelFacts.of(hosting) if others else None,
+            host_kernel=KernelFacts.of_host(host, self._hosting.kernel, self.halves.kernel),
             vmm_id=self.halves.vmm.id,
             guest=job.guest(attempt),
             timings=(
