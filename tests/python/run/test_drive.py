@@ -3,107 +3,22 @@
 
 from __future__ import annotations
 
-import base64
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from kvm.host.base import HostHung
-from kvm.host.given import GivenClock
-from kvm.run.drive import Control, Limits, Reader, SessionDriver, Sinks, Transcript
+from kvm.run.drive import Limits, SessionDriver, Sinks
 from kvm.verdict.observation import Deadline
-
-Event = dict[str, Any]
+from support.session import HELLO, RESULT, STARTED, Drives, Event, Requests, Script, b64
 
 
 def _drop(said: object) -> None:
     """A sink whose data is not looked at."""
-
-
-STARTED: Event = {"event": "started"}
-HELLO: Event = {"event": "hello", "info": {"release": "6.12", "cpus": "1"}}
-RESULT: Event = {"event": "result", "stop": "reset"}
-
-
-def b64(data: bytes) -> str:
-    return base64.b64encode(data).decode()
-
-
-class Script:
-    """Plays events; a number is a pause in seconds, a callable is called.
-
-    A stop is answered with ``on_stop``; None leaves the worker stuck.
-    """
-
-    def __init__(
-        self, *steps: Any, on_stop: Event | None = None, kept: Callable[[], float] = lambda: 0.0
-    ) -> None:
-        self.steps = list(steps)
-        self.on_stop = on_stop
-        self.sent: list[Event] = []
-        self.killed = False
-        self.exit_status: int | None = None
-        self.stderr_tail = ""
-        self.clock = GivenClock(kept)
-
-    def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
-        while self.steps:
-            step = self.steps.pop(0)
-            if callable(step):
-                step()
-                continue
-            if isinstance(step, dict):
-                yield step
-                continue
-            end = time.monotonic() + step
-            while time.monotonic() < end and not self._stopped() and not self.killed:
-                time.sleep(0.01)
-                yield None
-            if self.killed:
-                return
-            if self._stopped() and self.on_stop is not None:
-                yield self.on_stop
-                return
-
-    def send(self, message: Event) -> None:
-        self.sent.append(message)
-
-    def kill(self) -> None:
-        self.killed = True
-
-    def _stopped(self) -> bool:
-        return self.on_stop is not None and any("stop" in message for message in self.sent)
-
-
-@pytest.fixture
-def drive(tmp_path: Path) -> Callable[..., tuple[Transcript, bytes]]:
-    def run(
-        session: Script,
-        silence_s: float = 5.0,
-        total_s: float = 20.0,
-        control: Control | None = None,
-        bounded: bool = False,
-        reader: Reader | None = None,
-    ) -> tuple[Transcript, bytes]:
-        out = bytearray()
-        sinks = Sinks(
-            tmp_path / "console.log",
-            out.extend,
-            out.extend,
-            lambda text: None,
-            control=control,
-            reader=reader,
-        )
-        return SessionDriver(session, sinks, Limits(silence_s, total_s, bounded)).run(), bytes(out)
-
-    return run
-
-
-Drives = Callable[..., tuple[Transcript, bytes]]
 
 
 def test_a_whole_session_is_recorded(drive: Drives, tmp_path: Path) -> None:
@@ -245,107 +160,6 @@ def test_no_more_input_is_on_its_way_than_the_worker_takes(tmp_path: Path) -> No
     assert play(*ticks, window={}) > 3
 
 
-class Pager:
-    """A reader of the output that starts only after so many seconds."""
-
-    def __init__(self, seconds: float, unread: int = 1 << 30) -> None:
-        self._end = time.monotonic() + seconds
-        self._unread = unread
-        self.patience_s: float | None = None
-
-    def wait(self, below: int, timeout_s: float) -> bool:
-        left = self._end - time.monotonic()
-        if left > 0 and self._unread >= below:
-            time.sleep(min(timeout_s, left))
-        return time.monotonic() >= self._end or self._unread < below
-
-    def give_up(self, patience_s: float) -> int:
-        self.patience_s = patience_s
-        return 0 if self.wait(1, 0) else self._unread
-
-
-OUTPUT: Event = {"event": "stdout", "data": b64(b"line\n")}
-
-
-def test_a_slow_reader_is_no_silence_of_the_guest(drive: Drives) -> None:
-    script, _ = drive(Script(STARTED, OUTPUT, OUTPUT, RESULT), silence_s=0.2, reader=Pager(1.0))
-    assert (script.deadline, script.result, script.unread_bytes) == (None, RESULT, 0)
-    assert script.reader_s > 0.8
-
-
-def test_a_guest_that_falls_silent_behind_a_slow_reader_is_a_hang_all_the_same(
-    drive: Drives,
-) -> None:
-    session = Script(STARTED, OUTPUT, 5, on_stop={**RESULT, "stop": "stopped"})
-    script, _ = drive(session, silence_s=0.3, reader=Pager(0.6))
-    assert script.deadline is Deadline.SILENCE
-    assert script.end_s > 0.8
-
-
-def test_a_kernel_that_dies_before_a_slow_reader_may_say_all_it_has_to_say(
-    drive: Drives, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("kvm.run.drive._GRACE_AFTER_DEATH_S", 0.1)
-    panic = {"event": "console", "data": b64(b"[    1.000000] Kernel panic - not syncing: so\n")}
-    session = Script(STARTED, panic, OUTPUT, RESULT)
-    script, out = drive(session, reader=Pager(0.6))
-    assert (session.sent, out, script.result) == ([], b"line\n", RESULT)
-
-
-def test_no_more_is_taken_from_a_worker_than_its_reader_takes(drive: Drives) -> None:
-    """So the guest waits, and this process's memory does not fill up."""
-    taken_at: list[float] = []
-
-    def clock() -> None:
-        taken_at.append(time.monotonic())
-
-    begun = time.monotonic()
-    drive(Script(STARTED, OUTPUT, clock, RESULT), reader=Pager(0.5))
-    assert taken_at[0] - begun >= 0.5
-    # Less than the limit: the run goes on, and waits only at the end.
-    taken_at.clear()
-    begun = time.monotonic()
-    script, _ = drive(Script(STARTED, OUTPUT, clock, RESULT), reader=Pager(0.5, unread=100))
-    assert taken_at[0] - begun < 0.3
-    assert script.end_s >= 0.4
-
-
-@pytest.mark.parametrize("unread", [1 << 30, 100])
-def test_the_deadline_goes_on_while_a_reader_is_waited_for(drive: Drives, unread: int) -> None:
-    session = Script(STARTED, OUTPUT, RESULT)
-    script, _ = drive(session, total_s=0.4, reader=Pager(30.0, unread))
-    assert script.deadline is Deadline.TOTAL
-    assert (script.result, script.unread_bytes) == (RESULT, unread)
-    assert script.end_s < 3
-
-
-def test_a_machine_is_stopped_by_request_while_a_reader_is_waited_for(drive: Drives) -> None:
-    control = Requests({"ask": 7, "what": "stop"})
-    script, _ = drive(Script(STARTED, OUTPUT, RESULT), control=control, reader=Pager(30.0))
-    assert (script.interrupted, script.end_s < 5) == ("stopped by machine.stop", True)
-
-
-def test_a_reader_that_left_ends_the_run(drive: Drives) -> None:
-    class Gone(Pager):
-        def wait(self, below: int, timeout_s: float) -> bool:
-            raise BrokenPipeError
-
-    with pytest.raises(BrokenPipeError):
-        drive(Script(STARTED, OUTPUT, 30), reader=Gone(0.0))
-
-
-def test_the_output_before_a_host_was_lost_is_waited_for(drive: Drives) -> None:
-    def lose() -> None:
-        raise HostHung("the lab host hangs")
-
-    reader = Pager(0.5, unread=100)
-    begun = time.monotonic()
-    with pytest.raises(HostHung):
-        drive(Script(STARTED, OUTPUT, lose), reader=reader)
-    assert time.monotonic() - begun >= 0.4
-    assert reader.patience_s is not None
-
-
 def test_heartbeats_are_signs_of_life(drive: Drives) -> None:
     beat = {"event": "heartbeat"}
     script, _ = drive(Script(STARTED, 0.15, beat, 0.15, beat, 0.15, RESULT), silence_s=0.25)
@@ -368,25 +182,6 @@ def test_deadlines_stand_still_in_a_pause(drive: Drives) -> None:
     assert (script.deadline, script.result) == (None, RESULT)
     silent, _ = drive(Script(STARTED, pause, 0.4, resume, 5, on_stop=RESULT), silence_s=0.2)
     assert silent.deadline is Deadline.SILENCE
-
-
-class Requests:
-    """Requests of others, all there from the start."""
-
-    def __init__(self, *requests: Event) -> None:
-        self.requests = list(requests)
-        self.taken: list[Any] = []
-        self.answers: list[Any] = []
-
-    def poll(self) -> list[Event]:
-        found, self.requests = self.requests, []
-        return found
-
-    def take(self, event: Any) -> None:
-        self.taken.append(event)
-
-    def answer(self, number: Any, answer: Event) -> None:
-        self.answers.append((number, answer))
 
 
 def test_requests_go_to_the_worker_and_its_answers_back(drive: Drives) -> None:
