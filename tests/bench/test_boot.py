@@ -11,7 +11,6 @@ from kvm.project import Project
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_both_vmms_boot_and_our_exits_stay_few() -> None:
     with Progress(live=False) as progress:
         result = boot.measure(Project.find(), progress, runs=1)

@@ -11,7 +11,6 @@ from kvm.project import Project
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_every_machine_does_every_step_and_our_exits_stay_few() -> None:
     with Progress(live=False) as progress:
         result = devices.measure(Project.find(), progress, runs=1)

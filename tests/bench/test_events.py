@@ -11,7 +11,6 @@ from kvm.project import Project
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_events_cost_few_exits() -> None:
     with Progress(live=False) as progress:
         result = events.measure(Project.find(), progress, runs=1)

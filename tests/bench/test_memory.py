@@ -11,7 +11,6 @@ from kvm.project import Project
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_the_vmm_holds_little_beyond_its_guests_memory() -> None:
     with Progress(live=False) as progress:
         result = memory.measure(Project.find(), progress)

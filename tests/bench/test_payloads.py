@@ -17,7 +17,7 @@ from kvm.run.payload.suite.plan import Given, Selection
 from kvm.verdict.ktap import Status
 from support import payloads
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 _CFG = """
 [passes]

@@ -58,14 +58,3 @@ def tiny_kernel(tmp_path: Path) -> Callable[[bytes], Path]:
         return path
 
     return write
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let one worker boot machines: there is one lab host, so others would only wait for it.
-
-    Modules with a checkout of their own, and so with other lab hosts, have groups of their own.
-    """
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("lab"))

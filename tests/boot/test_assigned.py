@@ -15,7 +15,12 @@ from support.machines import Boot, Run
 _RNG = "virtio-rng-pci,iommu_platform=on,disable-legacy=on"
 _ADDRESS = "0000:00:10.0"
 _KERNEL_BUILD_S = 1500
-pytestmark = pytest.mark.timeout(_KERNEL_BUILD_S)
+# Their lab host is kept, for one of them at a time.
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.xdist_group("assigned"),
+    pytest.mark.timeout(_KERNEL_BUILD_S),
+]
 
 # The guest's own generator is virtio_rng.0, and comes first on the bus.
 _READ = """

@@ -2,8 +2,8 @@
 """A fault that only the lab host's kernel shows has the right verdict with every command, always.
 
 It builds a kernel for each fault, two of them with checkers that the default lacks, so it runs only
-on request: ``TOOLSKVM_HOST_FAULTS=3 ./invoke test -n 1 -- tests/boot/test_host_faults.py`` runs
-each command three times.
+on request: ``TOOLSKVM_HOST_FAULTS=3 ./invoke test -- tests/boot/test_host_faults.py`` runs each
+command three times.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ TIMES = int(os.environ.get("TOOLSKVM_HOST_FAULTS", "0"))
 
 pytestmark = [
     pytest.mark.lab,
+    pytest.mark.xdist_group("host-faults"),  # they take turns in one copy of the checkout
     pytest.mark.timeout(7200),
     pytest.mark.skipif(not TIMES, reason="builds six kernels: set TOOLSKVM_HOST_FAULTS=1 or more"),
 ]

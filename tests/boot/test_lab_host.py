@@ -176,6 +176,21 @@ def test_each_command_has_one_of_its_own(
         assert again.boot_s > 0
 
 
+def test_commands_side_by_side_have_one_each(
+    host: LabHost, project: Project, kernel: HostKernel, artifact: Path
+) -> None:
+    session = _start(host, artifact, "echo")
+    said: list[str] = []
+    with LabHost(project, kernel, LabNeeds(artifact), say=said.append) as other:
+        assert not any("waiting" in text for text in said)
+        first, second = lab.statuses(project)
+        assert first.pid != second.pid
+        assert other.run_command(("true",), timeout_s=30) == (0, "")
+    assert [one.pid for one in lab.statuses(project)] == [first.pid]
+    session.send({"stop": "enough"})
+    assert len(_all(session)) == 3
+
+
 def test_one_that_cannot_be_saved_is_kept_for_the_next_command(
     kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:

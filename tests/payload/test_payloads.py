@@ -15,7 +15,7 @@ from kvm.project import Project
 from support import payloads
 from support.payloads import PayloadRun
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = [pytest.mark.lab]
 
 # Options of those that need more than one processor and 64 MiB.
 _PAYLOADS: dict[str, dict[str, Any]] = {

@@ -26,7 +26,7 @@ from kvm.verdict import ktap
 from kvm.verdict.ktap import Status
 from support import payloads
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab"), pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
 _CFG = """
 # What a payload is run with, in both spellings.

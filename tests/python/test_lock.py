@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -46,6 +47,25 @@ def test_lock_is_released_by_an_exception(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), lock.locked(tmp_path / "x", "build"):
         raise RuntimeError
     assert lock.holder(tmp_path / "x") is None
+
+
+def test_the_first_free_lock_of_several_is_taken(tmp_path: Path) -> None:
+    paths = (tmp_path / "one", tmp_path / "two")
+    with lock.first_free(paths, "boot") as first, lock.first_free(paths, "boot") as second:
+        assert (first, second) == paths
+    with lock.first_free(paths, "boot") as again:
+        assert again == first
+
+
+def test_the_first_of_several_locks_is_waited_for_if_all_are_held(tmp_path: Path) -> None:
+    paths = (tmp_path / "one", tmp_path / "two")
+    said: list[str] = []
+    with lock.locked(paths[1], "bisect"), contextlib.ExitStack() as stack:
+        stack.enter_context(lock.locked(paths[0], "build"))
+        threading.Timer(0.5, stack.close).start()
+        with lock.first_free(paths, "boot", say=said.append) as taken:
+            assert taken == paths[0]
+    assert ["build" in text for text in said] == [True]
 
 
 def test_waiter_gives_up_at_its_deadline_and_names_the_holder(tmp_path: Path) -> None:

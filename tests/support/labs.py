@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The lab host of this process, in a slot that other tests' commands use in turn."""
+"""The lab host of this process; the commands of other tests have slots beside its."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from kvm.project import Project
 
 
 def own(project: Project) -> LabStatus | None:
-    """None if there is none, or if it is another command's, for which ours waits."""
-    status = lab.status(project)
-    if status is None or f"(pid {os.getpid()})" not in (status.user or ""):
-        return None
-    return status
+    """None if there is none: the ones that run belong to other tests' commands."""
+    ours = (one for one in lab.statuses(project) if f"(pid {os.getpid()})" in (one.user or ""))
+    return next(ours, None)

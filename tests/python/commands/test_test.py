@@ -35,11 +35,11 @@ def test_one_worker_needs_no_xdist() -> None:
 
 
 def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:
-    """Tests that share a lab host rely on it; a pytest unknown to xdist breaks it."""
+    """Tests that share a copy of the checkout rely on it; a pytest unknown to xdist breaks it."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_group.py").write_text(
         "import os, time, pytest\n"
-        "@pytest.mark.xdist_group('lab')\n"
+        "@pytest.mark.xdist_group('copy')\n"
         "@pytest.mark.parametrize('number', range(4))\n"
         "def test_worker(number, request):\n"
         "    time.sleep(0.1)\n"

@@ -13,7 +13,7 @@ import fcntl
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from kvm import process
@@ -47,6 +47,22 @@ def locked(
     finally:
         process.inherited.discard(fd)
         os.close(fd)
+
+
+@contextlib.contextmanager
+def first_free(
+    paths: Sequence[Path], purpose: str, *, say: Callable[[str], None] = _say
+) -> Iterator[Path]:
+    """Hold the first of these lock files that is free; if all are held, wait for the first."""
+    with contextlib.ExitStack() as held:
+        for path in paths:
+            with contextlib.suppress(UserError):
+                held.enter_context(locked(path, purpose, wait_s=0))
+                break
+        else:
+            path = paths[0]
+            held.enter_context(locked(path, purpose, say=say))
+        yield path
 
 
 def holder(path: Path) -> str | None:

@@ -82,7 +82,7 @@ def arguments(
     paths = [w for w in extra if not w.startswith("-") and _is_path(project, w)]
     words = [] if paths else ["tests", "--durations=10", "--durations-min=30"]
     words += ["-k", expression] if expression else []
-    # Tests that share a lab host are one group, so that no worker waits for another.
+    # Tests that share something are a group, on one worker, so that none waits for another.
     words += ["-n", str(workers), "--dist", "loadgroup"] if workers > 1 else []
     return (*words, *extra)
 

@@ -4,8 +4,9 @@
 Each command gets a new one, which goes on from a lab host that was saved after its boot
 (``saved.py``), and ends with the command. One that can't be saved is kept instead: a command finds
 the one that an earlier command left, checks that it answers, and uses it. A lock lets only one
-command at a time use a slot's lab host. If it is lost in the middle, the sessions raise
-``HostLost`` with its console, and the next start brings up a new one.
+command at a time use a slot's lab host; commands that run side by side have a slot each, unless
+theirs is kept. If it is lost in the middle, the sessions raise ``HostLost`` with its console, and
+the next start brings up a new one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -46,12 +48,13 @@ from kvm.host.qemu import (
     has_user_network,
 )
 from kvm.host.saved import Store
-from kvm.lock import holder, locked
+from kvm.lock import first_free, holder
 from kvm.process import CommandError
 from kvm.project import Project
 from kvm.spec.network import Forward
 from kvm.verdict.console import parse_console
 
+_SLOTS = 2  # or one for each CPU: more lab hosts at once would only slow each other down
 _REUSE_S = 15.0
 _PING_S = 20.0
 _CLOSE_S = 30.0
@@ -121,16 +124,13 @@ class LabHost:
         self._closing = False
         self._console_start = 0
         self._resources = contextlib.ExitStack()
-        self._folder = slot_folder(project, slot)
-        self._slot = slot
-        lock = self._folder / "lock"
-        self._resources.enter_context(locked(lock, "a command that uses the lab host", say=say))
         try:
             self._bundles: dict[Path, Path | None] = {}
             self._artifact = needs.artifact
             plain = lab_machine(project, kernel.vmlinux, self._settings, self._preloaded())
+            self._slot = self._take_slot(slot, several=plain.savable)
             if plain.savable:
-                stop(project, slot)  # left by a killed command
+                stop(project, self._slot)  # left by a killed command
             plain = replace(plain, exports=self._exports(needs.images))
             self._machine, self._instance = self._choose(plain, kernel.id, uplink=needs.uplink)
             if self._machine.savable:
@@ -318,6 +318,15 @@ class LabHost:
             self._sinks.clear()
             self._loss = None
             self._channel = self._boot()
+
+    def _take_slot(self, slot: str, *, several: bool) -> str:
+        """The wanted slot, or one beside it if that is in use; ours until we close."""
+        beside = range(2, max(_SLOTS, os.cpu_count() or 1) + 1) if several else ()
+        names = (slot, *(f"{slot}-{number}" for number in beside))
+        locks = [slot_folder(self._project, name) / "lock" for name in names]
+        purpose = "a command that uses the lab host"
+        taken = self._resources.enter_context(first_free(locks, purpose, say=self._say))
+        return taken.parent.name
 
     def _exports(self, images: Sequence[Path]) -> tuple[Path, ...]:
         """The exports of the lab host that is kept in this slot, if enough for ``images``."""
