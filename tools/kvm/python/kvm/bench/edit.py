@@ -5,6 +5,9 @@ Ours is the whole command ``./invoke build-and-boot``. The peer is ``make bzImag
 the result by virtme-ng, from the same tree and compiler, with the same config but for modules,
 which its image has built in. Each edit is made for both, which take turns to be first, and is
 undone at the end. With the row ``nothing`` no file is edited.
+
+A driver that only guests load is edited twice: once for ``--hold-host``, whose lab host goes on
+with the kernel of the row before, and once for a lab host of its own.
 """
 
 from __future__ import annotations
@@ -12,8 +15,9 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +44,22 @@ _LIMIT_S = 3600.0
 _Turn = tuple[list[float], Callable[[], None]]
 
 _C_LINE = "static const int bench_edit_{number} __used = {number};"
-_KERNEL = ("virt/kvm/kvm_main.c", "arch/x86/kvm/svm/svm.c", "drivers/block/virtio_blk.c")
-_VMM = {
-    "machine/board.cpp": "extern const int bench_edit; const int bench_edit = {number};",
-    "memory/guest_memory.hpp": "inline constexpr int kBenchEdit = {number};",
-}
+_DRIVER = "drivers/block/virtio_blk.c"
+_HELD = "--hold-host"
+_SOURCES = "tools/kvm/src"
+_UNIT, _HEADER = "machine/board.cpp", "memory/guest_memory.hpp"
+_UNIT_LINE = "extern const int bench_edit; const int bench_edit = {number};"
+_HEADER_LINE = "inline constexpr int kBenchEdit = {number};"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is edited, if anything; ``words`` are ours, and the peer builds no VMM."""
+
+    name: str
+    file: SourceFile | None = None
+    words: tuple[str, ...] = ()
+    compared: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +100,12 @@ class EditBench:
         }
 
     def table(self) -> str:
-        lines = [f"{'edited':28}{OURS:>10}{virtme.NAME:>18}{'ratio':>7}{'to nothing':>12}"]
+        lines = [f"{'edited':42}{OURS:>10}{virtme.NAME:>18}{'ratio':>7}{'to nothing':>12}"]
         for row in self.rows:
             peer = f"{statistics.median(row.peer_s):.1f} s" if row.peer_s else "-"
             ratio = "-" if row.ratio is None else f"{row.ratio:.2f}"
             lines.append(
-                f"{row.name:28}{row.ours:8.1f} s{peer:>18}{ratio:>7}{self._to_nothing(row):12.2f}"
+                f"{row.name:42}{row.ours:8.1f} s{peer:>18}{ratio:>7}{self._to_nothing(row):12.2f}"
             )
         return "\n".join(lines) + "\n"
 
@@ -112,29 +127,42 @@ def report(project: Project, progress: Progress, *, runs: int) -> Figures:
 
 
 def measure(project: Project, progress: Progress, *, runs: int) -> EditBench:
-    """Edit, build and boot on both sides in turn, ``runs`` times for each file."""
+    """Edit, build and boot on both sides in turn, ``runs`` times for each case."""
     with progress.phase("kernel tree") as say:
         tree = kernel_tree.prepare(project, say).path
-    kernel = {name: SourceFile(tree / name, _C_LINE) for name in _KERNEL}
-    sources = project.root / "tools/kvm/src"
-    vmm = {name: SourceFile(sources / name, line) for name, line in _VMM.items()}
-    seconds: dict[str, tuple[list[float], list[float]]] = {}
+    cases = _cases(tree, project.root / _SOURCES)
+    seconds: dict[str, tuple[list[float], list[float]]] = {case.name: ([], []) for case in cases}
     edits = new_numbers()
-    with restored((*kernel.values(), *vmm.values())):
+    with restored([case.file for case in cases if case.file is not None]):
         peer = _prepared(project, progress, tree)
         _build_and_boot(project)
-        for number in range(1, runs + 1):
-            for name, file in ({NOTHING: None} | kernel | vmm).items():
-                if file is not None:
-                    file.edit(next(edits))
-                ours, theirs = seconds.setdefault(name, ([], []))
-                turns: list[_Turn] = [(ours, partial(_build_and_boot, project))]
-                if peer is not None and name not in vmm:
-                    turns.append((theirs, peer.build_and_boot))
-                for taken, turn in turns[:: -1 if number % 2 else 1]:
-                    with progress.phase(f"{name}, {number} of {runs}"):
-                        taken.append(_timed(turn))
+        for number, case in product(range(1, runs + 1), cases):
+            if case.file is not None:
+                case.file.edit(next(edits))
+            ours, theirs = seconds[case.name]
+            turns: list[_Turn] = [(ours, partial(_build_and_boot, project, *case.words))]
+            if peer is not None and case.compared:
+                turns.append((theirs, peer.build_and_boot))
+            for taken, turn in turns[:: -1 if number % 2 else 1]:
+                with progress.phase(f"{case.name}, {number} of {runs}"):
+                    taken.append(_timed(turn))
     return EditBench(tuple(Row(name, tuple(o), tuple(p)) for name, (o, p) in seconds.items()))
+
+
+def _cases(tree: Path, sources: Path) -> tuple[Case, ...]:
+    def edited(name: str) -> Case:
+        return Case(name, SourceFile(tree / name, _C_LINE))
+
+    driver = edited(_DRIVER)
+    return (
+        Case(NOTHING),
+        edited("virt/kvm/kvm_main.c"),
+        edited("arch/x86/kvm/svm/svm.c"),
+        replace(driver, name=f"{_DRIVER} {_HELD}", words=(_HELD,)),
+        driver,
+        Case(_UNIT, SourceFile(sources / _UNIT, _UNIT_LINE), compared=False),
+        Case(_HEADER, SourceFile(sources / _HEADER, _HEADER_LINE), compared=False),
+    )
 
 
 def _prepared(project: Project, progress: Progress, tree: Path) -> Virtme | None:
@@ -150,9 +178,11 @@ def _prepared(project: Project, progress: Progress, tree: Path) -> Virtme | None
     return peer
 
 
-def _build_and_boot(project: Project) -> None:
-    words = (project.root / "invoke", "build-and-boot", "--config", CONFIG)
-    done = process.run(words, cwd=project.root, check=False, timeout_s=_LIMIT_S)
+def _build_and_boot(project: Project, *options: str) -> None:
+    words = ("build-and-boot", "--config", CONFIG, *options)
+    done = process.run(
+        (project.root / "invoke", *words), cwd=project.root, check=False, timeout_s=_LIMIT_S
+    )
     if not done.ok:
         raise virtme.failed(done)
 
