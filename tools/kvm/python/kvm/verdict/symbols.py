@@ -41,13 +41,18 @@ class SystemMap:
         self.path = path
 
     def address_of(self, name: str) -> int | None:
+        address, _ = self._find(name)
+        return address
+
+    def _find(self, name: str) -> tuple[int | None, int]:
+        """Its address, and where the line behind it begins."""
         data = self._data
         needle = b" " + name.encode() + b"\n"
         at = data.find(needle)
         if at < 0:
-            return None
+            return None, len(data)
         start = data.rfind(b"\n", 0, at) + 1
-        return _address(data[start:at].split(b" ", 1)[0])
+        return _address(data[start:at].split(b" ", 1)[0]), at + len(needle)
 
     def lookup(self, address: int) -> Symbol | None:
         """The kernel symbol that covers an address."""
@@ -78,11 +83,13 @@ class SystemMap:
         Its length is a power of two (1 << CONFIG_LOG_BUF_SHIFT), so it is the largest that fits
         before the next symbol.
         """
-        address = self.address_of("__log_buf")
-        symbol = self.lookup(address) if address is not None else None
-        if symbol is None or symbol.size < 1:
+        address, end = self._find("__log_buf")
+        if address is None:
             return None
-        return symbol.address - START_KERNEL_MAP, 1 << (symbol.size.bit_length() - 1)
+        # The file has its addresses in order (nm -n); several names may have the same one.
+        behind = (int(line[1], 16) for line in _LINE.finditer(self._data, end))
+        size = next((other for other in behind if other > address), address) - address
+        return (address - START_KERNEL_MAP, 1 << (size.bit_length() - 1)) if size else None
 
     @cached_property
     def _data(self) -> bytes:
