@@ -189,7 +189,14 @@ def _process(checkout: Scratch, kind: str) -> int:
     if kind == "worker":
         children = Path(f"/proc/{controller}/task/{controller}/children").read_text().split()
         return int(children[0])
-    return next(pid for pid, w in checkout.processes().items() if w.startswith("qemu-system"))
+    found: list[int] = []
+
+    def is_there() -> bool:
+        found.extend(p for p, w in checkout.processes().items() if w.startswith("qemu-system"))
+        return bool(found)
+
+    _wait(is_there)  # between two cells a worker has no lab host
+    return found[0]
 
 
 def _parent(pid: int) -> int:
