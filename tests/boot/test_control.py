@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import pytest
@@ -16,7 +17,7 @@ from support.machines import Run
 
 pytestmark = pytest.mark.lab
 
-NAME = "control-test"
+NAME = f"control-test-{os.getpid()}"  # these tests may run side by side
 COUNT = "i=0; while [ $i -lt {} ]; do echo count $i; i=$((i+1)); sleep 0.1; done"
 
 
@@ -77,7 +78,7 @@ def test_a_balloon_is_set_while_the_machine_runs(project: Project) -> None:
         end = time.monotonic() + 30
         while client.ask(NAME, "stat")["balloon"]["actual_bytes"] < 64 << 20:
             assert time.monotonic() < end
-        with pytest.raises(UserError, match="machine control-test"):
+        with pytest.raises(UserError, match=f"machine {NAME}"):
             client.ask(NAME, "balloon", mib=100_000)
 
     run = play(project, COUNT.format(40), act, balloon_mib=0)

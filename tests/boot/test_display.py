@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from support.rfb import Viewer, pattern_row
 
 pytestmark = pytest.mark.lab
 
-NAME = "display-test"
+NAME = f"display-test-{os.getpid()}"  # these tests may run side by side
 LINE, LINE_PIXEL = 5, (0xABCDEF).to_bytes(4, "little")
 _DEADLINE_S = 60.0
 

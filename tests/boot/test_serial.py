@@ -16,7 +16,7 @@ from support.meanwhile import meanwhile
 
 pytestmark = pytest.mark.lab
 
-NAME = "serial-test"
+NAME = f"serial-test-{os.getpid()}"  # these tests may run side by side
 _DEADLINE_S = 100.0
 
 
