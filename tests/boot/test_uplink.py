@@ -12,14 +12,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from kvm.errors import UserError
 from kvm.guest.build import build_exercise
-from kvm.host import lab
 from kvm.project import Project
 from kvm.run import ports
 from support.exercises import PATIENCE
@@ -243,15 +241,7 @@ class NameServer:
         self._socket.close()
 
 
-@pytest.fixture
-def fresh_lab_host(project: Project) -> Iterator[None]:
-    """QEMU uses the name server of the mount namespace in which it was started."""
-    lab.stop(project)
-    yield
-    lab.stop(project)
-
-
-@pytest.mark.usefixtures("fresh_lab_host")
+@pytest.mark.xdist_group("name-server")  # which has one port
 @pytest.mark.parametrize("root", [(), ("--root", "/", "--memory", "512M")])
 def test_names_are_asked_of_this_machines_name_server(
     project: Project, tmp_path: Path, root: tuple[str, ...]
