@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,22 @@ def test_ctrl_c_stops_at_once_and_reports_what_is_done(checkout: Scratch) -> Non
     assert time.monotonic() - start < 20
     assert child.returncode == 125, output
     assert "not run" in output
+    checkout.await_none_left(60)
+
+
+def test_a_reader_who_leaves_ends_the_run_without_a_word(checkout: Scratch) -> None:
+    """As in ``./invoke test --matrix | head``; what was done until then is kept."""
+    words = ("test", "--matrix", "--workload", "sleep 2", *_ALL_MACHINES, "-n", "1")
+    before = _newest(checkout)
+    with checkout.start(*words, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert any("PASS" in line for line in child.stdout)
+        child.stdout.close()
+        said = child.stderr.read()
+        child.wait(timeout=60)
+    assert child.returncode in (125, 141), said
+    assert "Error" not in said and "Traceback" not in said, said
+    assert _newest(checkout) > before and 1 <= _done(checkout) < 4
     checkout.await_none_left(60)
 
 

@@ -37,7 +37,7 @@ class Scratch:
             "PYTHONPATH": str(self.root / "tools" / "kvm" / "python"),
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         """Run ``./invoke WORDS`` in it, in a process group of its own."""
         environment = {**os.environ, **self.environment}
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_CURRENT_TEST", "PYTEST_ADDOPTS"):
@@ -48,7 +48,7 @@ class Scratch:
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             start_new_session=True,
         )

@@ -29,7 +29,7 @@ from kvm.verdict.known import KnownWarnings
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
 
 # pytest.ExitCode, which is slow to import.
-_INTERRUPTED = 2
+_PYTEST_DONE = (0, 1)
 _PYTEST_FAILED = (3, 4, 5)
 _TESTS = "tests/matrix/test_matrix.py"
 
@@ -171,7 +171,7 @@ def _conclude(
     project: Project, order: WorkOrder, options: MatrixOptions, code: int, out: Outputs
 ) -> int:
     with Store.open(project.results) as store:
-        found = store.cells(order.number)
+        found, run = store.cells(order.number), store.run(order.number)
     if not code:
         tell_unseen(order.known_warnings, found.values())
     page = str(project.build / "report.html")
@@ -180,15 +180,17 @@ def _conclude(
             print(f"report: {_short(project, Path(path))}", file=sys.stderr)
     if code in _PYTEST_FAILED or (code and not found):
         return EXIT_CANNOT_TELL
-    return exit_code(found.values(), interrupted=code == _INTERRUPTED or code < 0)
+    # However pytest ended, nothing is known of a cell without a result.
+    unreached = set(run.planned if run else ()) - found.keys()
+    return exit_code(found.values(), whole=not unreached and code in _PYTEST_DONE)
 
 
-def exit_code(results: Iterable[CellResult], *, interrupted: bool) -> int:
+def exit_code(results: Iterable[CellResult], *, whole: bool) -> int:
     """FAIL is bad; ERROR and cells that were not reached are unknown."""
     verdicts = {result.verdict for result in results}
     if Verdict.FAIL in verdicts:
         return EXIT_BAD
-    if Verdict.ERROR in verdicts or interrupted:
+    if Verdict.ERROR in verdicts or not whole:
         return EXIT_CANNOT_TELL
     return EXIT_GOOD
 

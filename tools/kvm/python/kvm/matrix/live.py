@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter, deque
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
@@ -27,6 +28,7 @@ _STYLES = {
     Verdict.ERROR: "magenta",
 }
 _RECENT = 6
+_STDOUT = 1
 
 
 class Display:
@@ -41,7 +43,7 @@ class Display:
     @staticmethod
     def choose(total: int, *, plain: bool) -> Display:
         """A live view if there is a terminal for it, on the stdout that pytest hides."""
-        stream = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
+        stream = os.fdopen(os.dup(_STDOUT), "w", encoding="utf-8", errors="replace")
         live = not plain and is_live(stream, os.environ)
         return LiveDisplay(total, stream) if live else PlainDisplay(total, stream)
 
@@ -89,7 +91,10 @@ class Display:
 
 
 class PlainDisplay(Display):
-    """For logs: one line a cell, with the reason if there is one."""
+    """For logs: one line a cell, with the reason if there is one.
+
+    A reader of it who leaves ends the run, as Ctrl-C does.
+    """
 
     def __init__(self, total: int, stream: TextIO) -> None:
         super().__init__(total)
@@ -98,7 +103,14 @@ class PlainDisplay(Display):
     def show(self, result: CellResult) -> None:
         width = len(str(self.total))
         line = f"[{self.done:{width}}/{self.total}] {result_line(result)}"
-        print(line, file=self._stream, flush=True)
+        try:
+            print(line, file=self._stream, flush=True)
+        except BrokenPipeError:
+            # Its rest would be tried again, and pytest has more to say to the same pipe.
+            with Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+                os.dup2(nowhere.fileno(), _STDOUT)
+            raise KeyboardInterrupt from None
 
 
 class LiveDisplay(Display):
