@@ -59,6 +59,7 @@ _REUSE_S = 15.0
 _PING_S = 20.0
 _CLOSE_S = 30.0
 _ENTROPY_BYTES = 64
+_INITS = "toolskvm: "  # guest/say.c begins its lines with this
 _PINGS = 6  # while this computer does not run it
 
 
@@ -407,8 +408,10 @@ class LabHost:
             console = self.console
             channel.close()
             self._instance.discard()
-            said = next((line for line in reversed(console.splitlines()) if line.strip()), "")
-            why = f"the kernel can't be a lab host: {said or failed}"
+            lines = [line for line in reversed(console.splitlines()) if line.strip()]
+            # The kernel may have more to say after its init.
+            said = next((line for line in lines if _INITS in line), lines[0] if lines else failed)
+            why = f"the kernel can't be a lab host: {said}"
             raise HostRefused(why, console=console) from None
         places = dict(answer["modules"]).items()
         self.modules = {name: range(start, start + size) for name, (start, size) in places}
