@@ -54,7 +54,10 @@ _HEADER_LINE = "inline constexpr int kBenchEdit = {number};"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is edited, if anything; ``words`` are ours, and the peer builds no VMM."""
+    """What is edited, if anything. ``words`` are options of our command.
+
+    The peer takes no turn if not ``compared``: it builds no VMM.
+    """
 
     name: str
     file: SourceFile | None = None

@@ -106,7 +106,7 @@ class PlainDisplay(Display):
         try:
             print(line, file=self._stream, flush=True)
         except BrokenPipeError:
-            # Its rest would be tried again, and pytest has more to say to the same pipe.
+            # The line would be written again at the end, and pytest writes to the same pipe.
             with Path(os.devnull).open("w") as nowhere:
                 os.dup2(nowhere.fileno(), self._stream.fileno())
                 os.dup2(nowhere.fileno(), _STDOUT)

@@ -179,7 +179,6 @@ class SessionDriver:
         self._sinks = sinks
         self._limits = limits
         self._start = time.monotonic()
-        self._limit_from = self._start
         self._limit_s = limits.total_s  # and the pauses
         self._whole = Span(session.clock)
         self._silence = Span(session.clock)
@@ -307,7 +306,6 @@ class SessionDriver:
     def _on_started(self, event: wire.Started) -> None:
         self.transcript.started_s = self._now()
         if self._limits.bounded:
-            self._limit_from = time.monotonic()
             self._whole.restart()
         self.transcript.started_ns = int(event.get("t_ns", 0))
         self.transcript.load_s = int(event.get("load_ns", 0)) / 1e9
@@ -413,7 +411,7 @@ class SessionDriver:
             return True
         if self._dying_at is not None and now >= self._dying_at + _GRACE_AFTER_DEATH_S:
             self._stop("the kernel died and did not reset the machine")
-        elif not self._out_of_time(now):
+        elif not self._out_of_time():
             self._hear_silence()
         return True
 
@@ -426,11 +424,10 @@ class SessionDriver:
             self._session.kill()
         return not over(_RESULT_WAIT_S + _END_WAIT_S)
 
-    def _out_of_time(self, now: float) -> bool:
+    def _out_of_time(self) -> bool:
         bounded = self._limits.bounded
-        if now < self._limit_from + self._limit_s:
-            return False
-        if bounded and self.transcript.started_s is None:
+        begun = not bounded or self.transcript.started_s is not None
+        if not begun or not self._whole.wall_over(self._limit_s):
             return False
         if not bounded or self._whole.had(self._limit_s):
             self._expire(Deadline.TOTAL, self._limits.total_s)
