@@ -16,7 +16,7 @@ from support import scratch
 from support.checkout import git
 from support.scratch import Scratch
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("git-bisect"), pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("git-bisect"), pytest.mark.timeout(1900)]
 
 _PACKAGE = "tools/kvm/python/kvm"
 _MAIN = "int main(int argc, char **argv)\n{\n"
@@ -87,7 +87,7 @@ def _bisect(checkout: Scratch, command: str) -> str:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=1800,  # it may have to compile a whole kernel
         check=False,
     )
     return done.stdout + done.stderr

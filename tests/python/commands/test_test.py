@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 from kvm import process
-from kvm.commands.test import arguments, main
+from kvm.commands.test import arguments, configs, main
 from kvm.commands.words import TestWords
 from kvm.errors import UsageError
 from kvm.output.progress import Progress
@@ -32,6 +33,17 @@ def test_a_path_after_the_dashes_replaces_everything() -> None:
 def test_one_worker_needs_no_xdist() -> None:
     words = arguments(Project.find(), "lock", 1, ("--lf",))
     assert words == ("tests", *SLOWEST, "-k", "lock", "--lf")
+
+
+def test_the_kernels_that_all_tests_boot_are_built_before_they_begin() -> None:
+    project = Project.find()
+    named = set()
+    for path in (project.root / "tests" / "boot").glob("*.py"):
+        # TOOLSKVM_... asks for the others, one at a time.
+        named |= set(re.findall(r'"config": "(\w+)"', path.read_text()))
+    whole = configs(project, "", ("-x",))
+    assert whole == ("default", *sorted(named))
+    assert configs(project, "lock", ()) == configs(project, "", ("tests/style",)) == ("default",)
 
 
 def test_a_group_stays_on_one_worker(tmp_path: Path) -> None:

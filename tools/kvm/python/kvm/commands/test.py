@@ -17,6 +17,8 @@ from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
 
 _MATRIX_ONLY = ("axes", "workload", "list_only", "dry_run", "resume", "known_warnings", "json")
 
+_CONFIGS = ("default", "vfio")
+
 
 def main(
     project: Project, progress: Progress, words: TestWords, extra: tuple[str, ...] = ()
@@ -64,7 +66,8 @@ def run(
     project: Project, progress: Progress, *, expression: str, workers: int, extra: tuple[str, ...]
 ) -> int:
     """Run pytest, by default all of ``tests/`` with one worker a core; return the exit code."""
-    halves.build(project, progress)
+    for config in configs(project, expression, extra):
+        halves.build(project, progress, config=config)
     progress.close()
     argv = arguments(project, expression, workers or (os.cpu_count() or 1), extra)
     code = pytest_run.run(project, argv)
@@ -73,6 +76,15 @@ def run(
     # For example, tests could not be collected: that proves nothing about the code.
     print(f"{pytest_run.NO_VERDICT}{code}", file=sys.stderr)
     return EXIT_CANNOT_TELL
+
+
+def configs(project: Project, expression: str, extra: Sequence[str]) -> tuple[str, ...]:
+    """The kernels to build first: all that tests boot, or ours alone for some of the tests.
+
+    A test that builds a whole kernel keeps the build's lock meanwhile, and others wait for it.
+    """
+    some = bool(expression) or any(_is_path(project, word) for word in extra)
+    return _CONFIGS[:1] if some else _CONFIGS
 
 
 def arguments(
