@@ -11,7 +11,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from kvm.cli import bisect, call, kernel, lab, machine, run
+from kvm.cli import bisect, call, kernel, lab, machine, run, snapshot
 from kvm.run.options import BootOptions
 from kvm.spec.fields import options
 
@@ -53,4 +53,5 @@ namespace = Collection(
     kernel.COMMANDS,
     lab.COMMANDS,
     machine.COMMANDS,
+    snapshot.COMMANDS,
 )

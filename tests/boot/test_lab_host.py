@@ -21,7 +21,7 @@ import pytest
 
 import kvm
 from kvm.errors import UserError
-from kvm.host import lab, lab_session
+from kvm.host import lab, lab_session, labs
 from kvm.host.base import CommandTimeout, Event, HostHung, HostLost, HostPanic, Session
 from kvm.host.kernel import HostKernel
 from kvm.host.lab import LabHost, LabNeeds
@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     (root / "tools").symlink_to(Project.find().root / "tools")
     found = Project(root)
     yield found
-    lab.stop(found)
+    labs.stop(found)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +86,11 @@ def host_runs(host: LabHost) -> Path:
     return host.share / "runs"
 
 
+def _first(session: Session) -> Event:
+    """Its first event, however long this computer takes."""
+    return next(event for event in session.events() if event is not None)
+
+
 def _all(session: Session, within_s: float = 60) -> list[Event]:
     deadline = time.monotonic() + within_s
     events: list[Event] = []
@@ -106,7 +111,7 @@ def test_the_trees_kvm_is_there(host: LabHost) -> None:
 def test_nothing_that_is_started_runs_on_the_first_of_emulated_cpus(
     host: LabHost, artifact: Path
 ) -> None:
-    worker = next(event for event in _start(host, artifact, "hang").events() if event)
+    worker = _first(_start(host, artifact, "hang"))
     script = f"grep -h Cpus_allowed_list /proc/self/status /proc/{worker['pid']}/status"
     said = host.run_command(("sh", "-c", script), timeout_s=30)[1]
     assert [line.split()[1] for line in said.splitlines()] == ["1-2", "1-2"]
@@ -167,10 +172,10 @@ def test_a_command_is_stopped_at_its_deadline(host: LabHost) -> None:
 def test_each_command_has_one_of_its_own(
     host: LabHost, project: Project, kernel: HostKernel
 ) -> None:
-    before = lab.status(project)
+    before = labs.status(project)
     assert before is not None
     host.close()
-    assert lab.status(project) is None
+    assert labs.status(project) is None
     assert not Path(f"/proc/{before.pid}").exists()
     with LabHost(project, kernel) as again:
         assert again.boot_s > 0
@@ -183,10 +188,10 @@ def test_commands_side_by_side_have_one_each(
     said: list[str] = []
     with LabHost(project, kernel, LabNeeds(artifact), say=said.append) as other:
         assert not any("waiting" in text for text in said)
-        first, second = lab.statuses(project)
+        first, second = labs.statuses(project)
         assert first.pid != second.pid
         assert other.run_command(("true",), timeout_s=30) == (0, "")
-    assert [one.pid for one in lab.statuses(project)] == [first.pid]
+    assert [one.pid for one in labs.statuses(project)] == [first.pid]
     session.send({"stop": "enough"})
     assert len(_all(session)) == 3
 
@@ -194,12 +199,12 @@ def test_commands_side_by_side_have_one_each(
 def test_one_that_cannot_be_saved_is_kept_for_the_next_command(
     kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
-    before = lab.status(project)
+    before = labs.status(project)
     kept.close()
     with _again(project, kernel) as again:
         assert again.boot_s == 0
         assert before is not None
-        after = lab.status(project)
+        after = labs.status(project)
         assert after is not None
         assert after.pid == before.pid
 
@@ -250,10 +255,10 @@ def test_what_a_killed_command_left_is_ended_by_the_next(
     project: Project, kernel: HostKernel, artifact: Path
 ) -> None:
     _killed_client(project, kernel, artifact, "saved")
-    left = lab.status(project)
+    left = labs.status(project)
     assert left is not None
     with LabHost(project, kernel):
-        found = lab.status(project)
+        found = labs.status(project)
         assert found is not None
         assert found.pid != left.pid
         assert not Path(f"/proc/{left.pid}").exists()
@@ -276,7 +281,7 @@ def test_a_panic_is_told_to_everybody_and_the_next_start_boots_again(
 
 def test_qemus_death_is_no_panic(host: LabHost, project: Project, artifact: Path) -> None:
     session = _start(host, artifact, "hang")
-    running = lab.status(project)
+    running = labs.status(project)
     assert running is not None
     os.kill(running.pid, signal.SIGABRT)
     with pytest.raises(HostLost) as lost:
@@ -288,14 +293,14 @@ def test_qemus_death_is_no_panic(host: LabHost, project: Project, artifact: Path
 def test_a_lab_host_that_hangs_is_replaced(
     kept: LabHost, project: Project, kernel: HostKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = lab.status(project)
+    running = labs.status(project)
     assert running is not None
     kept.close()
     monkeypatch.setattr(lab, "_REUSE_S", 1.0)
     os.kill(running.pid, signal.SIGSTOP)
     with _again(project, kernel) as fresh:
         assert fresh.boot_s > 0
-        replaced = lab.status(project)
+        replaced = labs.status(project)
     assert replaced is not None
     assert replaced.pid != running.pid
 
@@ -319,8 +324,8 @@ def test_a_lab_host_that_is_not_run_for_a_while_is_waited_for(
     monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
     monkeypatch.setattr(lab, "_PING_S", 1.0)
     session = _start(host, artifact, "hang")
-    assert next(session.events()) is not None
-    running = lab.status(project)
+    _first(session)
+    running = labs.status(project)
     assert running is not None
     os.kill(running.pid, signal.SIGSTOP)
     threading.Timer(4.0, os.kill, (running.pid, signal.SIGCONT)).start()
@@ -335,8 +340,7 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 ) -> None:
     monkeypatch.setattr(lab_session, "_KILL_S", 2.0)
     session = _start(host, artifact, "hang")
-    worker = next(session.events())
-    assert worker is not None
+    worker = _first(session)
     # The zygote, its parent, is what would kill it.
     stop = f"read -r _ _ _ zygote _ </proc/{worker['pid']}/stat; kill -STOP $zygote"
     assert host.run_command(("sh", "-c", stop))[0] == 0
@@ -351,12 +355,12 @@ def test_a_worker_that_cannot_be_killed_ends_its_lab_host(
 def test_a_lab_host_that_is_distrusted_is_not_found_again(
     kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
-    running = lab.status(project)
+    running = labs.status(project)
     kept.distrust("its kernel stalled")
     kept.close()
     with _again(project, kernel) as fresh:
         assert fresh.boot_s > 0
-        replaced = lab.status(project)
+        replaced = labs.status(project)
     assert running is not None and replaced is not None
     assert replaced.pid != running.pid
 
@@ -367,7 +371,7 @@ def test_nobody_there_for_long_ends_it(project: Project, kernel: HostKernel) -> 
         time.sleep(2)
         assert host.ping() < 2
     deadline = time.monotonic() + 30
-    while lab.status(project) is not None:
+    while labs.status(project) is not None:
         assert time.monotonic() < deadline
         time.sleep(0.1)
 
@@ -375,11 +379,11 @@ def test_nobody_there_for_long_ends_it(project: Project, kernel: HostKernel) -> 
 def test_another_kernel_ends_the_old_lab_host(
     kept: LabHost, project: Project, kernel: HostKernel
 ) -> None:
-    before = lab.status(project)
+    before = labs.status(project)
     kept.close()
     with LabHost(project, replace(kernel, id="another"), settings=_KEPT) as other:
         assert other.boot_s > 0
-        after = lab.status(project)
+        after = labs.status(project)
     assert before is not None
     assert after is not None
     assert (before.key, before.pid) != (after.key, after.pid)
@@ -395,9 +399,9 @@ def test_a_kernel_that_is_none_is_told(project: Project, tmp_path: Path) -> None
 
 def test_stop_ends_it_and_leaves_nothing(project: Project, kernel: HostKernel) -> None:
     _again(project, kernel).close()
-    running = lab.status(project)
+    running = labs.status(project)
     assert running is not None
-    assert lab.stop(project)
-    assert lab.status(project) is None
+    assert labs.stop(project)
+    assert labs.status(project) is None
     assert not Path(f"/proc/{running.pid}").exists()
-    assert not lab.stop(project)
+    assert not labs.stop(project)

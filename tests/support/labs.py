@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 
-from kvm.host import lab
-from kvm.host.lab import LabStatus
+from kvm.host import labs
+from kvm.host.labs import LabStatus
 from kvm.project import Project
 
 
 def own(project: Project) -> LabStatus | None:
     """None if there is none: the ones that run belong to other tests' commands."""
-    ours = (one for one in lab.statuses(project) if f"(pid {os.getpid()})" in (one.user or ""))
+    ours = (one for one in labs.statuses(project) if f"(pid {os.getpid()})" in (one.user or ""))
     return next(ours, None)

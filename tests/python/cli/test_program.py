@@ -63,6 +63,8 @@ _WRONG: dict[str, tuple[tuple[str, str], ...]] = {
         ("--compare no-such-revision", "no-such-revision"),
         ("--known-warnings /nowhere", "/nowhere"),
         ("--timeline /dev/null/x.html", "/dev/null/x.html"),
+        ("--from no-such-snapshot", "there is no snapshot no-such-snapshot"),
+        ("--from ../x", "is no name for a snapshot"),
     ),
     "build-and-boot": (("--ring round", "--ring round"),),
     "build": (("--config debgu", "did you mean debug?"),),
@@ -119,6 +121,14 @@ _WRONG: dict[str, tuple[tuple[str, str], ...]] = {
     "machine.nmi": (("nope", "nope"), ("nope --cpu two", "--cpu: ")),
     "machine.sysrq": (("nope h", "nope"),),
     "machine.balloon": (("nope many", "'many'"), ("nope 3", "nope")),
+    "snapshot.make": (
+        ("../x", "is no name for a snapshot"),
+        ("x --cpus 0", "--cpus 0"),
+        ("x --vnc auto", "can't be saved: a display has viewers"),
+        ("x --from y", "--from"),
+    ),
+    "snapshot.list": (("--json /dev/null/x", "/dev/null/x"),),
+    "snapshot.drop": (("no-such-snapshot", "there is no snapshot no-such-snapshot"),),
 }
 _ANY_VALUE = {"kernel.save"}  # its message
 
@@ -261,9 +271,10 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "bench": ("boot",),
     "bisect": ("--good", "HEAD~1", "--cell", "lab-vcpus1-mmio-boot"),
     "machine.stat": ("no-such-machine",),
+    "snapshot.make": ("base",),
 }
 # Commands that do nothing before they write, so nothing can be lost.
-_AT_ONCE = ("report", "machine.list", "machine.stat")
+_AT_ONCE = ("report", "machine.list", "machine.stat", "snapshot.list")
 
 
 def _reports() -> list[tuple[str, str]]:

@@ -73,15 +73,21 @@ class Session:
     def run(
         self, *argv: str, env: Mapping[str, str] | None = None, stdin: bytes | None = b"", **kw: int
     ) -> ExitStatus:
-        """Run to the end; ``stdin=None`` leaves it open."""
-        count = bool(kw.pop("count", 0))
-        self.send(encode_run(argv, env, bool(kw.pop("tty", 0)), count_input=count, **kw))
+        """Run to the end; ``stdin=None`` leaves it open, ``stay`` leaves init running."""
+        tty, count, stay = (bool(kw.pop(name, 0)) for name in ("tty", "count_input", "stay"))
+        self.exit = None
+        self.send(encode_run(argv, env, tty, count_input=count, stay=stay, **kw))
         if stdin is not None:
             self.send(encode_stdin(stdin) + encode(FrameType.STDIN_EOF))
-        return self.finish()
+        return self.ended() if stay else self.finish()
+
+    def ended(self) -> ExitStatus:
+        self.until(lambda: self.exit is not None)
+        assert self.exit is not None
+        return self.exit
 
     def finish(self) -> ExitStatus:
-        self.until(lambda: self.exit is not None)
+        self.ended()
         assert self.exit is not None
         self.send(encode(FrameType.POWEROFF))  # behind input that was not read
         self.until(lambda: not self.outgoing)
@@ -146,6 +152,23 @@ def test_hello_describes_the_machine(session: Session) -> None:
     assert session.decoder.skipped == 0
 
 
+def test_a_guest_that_stays_runs_one_command_after_another(session: Session) -> None:
+    assert session.run("sh", "-c", "cat; exit 7", stdin=b"one ", stay=1).code == 7
+    assert session.run("sh", "-c", "echo two >&2; kill -9 $$", stay=1).signal == signal.SIGKILL
+    assert session.run("/no/such/program", stay=1).code == 127
+    assert session.run("echo", "three").code == 0
+    assert session.stdout == b"one three\n"
+    assert session.stderr.splitlines()[0] == b"two"
+    assert session.errors == []
+
+
+def test_a_guest_that_stays_ends_when_told(session: Session) -> None:
+    session.run("true", stay=1)
+    session.send(encode(FrameType.POWEROFF))
+    session.until(lambda: not session.outgoing)
+    assert session.child.wait(DEADLINE_S) == 0
+
+
 LINES = b"".join(b"line %04d\n" % number for number in range(100_000))
 
 
@@ -163,7 +186,7 @@ LINES = b"".join(b"line %04d\n" % number for number in range(100_000))
 def test_what_the_command_has_read_of_its_input_is_counted(
     session: Session, command: str, read: int
 ) -> None:
-    session.run("sh", "-c", command, stdin=LINES, count=1)
+    session.run("sh", "-c", command, stdin=LINES, count_input=1)
     assert session.input_read == read
 
 

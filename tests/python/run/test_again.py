@@ -70,11 +70,12 @@ def _parsed(name: str, words: list[str]) -> dict[str, Any]:
 def _booted(words: list[str], monkeypatch: pytest.MonkeyPatch) -> BootOptions:
     found: list[BootOptions] = []
 
-    def boot(project: Project, options: BootOptions, *_: object) -> int:
+    def boot(project: Project, options: BootOptions, *_: object) -> tuple[None, int]:
         found.append(options)
-        return 0
+        return None, 0
 
-    monkeypatch.setattr(command, "boot", boot)
+    monkeypatch.setattr(command, "boot_and_tell", boot)
+    monkeypatch.setattr(command, "_require_clone", lambda *_: None)  # there is no such snapshot
     cut = words.index("--") if "--" in words else len(words)
     given = _parsed("boot", words[:cut])
     with Progress(live=False) as progress:

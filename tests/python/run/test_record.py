@@ -75,6 +75,7 @@ SCHEMA: dict[str, Any] = {
     "exit_code": int,
     "command": list,
     "repeat": str,
+    "cloned": bool,
 }
 
 

@@ -18,6 +18,7 @@
 #include "clock.h"
 #include "command.h"
 #include "frames.h"
+#include "fresh.h"
 #include "pump.h"
 #include "say.h"
 #include "sysrq.h"
@@ -134,14 +135,15 @@ static void put_error(const char *message)
 
 /*
  * A write to a virtio port returns once the buffer is queued, and a reset may overtake it, so
- * give the host some time to confirm EXIT. A serial line can be drained.
+ * give the host some time to confirm EXIT. A serial line can be drained. If we stay, there is no
+ * reset, and what comes next is another request.
  */
-static void deliver(const struct port *port)
+static void deliver(const struct port *port, bool stay)
 {
 	struct frame frame;
 	int64_t end;
 
-	if (flush_all() != STREAM_OK)
+	if (flush_all() != STREAM_OK || stay)
 		return;
 	if (port->transport == TRANSPORT_SERIAL)
 		tcdrain(port->fd);
@@ -177,7 +179,10 @@ static void enter(const char *folder)
 	frame_put(&writer, FRAME_STDERR, line, strlen(line));
 }
 
-static int run(const struct port *port, const struct request *request, int children)
+/* What comes after a request: another one, or init's end with this result. */
+enum course { DONE = 0, FAILED = 1, NEXT };
+
+static enum course run(const struct port *port, const struct request *request, int children)
 {
 	struct command command;
 	struct pump_result result;
@@ -188,14 +193,14 @@ static int run(const struct port *port, const struct request *request, int child
 	error = command_start(&command, request);
 	if (error) {
 		refuse(request, error);
-		deliver(port);
-		return 0;
+		deliver(port, request->stay);
+		return request->stay ? NEXT : DONE;
 	}
 	end = pump(&command, &reader, &writer, children,
 		   port->transport == TRANSPORT_SERIAL, &result);
 	if (end != PUMP_EXITED) {
 		kill(-command.pid, SIGKILL);
-		return end == PUMP_HOST_GONE;
+		return end == PUMP_HOST_GONE ? FAILED : DONE;
 	}
 	/* The pump may leave the writer full of frames; EXIT needs room. */
 	flush_all();
@@ -205,8 +210,8 @@ static int run(const struct port *port, const struct request *request, int child
 		put_exit(128 + WTERMSIG(result.status), WTERMSIG(result.status));
 	else
 		put_exit(WEXITSTATUS(result.status), 0);
-	deliver(port);
-	return 0;
+	deliver(port, request->stay);
+	return request->stay ? NEXT : DONE;
 }
 
 static int watch_children(void)
@@ -220,24 +225,24 @@ static int watch_children(void)
 }
 
 /* HELLO has reported the reason. */
-static int run_nothing(const struct port *port)
+static enum course run_nothing(const struct port *port)
 {
 	put_exit(command_refusal_code(EACCES), 0);
-	deliver(port);
-	return 0;
+	deliver(port, false);
+	return DONE;
 }
 
-static int run_requested(const struct port *port, const struct frame *frame, int children)
+static enum course run_requested(const struct port *port, const struct frame *frame, int children)
 {
 	struct request request;
 	bool valid = request_parse(&request, frame);
-	int result;
+	enum course result;
 
 	frame_pop(&reader, frame);
 	if (!valid) {
 		put_error("the RUN frame is malformed: the worker and this init differ in version");
-		deliver(port);
-		return 1;
+		deliver(port, false);
+		return FAILED;
 	}
 	result = run(port, &request, children);
 	request_free(&request);
@@ -252,9 +257,19 @@ void agent_beat(void)
 		frame_flush(&writer);
 }
 
+/* The host says that we go on from a saved machine: u64le nanoseconds, then random bytes. */
+static void freshen(const struct frame *frame)
+{
+	if (frame->length <= sizeof(uint64_t))
+		return;
+	set_clock((int64_t)get_le64(frame->payload));
+	stir_random_numbers(frame->payload + sizeof(uint64_t), frame->length - sizeof(uint64_t));
+}
+
 int agent_serve(const struct port *port, bool rooted)
 {
-	int children = watch_children();
+	int children = watch_children(), wait_ms = RUN_WAIT_MS;
+	enum course course = NEXT;
 	struct frame frame;
 
 	signal(SIGPIPE, SIG_IGN);
@@ -265,17 +280,24 @@ int agent_serve(const struct port *port, bool rooted)
 	if (flush_all() != STREAM_OK)
 		return 1;
 	greeted = true;
-	while (next_frame(&frame, RUN_WAIT_MS) == STREAM_OK) {
+	while (next_frame(&frame, wait_ms) == STREAM_OK) {
 		if (frame.type == FRAME_POWEROFF)
 			return 0;
-		if (frame.type == FRAME_RUN && !rooted)
-			return run_nothing(port);
-		if (frame.type == FRAME_RUN)
-			return run_requested(port, &frame, children);
-		if (frame.type == FRAME_SYSRQ)
+		if (frame.type == FRAME_RUN) {
+			course = rooted ? run_requested(port, &frame, children) : run_nothing(port);
+			if (course != NEXT)
+				return course;
+			/* However long the host takes: it knows that no command runs. */
+			wait_ms = -1;
+			continue;
+		}
+		if (frame.type == FRAME_FRESH)
+			freshen(&frame);
+		else if (frame.type == FRAME_SYSRQ)
 			sysrq(&frame);
 		frame_pop(&reader, &frame);
 	}
-	say("the host sent no command");
+	if (wait_ms >= 0)
+		say("the host sent no command");
 	return 1;
 }

@@ -16,6 +16,7 @@ enum {
 	RUN_HEADER = 12,	/* u32 flags, u16 rows, u16 cols, u32 argc */
 	RUN_TTY = 1 << 0,
 	RUN_COUNT_INPUT = 1 << 1,
+	RUN_STAY = 1 << 2,
 	PIPE_BYTES = 256 * 1024,
 };
 
@@ -43,6 +44,7 @@ bool request_parse(struct request *request, const struct frame *frame)
 		return false;
 	request->tty = get_le32(head) & RUN_TTY;
 	request->count_input = get_le32(head) & RUN_COUNT_INPUT;
+	request->stay = get_le32(head) & RUN_STAY;
 	request->rows = get_le16(head + 4);
 	request->cols = get_le16(head + 6);
 	request->storage = malloc(size - RUN_HEADER);

@@ -15,6 +15,7 @@
 
 struct request {
 	bool tty, count_input;
+	bool stay;	/* wait for another command after it */
 	uint16_t rows, cols;
 	char **argv;	/* NULL-terminated */
 	char **env;	/* "K=V", NULL-terminated */

@@ -27,6 +27,7 @@ enum frame_type {
 	FRAME_POWEROFF = 20,
 	FRAME_SIGNAL = 21,
 	FRAME_SYSRQ = 22,
+	FRAME_FRESH = 23,
 };
 
 enum {
@@ -96,6 +97,11 @@ static inline uint16_t get_le16(const uint8_t *at)
 static inline uint32_t get_le32(const uint8_t *at)
 {
 	return get_le16(at) | (uint32_t)get_le16(at + 2) << 16;
+}
+
+static inline uint64_t get_le64(const uint8_t *at)
+{
+	return get_le32(at) | (uint64_t)get_le32(at + 4) << 32;
 }
 
 static inline void put_le64(uint8_t *at, uint64_t value)

@@ -4,21 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/random.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "assign.h"
+#include "fresh.h"
 #include "mounts.h"
 #include "network.h"
 #include "options.h"
@@ -144,35 +142,17 @@ int labhost_fetch(char **words)
 }
 
 /* A saved lab host has the time, and the random numbers to come, of the moment it was saved. */
-static bool set_clock(const char *nanoseconds)
+static bool freshen(const char *nanoseconds, const char *hex)
 {
-	long long now = strtoll(nanoseconds, NULL, 10);
-	struct timespec time = { .tv_sec = now / 1000000000, .tv_nsec = now % 1000000000 };
+	uint8_t bytes[FRESH_BYTES_MAX];
+	size_t count = 0;
 
-	if (now > 0 && clock_settime(CLOCK_REALTIME, &time) == 0)
-		return true;
-	say_errno("cannot set the clock to %s", nanoseconds);
-	return false;
-}
-
-static bool stir_random_numbers(const char *hex)
-{
-	struct { struct rand_pool_info info; unsigned char bytes[64]; } pool = { 0 };
-	int fd = open("/dev/urandom", O_RDWR | O_CLOEXEC);
-	bool done;
-
-	for (; pool.info.buf_size < (int)sizeof(pool.bytes) && hex[0] && hex[1]; hex += 2) {
+	for (; count < sizeof(bytes) && hex[0] && hex[1]; hex += 2) {
 		char byte[] = { hex[0], hex[1], '\0' };
 
-		pool.bytes[pool.info.buf_size++] = (unsigned char)strtoul(byte, NULL, 16);
+		bytes[count++] = (uint8_t)strtoul(byte, NULL, 16);
 	}
-	pool.info.entropy_count = pool.info.buf_size * 8;
-	done = fd >= 0 && ioctl(fd, RNDADDENTROPY, &pool) == 0 && ioctl(fd, RNDRESEEDCRNG) == 0;
-	if (!done)
-		say_errno("cannot stir the random numbers");
-	if (fd >= 0)
-		close(fd);
-	return done;
+	return set_clock(strtoll(nanoseconds, NULL, 10)) && stir_random_numbers(bytes, count);
 }
 
 /* Whether this machine's processor has a feature, by its name in /proc/cpuinfo. */
@@ -235,7 +215,7 @@ int labhost_prepare(char **words)
 	const char *share = words[2];
 	char **exports = words + 3, target[PATH_MAX + sizeof(NEW_ROOT)];
 
-	if (!set_clock(words[0]) || !stir_random_numbers(words[1]) || !overlay_root("root", ROOT) ||
+	if (!freshen(words[0], words[1]) || !overlay_root("root", ROOT) ||
 	    !mount_at("tmpfs", "tmpfs", NEW_ROOT MOUNTS, SAFE, "mode=0700", false))
 		return 1;
 	for (; *exports && **exports != '/'; exports++)

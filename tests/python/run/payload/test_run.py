@@ -81,6 +81,8 @@ class FakeLab:
         type(self).faults -= 1
         return PassingSession(stop="shutdown")
 
+    def clone(self, run: Event | None, *, run_dir: Path) -> None: ...
+
     def seen(self, path: Path) -> Path:
         return path
 

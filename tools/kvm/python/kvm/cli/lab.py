@@ -13,19 +13,21 @@ from kvm.cli import call
 @task
 def status(c: Context) -> None:
     """Say which lab hosts are running."""
-    from kvm.host import lab
+    from kvm.host import labs
 
     with call.command() as (project, _):
-        print(*lab.statuses(project) or ("no lab host is running",), sep="\n")
+        print(*labs.statuses(project) or ("no lab host is running",), sep="\n")
 
 
 @task
 def stop(c: Context) -> None:
     """End the lab hosts of this checkout, whatever state they are in."""
-    from kvm.host import lab
+    from kvm.host import labs
 
     with call.command() as (project, _):
-        print(f"stopped {stopped}" if (stopped := lab.stop(project)) else "no lab host was running")
+        print(
+            f"stopped {stopped}" if (stopped := labs.stop(project)) else "no lab host was running"
+        )
 
 
 COMMANDS = Collection("lab", status, stop)

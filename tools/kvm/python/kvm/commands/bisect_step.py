@@ -14,7 +14,7 @@ from kvm.bisect.subjects.cell import SLOT, Parts, run_cell
 from kvm.commands.bisect import find_cell
 from kvm.commands.words import StepWords
 from kvm.errors import usage
-from kvm.host import lab
+from kvm.host import labs
 from kvm.kernel.build import Kernel
 from kvm.matrix import prepare
 from kvm.matrix.hosting import LAB_CONFIGS
@@ -45,7 +45,7 @@ def step(project: Project, progress: Progress, options: StepWords) -> int:
             with progress.phase(f"run {len(runs) + 1}"):
                 runs.append(run_cell(project, cell, parts, folder, notes))
     finally:
-        lab.stop(project, SLOT)
+        labs.stop(project, SLOT)
     progress.close()
     mark, why = found
     print(f"{mark.value}: {one_line(why)}")

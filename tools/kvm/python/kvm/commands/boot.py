@@ -20,10 +20,12 @@ from kvm.report.timeline import compare_text, page, terminal
 from kvm.report.timeline.model import Timeline
 from kvm.run import revision
 from kvm.run.boot import Streams, build_and_boot
+from kvm.run.extras import RunExtras
 from kvm.run.machine import command_line
 from kvm.run.options import BootOptions
 from kvm.run.outlet import Outlet
 from kvm.run.record import RunRecord
+from kvm.run.snapshots import Snapshot
 from kvm.verdict.before import judge_error
 from kvm.verdict.vocabulary import EXIT_GOOD
 
@@ -34,24 +36,35 @@ def main(project: Project, progress: Progress, options: BootOptions, showing: Sh
         options.check()
         if showing.compare:
             revision.resolve(project, showing.compare)
+        if options.from_:
+            _require_clone(project, options, showing)
     if showing.dry_run:
         print(describe(options))
         return EXIT_GOOD
     if showing.compare:
         return compare_boots(project, options, progress, showing)
-    return boot(project, options, progress, showing)
+    return boot_and_tell(project, options, progress, showing)[1]
 
 
-def boot(
+def _require_clone(project: Project, options: BootOptions, showing: Showing) -> None:
+    """Raise ``UserError`` if there is no such snapshot, or for what its clone can't be given."""
+    Snapshot.load(project, options.from_).options(options)
+    for value, word in ((showing.compare, "--compare"), (showing.timeline, "--timeline")):
+        if value:
+            raise UserError(f"{word} with --from", "a clone does not boot; leave one out")
+
+
+def boot_and_tell(
     project: Project,
     options: BootOptions,
     progress: Progress,
     showing: Showing,
-) -> int:
-    """Boot and report; return the exit code. With ``--json -`` stdout has only the JSON."""
+    extras: RunExtras | None = None,
+) -> tuple[RunRecord, int]:
+    """Boot and report; return the exit code too. With ``--json -`` stdout has only the JSON."""
     with targets.opened(showing.json, showing.timeline) as out:
         streams = _streams(progress, showing)
-        record = _record(project, options, progress, streams)
+        record = _record(project, options, progress, streams, extras)
         progress.close()
         if showing.json:
             out.put(showing.json, record.text())
@@ -63,15 +76,19 @@ def boot(
             print(terminal.render(drawn, width=width, colour=colour), end="", file=sys.stderr)
         tell_unseen(options.known_warnings, [record.outcome])
         print(closing(record, colour=colour, base=project.root), end="", file=sys.stderr)
-        return out.exit_code(record.exit_code)
+        return record, out.exit_code(record.exit_code)
 
 
 def _record(
-    project: Project, options: BootOptions, progress: Progress, streams: Streams
+    project: Project,
+    options: BootOptions,
+    progress: Progress,
+    streams: Streams,
+    extras: RunExtras | None,
 ) -> RunRecord:
     """Boot; if there is no verdict, the record says why."""
     try:
-        return build_and_boot(project, options, progress, streams)
+        return build_and_boot(project, options, progress, streams, extras)
     except UsageError:
         raise
     except UserError as trouble:
@@ -125,6 +142,7 @@ def describe(options: BootOptions) -> str:
     image = options.kernel or f"the tree's kernel, {options.config} config"
     lines = [
         f"kernel:       {image}",
+        *([f"goes on from: {options.from_}"] if options.from_ else []),
         f"command line: {command_line(options)}",
         f"host:         {options.host}",
         f"vcpus:        {options.vcpus}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from kvm import doctor
 from kvm.errors import UserError
-from kvm.host import lab
+from kvm.host import labs
 from kvm.host.choose import ProbeResult, kvm_probe
 from kvm.kernel import headers
 from kvm.output import targets
@@ -24,7 +24,7 @@ def report(project: Project, *, json_target: str = "") -> int:
         return kvm_probe(artifact, project.cache)
 
     def lab_status() -> str | None:
-        return "; ".join(str(one) for one in lab.statuses(project)) or None
+        return "; ".join(str(one) for one in labs.statuses(project)) or None
 
     with targets.opened(json_target) as out:
         found = doctor.collect(project, probe, lab_status)

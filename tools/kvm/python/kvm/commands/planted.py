@@ -25,7 +25,7 @@ from kvm import process
 from kvm.commands.matrix import MatrixOptions
 from kvm.errors import UserError, usage
 from kvm.files import write_whole
-from kvm.host import lab
+from kvm.host import labs
 from kvm.lock import locked
 from kvm.matrix import faults, plan, planted_copy, select, workloads
 from kvm.matrix.cell import AXES, Cell
@@ -99,7 +99,7 @@ def run(project: Project, progress: Progress, options: MatrixOptions) -> int:
             trials = [bench.attempt(fault) for fault in wanted]
         finally:
             copy.undo()
-            lab.stop(copy.project)
+            labs.stop(copy.project)
         progress.close()
         _report(trials, time.monotonic() - start, options.json, out)
         good = all(t.finding is Finding.CAUGHT for t in trials)

@@ -39,6 +39,17 @@ class Showing:
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotWords:
+    """More options of ``snapshot``; those of its machine are a boot's."""
+
+    name: str = option(
+        name="snapshot", positional=True, help="the snapshot's name, for boot --from NAME"
+    )
+    json: str = json_option()
+    verbose: bool = like(Showing, "verbose")
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteWords:
     """More options of ``payload``; all but ``json`` are only for ``--suite``.
 

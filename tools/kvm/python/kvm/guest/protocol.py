@@ -28,6 +28,7 @@ _EXIT = struct.Struct("<ii")
 _WINSIZE = struct.Struct("<HH")
 _RUN_TTY = 1 << 0
 _RUN_COUNT_INPUT = 1 << 1
+_RUN_STAY = 1 << 2
 _COUNT = struct.Struct("<Q")
 
 
@@ -35,7 +36,8 @@ class FrameType(IntEnum):
     """Types below 16 are the guest's, those from 16 on the host's.
 
     The guest waits 60 s for RUN, serves one, and resets the machine after EXIT. It gives the host
-    3 s to answer EXIT with POWEROFF, which confirms that EXIT has arrived.
+    3 s to answer EXIT with POWEROFF, which confirms that EXIT has arrived. A RUN that says so lets
+    it wait for the next RUN instead, however long that takes.
     """
 
     # "key=value\n": protocol, release, cpus, mem_kib, uptime_ns, transport, lacking, missing
@@ -53,6 +55,7 @@ class FrameType(IntEnum):
     POWEROFF = 20  # empty: end now
     SIGNAL = 21  # i32le, to the command's process group
     SYSRQ = 22  # one character, to the kernel
+    FRESH = 23  # see encode_fresh()
 
 
 _KNOWN = frozenset(int(member) for member in FrameType)
@@ -87,6 +90,7 @@ def encode_run(
     cols: int = 80,
     *,
     count_input: bool = False,
+    stay: bool = False,
 ) -> bytes:
     """RUN: flags, rows, cols, argc, then argv and ``K=V`` strings, each NUL-terminated."""
     if not argv or not argv[0]:
@@ -95,7 +99,7 @@ def encode_run(
     for word in words:
         if "\0" in word:
             raise ValueError(f"a command word or variable holds a NUL: {word!r}")
-    flags = (_RUN_TTY if tty else 0) | (_RUN_COUNT_INPUT if count_input else 0)
+    flags = _RUN_TTY * tty | _RUN_COUNT_INPUT * count_input | _RUN_STAY * stay
     head = _RUN.pack(flags, rows, cols, len(argv))
     strings = b"".join(word.encode("utf-8", "surrogateescape") + b"\0" for word in words)
     return encode(FrameType.RUN, head + strings)
@@ -115,6 +119,14 @@ def encode_winsize(rows: int, cols: int) -> bytes:
 
 def encode_signal(number: int) -> bytes:
     return encode(FrameType.SIGNAL, struct.pack("<i", number))
+
+
+def encode_fresh(time_ns: int, random: bytes) -> bytes:
+    """FRESH: u64le nanoseconds of the clock, then bytes for the kernel's random numbers.
+
+    For a guest that goes on from a saved machine, so that it is no twin of others that do.
+    """
+    return encode(FrameType.FRESH, _COUNT.pack(time_ns) + random)
 
 
 def parse_hello(payload: bytes) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from kvm.host import saved as saved_hosts
 from kvm.host.agent_files import PreloadedVmm, vmm_files
-from kvm.host.base import HostHung, HostLost
+from kvm.host.base import Event, HostHung, HostLost
 from kvm.host.channel import (
     Channel,
     ChannelClosed,
@@ -25,7 +25,8 @@ from kvm.host.instance import Instance
 from kvm.host.kernel import HostKernel
 from kvm.host.lab_machine import LabSettings, real_python
 from kvm.host.qemu import LabMachine, SavedState
-from kvm.host.saved import NotSaved, Store, key_of, with_modules, with_vmm
+from kvm.host.saved import NotSaved, Store, key_of, with_machine, with_modules, with_vmm
+from kvm.host.snapshot import BootedMachine, NotBooted, Use
 from kvm.say import Say
 from kvm.verdict.console import parse_console
 
@@ -43,50 +44,97 @@ class BringUp:
     """One lab host and the means to bring it up, any number of times.
 
     ``restored``: the last time it went on from a saved one, and did not boot. ``to_insert`` are the
-    kernel's modules that are not inserted yet.
+    kernel's modules that are not inserted yet. ``booted`` are the events of a machine that was
+    saved with it; None without one. ``machines`` has the lab hosts that were saved with one.
     """
 
     machine: LabMachine
     instance: Instance
     kernel: HostKernel
     store: Store
+    machines: Store
     settings: LabSettings
     say: Say
     on_message: Callable[[Message], None]
     on_closed: Callable[[], None]
     restored: bool = False
     to_insert: tuple[Path, ...] = ()
+    booted: tuple[Event, ...] | None = None
 
-    def start(self, vmm: PreloadedVmm | None) -> Channel:
+    def start(self, vmm: PreloadedVmm | None, wanted: BootedMachine | None = None) -> Channel:
         """A line to a lab host in which no machine has run, with ``vmm`` in its memory if possible.
 
-        One that runs here is ended. Raises ``HostLost`` or a kind of it, ``UserError``.
+        With a ``wanted`` machine it is one that was saved with that (``booted``), or one with which
+        it can be saved (``save_with``). One that runs here is ended. Raises ``HostLost`` or a kind
+        of it, ``UserError``.
         """
-        self.to_insert = self.kernel.modules
+        self.to_insert, self.booted = self.kernel.modules, None
         if not self.machine.savable:
             return self._boot()
+        if wanted is None:
+            return self._ready(vmm)
+        with_it = with_machine(self._keys(vmm)[-1], wanted)
+        if wanted.use is not Use.MAKE:
+            if (channel := self._restore(with_it, self.machines)) is not None:
+                self.to_insert, self.booted = (), self.machines.events(with_it)
+                return channel
+            if wanted.use is Use.NEED:
+                raise NotBooted(
+                    "the snapshot does not go on here: its files are damaged, or this machine has "
+                    "another QEMU, Python or guest init than it was made with",
+                    wanted.hint,
+                )
+        channel = self._ready(vmm, to_save=True)
+        self._insert(channel)
+        return channel
+
+    def save_with(self, wanted: BootedMachine, vmm: PreloadedVmm | None) -> None:
+        """Save it with this machine, which is paused and whose events are ``booted``.
+
+        Raises ``NotSaved``.
+        """
+        assert self.booted is not None
+        if complaints := parse_console(self.instance.console_text()):
+            raise NotSaved(f"its kernel had complained ({complaints[0].title})")
+        key = with_machine(self._keys(vmm)[-1], wanted)
+        self.machines.save(key, self.instance, self.machine, self.booted)
+
+    def _keys(self, vmm: PreloadedVmm | None) -> tuple[str, str, str]:
+        """The keys of this lab host without a VMM, with one, and with the kernel's modules too."""
         key = key_of(self.machine, self.kernel.image)
         full = key if vmm is None else with_vmm(key, vmm)
+        return key, full, with_modules(full, self.kernel.id) if self.kernel.modules else full
+
+    def _ready(self, vmm: PreloadedVmm | None, *, to_save: bool = False) -> Channel:
+        key, full, ready = self._keys(vmm)
         if not self.kernel.modules:
-            return self._without_modules(key, full, vmm)
-        ready = with_modules(full, self.kernel.id)
-        if (channel := self._restore(ready)) is not None:
+            return self._without_modules(key, full, vmm, to_save=to_save)
+        if (channel := self._restore(ready, to_save=to_save)) is not None:
             self.to_insert = ()
             return channel
-        # An edit of KVM is often run once.
-        again = self.store.was_asked(ready)
-        channel = self._without_modules(key, full, vmm, to_save=again)
-        if again and self._tell(channel, "insert", modules=[str(m) for m in self.to_insert]):
-            self.to_insert = ()
+        again = self._again(ready)
+        channel = self._without_modules(key, full, vmm, to_save=again or to_save)
+        if again and self._insert(channel):
             self._save(ready)
         return channel
+
+    def _insert(self, channel: Channel) -> bool:
+        """Whether the kernel's modules are inserted now, where they can be saved."""
+        paths = [str(module) for module in self.to_insert]
+        if paths and not self._tell(channel, "insert", modules=paths):
+            return False
+        self.to_insert = ()
+        return True
 
     def _without_modules(
         self, key: str, full: str, vmm: PreloadedVmm | None, *, to_save: bool = False
     ) -> Channel:
         if (channel := self._restore(full, to_save=to_save)) is not None:
             return channel
-        channel = None if vmm is None else self._restore(key, to_save=True)
+        again = to_save or vmm is None or self._again(full)
+        channel = None if vmm is None else self._restore(key, to_save=again)
+        if channel is not None and not again:
+            return channel  # the agent imports the VMM at the first request
         if channel is None:
             channel = self._boot()
             # As long as no VMM is edited, nobody needs one without a VMM.
@@ -95,6 +143,10 @@ class BringUp:
         if vmm is None or self._preload(channel, vmm):
             self._save(full)
         return channel
+
+    def _again(self, key: str) -> bool:
+        """Whether it was asked for before: a half that was just edited is often run once."""
+        return self.store.was_asked(key)
 
     def connect(self, late: Callable[[], bool]) -> Channel:
         """Raises ``ChannelClosed`` or ``ChannelTimeout``."""
@@ -106,16 +158,23 @@ class BringUp:
             on_closed=self.on_closed,
         )
 
-    def _restore(self, key: str, *, to_save: bool = False) -> Channel | None:
+    def _restore(
+        self, key: str, store: Store | None = None, *, to_save: bool = False
+    ) -> Channel | None:
         """None if there is none, or if it does not come back: it is dropped then."""
-        saved = self.store.find(key)
+        store = store or self.store
+        saved = store.find(key)
         if saved is None:
+            return None
+        if not store.unaltered(key):
+            self.say("the saved lab host's files were altered or cut short; it is made anew")
+            store.drop(key)
             return None
         try:
             channel = self._begin(_RESTORE_S, replace(saved, to_save=to_save))
         except HostLost as lost:
             self.say(f"the saved lab host does not come back, and is made anew: {lost.message}")
-            self.store.drop(key)
+            store.drop(key)
             return None
         self.restored = True
         return channel

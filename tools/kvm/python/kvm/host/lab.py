@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from kvm.host import bundle, exports, forwards
+from kvm.host import bundle, exports, forwards, labs, snapshot
 from kvm.host.agent_files import PreloadedVmm
 from kvm.host.base import Event, HostHung, HostLost, HostRefused
 from kvm.host.bring_up import BringUp
@@ -35,7 +35,6 @@ from kvm.host.instance import (
     instances,
     machine_key,
     slot_folder,
-    slots,
 )
 from kvm.host.kernel import HostKernel
 from kvm.host.lab_machine import LabSettings, lab_machine
@@ -47,8 +46,9 @@ from kvm.host.qemu import (
     LabMachine,
     has_user_network,
 )
-from kvm.host.saved import Store
-from kvm.lock import first_free, holder
+from kvm.host.saved import NotSaved, Store
+from kvm.host.snapshot import SESSION, BootedMachine, NotBooted, Use
+from kvm.lock import first_free
 from kvm.process import CommandError
 from kvm.project import Project
 from kvm.spec.network import Forward
@@ -64,32 +64,20 @@ _PINGS = 6  # while this computer does not run it
 
 
 @dataclass(frozen=True, slots=True)
-class LabStatus:
-    """A running lab host: its slot and key, QEMU's pid, and the command that uses it, if any."""
-
-    slot: str
-    key: str
-    pid: int
-    user: str | None
-
-    def __str__(self) -> str:
-        user = f"used by {self.user}" if self.user else "idle"
-        return f"{self.slot}: running (QEMU pid {self.pid}, {user})"
-
-
-@dataclass(frozen=True, slots=True)
 class LabNeeds:
     """The needs of a command for its lab host.
 
     ``artifact`` is the VMM that will be used first. The kernel and the files in ``prefetch`` are
     read while the VMM starts. ``images`` are the disks that its machines must be able to write.
-    ``uplink`` asks for a network to this machine, left out if QEMU has none.
+    ``uplink`` asks for a network to this machine, left out if QEMU has none. ``machine`` is one to
+    go on from (``LabHost.clone``).
     """
 
     artifact: Path | None = None
     prefetch: tuple[Path, ...] = ()
     images: tuple[Path, ...] = ()
     uplink: bool = False
+    machine: BootedMachine | None = None
 
 
 class LabHost:
@@ -118,9 +106,9 @@ class LabHost:
         self._settings = settings or LabSettings()
         self._say = say
         self._sinks: dict[int, Sink] = {}
-        self._numbers = itertools.count(
-            secrets.randbits(30) << 20
-        )  # differs from any earlier client's
+        # They differ from any earlier client's, and from that of a saved machine's.
+        self._numbers = itertools.count((secrets.randbits(30) << 20) + 1)
+        self._wanted = needs.machine
         self._loss: HostLost | None = None
         self._closing = False
         self._console_start = 0
@@ -131,7 +119,7 @@ class LabHost:
             plain = lab_machine(project, kernel.vmlinux, self._settings, self._preloaded())
             self._slot = self._take_slot(slot, several=plain.savable)
             if plain.savable:
-                stop(project, self._slot)  # left by a killed command
+                labs.stop(project, self._slot)  # left by a killed command
             plain = replace(plain, exports=self._exports(needs.images))
             self._machine, self._instance = self._choose(plain, kernel.id, uplink=needs.uplink)
             if self._machine.savable:
@@ -141,6 +129,7 @@ class LabHost:
                 self._instance,
                 kernel,
                 Store(project.cache / "lab-hosts", project.cache / "lab-asked"),
+                Store(project.cache / "snapshots", project.cache / "lab-asked"),
                 self._settings,
                 say,
                 self._hear,
@@ -194,15 +183,33 @@ class LabHost:
         self._ensure(artifact)
         session = LabSession(self, next(self._numbers), run_dir)
         self._sinks[session.number] = session
-        bundled = self._bundle(artifact)
+        self._start(session.number, spec, run, run_dir)
+        return session
+
+    def _start(self, number: int, spec: Event, run: Event | None, cwd: Path) -> None:
+        assert self._artifact is not None
+        bundled = self._bundle(self._artifact)
         self.post(
             "start",
-            session=session.number,
-            artifact=str(artifact),
+            session=number,
+            artifact=str(self._artifact),
             bundle=None if bundled is None else str(bundled),
-            cwd=str(run_dir),
+            cwd=str(cwd),
             input=json.dumps({"spec": spec, "run": run}),
         )
+
+    def clone(self, run: Event | None, *, run_dir: Path) -> LabSession | None:
+        """The saved machine goes on, with this command, for the first who asks; None: start one."""
+        earlier = self._bring_up.booted
+        if earlier is None:
+            return None
+        self._bring_up.booted = None
+        run_dir.mkdir(parents=True, exist_ok=True)
+        session = self._sinks[SESSION] = LabSession(self, SESSION, run_dir, earlier)
+        session.send({"fresh": snapshot.fresh()})
+        if run is not None:
+            session.send({"run": run})
+        session.send({"ask": SESSION, "what": "resume"})
         return session
 
     def run_command(
@@ -376,10 +383,36 @@ class LabHost:
     def _boot(self) -> Channel:
         start = time.monotonic()
         self._console_start = 0
-        channel = self._bring_up.start(self._preloaded())
-        self._prepare(channel)
+        self._channel = self._bring_up.start(self._preloaded(), self._wanted)
+        if self._wanted is not None and self._bring_up.booted is None:
+            self._boot_machine(self._wanted)
+        self._prepare(self._channel)
         self.boot_s += time.monotonic() - start
-        return channel
+        return self._channel
+
+    def _boot_machine(self, wanted: BootedMachine) -> None:
+        """Boot a machine and save it with this lab host; what prevents that is only told, unless
+        the user wants just that. Raises ``HostLost``, ``NotBooted``."""
+        if not self._machine.savable:
+            return
+        self._say("booting the machine to be saved")
+        session = LabSession(self, SESSION, self._instance.folder)
+        self._sinks[SESSION] = session
+        files = [str(path) for path in wanted.files]
+        try:
+            self.request("fetch", files=[path for path in files for _ in range(2)])
+            self._start(SESSION, wanted.spec, None, Path("/"))
+            events = snapshot.boot(session, wanted, self._settings.boot_deadline_s)
+            self.request("keep", session=SESSION, files=files)
+            self._bring_up.booted = events
+            self._bring_up.save_with(wanted, self._preloaded())
+        except (NotBooted, NotSaved, RequestFailed) as why:
+            if wanted.use is Use.MAKE:
+                raise NotBooted(f"the machine can't be saved: {why}") from why
+            self._say(f"the machine can't be saved, so that each is booted: {why}")
+            self._sinks.clear()
+            self._channel.close()
+            self._channel = self._bring_up.start(self._preloaded())
 
     def _preloaded(self) -> PreloadedVmm | None:
         bundled = None if self._artifact is None else self._bundle(self._artifact)
@@ -392,7 +425,6 @@ class LabHost:
         preload = []
         if self._artifact is not None:
             preload = [str(self._artifact), str(self._bundle(self._artifact) or "")]
-        self._channel = channel
         try:
             answer = self.request(
                 "prepare",
@@ -446,31 +478,3 @@ class LabHost:
         if self._loss is None:
             self._loss = self._instance.loss(self._console_start)
         return self._loss
-
-
-def stop(project: Project, slot: str | None = None) -> int:
-    """End this checkout's lab hosts (or those of one slot), whatever state they are in.
-
-    Returns how many were running.
-    """
-    named = slots(project) if slot is None else (slot,)
-    found = [one for name in named for one in instances(project, name)]
-    running = [one for one in found if one.running]
-    for one in found:
-        one.discard()
-    return len(running)
-
-
-def status(project: Project, slot: str = MAIN_SLOT) -> LabStatus | None:
-    """The lab host that runs in this slot."""
-    for one in instances(project, slot):
-        found = one.processes()
-        if found is not None and found.qemu is not None and found.qemu.alive:
-            user = holder(slot_folder(project, slot) / "lock")
-            return LabStatus(slot, one.key, found.qemu.pid, user)
-    return None
-
-
-def statuses(project: Project) -> tuple[LabStatus, ...]:
-    """Every lab host that runs for this checkout."""
-    return tuple(s for slot in slots(project) if (s := status(project, slot)) is not None)

@@ -45,11 +45,14 @@ class Sink(Protocol):
 
 
 class LabSession:
-    """A VMM worker in a lab host."""
+    """A VMM worker in a lab host; ``earlier`` are events that it had before we were its client."""
 
-    def __init__(self, host: Agent, number: int, run_dir: Path) -> None:
+    def __init__(
+        self, host: Agent, number: int, run_dir: Path, earlier: Sequence[Event] = ()
+    ) -> None:
         self.number = number
         self._host = host
+        self._earlier = earlier
         self._inbox = Inbox(run_dir, host.beat)  # the channel's thread waits here
         self.clock = GivenClock(host.kept())
         self._killed: Span | None = None
@@ -64,6 +67,8 @@ class LabSession:
 
     def events(self, timeout_s: float = 0.2) -> Iterator[Event | None]:
         """The events; checks now and then that the worker is silent and not its host."""
+        earlier, self._earlier = self._earlier, ()
+        yield from earlier
         heard, checked = Span(self.clock), Span(self.clock)
         for event in self._inbox.events(timeout_s):
             self.clock.look()

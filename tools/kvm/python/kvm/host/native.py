@@ -154,6 +154,9 @@ class NativeHost:
         session.send({"spec": spec, "run": run})
         return session
 
+    def clone(self, run: Event | None, *, run_dir: Path) -> None:
+        """This host is not saved."""
+
     def run_command(
         self,
         argv: Sequence[str | Path],

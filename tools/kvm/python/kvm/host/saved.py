@@ -16,20 +16,24 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import mmap
 import os
 import shlex
 import shutil
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from kvm.files import UNFINISHED, keep_newest
 from kvm.host.agent_files import PreloadedVmm
+from kvm.host.base import Event
 from kvm.host.instance import PROGRAMS, Instance, programs_stamp
 from kvm.host.monitor import Monitor
 from kvm.host.qemu import BINARY, SAVER, LabMachine, SavedState, qemu_argv
+from kvm.host.snapshot import BootedMachine
 
 _KEPT = 8  # of about 150 MB each
 _KEPT_MARKS = 64
@@ -40,6 +44,7 @@ _LOOK_S = 0.005
 _COPY_BYTES = 1 << 30
 # A copy of all the memory fits: how much of it is in use is not known before.
 _RESERVE_MIB = 256
+_EVENTS, _SEAL = "events.json", "seal.json"
 _MEMFD = "/memfd:"
 _BLOCK = 512  # bytes, of st_blocks
 _MOST_USED = 0.75  # of the memory, by a lab host that has just booted
@@ -79,10 +84,24 @@ class Store:
             keep_newest(self.asked, _KEPT_MARKS)
         return known
 
+    def unaltered(self, key: str) -> bool:
+        """Whether its files are what was saved: all of them, and not touched since."""
+        home = self.folder / key
+        try:
+            return (home / _SEAL).read_text(encoding="utf-8") == _seal(home)
+        except OSError:
+            return False
+
+    def events(self, key: str) -> tuple[Event, ...]:
+        """The boot of the machine that was saved with it (``host/snapshot.py``)."""
+        return tuple(json.loads((self.folder / key / _EVENTS).read_text(encoding="utf-8")))
+
     def drop(self, key: str) -> None:
         shutil.rmtree(self.folder / key, ignore_errors=True)
 
-    def save(self, key: str, running: Instance, machine: LabMachine) -> None:
+    def save(
+        self, key: str, running: Instance, machine: LabMachine, events: Sequence[Event] = ()
+    ) -> None:
         """Save a lab host, which is stopped meanwhile, a tenth of a second. Raises ``NotSaved``."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +109,9 @@ class Store:
             with tempfile.TemporaryDirectory(
                 prefix=UNFINISHED, dir=self.folder, ignore_cleanup_errors=True
             ) as draft:
+                (Path(draft) / _EVENTS).write_text(json.dumps(events), encoding="utf-8")
                 _save(running, _state(Path(draft)))
+                reseal(Path(draft))
                 # One that another command has saved meanwhile is as good.
                 with contextlib.suppress(OSError):
                     os.rename(draft, self.folder / key)  # noqa: PTH104
@@ -133,6 +154,11 @@ def with_modules(key: str, kernel_id: str) -> str:
     return f"{key}-{kernel_id}"
 
 
+def with_machine(key: str, machine: BootedMachine) -> str:
+    """The key of the same lab host in which that machine is booted and paused."""
+    return f"{key}-{machine.key}"
+
+
 def _digest(*words: str) -> str:
     programs = programs_stamp((*PROGRAMS, shutil.which(BINARY) or BINARY))
     return hashlib.sha256("\0".join(words).encode() + programs).hexdigest()[:16]
@@ -148,6 +174,20 @@ def go_on(waiting: Instance, state: SavedState) -> None:
             _copy_memory(str(state.ram), _memory_of(waiting))
         _ignore_shared(monitor)
         monitor.ask("migrate-incoming", uri=f"exec:exec cat {shlex.quote(str(state.devices))}")
+
+
+def reseal(home: Path) -> None:
+    """Take the files of a saved lab host for what they should be."""
+    (home / _SEAL).write_text(_seal(home), encoding="utf-8")
+
+
+def _seal(home: Path) -> str:
+    """What tells whether a file was altered. To read all the memory would take too long."""
+    state = _state(home)
+    read = (state.devices, state.console, home / _EVENTS)
+    sums = [hashlib.sha256(path.read_bytes()).hexdigest() for path in read]
+    info = state.ram.stat()
+    return json.dumps([info.st_size, info.st_mtime_ns, *sums])
 
 
 def _state(home: Path) -> SavedState:

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from kvm.errors import UserError
-from kvm.host import lab
+from kvm.host import labs
 from kvm.matrix import live as display
 from kvm.matrix import workloads
 from kvm.matrix.attempts import Try, earlier, result
@@ -86,7 +86,7 @@ class Cells:
         if self._around is None:
             project = Project.find()
             slot = self._stack.enter_context(own_slot(project, self._order.slots))
-            self._stack.callback(lab.stop, project, slot)
+            self._stack.callback(labs.stop, project, slot)
             progress = self._stack.enter_context(Progress(io.StringIO(), live=False))
             self._around = WorkerContext(
                 project, slot, hosts.HostNotes(), progress, host_cpus(self._order.slots)

@@ -52,6 +52,8 @@ def closing_line(record: RunRecord, *, colour: bool = False, base: Path | None =
     if record.host_kernel is not None:
         words.append(f"host-kernel={record.host_kernel.release}")
     words.append(f"vcpus={record.guest.cpus}")
+    if record.cloned:
+        words.append("cloned")
     for name, seconds in (
         ("build", record.timings.build_s),
         ("boot", record.timings.boot_s),

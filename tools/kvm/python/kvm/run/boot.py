@@ -14,6 +14,7 @@ from kvm.control import names
 from kvm.control.server import ControlServer
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
+from kvm.host.snapshot import BootedMachine
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import observe, ports, staging
@@ -26,6 +27,7 @@ from kvm.run.observe import Attempt, Capture
 from kvm.run.options import BootOptions
 from kvm.run.ptys import Ptys
 from kvm.run.record import GuestFacts, KernelFacts, RunRecord
+from kvm.run.snapshots import Snapshot
 from kvm.run.spine import Attached, Run, RunSite, build_and_run
 from kvm.run.terminal import Terminal
 from kvm.run.vnc import VncPort, parse_entrance
@@ -55,13 +57,30 @@ class Streams:
 
 
 def build_and_boot(
-    project: Project, options: BootOptions, progress: Progress, streams: Streams
+    project: Project,
+    options: BootOptions,
+    progress: Progress,
+    streams: Streams,
+    extras: RunExtras | None = None,
 ) -> RunRecord:
-    """Build both halves and boot the guest; a compile error is a verdict too."""
+    """Build both halves and boot the guest, or let a snapshot of theirs go on (``--from``).
+
+    A compile error is a verdict too.
+    """
     if options.name:
         names.ensure_free(options.name)
     ports.require_free(options.nets)
-    job = BootJob(project, options, progress, streams, RunExtras())
+    extras = extras or RunExtras()
+    if options.from_:
+        snapshot = Snapshot.load(project, options.from_)
+        extras = replace(
+            extras,
+            machine=snapshot.clone(),
+            snapshot=snapshot,
+            repeat=f"boot {options.arguments()}",
+        )
+        options = snapshot.options(options)
+    job = BootJob(project, options, progress, streams, extras)
     return build_and_run(
         project,
         progress,
@@ -109,7 +128,7 @@ class BootJob:
 
     @property
     def repeat(self) -> str:
-        return f"boot {self.options.arguments()}"
+        return self.extras.repeat or f"boot {self.options.arguments()}"
 
     @property
     def host(self) -> str:
@@ -126,6 +145,10 @@ class BootJob:
         )
 
     @property
+    def repeatable(self) -> bool:
+        return self.extras.live is None
+
+    @property
     def limits(self) -> Limits:
         return Limits(self.options.timeout_s, self.options.deadline_s, self.extras.bounded)
 
@@ -136,8 +159,16 @@ class BootJob:
         return Capture(self.streams.stdout, self.streams.stderr)
 
     def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
+        if self.extras.snapshot is not None:
+            self.extras.snapshot.require(self.project, halves)
         initrd = build_initramfs(self.project, files=self.extras.files)
         return machine_spec(self.options, halves.kernel, initrd, self.extras)
+
+    def machine(self, spec: MachineSpec) -> BootedMachine | None:
+        wanted = self.extras.machine
+        files = tuple(filter(None, (spec.kernel, spec.initrd)))
+        users = tuple(filter(None, (self.options.kernel, self.options.initrd)))
+        return wanted and replace(wanted, spec=spec.to_json(), files=files, users=users)
 
     @contextlib.contextmanager
     def attached(
@@ -153,6 +184,7 @@ class BootJob:
         ):
             if options.shell:
                 self.progress.close()  # the terminal is the guest's now
+            live = self.extras.live
             request: dict[str, Any] = {"argv": list(self.argv), **terminal.request()}
             request["env"] |= environment_in_guest(options)
             watch = StreamWatch(self.extras.kill_on, capture.stdout)
@@ -162,13 +194,14 @@ class BootJob:
                 stderr=capture.stderr,
                 phase=say,
                 console=self.streams.console,
-                input=self._input(terminal),
+                input=None if live is not None else self._input(terminal),
                 typing=options.shell,
                 enough=lambda: watch.seen,
                 reader=self.streams.reader,
                 control=control,
                 ttys=ttys if options.ttys else None,
                 viewers=viewers if options.vnc else None,
+                live=live,
             )
 
             def ended(script: Transcript) -> None:
@@ -176,7 +209,14 @@ class BootJob:
                     terminal.give_back(script.stdin_read or 0)
 
             secrets = {"display_password": viewers.password} if viewers.password else {}
-            yield Attached(sinks, request, secrets, self.extras.beside, ended)
+            yield Attached(
+                sinks,
+                request if live is None else None,
+                secrets,
+                self.extras.beside,
+                ended,
+                self.extras.started,
+            )
 
     def observation(self, attempt: Attempt, halves: Halves) -> Observation:
         return observe.observation(attempt, self.options, halves, self.extras)

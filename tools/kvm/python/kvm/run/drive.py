@@ -130,12 +130,31 @@ class Reader(Protocol):
         """Stop waiting for the reader; return how many bytes it will never read."""
 
 
+class Live(Protocol):
+    """The commands of a guest that runs one after another (``run/live.py``)."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether the guest waits for a command."""
+
+    @property
+    def powering_off(self) -> bool:
+        """Whether the guest was told to end."""
+
+    def ready(self) -> None:
+        """Its init is up."""
+
+    def exited(self, code: int, signal: int) -> None:
+        """A command has ended."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sinks:
     """Where a run's streams go.
 
     ``input`` is polled for what to send to the guest, more often if the user is ``typing``;
     ``enough`` says whether to kill the VMM now. A ``reader`` that falls behind is waited for.
+    ``live`` is for a guest without a command of its own.
     """
 
     console_log: Path
@@ -150,6 +169,7 @@ class Sinks:
     ttys: Ttys | None = None
     viewers: Viewers | None = None
     reader: Reader | None = None
+    live: Live | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +337,8 @@ class SessionDriver:
         self.transcript.hello_s = self._now()
         self.transcript.hello_ns = event.get("t_ns")
         self._sinks.phase("init is up")
+        if self._sinks.live is not None:
+            self._sinks.live.ready()
 
     def _on_heartbeat(self, event: wire.Heartbeat) -> None:
         """Nothing to do but count it as a sign of life: a silent command is no hang."""
@@ -334,6 +356,9 @@ class SessionDriver:
         self._sinks.stderr(base64.b64decode(event["data"]))
 
     def _on_exit(self, event: wire.Exit) -> None:
+        if self._sinks.live is not None:
+            self._sinks.live.exited(int(event["code"]), int(event.get("signal", 0)))
+            return
         self.transcript.exit_code = int(event["code"])
         self.transcript.exit_signal = int(event.get("signal", 0))
         self.transcript.exit_s = self._now()
@@ -362,6 +387,8 @@ class SessionDriver:
 
     def _on_result(self, event: wire.Result) -> None:
         self.transcript.result = dict(event)
+        if self._sinks.live is not None and self._sinks.live.powering_off:
+            self.transcript.exit_code = 0
         self.transcript.events.end(event)
 
     def _on_error(self, event: wire.Error) -> None:
@@ -436,6 +463,9 @@ class SessionDriver:
         return self._stopping is not None
 
     def _hear_silence(self) -> None:
+        if self._sinks.live is not None and self._sinks.live.idle:
+            self._silence.restart()
+            return
         limit_s = self._limits.silence_s
         if self.transcript.started_s is None:
             limit_s *= _SET_UP_TIMES

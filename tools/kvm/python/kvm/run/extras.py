@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvm.guest.initramfs import ExtraFile
+from kvm.host.base import Session
+from kvm.host.snapshot import BootedMachine
+from kvm.run.drive import Live
+from kvm.run.snapshots import Snapshot
 from kvm.verdict.vocabulary import Reason
 
 _CHUNK_BYTES = 48 * 1024
@@ -23,7 +27,10 @@ class RunExtras:
     ``bounded``: the deadline is the test's own, and a machine that had that much time and is not
     done has failed. ``beside`` are commands that run on the host, in the run's folder, as long as
     the machine does; their output is in ``beside.log`` there. ``known_warnings`` are signatures of
-    WARNINGs that the test provokes, beside those of the user's file."""
+    WARNINGs that the test provokes, beside those of the user's file. ``machine`` is to be saved, or
+    to go on from, and gets the boot's spec; ``snapshot`` is the user's that it is. ``repeat`` are
+    the words that repeat the run, if they are not those of a boot. ``live`` gives the guest its
+    commands, one after another, and ``started`` its session."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
@@ -33,6 +40,11 @@ class RunExtras:
     bounded: bool = False
     beside: tuple[tuple[str, ...], ...] = ()
     known_warnings: frozenset[str] = frozenset()
+    machine: BootedMachine | None = None
+    snapshot: Snapshot | None = None
+    repeat: str = ""
+    live: Live | None = None
+    started: Callable[[Session], None] = lambda session: None
 
 
 class BytesInput:

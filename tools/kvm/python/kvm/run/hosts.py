@@ -7,7 +7,7 @@ blamed: ``Connected`` says whose kernel the lab host runs, and how ours failed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kvm.host.base import Host, HostHung, HostLost, HostPanic
@@ -18,6 +18,7 @@ from kvm.host.lab import LabHost, LabNeeds
 from kvm.host.lab_machine import LabSettings
 from kvm.host.native import NativeHost
 from kvm.host.qemu import Accelerator
+from kvm.host.snapshot import BootedMachine
 from kvm.kernel.build import Kernel
 from kvm.project import Project
 from kvm.run import proven
@@ -69,7 +70,7 @@ class Wanted:
 
     ``kind`` is auto, native or lab. ``prefetch`` names files that the machines will read first,
     ``images`` the disks that they write. ``cpus`` (None: the default), ``devices`` to assign to its
-    machines and ``uplink`` are for a lab host.
+    machines, ``uplink``, and a ``machine`` to go on from are for a lab host.
 
     ``runs_linux``: the machines boot Linux, so a KVM that cannot do that is refused, and the last
     good kernel may stand in as lab host while the one under test is examined as a guest. Other
@@ -84,6 +85,7 @@ class Wanted:
     devices: tuple[str, ...] = ()
     uplink: bool = False
     runs_linux: bool = True
+    machine: BootedMachine | None = None
 
 
 def connect(
@@ -134,7 +136,7 @@ def connect(
         except KernelNotUp as failed:
             notes.suspects[kernel.id] = failed.lost
     say("the kernel does not come up as lab host; trying it as a guest of the last good one")
-    stand_in = opener.open(good.kernel, _PATIENT_S)
+    stand_in = replace(opener, wanted=replace(wanted, machine=None)).open(good.kernel, _PATIENT_S)
     return Connected(stand_in, suspected=notes.suspects[kernel.id])
 
 
@@ -164,7 +166,9 @@ class _Opener:
             return LabHost(
                 self.project,
                 as_host(kernel),
-                LabNeeds(self.artifact, wanted.prefetch, wanted.images, wanted.uplink),
+                LabNeeds(
+                    self.artifact, wanted.prefetch, wanted.images, wanted.uplink, wanted.machine
+                ),
                 settings=settings,
                 slot=wanted.slot,
                 say=self.say,

@@ -55,7 +55,10 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One machine's run: its command, what it reported, and how worker and host ended."""
+    """One machine's run: its command, what it reported, and how worker and host ended.
+
+    ``cloned``: it went on from a saved machine.
+    """
 
     command: tuple[str, ...]
     script: Transcript
@@ -63,6 +66,7 @@ class Attempt:
     host: Host
     session: Session | None
     lost: HostLost | None
+    cloned: bool = False
 
 
 def observation(

@@ -49,6 +49,11 @@ class BootOptions(Hardware):
         choices=HOSTS,
         help="where the VMM runs: auto, native (this machine's KVM) or lab (the tree's own KVM)",
     )
+    from_: str = option(
+        "",
+        name="from",
+        help="go on from this snapshot (./invoke snapshot NAME), instead of booting",
+    )
     hold_host: bool = option(
         False,
         help="boot the guest on the lab host of the last good kernel, if only drivers that a lab "

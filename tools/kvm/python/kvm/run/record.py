@@ -151,7 +151,8 @@ class RunRecord:
     """``command`` is what runs in the guest; ``repeat`` the command line that repeats the run.
 
     ``exit_code`` is that of this tool's process; the guest command's own is in ``guest``.
-    ``host_kernel`` is the lab host's, whose KVM it was, if that was not ``kernel``.
+    ``host_kernel`` is the lab host's, whose KVM it was, if that was not ``kernel``. ``cloned``: the
+    machine did not boot in this run, but went on from a saved one.
     """
 
     outcome: Outcome
@@ -167,6 +168,7 @@ class RunRecord:
     run_dir: Path | None = None
     command: tuple[str, ...] = ()
     repeat: str = ""
+    cloned: bool = False
 
     def to_json(self) -> dict[str, Any]:
         guest = {f.name: getattr(self.guest, f.name) for f in fields(self.guest)}
@@ -185,6 +187,7 @@ class RunRecord:
             "exit_code": self.exit_code,
             "command": list(self.command),
             "repeat": self.repeat,
+            "cloned": self.cloned,
         }
 
     def text(self) -> str:

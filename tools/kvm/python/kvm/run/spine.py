@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from kvm.errors import BuildError, InfrastructureError
-from kvm.host.base import Host, HostLost
+from kvm.host.base import Host, HostLost, Session
 from kvm.host.instance import MAIN_SLOT
+from kvm.host.snapshot import BootedMachine
 from kvm.kernel.build import Kernel
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -59,8 +60,8 @@ class Attached:
     """What a job attaches to a session while it lasts.
 
     ``request`` is the guest command, if there is one; ``secrets`` are fields of the machine that
-    must not be written to a file; ``beside`` are commands that run on the host meanwhile; ``ended``
-    is called when the session is over.
+    must not be written to a file; ``beside`` are commands that run on the host meanwhile;
+    ``started`` is called with the session, and ``ended`` when it is over.
     """
 
     sinks: Sinks
@@ -68,6 +69,7 @@ class Attached:
     secrets: Mapping[str, Any] = field(default_factory=dict)
     beside: tuple[tuple[str, ...], ...] = ()
     ended: Callable[[Transcript], None] = lambda script: None
+    started: Callable[[Session], None] = lambda session: None
 
 
 class Job(Protocol):
@@ -97,12 +99,19 @@ class Job(Protocol):
         """The requirements for the host; may build files that its machines will read."""
 
     @property
+    def repeatable(self) -> bool:
+        """Whether the machine may be started again: nobody has acted on what it said."""
+
+    @property
     def limits(self) -> Limits: ...
 
     def capture(self) -> Capture: ...
 
     def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
         """The machine. Raises ``UserError`` naming the value at fault."""
+
+    def machine(self, spec: MachineSpec) -> BootedMachine | None:
+        """The machine to be saved, or to go on from; None: each is started."""
 
     def attached(
         self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
@@ -163,8 +172,11 @@ class Run:
 
     def _judged(self) -> tuple[Attempt, Outcome]:
         """Run on a host; a kernel that did not come up as the host is checked a second time."""
-        wanted = replace(self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus)
         spec = self.job.spec(self.halves, self.site.run_dir)
+        machine = self.job.machine(spec)
+        wanted = replace(
+            self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus, machine=machine
+        )
         repeat = f"{self.project.root}/invoke {self.job.repeat}"
         rundir.write_spec(self.site.run_dir, spec.to_json(), repeat)
         found = self._connect(wanted)
@@ -191,6 +203,8 @@ class Run:
 
         host_kernel = SystemMap(self._hosting.kernel.system_map)
         first = self._attempt(found.host, spec)
+        if not self.job.repeatable:
+            return first
         return lost_machines.started_again(first, again, host_kernel, self.progress.note)
 
     def _connect(self, wanted: Wanted, *, patient: bool = False) -> Connected:
@@ -217,7 +231,7 @@ class Run:
                 host.close()
 
     def _session(self, host: Host, files: staging.Staged) -> Attempt:
-        script, session, lost = Transcript(), None, None
+        script, session, lost, clone = Transcript(), None, None, None
         run_dir, capture = self.site.run_dir, self.job.capture()
         with (
             self.progress.phase(self.job.name) as say,
@@ -226,9 +240,11 @@ class Run:
             spec = {**files.spec.to_json(), **attached.secrets}
             try:
                 beside = [host.start_command(argv, cwd=run_dir) for argv in attached.beside]
-                session = host.start(
+                clone = host.clone(attached.request, run_dir=run_dir)
+                session = clone or host.start(
                     self.halves.vmm.folder, spec, attached.request, run_dir=run_dir
                 )
+                attached.started(session)
                 drive = SessionDriver(session, attached.sinks, self.job.limits)
                 script = drive.transcript
                 drive.run()
@@ -241,7 +257,8 @@ class Run:
         self.progress.pause()
         if (error := script.worker_error) is not None:
             script.worker_error = WorkerError(error.kind, files.with_user_paths(error.message))
-        return Attempt(self.job.argv, script, capture, host, session, lost)
+        cloned = clone is not None
+        return Attempt(self.job.argv, script, capture, host, session, lost, cloned)
 
     def _record(self, outcome: Outcome, attempt: Attempt | None) -> RunRecord:
         script = attempt.script if attempt is not None else Transcript()
@@ -266,6 +283,7 @@ class Run:
             run_dir=run_dir,
             command=job.command,
             repeat=f"./invoke {job.repeat}".strip(),
+            cloned=attempt is not None and attempt.cloned,
         )
         made.keep(run_dir)
         return made

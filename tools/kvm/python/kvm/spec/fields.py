@@ -64,6 +64,14 @@ class Option:
             return self.default
         return self.read(typed) if self.read else typed
 
+    def typed(self, value: Any) -> Any:
+        """The inverse of ``value``."""
+        if self.joined:
+            return [value]
+        if self.repeatable:
+            return [self.say(one) for one in value]
+        return value if self.kind is not str else self.say(value)
+
     def check(self, value: Any) -> None:
         """Raise ``UserError`` for a value that is none of the choices."""
         if self.choices and value not in self.choices:
@@ -125,6 +133,15 @@ def check_choices(value: DataclassInstance) -> None:
     """Raise ``UserError`` naming the first value that is not among its field's choices."""
     for name, one in options(value).items():
         one.check(getattr(value, name))
+
+
+def typed(value: DataclassInstance) -> dict[str, Any]:
+    """What ``read`` makes this value of: a typed word (JSON) for each option that differs."""
+    return {
+        one.name: one.typed(getattr(value, name))
+        for name, one in options(value).items()
+        if getattr(value, name) != one.default
+    }
 
 
 def words(value: DataclassInstance) -> Iterator[str]:

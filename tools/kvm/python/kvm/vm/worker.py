@@ -27,6 +27,7 @@ from kvm.guest.protocol import (
     decode_count,
     decode_exit,
     encode,
+    encode_fresh,
     encode_run,
     encode_signal,
     encode_stdin,
@@ -93,6 +94,9 @@ class Session:
         self._stop_detail: str | None = None
         self._poll = select.poll()
         self._handlers: Mapping[str, Callable[[Any], None]] = {
+            "run": self._take_run,
+            "fresh": self._take_fresh,
+            "poweroff": self._take_poweroff,
             "stdin": self._take_stdin,
             "stdin_eof": self._end_stdin,
             "winsize": self._resize,
@@ -224,6 +228,25 @@ class Session:
         if word is not None:
             self._handlers[word](message)
 
+    def _take_run(self, message: wire.Run) -> None:
+        self._run = message["run"]
+        self._exited = False
+        if self._agent_fd is not None:
+            self._to_guest += _encode_run(self._run)
+            self._write_guest()
+
+    def _take_fresh(self, message: wire.Fresh) -> None:
+        if self._agent_fd is not None:
+            time_ns, random = message["fresh"]
+            self._to_guest += encode_fresh(time_ns, a2b_base64(random))
+            self._write_guest()
+
+    def _take_poweroff(self, message: wire.PowerOff) -> None:
+        self._exited = True  # its end is no surprise
+        if self._agent_fd is not None:
+            self._to_guest += encode(FrameType.POWEROFF)
+            self._write_guest()
+
     def _take_stdin(self, message: wire.Stdin) -> None:
         data = a2b_base64(message["stdin"])
         self._to_guest += encode_stdin(data)
@@ -319,6 +342,8 @@ class Session:
             self._out.send("guest_error", message=str(error))
             return
         self._out.send("exit", code=status.code, signal=status.signal, t_ns=time.monotonic_ns())
+        if self._run is not None and self._run.get("stay", False):
+            return
         self._exited = True
         # The guest's init waits a moment for this answer, which says that EXIT has arrived.
         self._to_guest[:] = encode(FrameType.POWEROFF)
@@ -376,6 +401,7 @@ def _encode_run(run: wire.Command) -> bytes:
         int(run.get("rows", 24)),
         int(run.get("cols", 80)),
         count_input=not run.get("tty", False),
+        stay=run.get("stay", False),
     )
 
 

@@ -24,13 +24,19 @@ class Hello(Request):
     nonce: str
 
 
-class Preload(Request):
-    """Comes before ``prepare``: a VMM to keep in memory, by its folder and its bundle. ``files``
-    are those that its import reads, each as its path there and its path here."""
+class Fetch(Request):
+    """Comes before ``prepare``: files to copy into memory, each as its path there and its path
+    here."""
+
+    files: list[str]
+
+
+class Preload(Fetch):
+    """A VMM to keep in memory, by its folder and its bundle. ``files`` are those that its import
+    reads."""
 
     artifact: str
     bundle: str
-    files: list[str]
 
 
 class Insert(Request):
@@ -59,6 +65,13 @@ class OfSession(Request):
     """``kill``, and the base of others."""
 
     session: int
+
+
+class Keep(OfSession):
+    """Later clients will find this session as it is; ``files`` that were fetched for it are not
+    needed any more."""
+
+    files: list[str]
 
 
 class StartWorker(OfSession):

@@ -21,13 +21,32 @@ class Start(TypedDict):
 
 
 class Command(TypedDict):
-    """``tty``: it gets a terminal of this size."""
+    """``tty``: it gets a terminal of this size. ``stay``: another one will follow."""
 
     argv: list[str]
     env: NotRequired[dict[str, str]]
     tty: NotRequired[bool]
     rows: NotRequired[int]
     cols: NotRequired[int]
+    stay: NotRequired[bool]
+
+
+class Run(TypedDict):
+    """A command for a guest that has none: ``Start`` had none, or the last one stayed."""
+
+    run: Command
+
+
+class Fresh(TypedDict):
+    """The machine goes on from a saved one: the time (nanoseconds), and random bytes (base64)."""
+
+    fresh: tuple[int, str]
+
+
+class PowerOff(TypedDict):
+    """The guest shall end: no further command will come."""
+
+    poweroff: bool
 
 
 class Stdin(TypedDict):

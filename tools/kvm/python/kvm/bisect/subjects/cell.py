@@ -16,7 +16,7 @@ from kvm.bisect.model import Axis, Mix, Run
 from kvm.bisect.subject import Built
 from kvm.bisect.subjects.command import new_folder
 from kvm.bisect.workplace import Workplace
-from kvm.host import lab
+from kvm.host import labs
 from kvm.kernel.build import Kernel
 from kvm.matrix import workloads
 from kvm.matrix.cell import Cell
@@ -98,7 +98,7 @@ class CellSubject:
         return f"git checkout {commit[:12]} && {repeat_command(self.cell, '')}"
 
     def close(self) -> None:
-        lab.stop(self.workplace.project, SLOT)
+        labs.stop(self.workplace.project, SLOT)
 
     def _run(self, cell: Cell, parts: Parts) -> Run:
         return run_cell(self.workplace.project, cell, parts, self.folder, self._notes)

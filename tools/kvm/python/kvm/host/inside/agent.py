@@ -64,11 +64,14 @@ class Agent:
         self._throttled = False
         self._ended = False
         self._prepared = False
+        self._kept: Session | None = None
         self._handlers: dict[str, Callable[[Any], Message | None]] = {
             "hello": self._hello,
             "ping": self._ping,
             "preload": self._preload,
             "insert": self._insert,
+            "fetch": self._fetch,
+            "keep": self._keep,
             "prepare": self._prepare,
             "info": self._info,
             "poweroff": self._poweroff,
@@ -123,7 +126,7 @@ class Agent:
         self._connected = False
         self._gone_since = None
         self._last_seen = time.monotonic()
-        self._kill_sessions()
+        self._kill_sessions(but=self._kept)
         self._port.drop()
 
     def _serve(self, message: Message) -> None:
@@ -142,7 +145,7 @@ class Agent:
             self._port.send({"session": number, "exit": _CANNOT_START})
 
     def _hello(self, message: wire.Hello) -> Message:
-        self._kill_sessions()
+        self._kill_sessions(but=self._kept)
         self._port.drop_unsent()
         self._port.break_line()
         self._connected = True
@@ -170,7 +173,7 @@ class Agent:
     def _preload(self, message: wire.Preload) -> None:
         """Copy a VMM into memory and import it, so that this lab host can be saved with it."""
         _require(message, "artifact", "bundle", "files")
-        run(["/init", "--fetch", *message["files"]])
+        self._fetch(message)
         zygote = self._zygote_of(message["artifact"], message["bundle"])
         if why := zygote.await_ready():
             self._drop_zygote()
@@ -182,6 +185,18 @@ class Agent:
         pairs = [path for module in message["modules"] for path in (module, module)]
         run(["/init", "--fetch", *pairs])
         run(["/init", "--insert", *message["modules"]])
+
+    def _fetch(self, message: wire.Fetch) -> None:
+        """Copy files into memory, for a machine that this lab host can be saved with."""
+        _require(message, "files")
+        run(["/init", "--fetch", *message["files"]])
+
+    def _keep(self, message: wire.Keep) -> None:
+        """Leave a session alone when clients come and go; its machine has read the files."""
+        _require(message, "session", "files")
+        self._kept = self._sessions[message["session"]]
+        for path in message["files"]:
+            os.unlink(path)  # noqa: PTH108 (pathlib is slow to import)
 
     def _prepare(self, message: wire.Prepare) -> Message:
         """Enter the developer's files; a later client finds that done."""
@@ -403,9 +418,9 @@ class Agent:
         elif session.in_zygote and self._zygote is not None:
             self._zygote.kill(session.number)
 
-    def _kill_sessions(self) -> None:
+    def _kill_sessions(self, *, but: Session | None = None) -> None:
         """Kill all: no client is left to be notified; the zygote and the loop reap the dead."""
-        for session in list(self._sessions.values()):
+        for session in [session for session in self._sessions.values() if session is not but]:
             self._kill(session)
             self._close(session)
 

@@ -120,6 +120,11 @@ class PayloadJob:
             module.write_text(environment(self.options))
         return payload_spec(self.options, module, module.read_text(errors="replace"))
 
+    repeatable = True
+
+    def machine(self, spec: MachineSpec) -> None:
+        """A payload's machine is always started."""
+
     @contextlib.contextmanager
     def attached(
         self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
