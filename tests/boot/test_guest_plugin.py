@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The pytest plugin, as somebody else's pytest files use it."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from kvm import process
+from kvm.project import Project
+
+pytestmark = pytest.mark.lab
+
+BAD = """
+import pytest
+
+def test_dies(booted_machine):
+    booted_machine.run("echo c >/proc/sysrq-trigger; sleep 60")
+
+def test_warns(booted_machine):
+    booted_machine.run("echo 'WARNING: CPU: 0 PID: 1 at x.c:1 foo+0x1/0x2' >/dev/kmsg")
+
+@pytest.mark.machine(cpsu=2)
+def test_typo(booted_machine):
+    pass
+
+@pytest.mark.machine(cpus=0)
+def test_impossible(booted_machine):
+    pass
+
+def test_wrong(booted_machine):
+    assert booted_machine.run("uname").stdout == "Hurd"
+"""
+
+
+def run_pytest(*words: str | Path, cwd: Path) -> tuple[bool, str]:
+    argv = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *words)
+    without = {"PYTEST_ADDOPTS": "", "PYTEST_XDIST_WORKER": ""}
+    done = process.run(argv, cwd=cwd, check=False, timeout_s=280, env=without)
+    return done.ok, done.output
+
+
+def test_the_examples_pass(project: Project) -> None:
+    ok, said = run_pytest("examples/pytest", cwd=project.root)
+    assert ok, said
+    assert re.search(r"\b11 passed", said), said
+
+
+def test_what_goes_wrong_is_told_once_and_in_words(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "test_bad.py").write_text(BAD)
+    ok, said = run_pytest("test_bad.py", cwd=tmp_path)
+    assert not ok
+    assert "the machine has ended: FAIL kernel-panic: Kernel panic: sysrq triggered crash" in said
+    assert "ERROR test_bad.py::test_dies" not in said
+    assert "PASSED test_bad.py::test_warns" in said
+    assert "ERROR test_bad.py::test_warns - Failed: kernel-warning" in said
+    assert "@pytest.mark.machine(cpsu=...)" in said
+    assert "a machine has 1 to 255 vCPUs" in said
+    assert "'Linux\\n' == 'Hurd'" in said
+    folder = re.search(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
+    assert folder is not None and Path(folder[0]).is_dir()

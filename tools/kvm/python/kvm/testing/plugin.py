@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A pytest plugin: ``booted_machine`` is a guest of this checkout's kernel and VMM.
+
+    def test_the_release(booted_machine):
+        assert booted_machine.run("uname -r").stdout.startswith("6.")
+
+Each test has a machine of its own, which goes on from one that was booted once and saved.
+``@pytest.mark.machine(cpus=2, memory="512M")`` gives it options of ``./invoke boot``, by their
+names with ``_`` for ``-``. A complaint of the guest's kernel, or of the lab host's, fails the test.
+
+It imports little: pytest loads it wherever this package is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from kvm.run.live import LiveGuest
+
+_MARK = "machine"
+_MACHINES = pytest.StashKey[Any]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers",
+        f"{_MARK}(**options): options of ./invoke boot for booted_machine, such as cpus=2; "
+        "clone=False boots it instead of going on from a saved one",
+    )
+
+
+@pytest.fixture
+def booted_machine(request: pytest.FixtureRequest) -> Iterator[LiveGuest]:
+    """A guest whose init waits for commands: ``run("command")``."""
+    from kvm.errors import UserError
+    from kvm.testing import machines
+
+    stash = request.config.stash
+    if _MACHINES not in stash:
+        stash[_MACHINES] = machines.Machines(request.config)
+    words: dict[str, Any] = {}
+    for mark in reversed(list(request.node.iter_markers(_MARK))):  # the closest one last
+        words |= mark.kwargs
+    try:
+        machine = stash[_MACHINES].start(words)
+    except UserError as trouble:
+        pytest.fail(f"no machine: {trouble}", pytrace=False)
+    request.node.add_report_section("setup", "machine", str(machine.run_dir))
+    yield machine.guest
+    if complaint := machine.end():
+        pytest.fail(complaint, pytrace=False)
