@@ -37,6 +37,35 @@ def test_wrong(booted_machine):
 """
 
 
+MANY = """
+import time
+import pytest
+
+SEEN = set()
+
+@pytest.mark.parametrize("cpus", [1, 4])
+@pytest.mark.parametrize("number", range(25))
+def test_nothing_is_left(pytestconfig, request, cpus, number):
+    request.node.add_marker(pytest.mark.machine(cpus=cpus, append="quiet"))
+    machine = request.getfixturevalue("booted_machine")
+    run = machine.run
+    # Files, memory, processes, the clock of the machine, and the agent's stream are as they were.
+    assert run("test -e /tmp/left || test -e /dev/shm/left || pidof sleep").code == 1
+    done = run("cat /proc/uptime /proc/sys/kernel/random/uuid; nproc; date +%s")
+    uptime, _, uuid, found, date = done.stdout.split()
+    assert float(uptime) < 60 and abs(int(date) - time.time()) < 5
+    assert (int(found), uuid in SEEN) == (cpus, False)
+    SEEN.add(uuid)
+    run("head -c 3000000 /dev/urandom >/tmp/left; touch /dev/shm/left; sleep 1000 & echo $!")
+    assert run(["cat"], stdin="x" * 200000).stdout == "x" * 200000
+    if number % 5 == 4:  # left in the middle of its output
+        run("yes | head -c 300000; kill -9 $$")
+
+def test_what_a_kernel_says_ends_its_machine(booted_machine, request):
+    booted_machine.run("echo something >/dev/kmsg")
+"""
+
+
 def run_pytest(*words: str | Path, cwd: Path) -> tuple[bool, str]:
     argv = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *words)
     without = {"PYTEST_ADDOPTS": "", "PYTEST_XDIST_WORKER": ""}
@@ -63,3 +92,13 @@ def test_what_goes_wrong_is_told_once_and_in_words(project: Project, tmp_path: P
     assert "'Linux\\n' == 'Hurd'" in said
     folder = re.search(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
     assert folder is not None and Path(folder[0]).is_dir()
+
+
+def test_each_of_many_tests_finds_the_machine_as_it_was(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "test_many.py").write_text(MANY)
+    ok, said = run_pytest("test_many.py", cwd=tmp_path)
+    assert ok, said
+    folders = re.findall(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
+    # One of each shape; the last test takes one of its own, as it has another shape.
+    assert len(folders) == 51
+    assert len(set(folders)) == 3

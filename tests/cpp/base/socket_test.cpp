@@ -47,6 +47,18 @@ TEST_CASE("nothing to receive, and no room to send, are told at once") {
   CHECK(would_block());
 }
 
+TEST_CASE("what has come can be dropped, and no more than that") {
+  Pair pair;
+  std::string block(10000, 'x'), after(5, '-');
+  REQUIRE(send_some(pair.near.get(), std::array{piece(block)}) == 10000);
+  drop_received(pair.far.get());
+  drop_received(pair.far.get());
+  std::string next = "next";
+  REQUIRE(send_some(pair.near.get(), std::array{piece(next)}) == 4);
+  CHECK(receive_some(pair.far.get(), std::array{piece(after)}) == 4);
+  CHECK(after == "next-");
+}
+
 TEST_CASE("an end that has gone is an error, and no signal") {
   Pair pair;
   pair.far = UniqueFd();

@@ -146,4 +146,17 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(past_end[2] == std::byte{0xff});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a rewind brings the registers back, and the line to their level") {
+  out16(kEnable, kRtc);
+  pm.checkpoint();
+  pm.rtc_alarm();
+  CHECK(sci == std::vector<bool>{true});
+  out16(kEnable, 0);
+  out16(kEnable, kRtc);
+  pm.rewind();
+  CHECK(in16(kStatus) == 0);
+  CHECK(in16(kEnable) == kRtc);
+  CHECK_FALSE(sci.back());
+}
+
 }  // namespace vmm::devices

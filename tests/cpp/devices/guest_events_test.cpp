@@ -124,6 +124,20 @@ TEST_CASE_FIXTURE(Fixture, "what was gathered since is found when the guest has 
   CHECK(unsent.sent_ns == 0);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a rewind forgets the events that came after the checkpoint") {
+  add(1, "first");
+  REQUIRE(send() == 0);
+  events.checkpoint();
+  CHECK(events.take(GuestAddress{kPage + 1}, EventPath::kPort) == kRefused);
+  REQUIRE(events.seen() == EventPath::kHypercall);
+  events.rewind();
+  GuestEvents::Record head{};
+  const auto unsent = events.unsent();
+  REQUIRE(unsent.size() >= sizeof head);
+  std::memcpy(&head, unsent.data(), sizeof head);
+  CHECK(head.refused == 0);
+}
+
 }  // namespace vmm::devices
 
 #endif

@@ -169,4 +169,23 @@ TEST_CASE_FIXTURE(Fixture, "a 16-bit write is an index and its value, as on the 
   CHECK(get(0x41) == 0x77);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a rewind brings registers, alarm and interrupt back") {
+  set_alarm(0x22, 0x13, 0x30);
+  out8(rtc, 0, 0x0b);
+  out8(rtc, 1, 0x22);  // 24 hours, alarm enabled
+  REQUIRE(ahead() == 10);
+  rtc.checkpoint();
+  now += 10;
+  rtc.expire();
+  CHECK(output.level);
+  out8(rtc, 0, 0x0b);
+  out8(rtc, 1, 0x02);
+  CHECK(ahead() == -1);
+  now -= 5;
+  rtc.rewind();
+  CHECK_FALSE(output.level);
+  CHECK(ahead() == 5);
+  CHECK(in8(rtc, 1) == 0x22);  // the index is that of the checkpoint, too
+}
+
 }  // namespace vmm::devices

@@ -206,4 +206,24 @@ TEST_CASE_FIXTURE(Fixture, "a wide access reaches one register after the other, 
   CHECK(data[3] == std::byte{0xff});
 }
 
+TEST_CASE_FIXTURE(Fixture, "a port goes back to its checkpoint, with what was not read then") {
+  out8(port, UART_IER, UART_IER_RDI);
+  out8(port, UART_SCR, 0x11);
+  receive("ab");
+  port.checkpoint();
+  CHECK(in8(port, UART_RX) == 'a');
+  CHECK(in8(port, UART_RX) == 'b');
+  receive("cd");
+  out8(port, UART_IER, 0);
+  out8(port, UART_SCR, 0x22);
+  for (int again = 0; again < 2; ++again) {
+    port.rewind();
+    CHECK(in8(port, UART_IER) == UART_IER_RDI);
+    CHECK(in8(port, UART_SCR) == 0x11);
+    CHECK(in8(port, UART_RX) == 'a');
+    CHECK(in8(port, UART_RX) == 'b');
+    CHECK((in8(port, UART_LSR) & UART_LSR_DR) == 0);
+  }
+}
+
 }  // namespace vmm::devices

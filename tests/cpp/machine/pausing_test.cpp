@@ -9,6 +9,7 @@
 #include <fstream>
 #include <thread>
 
+#include "base/error.hpp"
 #include "machine/machine.hpp"
 #include "temporary_folder.hpp"
 #include "tiny_kernel.hpp"
@@ -199,6 +200,56 @@ TEST_CASE("an instruction that writes to a device several times is finished befo
     CHECK(writes % 2 == 0);
     CHECK(writes / 2 - count_of(machine) <= 1);
   }
+}
+
+TEST_CASE("a machine is put back to its checkpoint, as often as it is asked to") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kCount);
+  MachineConfig config = kernel.config(2);
+  config.rewindable = true;
+  Machine machine(std::move(config));
+  machine.start();
+  REQUIRE(counts_on(machine));
+  CHECK_THROWS_WITH_AS(machine.checkpoint(), "a checkpoint: the machine is not paused",
+                       base::ConfigError);
+  machine.pause();
+  CHECK_THROWS_WITH_AS(machine.rewind(), "this machine has no checkpoint to go back to",
+                       base::ConfigError);
+  const uint32_t then = count_of(machine);
+  machine.checkpoint();
+  for (int again = 0; again < 10; ++again) {
+    machine.resume();
+    REQUIRE(counts_on(machine));
+    machine.pause();
+    CHECK(count_of(machine) != then);
+    machine.rewind();
+    CHECK(count_of(machine) == then);
+  }
+  CHECK_THROWS_WITH_AS(machine.checkpoint(), "this machine has a checkpoint already",
+                       base::ConfigError);
+  machine.stop();
+  REQUIRE(machine.wait(10s));
+}
+
+TEST_CASE("a machine whose device can't be rewound names it, and goes on") {
+  if (!have_kvm()) return;
+  const Kernel kernel(kCount);
+  MachineConfig config = kernel.config();
+  config.rewindable = true;
+  config.balloon_mib = 0;
+  Machine machine(std::move(config));
+  machine.start();
+  machine.pause();
+  CHECK_THROWS_WITH_AS(machine.checkpoint(), "virtio-balloon can't be rewound; leave it out",
+                       base::ConfigError);
+  machine.resume();
+  REQUIRE(counts_on(machine));
+
+  Machine plain(kernel.config());
+  plain.start();
+  plain.pause();
+  CHECK_THROWS_WITH_AS(plain.checkpoint(), "this machine can't be rewound: make it with rewindable",
+                       base::ConfigError);
 }
 
 }  // namespace vmm::machine

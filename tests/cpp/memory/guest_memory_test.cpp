@@ -128,4 +128,26 @@ TEST_CASE("release gives back the whole pages of a range and nothing else") {
   CHECK(memory.read_object<uint8_t>(GuestAddress{8192}) == 1);
 }
 
+TEST_CASE("memory in a file goes back to its checkpoint, as often as it is asked to") {
+  constexpr uint64_t kPage = 4096;
+  GuestMemory memory(4 * kMiB, Backing::kFile);
+  const std::byte* const base = memory.regions()[0].host;
+  REQUIRE(memory.write_object(GuestAddress{kPage}, 1));
+  REQUIRE(memory.write_object(GuestAddress{3 * kMiB}, 2));
+  memory.checkpoint();
+  CHECK(memory.regions()[0].host == base);  // KVM and devices know this address
+  CHECK(memory.read_object<int>(GuestAddress{kPage}) == 1);
+  CHECK(memory.rewind() == 0);
+  for (int again = 0; again < 3; ++again) {
+    REQUIRE(memory.write_object(GuestAddress{kPage}, 7));
+    REQUIRE(memory.write_object(GuestAddress{2 * kMiB + 8}, 8));  // was never written before
+    CHECK(memory.rewind() == 2 * kPage);
+    CHECK(memory.read_object<int>(GuestAddress{kPage}) == 1);
+    CHECK(memory.read_object<int>(GuestAddress{2 * kMiB + 8}) == 0);
+    CHECK(memory.read_object<int>(GuestAddress{3 * kMiB}) == 2);
+  }
+  REQUIRE(memory.release(*memory.slice(GuestAddress{kPage}, kPage)) == kPage);
+  CHECK(memory.read_object<int>(GuestAddress{kPage}) == 1);  // what was dropped is read anew
+}
+
 }  // namespace vmm::memory

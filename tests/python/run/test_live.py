@@ -39,6 +39,8 @@ class Guest:
         self.messages: list[dict[str, Any]] = []
         self.ended = threading.Event()
         self.input = b""
+        self.asked: list[str] = []
+        self.answer: dict[str, Any] = {}
 
     def send(self, message: dict[str, Any]) -> None:
         self.messages.append(message)
@@ -53,6 +55,9 @@ class Guest:
             self.commands.streams.stdout(self.input)
             self.commands.streams.stderr(b"err")
             self.commands.exited(len(self.input) % 256, 0)
+        elif "ask" in message:
+            self.asked.append(message["what"])
+            self.commands.answered({"ask": message["ask"], **self.answer})
         elif "signal" in message:
             self.commands.exited(137, message["signal"])
         elif "poweroff" in message or "stop" in message:
@@ -102,6 +107,72 @@ def test_a_command_that_takes_too_long_is_killed_and_the_machine_goes_on() -> No
     assert late.value.done.signal == 9
     assert guest.run(["cat"], stdin="x").stdout == "x"
     assert guest.end() is PASSED
+
+
+class Rewound:
+    """A guest whose machine has a checkpoint, and whose host has a console."""
+
+    console = "booted"
+
+    def __init__(self) -> None:
+        self.guests: list[Guest] = []
+        self.live = LiveGuest(self._boot)
+        (self.guest,) = self.guests
+        assert self.live.checkpoint() == ""
+
+    def _boot(self, commands: Commands) -> RunRecord:
+        self.guests.append(Guest(commands))
+        commands.hosted(self)  # type: ignore[arg-type]
+        commands.started(self.guests[0])  # type: ignore[arg-type]
+        commands.spoke()  # before the checkpoint
+        commands.ready()
+        assert self.guests[0].ended.wait(20)
+        return PASSED
+
+
+def test_a_quiet_machine_is_put_back_with_new_random_numbers() -> None:
+    rewound = Rewound()
+    seen = set()
+    for _ in range(2):
+        assert rewound.live.run(["cat"], stdin="x").stdout == "x"
+        assert rewound.live.rewind()
+        time_ns, random = rewound.guest.messages[-1]["fresh"]
+        seen.add((time_ns, random))
+    assert rewound.guest.asked == ["checkpoint", "rewind", "rewind"]
+    assert len(seen) == 2
+    assert rewound.live.end() is PASSED
+
+
+@pytest.mark.parametrize("trouble", ["guest", "host", "vmm", "ended"])
+def test_a_machine_with_something_to_judge_is_not_put_back(trouble: str) -> None:
+    rewound = Rewound()
+    if trouble == "guest":
+        rewound.guest.commands.spoke()
+    elif trouble == "host":
+        rewound.console += "WARNING"
+    elif trouble == "vmm":
+        rewound.guest.answer = {"error": "KVM_SET_REGS: no"}
+    else:
+        rewound.guest.commands.over()
+        rewound.guest.ended.set()
+    assert not rewound.live.rewind()
+    rewound.live.end()
+
+
+def test_why_there_is_no_checkpoint_is_said() -> None:
+    guests: list[Guest] = []
+
+    def boot(commands: Commands) -> RunRecord:
+        guests.append(Guest(commands))
+        guests[0].answer = {"error": "virtio-balloon can't be rewound"}
+        commands.started(guests[0])  # type: ignore[arg-type]
+        commands.ready()
+        assert guests[0].ended.wait(20)
+        return PASSED
+
+    live_guest = LiveGuest(boot)
+    assert live_guest.checkpoint() == "virtio-balloon can't be rewound"
+    live_guest.end()
 
 
 def test_a_machine_that_dies_ends_the_wait_with_its_verdict() -> None:

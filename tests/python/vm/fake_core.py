@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -47,6 +48,9 @@ class FakeMachine:
         self.started = self.closed = False
         self.stop_info: StopInfo | None = None
         self.nmis = 0
+        self.put_back: list[tuple[str, bool]] = []
+        self.on_rewind: Callable[[], None] = lambda: None
+        self.refuses = ""
         self.sysrqs: list[str] = []
         self.viewers: list[Any] = []
         self.sizes: list[tuple[int, int]] = []
@@ -73,6 +77,15 @@ class FakeMachine:
 
     def resume(self) -> None:
         self.paused = False
+
+    def checkpoint(self) -> None:
+        if self.refuses:
+            raise ConfigError(self.refuses)
+        self.put_back.append(("checkpoint", self.paused))
+
+    def rewind(self) -> None:
+        self.put_back.append(("rewind", self.paused))
+        self.on_rewind()
 
     def nmi(self, vcpu: int) -> None:
         if vcpu > 0:

@@ -62,6 +62,26 @@ TEST_CASE("each refusal names the value and the hint") {
   CHECK(contains(failure(config), "disk a.img: read-only with a volatile write cache; use one"));
 }
 
+TEST_CASE("what can't be rewound is named") {
+  MachineConfig config = valid();
+  config.rewindable = true;
+  CHECK(failure(config).empty());
+  config.hugepages = true;
+  CHECK(contains(failure(config), "a machine with huge pages can't be rewound"));
+  config.hugepages = false;
+  config.split_irqchip = true;
+  CHECK(contains(failure(config), "split_irqchip can't be rewound"));
+  config.split_irqchip = false;
+  config.ttys = {2};
+  CHECK(contains(failure(config), "serial lines of the user's can't be rewound"));
+  config.ttys.clear();
+  config.transport = Transport::kPci;
+  CHECK(contains(failure(config), "transport pci can't be rewound"));
+  config.transport = Transport::kMmio;
+  config.payload = true;
+  CHECK(contains(failure(config), "a payload can't be rewound"));
+}
+
 TEST_CASE("a disk is raw unless it is said to be qcow2, which has other options") {
   MachineConfig config = valid();
   config.disks = {{"a.img"}};

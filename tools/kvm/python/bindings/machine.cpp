@@ -190,6 +190,8 @@ void bind_machine(py::module_& module) {
       .def("pause", &method<&Machine::pause>)
       .def("resume", &method<&Machine::resume>)
       .def_property_readonly("paused", &method<&Machine::paused>)
+      .def("checkpoint", &method<&Machine::checkpoint>)
+      .def("rewind", &method<&Machine::rewind>)
       .def("nmi", &method<&Machine::nmi, uint32_t>, py::arg("vcpu"))
       .def("serial_sysrq", &method<&Machine::serial_sysrq, char>, py::arg("key"))
       .def_property_readonly("console_fd", &method<&Machine::console_fd>)

@@ -3,7 +3,9 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 
 namespace vmm::base {
 namespace {
@@ -34,6 +36,13 @@ ssize_t receive_some(int fd, std::span<const iovec> pieces) {
     got = recvmsg(fd, &message, MSG_DONTWAIT);
   } while (got < 0 && errno == EINTR);
   return got;
+}
+
+void drop_received(int fd) {
+  std::array<std::byte, 4096> dropped;
+  const iovec buffer{dropped.data(), dropped.size()};
+  while (receive_some(fd, std::span(&buffer, 1)) > 0) {
+  }
 }
 
 bool would_block() { return errno == EAGAIN || errno == EWOULDBLOCK; }

@@ -17,6 +17,9 @@ ssize_t send_some(int fd, std::span<const iovec> pieces);
 // Returns the bytes received, 0 at the end of the stream, or -1 and errno.
 ssize_t receive_some(int fd, std::span<const iovec> pieces);
 
+// Reads and drops what has come.
+void drop_received(int fd);
+
 // Whether errno is that of a call that would have had to wait.
 bool would_block();
 

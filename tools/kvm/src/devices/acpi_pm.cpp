@@ -52,11 +52,22 @@ void AcpiPm::write(uint64_t offset, std::span<const std::byte> data) {
   if (wake) power_.wake();  // an event that came before the sleep ends it at once
 }
 
+void AcpiPm::checkpoint() {
+  const std::lock_guard lock(mutex_);
+  kept_ = registers_;
+}
+
+void AcpiPm::rewind() {
+  const std::lock_guard lock(mutex_);
+  registers_ = kept_;
+  update_sci();
+}
+
 void AcpiPm::rtc_alarm() {
   bool wake = false;
   {
     const std::lock_guard lock(mutex_);
-    status_ |= kRtc;
+    registers_.status |= kRtc;
     update_sci();
     wake = begin_to_wake();
   }
@@ -66,11 +77,11 @@ void AcpiPm::rtc_alarm() {
 void AcpiPm::woken() {
   const std::lock_guard lock(mutex_);
   asleep_ = waking_ = false;
-  status_ |= kWakeStatus;
+  registers_.status |= kWakeStatus;
   update_sci();
 }
 
-bool AcpiPm::event_pending() const { return (status_ & enable_ & kRtc) != 0; }
+bool AcpiPm::event_pending() const { return (registers_.status & registers_.enable & kRtc) != 0; }
 
 bool AcpiPm::begin_to_wake() {
   if (!asleep_ || waking_ || !event_pending()) return false;
@@ -90,11 +101,11 @@ uint8_t AcpiPm::read_byte(uint64_t offset) const {
   const bool high = offset % 2 != 0;
   switch (offset - offset % 2) {
     case kStatus:
-      return byte_of(status_, high);
+      return byte_of(registers_.status, high);
     case kEnable:
-      return byte_of(enable_, high);
+      return byte_of(registers_.enable, high);
     case kControl:
-      return byte_of(control_ | kSciEnabled, high);
+      return byte_of(registers_.control | kSciEnabled, high);
     default:
       return 0xff;
   }
@@ -104,20 +115,20 @@ AcpiPm::Deed AcpiPm::write_byte(uint64_t offset, uint8_t value) {
   const bool high = offset % 2 != 0;
   switch (offset - offset % 2) {
     case kStatus:  // writing one clears a bit
-      status_ &= static_cast<uint16_t>(~with_byte(0, high, value));
+      registers_.status &= static_cast<uint16_t>(~with_byte(0, high, value));
       return Deed::kNone;
     case kEnable:
-      enable_ = with_byte(enable_, high, value);
+      registers_.enable = with_byte(registers_.enable, high, value);
       return Deed::kNone;
     case kControl:
-      return write_control(with_byte(control_, high, value));
+      return write_control(with_byte(registers_.control, high, value));
     default:
       return Deed::kNone;
   }
 }
 
 AcpiPm::Deed AcpiPm::write_control(uint16_t word) {
-  control_ = word & kControlStored;
+  registers_.control = word & kControlStored;
   if ((word & kSleepEnable) == 0) return Deed::kNone;
   const unsigned type = (word & kSleepTypeMask) >> kSleepTypeShift;
   if (type == types_.off) return Deed::kOff;

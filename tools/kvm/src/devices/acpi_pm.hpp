@@ -34,6 +34,10 @@ class AcpiPm : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  // Keeps the registers, and brings them back; both while the machine is awake.
+  void checkpoint();
+  void rewind();
+
   // The alarm has fired; during a sleep it wakes the machine if the guest has enabled that.
   void rtc_alarm();
   // The sleep is over and the guest is about to resume. Follows from PowerControl's wake().
@@ -53,9 +57,13 @@ class AcpiPm : public bus::Device {
   const SleepTypes types_;
   const SetLine set_sci_;
   std::mutex mutex_;  // guards the members below, and the order of calls of set_sci_
-  uint16_t status_ = 0;
-  uint16_t enable_ = 0;
-  uint16_t control_ = 0;
+  struct Registers {
+    uint16_t status = 0;
+    uint16_t enable = 0;
+    uint16_t control = 0;
+  };
+  Registers registers_;
+  Registers kept_;  // at the checkpoint
   bool asleep_ = false;
   bool waking_ = false;  // wake() has been called for this sleep
   bool sci_ = false;

@@ -81,23 +81,23 @@ bool GuestEvents::is_hypercall(uint64_t number) { return number == KVM_HC_GUEST_
 uint64_t GuestEvents::take(GuestAddress page, EventPath path) {
   const std::lock_guard lock(mutex_);
   if (deliver(page)) {
-    seen_ = path;
+    state_.seen = path;
     return 0;
   }
-  ++refused_;
+  ++state_.refused;
   return static_cast<uint64_t>(-KVM_EINVAL);
 }
 
 bool GuestEvents::deliver(GuestAddress page) {
   const auto events = read_page(memory_, page);
   if (!events) return false;
-  last_page_ = page;
+  state_.last_page = page;
   const uint32_t room =
-      static_cast<uint32_t>(std::min<uint64_t>(events->count, kMaxEvents - events_));
-  refused_ += events->count - room;
-  events_ += room;
+      static_cast<uint32_t>(std::min<uint64_t>(events->count, kMaxEvents - state_.events));
+  state_.refused += events->count - room;
+  state_.events += room;
   if (room == 0) return true;
-  const Record head = {monotonic_ns(), events->sent_ns, events->lost, room, refused_};
+  const Record head = {monotonic_ns(), events->sent_ns, events->lost, room, state_.refused};
   output_.write(record(*events, head));
   output_.flush();
   return true;
@@ -105,10 +105,10 @@ bool GuestEvents::deliver(GuestAddress page) {
 
 std::vector<std::byte> GuestEvents::unsent() const {
   const std::lock_guard lock(mutex_);
-  if (!last_page_) return {};
-  const auto events = read_page(memory_, *last_page_);
+  if (!state_.last_page) return {};
+  const auto events = read_page(memory_, *state_.last_page);
   if (!events) return {};
-  return record(*events, {monotonic_ns(), 0, events->lost, events->count, refused_});
+  return record(*events, {monotonic_ns(), 0, events->lost, events->count, state_.refused});
 }
 
 #else  // headers of a tree without guest events: nothing is offered
@@ -134,9 +134,19 @@ void GuestEvents::write(uint64_t offset, std::span<const std::byte> data) {
   take(GuestAddress{uint64_t{number} * kPageSize}, EventPath::kPort);
 }
 
+void GuestEvents::checkpoint() {
+  const std::lock_guard lock(mutex_);
+  kept_ = state_;
+}
+
+void GuestEvents::rewind() {
+  const std::lock_guard lock(mutex_);
+  state_ = kept_;
+}
+
 EventPath GuestEvents::seen() const {
   const std::lock_guard lock(mutex_);
-  return seen_;
+  return state_.seen;
 }
 
 }  // namespace vmm::devices

@@ -55,6 +55,10 @@ class GuestEvents : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  // Keeps what is known of the guest's events, and brings that back.
+  void checkpoint();
+  void rewind();
+
   // The path by which events have come so far.
   EventPath seen() const;
   // A record of the events that the guest had gathered but not sent. Call it after its vCPUs have
@@ -67,10 +71,14 @@ class GuestEvents : public bus::Device {
   const memory::GuestMemory& memory_;
   ByteSink& output_;
   mutable std::mutex mutex_;  // guards the members below
-  std::optional<memory::GuestAddress> last_page_;
-  EventPath seen_ = EventPath::kNone;
-  uint64_t events_ = 0;
-  uint32_t refused_ = 0;
+  struct State {
+    std::optional<memory::GuestAddress> last_page;
+    EventPath seen = EventPath::kNone;
+    uint64_t events = 0;
+    uint32_t refused = 0;
+  };
+  State state_;
+  State kept_;  // at the checkpoint
 };
 
 }  // namespace vmm::devices

@@ -52,28 +52,40 @@ bool byte_matches(uint8_t alarm, uint8_t time) {
 }  // namespace
 
 Rtc::Rtc(Output& output, Clock clock) : output_(output), clock_(std::move(clock)) {
-  memory_[kStatusB] = kStatusB24Hours;
+  state_.memory[kStatusB] = kStatusB24Hours;
+}
+
+void Rtc::checkpoint() {
+  const std::lock_guard lock(mutex_);
+  kept_ = state_;
+}
+
+void Rtc::rewind() {
+  const std::lock_guard lock(mutex_);
+  state_ = kept_;
+  output_.set_line(state_.flags != 0);
+  set_alarm();
 }
 
 void Rtc::read(uint64_t offset, std::span<std::byte> data) {
   std::fill(data.begin(), data.end(), std::byte{0xff});
   if (offset != 1) return;  // the index port is write-only
   const std::lock_guard lock(mutex_);
-  data[0] = std::byte{read_register(index_)};
+  data[0] = std::byte{read_register(state_.index)};
 }
 
 void Rtc::write(uint64_t offset, std::span<const std::byte> data) {
   const std::lock_guard lock(mutex_);
   const auto value = std::to_integer<uint8_t>(data[0]);
   if (offset == 0) {
-    index_ = value & 0x7f;  // bit 7 masks NMI
+    state_.index = value & 0x7f;  // bit 7 masks NMI
   } else {
-    write_register(index_, value);
+    write_register(state_.index, value);
   }
 }
 
 void Rtc::write_register(uint8_t index, uint8_t value) {
-  memory_[index] = value;
+  state_.memory[index] = value;
   if (index == kStatusB || is_alarm_register(index)) set_alarm();
 }
 
@@ -83,7 +95,7 @@ void Rtc::expire() {
     const std::lock_guard lock(mutex_);
     gone_off = alarm_ && clock_() >= *alarm_;
     if (gone_off) {
-      flags_ |= kStatusCAlarm | kStatusCInterrupt;
+      state_.flags |= kStatusCAlarm | kStatusCInterrupt;
       output_.set_line(true);
     }
     // Set the next alarm; it is the same one if the host's clock was set back meanwhile.
@@ -92,7 +104,7 @@ void Rtc::expire() {
   if (gone_off) output_.alarm();
 }
 
-bool Rtc::alarm_enabled() const { return (memory_[kStatusB] & kStatusBAlarm) != 0; }
+bool Rtc::alarm_enabled() const { return (state_.memory[kStatusB] & kStatusBAlarm) != 0; }
 
 void Rtc::set_alarm() {
   alarm_ = alarm_enabled() ? next_alarm(clock_()) : std::nullopt;
@@ -100,9 +112,9 @@ void Rtc::set_alarm() {
 }
 
 bool Rtc::alarm_matches(int second_of_day) const {
-  return byte_matches(memory_[kSecondsAlarm], encode(second_of_day % 60)) &&
-         byte_matches(memory_[kMinutesAlarm], encode(second_of_day / 60 % 60)) &&
-         byte_matches(memory_[kHoursAlarm], encode_hour(second_of_day / 3600));
+  return byte_matches(state_.memory[kSecondsAlarm], encode(second_of_day % 60)) &&
+         byte_matches(state_.memory[kMinutesAlarm], encode(second_of_day / 60 % 60)) &&
+         byte_matches(state_.memory[kHoursAlarm], encode_hour(second_of_day / 3600));
 }
 
 // Returns nothing when the guest's alarm matches no time of the day.
@@ -118,19 +130,19 @@ std::optional<Rtc::Time> Rtc::next_alarm(Time after) const {
 
 // Reading them clears them and ends the interrupt request.
 uint8_t Rtc::take_flags() {
-  const uint8_t flags = flags_;
-  flags_ = 0;
+  const uint8_t flags = state_.flags;
+  state_.flags = 0;
   if (flags != 0) output_.set_line(false);
   return flags;
 }
 
 uint8_t Rtc::encode(int value) const {
-  if ((memory_[kStatusB] & kStatusBBinary) != 0) return static_cast<uint8_t>(value);
+  if ((state_.memory[kStatusB] & kStatusBBinary) != 0) return static_cast<uint8_t>(value);
   return static_cast<uint8_t>(value / 10 << 4 | value % 10);
 }
 
 uint8_t Rtc::encode_hour(int hour) const {
-  if ((memory_[kStatusB] & kStatusB24Hours) != 0) return encode(hour);
+  if ((state_.memory[kStatusB] & kStatusB24Hours) != 0) return encode(hour);
   return static_cast<uint8_t>(encode((hour + 11) % 12 + 1) | (hour >= 12 ? kHourPm : 0));
 }
 
@@ -167,7 +179,7 @@ uint8_t Rtc::read_register(uint8_t index) {
     case kStatusD:
       return kStatusDValid;
     default:
-      return memory_[index];
+      return state_.memory[index];
   }
 }
 

@@ -38,6 +38,10 @@ class Rtc : public bus::Device {
   // A deadline has passed: the last one set, or an earlier one.
   void expire();
 
+  // Keeps all registers, and brings them back; an alarm is set anew.
+  void checkpoint();
+  void rewind();
+
   size_t widest_access() const override { return 1; }
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
@@ -55,11 +59,16 @@ class Rtc : public bus::Device {
 
   Output& output_;
   Clock clock_;
-  std::mutex mutex_;
-  uint8_t index_ = 0;
-  uint8_t flags_ = 0;  // register C
+  struct State {
+    uint8_t index = 0;
+    uint8_t flags = 0;  // register C
+    std::array<uint8_t, 128> memory{};
+  };
+
+  std::mutex mutex_;  // guards the members below
+  State state_;
+  State kept_;  // at the checkpoint
   std::optional<Time> alarm_;
-  std::array<uint8_t, 128> memory_{};
 };
 
 }  // namespace vmm::devices

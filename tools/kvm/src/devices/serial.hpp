@@ -41,6 +41,10 @@ class Serial : public bus::Device {
   // The sink has become ready again.
   void output_ready();
 
+  // Keeps all registers and the bytes that the guest has not read, and brings them back.
+  void checkpoint();
+  void rewind();
+
   size_t widest_access() const override { return 1; }
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
@@ -64,20 +68,25 @@ class Serial : public bus::Device {
   base::InterruptLine& interrupt_;
   std::function<void()> receive_space_;
 
-  mutable std::mutex mutex_;
   struct Received {
     uint8_t value;
     bool is_break;
   };
-  std::deque<Received> received_;
-  bool transmitter_empty_event_ = false;
-  bool fifos_enabled_ = false;
-  uint8_t interrupt_enable_ = 0;
-  uint8_t line_control_ = 0;
-  uint8_t modem_control_ = 0;
-  uint8_t scratch_ = 0;
-  uint8_t divisor_low_ = 12;  // 9600 baud
-  uint8_t divisor_high_ = 0;
+  struct State {
+    std::deque<Received> received;
+    bool transmitter_empty_event = false;
+    bool fifos_enabled = false;
+    uint8_t interrupt_enable = 0;
+    uint8_t line_control = 0;
+    uint8_t modem_control = 0;
+    uint8_t scratch = 0;
+    uint8_t divisor_low = 12;  // 9600 baud
+    uint8_t divisor_high = 0;
+  };
+
+  mutable std::mutex mutex_;  // guards the members below
+  State state_;
+  State kept_;  // at the checkpoint
 };
 
 }  // namespace vmm::devices

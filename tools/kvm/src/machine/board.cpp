@@ -32,6 +32,11 @@ MachineConfig validated(MachineConfig config) {
   return config;
 }
 
+memory::Backing backing_of(const MachineConfig& config) {
+  if (config.rewindable) return memory::Backing::kFile;
+  return config.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous;
+}
+
 void place(memory::GuestMemory& memory, uint64_t address, const std::vector<std::byte>& table) {
   const bool written = memory.write(GuestAddress{address}, table);
   assert(written);
@@ -46,8 +51,7 @@ Board::Board(MachineConfig config, devices::PowerControl& power, Gate& gate,
       command_line_(full_command_line(config_, count_virtio_devices(config_))),
       leave_(std::move(leave)),
       kvm_(config_.kvm_device),
-      memory_(config_.memory_mib * layout::kMiB,
-              config_.hugepages ? memory::Backing::kHugePages : memory::Backing::kAnonymous),
+      memory_(config_.memory_mib * layout::kMiB, backing_of(config_)),
       vm_(kvm_),
       routes_(vm_),
       outputs_(loop_, gate, console_link_, serial_agent_link_, events_link_),

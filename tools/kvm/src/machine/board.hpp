@@ -11,7 +11,9 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -25,6 +27,7 @@
 #include "devices/pvpanic.hpp"
 #include "devices/reset_control.hpp"
 #include "devices/serial.hpp"
+#include "kvm/clock_state.hpp"
 #include "kvm/kvm.hpp"
 #include "kvm/vcpu.hpp"
 #include "kvm/vm.hpp"
@@ -96,6 +99,11 @@ class Board {
   // Waits until readers have read all output, or the deadline has passed.
   void wait_output_sent(std::chrono::steady_clock::time_point deadline);
 
+  // A checkpoint of the whole machine, once, and the way back to it, any number of times
+  // (rewind.cpp). No vCPU is in the guest, and none sleeps. Throw base::SystemError.
+  void checkpoint(std::span<kvm::Vcpu* const> vcpus);
+  void rewind(std::span<kvm::Vcpu* const> vcpus);
+
   // Requests to a machine, running or stopped (requests.cpp); Machine documents them.
   void nmi(uint32_t vcpu);
   void serial_sysrq(char key);
@@ -120,6 +128,14 @@ class Board {
   void add_disks();
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
   void add_display();
+  void require_rewindable() const;
+  std::vector<std::unique_lock<std::mutex>> hold_devices();
+
+  struct Checkpoint {
+    kvm::ClockState clocks;
+    std::vector<kvm::ProcessorState> processors;  // by id
+    kvm::ChipState chips;
+  };
 
   const MachineConfig config_;
   const std::string command_line_;
@@ -165,6 +181,7 @@ class Board {
   std::unique_ptr<Display> display_;             // null without a display
   std::unique_ptr<AssignedFunctions> assigned_;  // null without VFIO functions
   std::unique_ptr<SerialInput> serial_agent_input_;
+  std::unique_ptr<const Checkpoint> checkpoint_;
 };
 
 }  // namespace vmm::machine

@@ -183,6 +183,21 @@ void Life::pause() {
   throw base::SystemError("pausing: a vCPU did not leave the guest", ETIMEDOUT);
 }
 
+// The vCPUs of a paused machine, which does nothing more; what they have written is on its way.
+std::vector<kvm::Vcpu*> Life::held_vcpus(const char* what) {
+  if (!paused()) throw base::ConfigError(std::string(what) + ": the machine is not paused");
+  if (board_.suspend().wanted()) throw base::ConfigError(std::string(what) + ": it is asleep");
+  ring_->drain();
+  board_.flush_output();
+  std::vector<kvm::Vcpu*> vcpus;
+  for (const auto& vcpu : vcpus_) vcpus.push_back(&vcpu->vcpu());
+  return vcpus;
+}
+
+void Life::checkpoint() { board_.checkpoint(held_vcpus("a checkpoint")); }
+
+void Life::rewind() { board_.rewind(held_vcpus("a rewind")); }
+
 void Life::kick_all() {
   for (const auto& vcpu : vcpus_) vcpu->kick();
 }

@@ -47,6 +47,8 @@ class Life : private devices::PowerControl, private RunControl {
   void pause();
   void resume() { gate_.end_pause(); }
   bool paused() const { return gate_.pausing(); }
+  void checkpoint();
+  void rewind();
 
   int stopped_fd() const { return finished_event_.get(); }
   uint64_t started_ns() const { return started_ns_.load(); }
@@ -58,6 +60,7 @@ class Life : private devices::PowerControl, private RunControl {
  private:
   void create_vcpus();
   void kick_all();
+  std::vector<kvm::Vcpu*> held_vcpus(const char* what);
   void finish();  // with mutex_ held
 
   // devices::PowerControl

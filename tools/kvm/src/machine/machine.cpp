@@ -21,6 +21,8 @@ void Machine::stop() { life_->stop(); }
 void Machine::pause() { life_->pause(); }
 void Machine::resume() { life_->resume(); }
 bool Machine::paused() const { return life_->paused(); }
+void Machine::checkpoint() { life_->checkpoint(); }
+void Machine::rewind() { life_->rewind(); }
 int Machine::stopped_fd() const { return life_->stopped_fd(); }
 uint64_t Machine::started_ns() const { return life_->started_ns(); }
 const ExitLog& Machine::exits() const { return life_->exits(); }

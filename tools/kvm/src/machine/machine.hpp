@@ -54,6 +54,13 @@ class Machine {
   void resume();
   bool paused() const;
 
+  // A paused machine that was configured as rewindable: keeps its state, once; later it can be put
+  // back there, any number of times. The guest's output so far is sent first. Bytes that are on
+  // their way to the guest at a rewind are lost. Throws base::ConfigError that
+  // says what prevents it, or base::SystemError, after which the machine is of no use.
+  void checkpoint();
+  void rewind();
+
   // Sends a non-maskable interrupt. Throws base::ConfigError if there is no such vCPU, or if it
   // can't be reached.
   void nmi(uint32_t vcpu);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "memory/guest_memory.hpp"
 
+#include <fcntl.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -20,6 +22,7 @@ namespace {
 // where the host address is aligned like the guest address.
 constexpr uint64_t kHugePage = 2ULL << 20;
 constexpr uint64_t kPageSize = 4096;
+constexpr uint64_t kPagesAtOnce = 32768;  // of /proc/self/pagemap, 256 KiB
 
 std::byte* map_aligned(uint64_t size) {
   void* raw = mmap(nullptr, size + kHugePage, PROT_READ | PROT_WRITE,
@@ -49,12 +52,38 @@ std::byte* map_huge_pages(uint64_t size) {
                           pages + "`, or use pages of the usual size");
 }
 
+base::UniqueFd create_file(uint64_t size) {
+  base::UniqueFd file(base::check(memfd_create("guest", MFD_CLOEXEC), "memfd_create"));
+  base::check(ftruncate(file.get(), static_cast<off_t>(size)), "ftruncate of guest memory");
+  return file;
+}
+
+// Shows the file where guest memory is, at the same addresses as before. What is written to a
+// private view is not in the file.
+void show(std::byte* base, uint64_t size, int file, int kind) {
+  void* there = mmap(base, size, PROT_READ | PROT_WRITE, kind | MAP_FIXED | MAP_NORESERVE, file, 0);
+  if (there == MAP_FAILED) throw base::SystemError("mmap of guest memory", errno);
+  madvise(base, size, MADV_DONTDUMP);
+}
+
+// Entries of /proc/self/pagemap (Documentation/admin-guide/mm/pagemap.rst).
+constexpr uint64_t kPresent = 1ULL << 63;
+constexpr uint64_t kSwapped = 1ULL << 62;
+constexpr uint64_t kOfFile = 1ULL << 61;
+
+// Whether this page of a private view was written.
+bool is_own(uint64_t entry) {
+  return (entry & (kPresent | kSwapped)) != 0 && (entry & kOfFile) == 0;
+}
+
 }  // namespace
 
 GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
     : size_(size_bytes),
+      file_(backing == Backing::kFile ? create_file(size_bytes) : base::UniqueFd()),
       base_(backing == Backing::kHugePages ? map_huge_pages(size_bytes) : map_aligned(size_bytes)) {
   assert(size_bytes != 0 && size_bytes % kPageSize == 0);
+  if (file_) show(base_, size_, file_.get(), MAP_SHARED);
   // Advice only: a kernel without THP refuses it, and nothing depends on it.
   madvise(base_, size_, MADV_HUGEPAGE);
   // Guest memory does not belong in a core dump of the VMM, which it would make as large as the
@@ -65,7 +94,50 @@ GuestMemory::GuestMemory(uint64_t size_bytes, Backing backing)
   if (size_ > low) regions_.push_back({GuestAddress{kHighStart}, size_ - low, base_ + low});
 }
 
-GuestMemory::~GuestMemory() { munmap(base_, size_); }
+GuestMemory::~GuestMemory() {
+  if (kept_ != nullptr) munmap(const_cast<std::byte*>(kept_), size_);
+  munmap(base_, size_);
+}
+
+void GuestMemory::checkpoint() {
+  assert(file_ && kept_ == nullptr);
+  void* view = mmap(nullptr, size_, PROT_READ, MAP_SHARED, file_.get(), 0);
+  if (view == MAP_FAILED) throw base::SystemError("mmap of guest memory", errno);
+  kept_ = static_cast<const std::byte*>(view);
+  show(base_, size_, file_.get(), MAP_PRIVATE);
+}
+
+template <class Do>
+void GuestMemory::for_own_pages(Do act) const {
+  const base::UniqueFd map(
+      base::check(open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC), "/proc/self/pagemap"));
+  std::vector<uint64_t> entries(kPagesAtOnce);
+  const uint64_t first = reinterpret_cast<uintptr_t>(base_) / kPageSize;
+  const uint64_t pages = size_ / kPageSize;
+  for (uint64_t page = 0; page < pages;) {
+    const uint64_t count = std::min(pages - page, kPagesAtOnce);
+    const ssize_t got = pread(map.get(), entries.data(), count * sizeof entries[0],
+                              static_cast<off_t>((first + page) * sizeof entries[0]));
+    const auto read = static_cast<uint64_t>(
+        base::check(static_cast<int>(got), "/proc/self/pagemap") / sizeof entries[0]);
+    if (read == 0) throw base::SystemError("/proc/self/pagemap ends early", EIO);
+    for (uint64_t i = 0; i < read; ++i) {
+      if (is_own(entries[i])) act((page + i) * kPageSize);
+    }
+    page += read;
+  }
+}
+
+uint64_t GuestMemory::rewind() {
+  assert(kept_ != nullptr);
+  uint64_t copied = 0;
+  // Copied rather than dropped: the page stays mapped, and the guest can write it without a fault.
+  for_own_pages([&](uint64_t offset) {
+    std::memcpy(base_ + offset, kept_ + offset, kPageSize);
+    copied += kPageSize;
+  });
+  return copied;
+}
 
 std::optional<std::span<std::byte>> GuestMemory::slice(GuestAddress address,
                                                        uint64_t length) const {

@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/unique_fd.hpp"
 #include "memory/guest_address.hpp"
 
 namespace vmm::memory {
@@ -26,6 +27,7 @@ struct Region {
 enum class Backing {
   kAnonymous,  // ordinary memory, in huge pages where the host can
   kHugePages,  // 2 MiB pages from the host's pool (vm.nr_hugepages), all reserved at once
+  kFile,       // a file in memory, whose content at a checkpoint can be brought back
 };
 
 class GuestMemory {
@@ -73,13 +75,26 @@ class GuestMemory {
   // afterwards. Returns the number of bytes freed; 0 for a range outside guest memory.
   uint64_t release(std::span<std::byte> range);
 
+  // Keeps the present content, for Backing::kFile; once. Nothing else may use guest memory
+  // meanwhile. Throws base::SystemError.
+  void checkpoint();
+  // Brings that content back: copies the pages that were written since. Requires a checkpoint, and
+  // that nothing else uses guest memory meanwhile. Returns the number of bytes copied. Throws
+  // base::SystemError.
+  uint64_t rewind();
+
   std::span<const Region> regions() const { return regions_; }
   uint64_t size() const { return size_; }
 
  private:
   uint16_t* aligned_u16(GuestAddress address) const;
+  // Calls `act` with the offset of each page that differs from the checkpoint, or may differ.
+  template <class Do>
+  void for_own_pages(Do act) const;
 
   uint64_t size_;
+  base::UniqueFd file_;              // kFile only
+  const std::byte* kept_ = nullptr;  // a view of the file, once there is a checkpoint
   std::byte* base_;
   std::vector<Region> regions_;
 };

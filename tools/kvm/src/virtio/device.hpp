@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
@@ -73,6 +74,14 @@ class Device {
   // the interrupt. A request in progress is finished first.
   virtual void stop_queue(uint16_t index) = 0;
   virtual void reset() = 0;
+
+  // The device's own part of a rewind (machine/rewind.cpp), while no vCPU is in the guest. hold()
+  // keeps the device from its queues and from guest memory; the other two are called meanwhile.
+  // False: this device can't be rewound.
+  virtual bool can_rewind() const { return false; }
+  virtual std::unique_lock<std::mutex> hold() { return {}; }
+  virtual void checkpoint() {}
+  virtual void rewind() {}
 
   // Restarts a queue that was stopped while the device is active, as activate() does. Only called
   // if the device offers VIRTIO_F_RING_RESET.

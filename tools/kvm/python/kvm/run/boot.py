@@ -185,6 +185,7 @@ class BootJob:
             if options.shell:
                 self.progress.close()  # the terminal is the guest's now
             live = self.extras.live
+            self.extras.hosted(host)
             request: dict[str, Any] = {"argv": list(self.argv), **terminal.request()}
             request["env"] |= environment_in_guest(options)
             watch = StreamWatch(self.extras.kill_on, capture.stdout)

@@ -147,6 +147,12 @@ class Live(Protocol):
     def exited(self, code: int, signal: int) -> None:
         """A command has ended."""
 
+    def spoke(self) -> None:
+        """The guest's kernel has printed something."""
+
+    def answered(self, event: Mapping[str, Any]) -> None:
+        """The worker has answered a request, which need not be ours."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sinks:
@@ -306,6 +312,8 @@ class SessionDriver:
         if kept:
             self._log(kept)
         script.console.feed(data)
+        if self._sinks.live is not None:
+            self._sinks.live.spoke()
         if self._sinks.console is not None:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:
@@ -374,6 +382,8 @@ class SessionDriver:
     def _on_answer(self, event: Event) -> None:
         if self._sinks.control is not None:
             self._sinks.control.take(event)
+        if self._sinks.live is not None:
+            self._sinks.live.answered(event)
 
     def _on_paused(self, event: wire.Paused) -> None:
         """No guest runs during a pause, so its deadlines stand still."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kvm.guest.initramfs import ExtraFile
-from kvm.host.base import Session
+from kvm.host.base import Host, Session
 from kvm.host.snapshot import BootedMachine
 from kvm.run.drive import Live
 from kvm.run.snapshots import Snapshot
@@ -30,7 +30,8 @@ class RunExtras:
     WARNINGs that the test provokes, beside those of the user's file. ``machine`` is to be saved, or
     to go on from, and gets the boot's spec; ``snapshot`` is the user's that it is. ``repeat`` are
     the words that repeat the run, if they are not those of a boot. ``live`` gives the guest its
-    commands, one after another, and ``started`` its session."""
+    commands, one after another, ``started`` its session and ``hosted`` its host; a ``rewindable``
+    machine can be put back to a checkpoint."""
 
     files: tuple[ExtraFile, ...] = ()
     rng: bool = True
@@ -45,6 +46,8 @@ class RunExtras:
     repeat: str = ""
     live: Live | None = None
     started: Callable[[Session], None] = lambda session: None
+    hosted: Callable[[Host], None] = lambda host: None
+    rewindable: bool = False
 
 
 class BytesInput:

@@ -13,14 +13,18 @@ import shlex
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from kvm.errors import InfrastructureError
-from kvm.host.base import HostLost, Session
+from kvm.host import snapshot
+from kvm.host.base import Host, HostLost, Session
 from kvm.run.boot import Streams
 from kvm.run.record import RunRecord
 
 _CHUNK_BYTES = 48 * 1024
 _SIGKILL = 9
+_ASK = -1  # the number of our requests; those of others are positive
+_ANSWER_S = 30.0
 _KILL_S = 10.0
 _END_S = 60.0
 
@@ -58,6 +62,10 @@ class Commands:
         self._running = False
         self._powering_off = False
         self._exit = (0, 0)
+        self._answer: dict[str, Any] | None = None
+        self._host: Host | None = None
+        self._host_said = 0
+        self.silent = True  # the guest's kernel has printed nothing since the checkpoint
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
 
     # The driver's side
@@ -71,6 +79,18 @@ class Commands:
     def started(self, session: Session) -> None:
         with self._changed:
             self._session = session
+
+    def hosted(self, host: Host) -> None:
+        self._host = host
+
+    def spoke(self) -> None:
+        self.silent = False
+
+    def answered(self, event: Mapping[str, Any]) -> None:
+        if event.get("ask") == _ASK:
+            with self._changed:
+                self._answer = dict(event)
+                self._changed.notify_all()
 
     def ready(self) -> None:
         """The guest's init waits for a command."""
@@ -136,6 +156,39 @@ class Commands:
             raise CommandTimeout(argv, timeout_s, done)
         return done
 
+    def checkpoint(self) -> str:
+        """Keep the machine's state; why that can't be, or empty."""
+        why = self._ask("checkpoint")
+        self.silent = True
+        self._host_said = self._host_words()
+        return why
+
+    def rewind(self) -> bool:
+        """Put it back, unless a kernel has printed something since: then it is to be judged."""
+        with self._changed:
+            usable = self.silent and not self._over and not self._running
+        if not usable or self._host_words() != self._host_said or self._ask("rewind"):
+            return False
+        self._send({"fresh": snapshot.fresh()})
+        return self.silent
+
+    def _ask(self, what: str) -> str:
+        """Why the worker could not do it, or empty."""
+        with self._changed:
+            if self._over or self._session is None:
+                return "the machine has ended"
+            self._answer = None
+        self._send({"ask": _ASK, "what": what})
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._answer is not None, _ANSWER_S)
+            if self._answer is None:
+                return "its VMM gave no answer"
+            return str(self._answer.get("error", ""))
+
+    def _host_words(self) -> int:
+        """How much the lab host's kernel has printed."""
+        return 0 if self._host is None else len(self._host.console)
+
     def power_off(self) -> None:
         with self._changed:
             self._powering_off = True
@@ -198,6 +251,21 @@ class LiveGuest:
         if done is None:
             raise self._ended()
         return done
+
+    def checkpoint(self) -> str:
+        """Keep the machine as it is, for ``rewind``; why that can't be, or empty.
+
+        Call it once, when no command runs. It needs a rewindable machine.
+        """
+        return self._commands.checkpoint()
+
+    def rewind(self) -> bool:
+        """Put the machine back to its checkpoint, with other random numbers and the time of now.
+
+        False if that can't be or must not be, because a kernel has printed something since: then
+        ``end`` it.
+        """
+        return self._commands.rewind()
 
     def end(self) -> RunRecord:
         """Let it power off; the record of the whole run, with the verdict on its kernel."""

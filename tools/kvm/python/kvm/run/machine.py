@@ -123,6 +123,7 @@ def machine_spec(
         (options.initrd or initrd).absolute(),
         command_line(options, debug_port=debug_port),
         rng=extras.rng if extras is not None else True,
+        rewindable=extras is not None and extras.rewindable,
         log_buf=log_buf,
         **chosen,
     )

@@ -253,6 +253,7 @@ class Hardware:
 @dataclass(frozen=True, slots=True)
 class MachineSpec(Hardware):
     """The hardware and what runs on it. A ``payload`` gets the test device and no virtio devices.
+    A ``rewindable`` one can be put back to a checkpoint; it has fewer devices (``rewind.cpp``).
     ``log_buf`` is (guest physical address, length) of the kernel's log, read at stop.
     ``display_password`` is the password for the display's viewers, if any. It is not in
     ``to_json``, because that is stored and shown.
@@ -263,6 +264,7 @@ class MachineSpec(Hardware):
     cmdline: str
     rng: bool = True
     payload: bool = False
+    rewindable: bool = False
     log_buf: tuple[int, int] | None = None
     display_password: str = field(default="", repr=False)
 

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The machines of one pytest process: built once a kernel, saved once a shape, a clone a test."""
+"""The machines of one pytest process: built once a kernel, booted and saved once a shape.
+
+A test gets a clone. When it is done, and neither kernel has printed anything meanwhile, its machine
+is put back to where it was, and serves the next test of that shape. Otherwise it is ended, and
+judged.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,27 +34,24 @@ from kvm.run.record import RunRecord
 from kvm.run.spine import RunSite
 from kvm.spec.fields import Option, options, read
 
-_CLONE = "clone"
+_CLONE, _REWIND = "clone", "rewind"
 # They say how a command shows its result, or what it runs.
 _NOT_OF_A_TEST = frozenset({"shell", "stdin", "from"})
+# A rewind looks like a pause to the guest; it shall not become a long one.
+_OLDEST_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A guest, and the folder that its run leaves behind."""
+    """A guest, the folder that its run leaves behind, and when it began.
+
+    ``shape`` are the words that it was made with, if it may serve other tests with these.
+    """
 
     guest: LiveGuest
     run_dir: Path
-
-    def end(self) -> str:
-        """Let it power off; what was wrong with it and was not told yet, or empty."""
-        if self.guest.ended_early:
-            return ""
-        try:
-            record = self.guest.end()
-        except UserError as trouble:
-            return str(trouble)
-        return "" if record.outcome.ok else closing(record)
+    begun: float
+    shape: str = ""
 
 
 class Machines:
@@ -57,29 +61,70 @@ class Machines:
         self._config = config
         self._project = Project.find()
         self._built: dict[tuple[str, tuple[str, ...]], Halves] = {}
+        self._spare: Machine | None = None  # at most one: each has a lab host of 2 GiB
+        self._complaints: list[str] = []
         self._notes = HostNotes()
+        self._slot = f"pytest-{os.environ.get('PYTEST_XDIST_WORKER', 'main')}"
 
-    def start(self, words: Mapping[str, Any]) -> Machine:
+    def take(self, words: Mapping[str, Any]) -> Machine:
         """A machine with these options. Raises ``UserError``."""
-        words = dict(words)
-        clone = bool(words.pop(_CLONE, True))
+        spare, self._spare = self._spare, None
+        if spare is not None and spare.shape == _shape(words):
+            return spare
+        if spare is not None and (complaint := _end(spare)):
+            self._complaints.append(complaint)
+        return self._start(dict(words))
+
+    def give_back(self, machine: Machine) -> str:
+        """A test is done with it; what was wrong with it and was not told yet, or empty."""
+        young = time.monotonic() - machine.begun < _OLDEST_S
+        if machine.shape and young and machine.guest.rewind():
+            self._spare = machine
+            return ""
+        return _end(machine)
+
+    def close(self) -> str:
+        """End the one that is left; what was wrong with machines between two tests, or empty."""
+        if self._spare is not None:
+            self._complaints.append(_end(self._spare))
+            self._spare = None
+        return "\n".join(filter(None, self._complaints))
+
+    def _start(self, words: dict[str, Any]) -> Machine:
+        shape = _shape(words)
+        clone, rewind = bool(words.pop(_CLONE, True)), bool(words.pop(_REWIND, True))
         chosen = _options(words)
         built = self._build(chosen)
         saved = BootedMachine() if clone and snapshots.fit(chosen) else None
+        rewindable = saved is not None and rewind and _can_be_rewound(chosen)
         run_dir = rundir.create(self._project.runs)
-        site = RunSite(run_dir, notes=self._notes)
 
         def boot(commands: Commands) -> RunRecord:
-            extras = RunExtras(machine=saved, live=commands, started=commands.started)
+            extras = RunExtras(
+                machine=saved,
+                live=commands,
+                started=commands.started,
+                hosted=commands.hosted,
+                rewindable=rewindable,
+            )
             with Progress(io.StringIO(), live=False) as progress:
                 return boot_built(
-                    self._project, built, chosen, progress, commands.streams, site, extras
+                    self._project,
+                    built,
+                    chosen,
+                    progress,
+                    commands.streams,
+                    RunSite(run_dir, self._slot, notes=self._notes),
+                    extras,
                 )
 
         try:
-            return Machine(LiveGuest(boot), run_dir)
+            guest = LiveGuest(boot)
         except MachineEnded as ended:
             raise UserError(str(ended), f"its console is in {run_dir}") from ended
+        if rewindable and guest.checkpoint():
+            shape = ""
+        return Machine(guest, run_dir, time.monotonic(), shape if rewindable else "")
 
     def _build(self, chosen: BootOptions) -> Halves:
         kind = chosen.config, chosen.items
@@ -90,6 +135,28 @@ class Machines:
                     self._project, progress, config=chosen.config, items=chosen.items
                 )
         return self._built[kind]
+
+
+def _end(machine: Machine) -> str:
+    """Let it power off; what was wrong with it and was not told yet, or empty."""
+    if machine.guest.ended_early:
+        return ""
+    try:
+        record = machine.guest.end()
+    except UserError as trouble:
+        return str(trouble)
+    return "" if record.outcome.ok else closing(record)
+
+
+def _can_be_rewound(chosen: BootOptions) -> bool:
+    """Whether the VMM can put this machine back (``machine/rewind.cpp``)."""
+    nests = "+svm" in chosen.cpu or "+vmx" in chosen.cpu
+    others = chosen.hugepages or chosen.split_irqchip or chosen.balloon_mib is not None
+    return chosen.transport == "mmio" and not nests and not others
+
+
+def _shape(words: Mapping[str, Any]) -> str:
+    return repr(sorted(words.items()))
 
 
 def _options(words: Mapping[str, Any]) -> BootOptions:

@@ -8,7 +8,8 @@ guest's deadlines stand still meanwhile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from kvm.vm.events import EventWriter
@@ -21,15 +22,25 @@ Message = Mapping[str, Any]
 
 
 class Control:
-    """``sysrq`` passes a key to the guest's init; it returns whether init can take it."""
+    """``sysrq`` passes a key to the guest's init; it returns whether init can take it.
+    ``rewound`` is called when the machine has been put back, before it goes on."""
 
-    def __init__(self, machine: Machine, out: EventWriter, sysrq: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        out: EventWriter,
+        sysrq: Callable[[str], bool],
+        rewound: Callable[[], None],
+    ) -> None:
         self._machine = machine
         self._out = out
         self._sysrq_by_init = sysrq
+        self._rewound = rewound
         self._handlers: Mapping[str, Callable[[Any], dict[str, Any] | None]] = {
             "pause": self._pause,
             "resume": self._resume,
+            "checkpoint": self._checkpoint,
+            "rewind": self._rewind,
             "nmi": self._nmi,
             "sysrq": self._sysrq,
             "balloon": self._balloon,
@@ -57,6 +68,27 @@ class Control:
     def _resume(self, message: wire.Request) -> None:
         self._machine.resume()
         self._out.send("paused", paused=False)
+
+    def _checkpoint(self, message: wire.Request) -> None:
+        with self._standing_still():
+            self._machine.checkpoint()
+
+    def _rewind(self, message: wire.Request) -> None:
+        with self._standing_still():
+            self._machine.rewind()
+            self._rewound()
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """A pause that nobody need know of, unless there is one already."""
+        before = self._machine.paused
+        if not before:
+            self._machine.pause()
+        try:
+            yield
+        finally:
+            if not before:
+                self._machine.resume()
 
     def _nmi(self, message: wire.Nmi) -> None:
         self._machine.nmi(int(message["vcpu"]))

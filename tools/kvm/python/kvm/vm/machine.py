@@ -97,6 +97,23 @@ class Machine:
     def resume(self) -> None:
         self._core.resume()
 
+    def checkpoint(self) -> None:
+        """Keep the state of a paused machine; ``ValueError`` or ``SetupError`` says why not."""
+        try:
+            self._core.checkpoint()
+        except _core.KvmError as error:
+            raise SetupError(SetupFailure.KVM, str(error)) from error
+
+    def rewind(self) -> None:
+        """Put a paused machine back to its checkpoint.
+
+        ``ValueError`` says what prevents it; after a ``SetupError`` the machine is of no use.
+        """
+        try:
+            self._core.rewind()
+        except _core.KvmError as error:
+            raise SetupError(SetupFailure.KVM, str(error)) from error
+
     @property
     def paused(self) -> bool:
         return self._core.paused

@@ -8,6 +8,7 @@ Few imports: in a lab host Python's start-up takes longer than a guest's boot.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from kvm.errors import UserError
 from kvm.guest.events import Batch, EventDecoder
 from kvm.guest.protocol import (
+    MAGIC,
     FrameDecoder,
     FrameType,
     decode_count,
@@ -77,7 +79,7 @@ class Session:
             machine.resize_console(run["cols"], run["rows"])
         self._lines = lines
         self._out = out
-        self._control = Control(machine, out, self._sysrq)
+        self._control = Control(machine, out, self._sysrq, self._rewound)
         self._ttys = Ttys(machine.tty_fds, out)
         self._viewers = Viewers(machine, out)
         self._decoders = {
@@ -273,6 +275,23 @@ class Session:
         self._to_guest += encode(FrameType.SYSRQ, key.encode())
         self._write_guest()
         return True
+
+    def _rewound(self) -> None:
+        """The machine is at its checkpoint again: what its agent has said since is void."""
+        for fd in (self._machine.console_fd, self._machine.events_fd):
+            while self._read_guest(fd):
+                pass
+        for fd in self._decoders:
+            with contextlib.suppress(BlockingIOError):
+                while os.read(fd, _READ_BYTES):
+                    pass
+            self._decoders[fd] = FrameDecoder()
+        if self._agent_fd is not None:
+            self._decoders[self._agent_fd].feed(MAGIC)  # it has said that long ago
+        self._to_guest.clear()
+        self._stdin_waiting = 0
+        self._run = None
+        self._exited = False
 
     def _resize(self, message: wire.WindowSize) -> None:
         rows, cols = message["winsize"]

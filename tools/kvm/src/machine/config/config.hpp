@@ -96,7 +96,8 @@ struct MachineConfig {
   // For test payloads: gives the machine the test device, and no virtio devices, debug port or
   // guest events.
   bool payload = false;
-  bool hugepages = false;  // all memory from the host's pool, or an error
+  bool hugepages = false;   // all memory from the host's pool, or an error
+  bool rewindable = false;  // can be put back to a checkpoint: fewer devices, memory in a file
   // Host CPUs, at least one per vCPU; nothing: the host's scheduler chooses.
   std::optional<std::vector<uint32_t>> pin;
   bool split_irqchip = false;  // IOAPIC in the VMM instead of KVM; no 8259s, no 8254

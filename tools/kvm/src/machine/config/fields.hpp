@@ -106,6 +106,7 @@ void visit(MachineConfig& machine, Visitor&& field) {
   field("protocol", machine.protocol);
   field("payload", machine.payload);
   field("hugepages", machine.hugepages);
+  field("rewindable", machine.rewindable);
   field("pin", machine.pin);
   field("split_irqchip", machine.split_irqchip);
   field("kvm_device", machine.kvm_device);

@@ -121,6 +121,19 @@ void validate_payload(const MachineConfig& config) {
   }
 }
 
+// Devices say for themselves whether they can be rewound.
+void validate_rewindable(const MachineConfig& config) {
+  if (!config.rewindable) return;
+  const char* what = config.hugepages       ? "huge pages"
+                     : config.payload       ? "a payload"
+                     : config.split_irqchip ? "split_irqchip"
+                     : !config.ttys.empty() ? "serial lines of the user's"
+                     : has_pci(config)      ? "transport pci"
+                                            : nullptr;
+  if (what == nullptr) return;
+  throw ConfigError(std::string("a machine with ") + what + " can't be rewound; leave one out");
+}
+
 }  // namespace
 
 void validate_balloon(uint64_t target_mib, uint64_t memory_mib) {
@@ -153,6 +166,7 @@ void validate(const MachineConfig& config) {
   validate_display(config.display);
   validate_assigned(config);
   validate_virtio(config);
+  validate_rewindable(config);
 }
 
 }  // namespace vmm::machine

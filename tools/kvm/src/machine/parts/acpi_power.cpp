@@ -44,6 +44,16 @@ void AcpiPower::keep(const kvm::Kvm& kvm, kvm::Vcpu& vcpu) {
   processors_.push_back({vcpu, kvm::ProcessorState(kvm, vcpu)});
 }
 
+void AcpiPower::checkpoint() {
+  pm_.checkpoint();
+  rtc_.checkpoint();
+}
+
+void AcpiPower::rewind() {
+  pm_.rewind();
+  rtc_.rewind();
+}
+
 void AcpiPower::cut_power() {
   for (const Processor& processor : processors_) processor.state.restore(processor.vcpu);
   reset_chips_();

@@ -17,7 +17,7 @@
 #include "devices/acpi_pm.hpp"
 #include "devices/power_control.hpp"
 #include "devices/rtc.hpp"
-#include "kvm/power_on_state.hpp"
+#include "kvm/processor_state.hpp"
 #include "kvm/vcpu.hpp"
 #include "kvm/vm.hpp"
 #include "machine/parts/deadline.hpp"
@@ -43,6 +43,10 @@ class AcpiPower : private Suspend::Hardware, private devices::Rtc::Output {
   // Sets whether an HPET replaces the CMOS clock, whose alarm then raises no interrupts. Any
   // thread.
   void replace_clock(bool replaced) { clock_replaced_.store(replaced); }
+
+  // The registers' part of a rewind, while the machine is awake.
+  void checkpoint();
+  void rewind();
 
   Suspend& suspend() { return suspend_; }
   const Suspend& suspend() const { return suspend_; }

@@ -30,6 +30,11 @@ struct VirtioSlot {
   // Why the device needs a reset; nothing if it does not.
   virtual std::optional<std::string> fault() const = 0;
 
+  // The transport's part of a rewind, and the device's. False: they can't be rewound.
+  virtual bool can_rewind() const { return false; }
+  virtual void checkpoint() {}
+  virtual void rewind() {}
+
   const std::string name;
   const std::unique_ptr<virtio::Device> device;
 };
@@ -45,6 +50,15 @@ struct MmioSlot final : VirtioSlot {
   }
 
   std::optional<std::string> fault() const override { return transport.fault(); }
+  bool can_rewind() const override { return device->can_rewind(); }
+  void checkpoint() override {
+    device->checkpoint();
+    transport.checkpoint();
+  }
+  void rewind() override {
+    device->rewind();
+    transport.rewind();
+  }
 
   IrqLine line;
   virtio::MmioTransport transport;

@@ -28,12 +28,17 @@ class Rng final : public Device {
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
+  bool can_rewind() const override { return true; }
+  std::unique_lock<std::mutex> hold() override { return std::unique_lock(mutex_); }
+  void checkpoint() override { kept_ = queues_; }
+  void rewind() override { queues_ = kept_; }
 
  private:
   void serve();
 
   std::mutex mutex_;
   QueueSet queues_;
+  QueueSet kept_;  // at the checkpoint
 };
 
 }  // namespace vmm::virtio

@@ -63,7 +63,7 @@ uint32_t MmioTransport::read_register(uint64_t offset) const {
   if (offset == VIRTIO_MMIO_STATUS) return session_.status();
 
   const std::lock_guard lock(mutex_);
-  const bool queue_known = session_.has_queue(queue_select_);
+  const bool queue_known = session_.has_queue(selected_.queue);
   switch (offset) {
     case VIRTIO_MMIO_MAGIC_VALUE:
       return kMagic;
@@ -74,11 +74,11 @@ uint32_t MmioTransport::read_register(uint64_t offset) const {
     case VIRTIO_MMIO_VENDOR_ID:
       return kVendor;
     case VIRTIO_MMIO_DEVICE_FEATURES:
-      return session_.offered_features(device_features_select_);
+      return session_.offered_features(selected_.device_features);
     case VIRTIO_MMIO_QUEUE_NUM_MAX:
-      return queue_known ? session_.queue_max_size(queue_select_) : 0;
+      return queue_known ? session_.queue_max_size(selected_.queue) : 0;
     case VIRTIO_MMIO_QUEUE_READY:
-      return queue_known && session_.queue_ready(queue_select_) ? 1 : 0;
+      return queue_known && session_.queue_ready(selected_.queue) ? 1 : 0;
     case VIRTIO_MMIO_SHM_LEN_LOW:
     case VIRTIO_MMIO_SHM_LEN_HIGH:
     case VIRTIO_MMIO_SHM_BASE_LOW:
@@ -105,47 +105,57 @@ void MmioTransport::write_register(uint64_t offset, uint32_t value) {
   const std::lock_guard lock(mutex_);
   switch (offset) {
     case VIRTIO_MMIO_DEVICE_FEATURES_SEL:
-      device_features_select_ = value;
+      selected_.device_features = value;
       return;
     case VIRTIO_MMIO_DRIVER_FEATURES_SEL:
-      driver_features_select_ = value;
+      selected_.driver_features = value;
       return;
     case VIRTIO_MMIO_DRIVER_FEATURES:
-      session_.accept_features(driver_features_select_, value);
+      session_.accept_features(selected_.driver_features, value);
       return;
     case VIRTIO_MMIO_QUEUE_SEL:
-      queue_select_ = value;
+      selected_.queue = value;
       return;
     case VIRTIO_MMIO_STATUS:
       write_status(value);
       return;
     default:
-      if (session_.has_queue(queue_select_)) write_queue_register(offset, value);
+      if (session_.has_queue(selected_.queue)) write_queue_register(offset, value);
   }
 }
 
 void MmioTransport::write_status(uint32_t value) {
   if (!session_.write_status(value)) return;
-  device_features_select_ = 0;
-  driver_features_select_ = 0;
-  queue_select_ = 0;
+  selected_ = {};
   interrupt_status_ = 0;
+}
+
+void MmioTransport::checkpoint() {
+  kept_ = selected_;
+  kept_interrupt_status_ = interrupt_status_;
+  session_.checkpoint();
+}
+
+void MmioTransport::rewind() {
+  selected_ = kept_;
+  interrupt_status_ = kept_interrupt_status_;
+  session_.rewind();
 }
 
 void MmioTransport::write_queue_register(uint64_t offset, uint32_t value) {
   const auto set_address = [&](QueuePart part, Half half) {
-    session_.set_queue_address(queue_select_, part, half, value);
+    session_.set_queue_address(selected_.queue, part, half, value);
   };
   switch (offset) {
     case VIRTIO_MMIO_QUEUE_READY:
-      if (value == 0) session_.disable_queue(queue_select_);
-      if (value == 1) session_.enable_queue(queue_select_);
+      if (value == 0) session_.disable_queue(selected_.queue);
+      if (value == 1) session_.enable_queue(selected_.queue);
       return;
     case kQueueReset:
-      if (value == 1) session_.reset_queue(queue_select_);
+      if (value == 1) session_.reset_queue(selected_.queue);
       return;
     case VIRTIO_MMIO_QUEUE_NUM:
-      session_.set_queue_size(queue_select_, value);
+      session_.set_queue_size(selected_.queue, value);
       return;
     case VIRTIO_MMIO_QUEUE_DESC_LOW:
       return set_address(QueuePart::kDescriptors, Half::kLow);

@@ -38,6 +38,10 @@ class MmioTransport final : public bus::Device, private Interrupt {
 
   std::optional<std::string> fault() const { return session_.fault(); }
 
+  // See Session.
+  void checkpoint();
+  void rewind();
+
  private:
   void queue_used(uint16_t index) override;
   void config_changed() override;
@@ -49,14 +53,20 @@ class MmioTransport final : public bus::Device, private Interrupt {
   void write_queue_register(uint64_t offset, uint32_t value);
   void raise(uint32_t reason);
 
+  struct Selected {
+    uint32_t device_features = 0;
+    uint32_t driver_features = 0;
+    uint32_t queue = 0;
+  };
+
   virtio::Device& device_;
   base::InterruptLine& line_;
   std::atomic<uint32_t> interrupt_status_ = 0;
+  Selected kept_;  // at the checkpoint, as is the next
+  uint32_t kept_interrupt_status_ = 0;
 
   mutable std::mutex mutex_;  // guards the members below
-  uint32_t device_features_select_ = 0;
-  uint32_t driver_features_select_ = 0;
-  uint32_t queue_select_ = 0;
+  Selected selected_;
   Session session_;
 };
 

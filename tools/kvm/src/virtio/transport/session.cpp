@@ -199,6 +199,18 @@ bool Session::note_fault(uint16_t index, Fault fault) {
   return (before & VIRTIO_CONFIG_S_DRIVER_OK) != 0;  // 2.1.2
 }
 
+void Session::checkpoint() {
+  kept_ = {driver_features_, unknown_features_, queues_, status_, fault_};
+}
+
+void Session::rewind() {
+  driver_features_ = kept_.driver_features;
+  unknown_features_ = kept_.unknown_features;
+  queues_ = kept_.queues;
+  status_ = kept_.status;
+  fault_ = kept_.fault;
+}
+
 std::optional<std::string> Session::fault() const {
   const uint32_t code = fault_;
   if (code == 0) return std::nullopt;

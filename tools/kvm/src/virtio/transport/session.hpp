@@ -69,6 +69,11 @@ class Session {
   // config_changed().
   bool note_fault(uint16_t index, Fault fault);
 
+  // While no vCPU is in the guest: keeps what the driver has settled, and brings it back. The
+  // device keeps its own part.
+  void checkpoint();
+  void rewind();
+
   // The reason why the device needs a reset, for a verdict's evidence; nothing without a fault.
   std::optional<std::string> fault() const;
 
@@ -77,6 +82,14 @@ class Session {
     QueueState state;
     bool ready = false;
     bool was_reset = false;  // alone: it may be set up while the device runs
+  };
+
+  struct Kept {
+    uint64_t driver_features = 0;
+    bool unknown_features = false;
+    std::vector<QueueSetup> queues;
+    uint32_t status = 0;
+    uint32_t fault = 0;
   };
 
   static memory::GuestAddress& address_of(QueueState& state, QueuePart part);
@@ -99,6 +112,7 @@ class Session {
 
   std::atomic<uint32_t> status_ = 0;
   std::atomic<uint32_t> fault_ = 0;  // 0: none; else 1 + fault | index << 16
+  Kept kept_;                        // at the checkpoint
   Backlog backlog_;
 };
 

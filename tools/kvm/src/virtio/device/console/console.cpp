@@ -74,8 +74,8 @@ uint32_t Console::config_generation() const {
 
 void Console::activate(Activation activation) {
   const std::lock_guard lock(mutex_);
-  queues_.start(std::move(activation));
-  queues_.begin_turn();
+  state_.queues.start(std::move(activation));
+  state_.queues.begin_turn();
   // Without the control queues there is one port and it is always open (5.3.5).
   if (!multiport()) ports_[kConsolePort].set_guest_open(true);
   serve_control();
@@ -84,27 +84,38 @@ void Console::activate(Activation activation) {
 
 void Console::notify(uint16_t index) {
   const std::lock_guard lock(mutex_);
-  queues_.begin_turn();
+  state_.queues.begin_turn();
   serve(index);
 }
 
 void Console::stop_queue(uint16_t index) {
   const std::lock_guard lock(mutex_);
-  queues_.stop(index);
+  state_.queues.stop(index);
 }
 
 void Console::reset() {
   const std::lock_guard lock(mutex_);
-  queues_.stop();
-  control_out_.clear();
-  console_announced_ = false;
+  state_.queues.stop();
+  state_.control_out.clear();
+  state_.console_announced = false;
   for (ConsolePort& port : ports_) port.reset();
+}
+
+void Console::checkpoint() {
+  kept_ = state_;
+  for (ConsolePort& port : ports_) port.checkpoint();
+}
+
+void Console::rewind() {
+  state_ = kept_;
+  for (ConsolePort& port : ports_) port.rewind();
 }
 
 bool Console::output_unsent() const {
   const std::lock_guard lock(mutex_);
-  return std::any_of(ports_.begin(), ports_.end(),
-                     [this](const ConsolePort& port) { return port.waits_for_host(queues_); });
+  return std::any_of(ports_.begin(), ports_.end(), [this](const ConsolePort& port) {
+    return port.waits_for_host(state_.queues);
+  });
 }
 
 void Console::resize(uint16_t columns, uint16_t rows) {
@@ -113,18 +124,18 @@ void Console::resize(uint16_t columns, uint16_t rows) {
   columns_ = columns;
   rows_ = rows;
   ++config_generation_;
-  if (queues_.features() & 1ULL << VIRTIO_CONSOLE_F_SIZE) queues_.config_changed();
-  queues_.begin_turn();
-  if (console_announced_) send_size();
+  if (state_.queues.features() & 1ULL << VIRTIO_CONSOLE_F_SIZE) state_.queues.config_changed();
+  state_.queues.begin_turn();
+  if (state_.console_announced) send_size();
 }
 
 bool Console::multiport() const {
-  return (queues_.features() & 1ULL << VIRTIO_CONSOLE_F_MULTIPORT) != 0;
+  return (state_.queues.features() & 1ULL << VIRTIO_CONSOLE_F_MULTIPORT) != 0;
 }
 
 void Console::on_socket(uint32_t port, uint32_t events) {
   const std::lock_guard lock(mutex_);
-  queues_.begin_turn();
+  state_.queues.begin_turn();
   ports_[port].on_events(events);
   pump_port(port);
 }
@@ -144,19 +155,19 @@ void Console::serve(uint16_t index) {
 void Console::pump_port(uint32_t number) {
   if (number != kConsolePort && !multiport()) return;
   ConsolePort& port = ports_[number];
-  port.transmit(queues_);
-  const bool hung_up = port.receive(queues_);
+  port.transmit(state_.queues);
+  const bool hung_up = port.receive(state_.queues);
   if (hung_up && multiport()) send_control(number, VIRTIO_CONSOLE_PORT_OPEN, 0);
 }
 
 void Console::serve_control() {
   if (!multiport()) return;
   flush_control();
-  while (control_out_.size() < kMaxPendingControl) {
-    auto chain = queues_.pop(kControlTransmitQueue);
+  while (state_.control_out.size() < kMaxPendingControl) {
+    auto chain = state_.queues.pop(kControlTransmitQueue);
     if (!chain) break;
     const auto message = object_from<virtio_console_control>(chain->readable(), 0);
-    queues_.complete(kControlTransmitQueue, std::move(*chain), 0);
+    state_.queues.complete(kControlTransmitQueue, std::move(*chain), 0);
     if (message) handle_control(*message);
   }
 }
@@ -180,7 +191,7 @@ void Console::handle_control(const virtio_console_control& message) {
 void Console::announce(uint32_t port) {
   if (port == kConsolePort) {
     send_control(port, VIRTIO_CONSOLE_CONSOLE_PORT, 1);
-    console_announced_ = true;
+    state_.console_announced = true;
     if (columns_ != 0 && rows_ != 0) send_size();
   } else {
     send_control(port, VIRTIO_CONSOLE_PORT_NAME, 1, kAgentPortName);
@@ -201,23 +212,23 @@ void Console::send_control(uint32_t port, uint16_t event, uint16_t value, std::s
   const auto rest = std::as_bytes(std::span(tail));
   std::vector<std::byte> message(head.begin(), head.end());
   message.insert(message.end(), rest.begin(), rest.end());
-  control_out_.push_back(std::move(message));
+  state_.control_out.push_back(std::move(message));
   flush_control();
 }
 
 void Console::flush_control() {
-  while (!control_out_.empty()) {
-    auto chain = queues_.pop(kControlReceiveQueue);
+  while (!state_.control_out.empty()) {
+    auto chain = state_.queues.pop(kControlReceiveQueue);
     if (!chain) break;
-    const auto& message = control_out_.front();
+    const auto& message = state_.control_out.front();
     if (chain->writable_bytes() < message.size()) {
-      queues_.fail(kControlReceiveQueue, Fault::kMalformedRequest);
+      state_.queues.fail(kControlReceiveQueue, Fault::kMalformedRequest);
       return;
     }
     copy_to(chain->writable(), 0, message);
-    queues_.complete(kControlReceiveQueue, std::move(*chain),
-                     static_cast<uint32_t>(message.size()));
-    control_out_.pop_front();
+    state_.queues.complete(kControlReceiveQueue, std::move(*chain),
+                           static_cast<uint32_t>(message.size()));
+    state_.control_out.pop_front();
   }
 }
 

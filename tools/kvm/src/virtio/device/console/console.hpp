@@ -50,6 +50,12 @@ class Console final : public Device {
   void notify(uint16_t index) override;
   void stop_queue(uint16_t index) override;
   void reset() override;
+  bool can_rewind() const override { return true; }
+  std::unique_lock<std::mutex> hold() override { return std::unique_lock(mutex_); }
+  // The size of the terminal stays what it is: it is the host's. Bytes for the guest that are on
+  // their way at a rewind are lost.
+  void checkpoint() override;
+  void rewind() override;
 
   // Whether guest output waits for a full socket. Any thread.
   bool output_unsent() const;
@@ -69,12 +75,18 @@ class Console final : public Device {
   void send_size();
   void flush_control();
 
+  // What the driver has brought about.
+  struct State {
+    QueueSet queues;
+    std::deque<std::vector<std::byte>> control_out;  // messages waiting for control buffers
+    bool console_announced = false;                  // the guest was told that port 0 is a console
+  };
+
   base::EventLoop& loop_;
   mutable std::mutex mutex_;  // guards the members below
-  QueueSet queues_;
+  State state_;
+  State kept_;  // at the checkpoint
   std::array<ConsolePort, kPortCount> ports_;
-  std::deque<std::vector<std::byte>> control_out_;  // messages waiting for control buffers
-  bool console_announced_ = false;                  // the guest was told that port 0 is a console
   uint16_t columns_ = 0;
   uint16_t rows_ = 0;
   uint32_t config_generation_ = 0;

@@ -36,7 +36,7 @@ void ConsolePort::transmit(QueueSet& queues) {
       queues.put_back(transmit_queue(), std::move(*chain));
       break;
     }
-    sent_of_head_ = 0;
+    state_.sent_of_head = 0;
     queues.complete(transmit_queue(), std::move(*chain), 0);
   }
 }
@@ -44,15 +44,15 @@ void ConsolePort::transmit(QueueSet& queues) {
 bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
   bool first = true;
   // The guest may have shortened the chain since its first part was sent: then nothing is left.
-  while (host_reads_ && sent_of_head_ < chain.readable_bytes()) {
+  while (host_reads_ && state_.sent_of_head < chain.readable_bytes()) {
     // A fast reader would never let the socket become full, so each send counts; the chain covers
     // the first.
     if (!std::exchange(first, false) && !queues.spend(transmit_queue())) return false;
-    auto pieces =
-        sub_range(chain.readable(), sent_of_head_, chain.readable_bytes() - sent_of_head_);
+    auto pieces = sub_range(chain.readable(), state_.sent_of_head,
+                            chain.readable_bytes() - state_.sent_of_head);
     const ssize_t sent = base::send_some(socket_.get(), pieces);
     if (sent >= 0) {
-      sent_of_head_ += static_cast<uint64_t>(sent);
+      state_.sent_of_head += static_cast<uint64_t>(sent);
     } else if (base::would_block()) {
       writable_ = false;
       return false;
@@ -65,7 +65,7 @@ bool ConsolePort::send_rest(const Chain& chain, QueueSet& queues) {
 
 bool ConsolePort::receive(QueueSet& queues) {
   bool hung_up = false;
-  while (readable_ && host_open_ && guest_open_) {
+  while (readable_ && host_open_ && state_.guest_open) {
     auto chain = queues.pop(receive_queue());
     if (!chain) break;
     if (chain->writable_bytes() == 0) {
@@ -85,9 +85,13 @@ bool ConsolePort::receive(QueueSet& queues) {
   return hung_up;
 }
 
-void ConsolePort::reset() {
-  guest_open_ = false;
-  sent_of_head_ = 0;
+void ConsolePort::reset() { state_ = {}; }
+
+void ConsolePort::rewind() {
+  state_ = kept_;
+  base::drop_received(socket_.get());
+  // Looked at again with the next chain.
+  readable_ = writable_ = true;
 }
 
 }  // namespace vmm::virtio

@@ -27,7 +27,7 @@ class ConsolePort {
 
   // Bytes for the guest wait in the socket until the guest has opened the port: Linux discards
   // what arrives earlier.
-  void set_guest_open(bool open) { guest_open_ = open; }
+  void set_guest_open(bool open) { state_.guest_open = open; }
 
   // Takes the events that epoll reported.
   void on_events(uint32_t events);
@@ -48,8 +48,12 @@ class ConsolePort {
   // Clears the state of the queues, which no longer exist.
   void reset();
 
+  void checkpoint() { kept_ = state_; }
+  // Drops the bytes that wait for the guest.
+  void rewind();
+
  private:
-  // Sends from byte `sent_of_head_` of the chain on; false when the socket is full, or the turn is
+  // Sends from byte `sent_of_head` of the chain on; false when the socket is full, or the turn is
   // over.
   bool send_rest(const Chain& chain, QueueSet& queues);
 
@@ -59,8 +63,12 @@ class ConsolePort {
   bool writable_ = true;
   bool host_open_ = true;
   bool host_reads_ = true;
-  bool guest_open_ = false;
-  uint64_t sent_of_head_ = 0;  // bytes sent of the transmit queue's first chain
+  struct State {
+    bool guest_open = false;
+    uint64_t sent_of_head = 0;  // bytes sent of the transmit queue's first chain
+  };
+  State state_;
+  State kept_;  // at the checkpoint
 };
 
 }  // namespace vmm::virtio

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 //
-// The initial state of processors and interrupt controllers, saved for a reset, for which KVM has
-// no call. machine/ saves it while it sets a machine up, before it changes anything for the guest,
-// and restores it while no vCPU is in the guest.
+// The state of processors and interrupt controllers, saved for a reset, for which KVM has no call,
+// or for a rewind. machine/ saves it while it sets a machine up, before it changes anything for the
+// guest, or at a checkpoint, and restores it while no vCPU is in the guest.
 #pragma once
 
 #include <memory>

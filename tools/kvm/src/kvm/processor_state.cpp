@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "kvm/power_on_state.hpp"
+#include "kvm/processor_state.hpp"
 
 #include <linux/kvm.h>
 #include <sys/ioctl.h>
@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -110,6 +111,14 @@ T get(int fd, unsigned long request, const char* name) {
   return value;
 }
 
+// x87, SSE, AVX and what else XCR0 enables; nothing if this KVM can't tell, or if it is more than
+// this structure holds.
+std::optional<kvm_xsave> get_xsave(int fd) {
+  kvm_xsave value{};
+  if (ioctl(fd, KVM_GET_XSAVE, &value) != 0) return std::nullopt;
+  return value;
+}
+
 template <class T>
 void set(int fd, unsigned long request, const T& value, const char* name) {
   T copy = value;
@@ -124,6 +133,7 @@ struct ProcessorState::Values {
   kvm_regs registers;
   kvm_lapic_state apic;
   kvm_fpu fpu;
+  std::optional<kvm_xsave> xsave;  // more than fpu, if there is one
   kvm_xcrs extended_control;
   kvm_debugregs debug;
   kvm_vcpu_events events;
@@ -136,7 +146,7 @@ ProcessorState::ProcessorState(const Kvm& kvm, const Vcpu& vcpu)
                  get<kvm_sregs>(vcpu.fd(), KVM_GET_SREGS, "KVM_GET_SREGS"),
                  get<kvm_regs>(vcpu.fd(), KVM_GET_REGS, "KVM_GET_REGS"),
                  get<kvm_lapic_state>(vcpu.fd(), KVM_GET_LAPIC, "KVM_GET_LAPIC"),
-                 get<kvm_fpu>(vcpu.fd(), KVM_GET_FPU, "KVM_GET_FPU"),
+                 get<kvm_fpu>(vcpu.fd(), KVM_GET_FPU, "KVM_GET_FPU"), get_xsave(vcpu.fd()),
                  get<kvm_xcrs>(vcpu.fd(), KVM_GET_XCRS, "KVM_GET_XCRS"),
                  get<kvm_debugregs>(vcpu.fd(), KVM_GET_DEBUGREGS, "KVM_GET_DEBUGREGS"),
                  get<kvm_vcpu_events>(vcpu.fd(), KVM_GET_VCPU_EVENTS, "KVM_GET_VCPU_EVENTS"),
@@ -151,9 +161,13 @@ void ProcessorState::restore(Vcpu& vcpu) const {
   set(fd, KVM_SET_SREGS, values_->system, "KVM_SET_SREGS");
   set(fd, KVM_SET_REGS, values_->registers, "KVM_SET_REGS");
   set(fd, KVM_SET_LAPIC, values_->apic, "KVM_SET_LAPIC");
-  set(fd, KVM_SET_FPU, values_->fpu, "KVM_SET_FPU");
   if (values_->extended_control.nr_xcrs != 0) {
     set(fd, KVM_SET_XCRS, values_->extended_control, "KVM_SET_XCRS");
+  }
+  if (values_->xsave) {
+    set(fd, KVM_SET_XSAVE, *values_->xsave, "KVM_SET_XSAVE");
+  } else {
+    set(fd, KVM_SET_FPU, values_->fpu, "KVM_SET_FPU");
   }
   set(fd, KVM_SET_DEBUGREGS, values_->debug, "KVM_SET_DEBUGREGS");
   restore_msrs(fd, values_->msrs);
