@@ -43,8 +43,8 @@ import pytest
 
 SEEN = set()
 
-@pytest.mark.parametrize("cpus", [1, 4])
 @pytest.mark.parametrize("number", range(25))
+@pytest.mark.parametrize("cpus", [1, 4])
 def test_nothing_is_left(pytestconfig, request, cpus, number):
     request.node.add_marker(pytest.mark.machine(cpus=cpus, append="quiet"))
     machine = request.getfixturevalue("booted_machine")
@@ -53,7 +53,7 @@ def test_nothing_is_left(pytestconfig, request, cpus, number):
     assert run("test -e /tmp/left || test -e /dev/shm/left || pidof sleep").code == 1
     done = run("cat /proc/uptime /proc/sys/kernel/random/uuid; nproc; date +%s")
     uptime, _, uuid, found, date = done.stdout.split()
-    assert float(uptime) < 60 and abs(int(date) - time.time()) < 5
+    assert float(uptime) < 60 and abs(int(date) - time.time()) < 30
     assert (int(found), uuid in SEEN) == (cpus, False)
     SEEN.add(uuid)
     run("head -c 3000000 /dev/urandom >/tmp/left; touch /dev/shm/left; sleep 1000 & echo $!")

@@ -53,7 +53,7 @@ def test_clones_go_on_where_the_machine_was_and_are_no_twins(
         assert run.record.cloned
         note, same, now, *random, cpus = run.stdout.decode().splitlines()
         assert (note, same, cpus) == ("kept", "same", "2")
-        assert abs(float(now) - time.time()) < 10
+        assert abs(float(now) - time.time()) < 30
         assert "Linux version" in run.console  # of the boot, which is judged each time
         found += random
     assert len(set(found)) == len(found) == 6
