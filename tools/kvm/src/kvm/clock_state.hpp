@@ -25,6 +25,7 @@ class ClockState {
 
  private:
   uint64_t host_tsc_ = 0;
+  uint64_t tsc_khz_ = 0;
   std::vector<uint64_t> offsets_;  // guest's counter less the host's, by vCPU; empty: not known
   std::optional<uint64_t> kvmclock_ns_;
 };

@@ -206,6 +206,8 @@ class LabHost:
         self._bring_up.booted = None
         run_dir.mkdir(parents=True, exist_ok=True)
         session = self._sinks[SESSION] = LabSession(self, SESSION, run_dir, earlier)
+        if self._wanted is not None and self._wanted.rewindable:
+            session.send({"ask": SESSION, "what": "rewind"})  # to the time of its checkpoint
         session.send({"fresh": snapshot.fresh()})
         if run is not None:
             session.send({"run": run})

@@ -26,6 +26,7 @@ from kvm.verdict.console import parse_console
 
 # The number of its session, for every client. A client's own sessions have higher ones.
 SESSION = 0
+_PAUSE, _CHECKPOINT = 0, 1  # the numbers of our requests to it
 _ENTROPY_BYTES = 64
 _QUIET_S = 0.1  # nothing is on its way any more
 _TICK_S = 0.02
@@ -59,6 +60,10 @@ class BootedMachine:
     nonce: str = ""
     hint: str = ""
     on_output: Callable[[str, bytes], None] = lambda stream, data: None
+
+    @property
+    def rewindable(self) -> bool:
+        return bool(self.spec.get("rewindable", False))
 
     @property
     def key(self) -> str:
@@ -103,12 +108,12 @@ class _Following:
         self._session = session
         self._wanted = wanted
         self._events: list[Event] = []
-        self._paused = False
+        self._done = False
         self._last = 0.0
 
     @property
     def quiet(self) -> bool:
-        return self._paused and time.monotonic() - self._last >= _QUIET_S
+        return self._done and time.monotonic() - self._last >= _QUIET_S
 
     def take(self, event: Event) -> None:
         self._last = time.monotonic()
@@ -122,11 +127,13 @@ class _Following:
         elif kind == "exit":
             self._end_command(int(event["code"]))
         elif kind == "paused":
-            self._paused = True
+            self._stand_still()
         elif kind in ("error", "guest_error"):
             raise NotBooted(str(event["message"]))
         elif kind == "answer" and "error" in event:
             raise NotBooted(f"it can't be paused: {event['error']}")
+        elif kind == "answer" and event["ask"] == _CHECKPOINT:
+            self._done = True
 
     def heard(self) -> tuple[Event, ...]:
         """The events of the boot. A kernel that complains may not do so at each boot."""
@@ -139,7 +146,7 @@ class _Following:
 
     def _begin_command(self) -> None:
         if self._wanted.command is None:
-            self._session.send({"ask": SESSION, "what": "pause"})
+            self._session.send({"ask": _PAUSE, "what": "pause"})
         else:
             self._session.send({"run": {**self._wanted.command, "stay": True}})
             self._session.send({"stdin_eof": True})
@@ -147,4 +154,11 @@ class _Following:
     def _end_command(self, code: int) -> None:
         if code:
             raise NotBooted(f"its command ended with {code}")
-        self._session.send({"ask": SESSION, "what": "pause"})
+        self._session.send({"ask": _PAUSE, "what": "pause"})
+
+    def _stand_still(self) -> None:
+        """A rewindable machine gets its checkpoint now, so that clones go on at this very time."""
+        if self._wanted.rewindable:
+            self._session.send({"ask": _CHECKPOINT, "what": "checkpoint"})
+        else:
+            self._done = True

@@ -25,6 +25,7 @@ _CHUNK_BYTES = 48 * 1024
 _SIGKILL = 9
 _ASK = -1  # the number of our requests; those of others are positive
 _ANSWER_S = 30.0
+_HAS_ONE = "this machine has a checkpoint already"  # machine/rewind.cpp
 _KILL_S = 10.0
 _END_S = 60.0
 
@@ -159,6 +160,8 @@ class Commands:
     def checkpoint(self) -> str:
         """Keep the machine's state; why that can't be, or empty."""
         why = self._ask("checkpoint")
+        if why == _HAS_ONE:
+            why = ""  # a clone has that of its snapshot
         self.silent = True
         self._host_said = self._host_words()
         return why
