@@ -46,7 +46,7 @@ from kvm.host.qemu import (
     LabMachine,
     has_user_network,
 )
-from kvm.host.saved import NotSaved, Store
+from kvm.host.saved import NotSaved, hosts_in, snapshots_in
 from kvm.host.snapshot import SESSION, BootedMachine, NotBooted, Use
 from kvm.lock import first_free
 from kvm.process import CommandError
@@ -128,8 +128,8 @@ class LabHost:
                 self._machine,
                 self._instance,
                 kernel,
-                Store(project.cache / "lab-hosts", project.cache / "lab-asked"),
-                Store(project.cache / "snapshots", project.cache / "lab-asked"),
+                hosts_in(project.cache),
+                snapshots_in(project.cache),
                 self._settings,
                 say,
                 self._hear,

@@ -133,6 +133,16 @@ class Store:
             raise NotSaved(f"{free_mib} MiB are free in {self.folder}")
 
 
+def hosts_in(cache: Path) -> Store:
+    """The lab hosts that were saved before they had run any machine."""
+    return Store(cache / "lab-hosts", cache / "lab-asked")
+
+
+def snapshots_in(cache: Path) -> Store:
+    """Those that were saved with a booted machine."""
+    return Store(cache / "snapshots", cache / "lab-asked")
+
+
 def key_of(machine: LabMachine, image: str) -> str:
     """16 hexadecimal digits for all that a saved lab host is made of, but a VMM.
 

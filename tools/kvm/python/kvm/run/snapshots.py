@@ -20,7 +20,7 @@ from typing import Any
 
 from kvm.errors import UserError
 from kvm.files import write_whole
-from kvm.host.saved import Store
+from kvm.host.saved import snapshots_in
 from kvm.host.snapshot import BootedMachine, Use
 from kvm.project import Project
 from kvm.run.halves import Halves
@@ -100,7 +100,7 @@ class Snapshot:
 
     def saved(self, project: Project) -> Path | None:
         """The folder in the cache, if it is still there."""
-        return next(_machines(project).folder.glob(f"*-{self.clone().key}"), None)
+        return next(snapshots_in(project.cache).folder.glob(f"*-{self.clone().key}"), None)
 
     def options(self, given: BootOptions) -> BootOptions:
         """The boot of a clone; ``given`` are the options of the run.
@@ -207,14 +207,10 @@ def drop(project: Project, name: str) -> None:
         Snapshot.load(project, name)
     try:
         if (saved := Snapshot.load(project, name).saved(project)) is not None:
-            _machines(project).drop(saved.name)
+            snapshots_in(project.cache).drop(saved.name)
     except UserError:
         pass  # unreadable: its lab host will be pruned
     path.unlink(missing_ok=True)
-
-
-def _machines(project: Project) -> Store:
-    return Store(project.cache / "snapshots", project.cache / "lab-asked")
 
 
 def _folder(project: Project) -> Path:

@@ -8,8 +8,8 @@ only ends a worker.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from types import TracebackType
 from typing import Any
@@ -89,30 +89,24 @@ class Machine:
 
     def pause(self) -> None:
         """Keep the vCPUs out of the guest; raises ``SetupError`` if one does not leave it."""
-        try:
+        with _kvm_errors():
             self._core.pause()
-        except _core.KvmError as error:
-            raise SetupError(SetupFailure.KVM, str(error)) from error
 
     def resume(self) -> None:
         self._core.resume()
 
     def checkpoint(self) -> None:
         """Keep the state of a paused machine; ``ValueError`` or ``SetupError`` says why not."""
-        try:
+        with _kvm_errors():
             self._core.checkpoint()
-        except _core.KvmError as error:
-            raise SetupError(SetupFailure.KVM, str(error)) from error
 
     def rewind(self) -> None:
         """Put a paused machine back to its checkpoint.
 
         ``ValueError`` says what prevents it; after a ``SetupError`` the machine is of no use.
         """
-        try:
+        with _kvm_errors():
             self._core.rewind()
-        except _core.KvmError as error:
-            raise SetupError(SetupFailure.KVM, str(error)) from error
 
     @property
     def paused(self) -> bool:
@@ -237,6 +231,14 @@ class Machine:
             self._run_script(net.downscript, net.tap)
         except UserError as error:
             print(error, file=sys.stderr)
+
+
+@contextmanager
+def _kvm_errors() -> Iterator[None]:
+    try:
+        yield
+    except _core.KvmError as error:
+        raise SetupError(SetupFailure.KVM, str(error)) from error
 
 
 def _record(spec: MachineSpec) -> Any:
