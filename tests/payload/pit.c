@@ -101,7 +101,7 @@ static void test_interrupts(void)
 	out8(CONTROL, MODE_RATE);
 	before = read_tsc();
 	load(CHANNEL0, 11932);
-	check(wait_until(ticks == 21), "a rate generator interrupts again and again");
+	check(wait_until(ticks >= 21), "a rate generator interrupts again and again");
 	check((read_tsc() - before) > 8 * once / 2, "and takes its time between");
 	out8(CONTROL, MODE_TERMINAL);
 	ioapic_set(PIN, VECTOR | IOAPIC_MASKED);
