@@ -15,6 +15,22 @@ from kvm.project import Project
 
 pytestmark = pytest.mark.lab
 
+DISKS = """
+import pytest
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.machine(disk=["IMAGE,transient"])
+def test_a_disk_is_as_it_was(booted_machine, number):
+    run = booted_machine.run
+    assert run("head -c 3 /dev/vda").stdout == "old"
+    run("printf new | dd of=/dev/vda conv=notrunc,fsync; sync; echo 3 >/proc/sys/vm/drop_caches")
+    assert run("dd if=/dev/vda iflag=direct bs=512 count=1 | head -c 3").stdout == "new"
+
+@pytest.mark.machine(disk=["IMAGE"])
+def test_it_would_be_written(booted_machine):
+    assert booted_machine.run("printf own | dd of=/dev/vda conv=notrunc,fsync").code == 0
+"""
+
 BAD = """
 import pytest
 
@@ -56,13 +72,14 @@ def test_nothing_is_left(pytestconfig, request, cpus, number):
     assert float(uptime) < 60 and abs(int(date) - time.time()) < 30
     assert (int(found), uuid in SEEN) == (cpus, False)
     SEEN.add(uuid)
+    run("echo EXT4-fs: mounted >/dev/kmsg")
     run("head -c 3000000 /dev/urandom >/tmp/left; touch /dev/shm/left; sleep 1000 & echo $!")
     assert run(["cat"], stdin="x" * 200000).stdout == "x" * 200000
     if number % 5 == 4:  # left in the middle of its output
         run("yes | head -c 300000; kill -9 $$")
 
-def test_what_a_kernel_says_ends_its_machine(booted_machine, request):
-    booted_machine.run("echo something >/dev/kmsg")
+def test_another_shape(booted_machine):
+    assert booted_machine.run("true").code == 0
 """
 
 
@@ -92,6 +109,17 @@ def test_what_goes_wrong_is_told_once_and_in_words(project: Project, tmp_path: P
     assert "'Linux\\n' == 'Hurd'" in said
     folder = re.search(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
     assert folder is not None and Path(folder[0]).is_dir()
+
+
+def test_a_disk_is_put_back_too(project: Project, tmp_path: Path) -> None:
+    image = tmp_path / "image.raw"
+    image.write_bytes(b"old".ljust(4096, b"."))
+    (tmp_path / "test_disks.py").write_text(DISKS.replace("IMAGE", str(image)))
+    ok, said = run_pytest("test_disks.py", cwd=tmp_path)
+    assert ok, said
+    folders = re.findall(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
+    assert len(set(folders)) == 2  # one for all that may share it
+    assert image.read_bytes() == b"own".ljust(4096, b".")
 
 
 def test_each_of_many_tests_finds_the_machine_as_it_was(project: Project, tmp_path: Path) -> None:

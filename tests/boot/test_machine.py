@@ -240,6 +240,23 @@ def test_a_volatile_disk_keeps_only_what_was_flushed(boot: Boot, tmp_path: Path)
     assert image.read_bytes() == bytes(64 << 10) + b"\x5a" * (64 << 10)
 
 
+def test_a_transient_disk_leaves_its_image_alone(boot: Boot, tmp_path: Path) -> None:
+    image = tmp_path / "disk.raw"
+    image.write_bytes(b"\x5a" * (128 << 10))
+    image.chmod(0o444)
+    script = (
+        "dd if=/dev/zero of=/dev/vda bs=64k count=1 conv=fsync 2>/dev/null && "
+        "echo 3 > /proc/sys/vm/drop_caches && md5sum </dev/vda && cmp /dev/vda /dev/vdb"
+    )
+    # Two of one image in a machine, each with writes of its own.
+    run = boot("sh", "-c", script, disks=(f"{image},transient", f"{image},transient"))
+    assert run.verdict == ("FAIL", "guest-exit"), run
+    written = bytes(64 << 10) + b"\x5a" * (64 << 10)
+    assert run.stdout.split()[0].decode() == hashlib.md5(written).hexdigest()
+    assert b"/dev/vda /dev/vdb differ" in run.stdout + run.stderr
+    assert image.read_bytes() == b"\x5a" * (128 << 10)
+
+
 def test_a_disk_asked_for_twice_is_refused_unless_read_only(boot: Boot, tmp_path: Path) -> None:
     image, link = tmp_path / "disk.raw", tmp_path / "link.raw"
     image.write_bytes(b"\0" * 4096)

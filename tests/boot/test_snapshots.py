@@ -6,12 +6,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kvm.commands import snapshot as command
 from kvm.commands.words import SnapshotWords
 from kvm.errors import UserError
+from kvm.matrix import qcow2
 from kvm.output.progress import Progress
 from kvm.project import Project
 from kvm.run import snapshots
@@ -74,6 +76,43 @@ def test_a_fault_in_a_clone_is_its_kernels(snapshot: Snapshot, boot: Boot) -> No
     run = boot("sh", "-c", "echo c >/proc/sysrq-trigger; sleep 30", from_=NAME)
     assert run.verdict == ("FAIL", "kernel-panic"), run
     assert "sysrq" in run.record.outcome.summary.lower()
+
+
+def test_each_clone_has_a_disk_as_it_was_and_the_image_none_of_their_writes(
+    project: Project, boot: Boot, tmp_path: Path
+) -> None:
+    name, base, top, raw = f"{NAME}-disks", *(tmp_path / one for one in ("b.raw", "t.qcow2", "r"))
+    base.write_bytes(b"base" * 1024)
+    qcow2.create(top, 4096, base)
+    raw.write_bytes(b"raw-" * 1024)
+    raw_link = tmp_path / "link"
+    raw_link.symlink_to(raw)
+    disks = (f"{top},transient", f"{raw_link},ro")
+    prepare = "printf prep | dd of=/dev/vda conv=notrunc,fsync 2>/dev/null"
+    assert make(project, name, "sh", "-c", prepare, disks=disks) == 0
+    base.write_bytes(b"new!" * 1024)
+    raw.unlink()  # it has a copy
+    script = (
+        "head -c 8 /dev/vda; head -c 4 /dev/vdb; printf mine | dd of=/dev/vda bs=4 seek=1 "
+        "conv=notrunc,fsync 2>/dev/null; dd if=/dev/vda iflag=direct bs=512 count=1 2>/dev/null | "
+        "head -c 12"
+    )
+    for _ in range(2):
+        run = boot("sh", "-c", script, from_=name)
+        assert run.verdict == ("PASS", "ok"), run
+        assert run.stdout == b"prepbaseraw-prepminebase"
+    assert base.read_bytes() == b"new!" * 1024
+    snapshots.drop(project, name)
+
+
+def test_a_disk_that_does_not_fit_is_refused_in_words(
+    project: Project, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "big.raw"
+    with image.open("wb") as stream:
+        os.posix_fallocate(stream.fileno(), 0, 1400 << 20)
+    with pytest.raises(UserError, match=r"they have 1400 MiB, and its lab host has room for .*MiB"):
+        make(project, f"{NAME}-big", disks=(f"{image},ro",))
 
 
 def test_a_command_that_fails_makes_no_snapshot(

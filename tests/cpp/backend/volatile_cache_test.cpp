@@ -355,4 +355,56 @@ TEST_CASE("random requests to a small cache read as a model says") {
   for (const uint32_t seed : {5U, 6U, 7U, 8U}) compare_with_model(16 << 10, false, seed);
 }
 
+struct TransientFixture : Fixture {
+  TransientFixture() { power_on(VolatileCache::kTransientMaxBytes); }
+  void power_on(uint64_t max_bytes) {
+    cache = std::make_unique<VolatileCache>(std::make_unique<Borrowed>(disk), max_bytes,
+                                            backend::WriteBack::kNever);
+  }
+};
+
+TEST_CASE_FIXTURE(TransientFixture, "a transient disk never writes to its image") {
+  CHECK_FALSE(cache->read_only());
+  CHECK_FALSE(write(1, 2, 'a'));
+  CHECK_FALSE(cache->write_zeroes(4 * kSector, kSector, false));
+  CHECK_FALSE(cache->discard(5 * kSector, kSector));
+  CHECK_FALSE(cache->flush());
+  CHECK(letters(0, 7) == ".aa.00.");
+  cache.reset();
+  CHECK(on_disk(0, 7) == ".......");
+  CHECK(disk.writes + disk.flushes + disk.discards + disk.zeroes == 0);
+}
+
+TEST_CASE_FIXTURE(TransientFixture,
+                  "a transient disk that is full says so, and keeps what it has") {
+  power_on(2 * (kExtentCost + kSector) + kExtentCost);
+  CHECK_FALSE(write(0, 1, 'a'));
+  CHECK_FALSE(write(2, 1, 'b'));
+  CHECK(write(4, 1, 'c') == std::errc::no_space_on_device);
+  CHECK(letters(0, 6) == "a.b...");
+  CHECK(on_disk(0, 6) == "......");
+}
+
+TEST_CASE_FIXTURE(TransientFixture,
+                  "a transient disk goes back to its checkpoint, any number of times") {
+  CHECK(cache->can_rewind());
+  CHECK_FALSE(write(0, 2, 'a'));
+  cache->checkpoint();
+  const uint64_t size = cache->cached_bytes();
+  for (int round = 0; round < 2; ++round) {
+    CHECK_FALSE(write(1, 2, 'b'));
+    CHECK_FALSE(cache->discard(0, kSector));
+    CHECK(letters(0, 4) == "0bb.");
+    cache->rewind();
+    CHECK(letters(0, 4) == "aa..");
+    CHECK(cache->cached_bytes() == size);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a disk that is written can't go back") {
+  CHECK_FALSE(cache->can_rewind());
+  CHECK_FALSE(disk.can_rewind());
+  CHECK(MemoryBackend(kSector, true).can_rewind());
+}
+
 }  // namespace vmm::test

@@ -253,4 +253,23 @@ TEST_CASE_FIXTURE(Fixture, "block serves every queued request of one notificatio
   }
 }
 
+TEST_CASE("a disk that is only read goes on after a rewind where it was at the checkpoint") {
+  Fixture fixture(true);
+  auto& block = fixture.block;
+  REQUIRE(block.can_rewind());
+  CHECK(fixture.request(VIRTIO_BLK_T_IN, 3, {writable(kData, 512)}) == VIRTIO_BLK_S_OK);
+  {
+    const auto held = block.hold();
+    block.checkpoint();
+    // What the driver has asked for until then is served when the device is let go.
+    fixture.put_header(VIRTIO_BLK_T_IN, 4);
+    fixture.driver.ring(0).add({readable(kHeader, 16), writable(kData, 512), writable(kStatus, 1)});
+    CHECK_FALSE(fixture.driver.ring(0).take_used());
+  }
+  CHECK(fixture.driver.ring(0).take_used().has_value());
+  CHECK(*fixture.driver.memory.read_object<uint8_t>({kData}) == 4);
+}
+
+TEST_CASE("a disk that is written can't be rewound") { CHECK_FALSE(Fixture().block.can_rewind()); }
+
 }  // namespace vmm::test

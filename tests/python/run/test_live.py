@@ -124,7 +124,7 @@ class Rewound:
         self.guests.append(Guest(commands))
         commands.hosted(self)  # type: ignore[arg-type]
         commands.started(self.guests[0])  # type: ignore[arg-type]
-        commands.spoke()  # before the checkpoint
+        commands.spoke(b"WARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n")  # before the checkpoint
         commands.ready()
         assert self.guests[0].ended.wait(20)
         return PASSED
@@ -135,6 +135,7 @@ def test_a_quiet_machine_is_put_back_with_new_random_numbers() -> None:
     seen = set()
     for _ in range(2):
         assert rewound.live.run(["cat"], stdin="x").stdout == "x"
+        rewound.guest.commands.spoke(b"EXT4-fs (vda): mounted\n")
         assert rewound.live.rewind()
         time_ns, random = rewound.guest.messages[-1]["fresh"]
         seen.add((time_ns, random))
@@ -143,13 +144,17 @@ def test_a_quiet_machine_is_put_back_with_new_random_numbers() -> None:
     assert rewound.live.end() is PASSED
 
 
-@pytest.mark.parametrize("trouble", ["guest", "host", "vmm", "ended"])
+@pytest.mark.parametrize("trouble", ["guest", "unfinished", "host", "vmm", "ended"])
 def test_a_machine_with_something_to_judge_is_not_put_back(trouble: str) -> None:
     rewound = Rewound()
     if trouble == "guest":
-        rewound.guest.commands.spoke()
+        rewound.guest.commands.spoke(
+            b"EXT4-fs (vda): mounted\nWARNING: CPU: 0 PID: 1 at x.c:1 f+0x1/0x2\n"
+        )
+    elif trouble == "unfinished":
+        rewound.guest.commands.spoke(b"EXT4-fs (vda): mou")
     elif trouble == "host":
-        rewound.console += "WARNING"
+        rewound.console += "a word"
     elif trouble == "vmm":
         rewound.guest.answer = {"error": "KVM_SET_REGS: no"}
     else:

@@ -79,6 +79,7 @@ def test_a_disk_has_one_mode(tmp_path: Path) -> None:
     assert DiskSpec.parse(f"{path}") == DiskSpec.parse(f"{path},rw") == DiskSpec(path)
     assert DiskSpec.parse(f"{path},ro") == DiskSpec(path, read_only=True)
     assert DiskSpec.parse(f"{path},volatile") == DiskSpec(path, volatile=True)
+    assert DiskSpec.parse(f"{path},transient") == DiskSpec(path, transient=True)
 
 
 def test_a_disk_has_the_format_that_is_said_or_that_its_name_says(tmp_path: Path) -> None:
@@ -117,6 +118,7 @@ def test_the_guest_is_told_what_to_mount(tmp_path: Path) -> None:
         ("d,wo", "unknown mode 'wo'"),
         ("d,ro,volatile", "can't be combined, as in 'ro,volatile'"),
         ("d,volatile,rw", "can't be combined, as in 'volatile,rw'"),
+        ("d,transient,ro", "can't be combined, as in 'transient,ro'"),
         ("d,raw,qcow2", "can't be combined, as in 'raw,qcow2'"),
         ("d,direct,direct", "can't be combined, as in 'direct,direct'"),
         ("d,backing=", "backing= names nothing"),

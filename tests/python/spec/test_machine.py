@@ -21,7 +21,7 @@ from kvm.spec.share import ShareSpec
 
 @pytest.fixture
 def spec(tmp_path: Path) -> MachineSpec:
-    for name in ("vmlinux", "initrd", "disk", *(f"disk{number}" for number in range(1, 7))):
+    for name in ("vmlinux", "initrd", "disk", *(f"disk{number}" for number in range(1, 8))):
         (tmp_path / name).write_bytes(b"x")
     return MachineSpec(
         kernel=tmp_path / "vmlinux",
@@ -35,6 +35,7 @@ def spec(tmp_path: Path) -> MachineSpec:
             DiskSpec(tmp_path / "disk4", direct=True, format_said=True),
             DiskSpec(tmp_path / "disk5", format="qcow2", backing=(tmp_path, tmp_path / "disk")),
             DiskSpec(tmp_path / "disk6", format="qcow2", backing_files=(tmp_path / "disk",)),
+            DiskSpec(tmp_path / "disk7", transient=True),
         ),
         transport="pci",
         ring="packed",
@@ -110,10 +111,14 @@ def test_too_little_memory_is_refused(spec: MachineSpec) -> None:
         replace(spec, memory_mib=31).check()
 
 
-def test_a_read_only_disk_is_not_volatile(spec: MachineSpec) -> None:
-    both = replace(spec.disks[0], volatile=True)
-    with pytest.raises(UserError, match="both read-only and volatile"):
-        replace(spec, disks=(both,)).check()
+def test_a_disk_has_one_mode(spec: MachineSpec) -> None:
+    for wrong, named in (
+        (replace(spec.disks[0], volatile=True), "ro and volatile"),
+        (replace(spec.disks[0], transient=True), "ro and transient"),
+        (replace(spec.disks[1], transient=True), "volatile and transient"),
+    ):
+        with pytest.raises(UserError, match=f"is both {named}"):
+            replace(spec, disks=(wrong,)).check()
 
 
 def test_missing_files_are_named(spec: MachineSpec, tmp_path: Path) -> None:

@@ -38,12 +38,13 @@ def _disk(source: random.Random) -> DiskSpec:
     path = _path(source)
     by_name = "qcow2" if str(path).endswith(".qcow2") else "raw"
     said = source.random() < 0.5
-    mode = source.choice(("", "ro", "volatile"))
+    mode = source.choice(("", "ro", "volatile", "transient"))
     image_format = source.choice(("raw", "qcow2")) if said else by_name
     return DiskSpec(
         path,
         read_only=mode == "ro",
         volatile=mode == "volatile",
+        transient=mode == "transient",
         format=image_format,
         direct=source.random() < 0.2,
         format_said=said,

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
-#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -97,23 +96,39 @@ static bool mount_export(const char *words)
 	return mount_at("9p", tag, target, MAY_RUN, SHARE, false) && hide_kernel(target);
 }
 
+/* Copies all of an open file; blocks of zeroes become holes, as in the image of a disk. */
+static bool copy_content(int source, int target)
+{
+	static char block[COPY_BYTES], zeroes[COPY_BYTES];
+	off_t end = 0;
+	ssize_t size;
+
+	while ((size = read(source, block, sizeof(block))) > 0) {
+		bool empty = memcmp(block, zeroes, (size_t)size) == 0;
+
+		if (!empty && pwrite(target, block, (size_t)size, end) != size)
+			return false;
+		end += size;
+	}
+	return size == 0 && ftruncate(target, end) == 0;
+}
+
 /* Copies a file's content to a new file, in folders that exist. */
 static bool copy_file(const char *from, const char *to, mode_t mode)
 {
 	int source = open(from, O_RDONLY | O_CLOEXEC), target = -1;
-	ssize_t size = source < 0 ? -1 : 1;
+	bool done;
 
 	if (source >= 0)
 		target = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-	while (target >= 0 && size > 0)
-		size = sendfile(target, source, NULL, COPY_BYTES);
-	if (target < 0 || size < 0)
+	done = target >= 0 && copy_content(source, target);
+	if (!done)
 		say_errno("cannot copy %s to %s", from, to);
 	if (source >= 0)
 		close(source);
 	if (target >= 0)
 		close(target);
-	return target >= 0 && size == 0;
+	return done;
 }
 
 int labhost_fetch(char **words)

@@ -59,7 +59,9 @@ TEST_CASE("each refusal names the value and the hint") {
   CHECK(contains(failure(config), "disk a.img: a payload's machine has no disks"));
   config = valid();
   config.disks = {{"a.img", true, true}};
-  CHECK(contains(failure(config), "disk a.img: read-only with a volatile write cache; use one"));
+  CHECK(contains(failure(config), "disk a.img: is read-only, volatile or transient; use one"));
+  config.disks = {{.path = "a.img", .volatile_cache = true, .transient = true}};
+  CHECK(contains(failure(config), "disk a.img: is read-only, volatile or transient; use one"));
 }
 
 TEST_CASE("what can't be rewound is named") {

@@ -65,6 +65,12 @@ class BlockBackend {
   // Makes the range read as zeroes. `may_unmap` lets the backend free its space.
   virtual std::error_code write_zeroes(uint64_t offset_bytes, uint64_t length_bytes,
                                        bool may_unmap) = 0;
+
+  // The backend's part of a rewind (machine/rewind.cpp), while no request is in flight. False: what
+  // a guest has written can't be taken back.
+  virtual bool can_rewind() const { return read_only(); }
+  virtual void checkpoint() {}
+  virtual void rewind() {}
 };
 
 }  // namespace vmm::backend

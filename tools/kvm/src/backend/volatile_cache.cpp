@@ -19,9 +19,10 @@ std::vector<std::byte> copy_of(std::span<const iovec> buffers, uint64_t length) 
 
 }  // namespace
 
-VolatileCache::VolatileCache(std::unique_ptr<BlockBackend> backend, uint64_t max_bytes)
-    : backend_(std::move(backend)), max_bytes_(max_bytes) {
-  assert(!backend_->read_only());
+VolatileCache::VolatileCache(std::unique_ptr<BlockBackend> backend, uint64_t max_bytes,
+                             WriteBack write_back)
+    : backend_(std::move(backend)), max_bytes_(max_bytes), write_back_(write_back) {
+  assert(write_back == WriteBack::kNever || !backend_->read_only());
 }
 
 std::error_code VolatileCache::read(uint64_t offset_bytes, std::span<const iovec> into) {
@@ -72,6 +73,7 @@ std::error_code VolatileCache::write_zeroes(uint64_t offset_bytes, uint64_t leng
 }
 
 std::error_code VolatileCache::flush() {
+  if (write_back_ == WriteBack::kNever) return {};
   for (auto& [offset, extent] : extents_) {
     if (const auto error = write_back(offset, extent)) return error;
   }
@@ -93,6 +95,9 @@ std::error_code VolatileCache::keep(uint64_t offset, Extent extent) {
 
 std::error_code VolatileCache::make_room(uint64_t cost) {
   while (!extents_.empty() && cached_bytes_ + cost > max_bytes_) {
+    if (write_back_ == WriteBack::kNever) {
+      return std::make_error_code(std::errc::no_space_on_device);
+    }
     if (const auto error = write_back_first()) return error;
   }
   return {};

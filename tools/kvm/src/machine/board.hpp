@@ -129,7 +129,7 @@ class Board {
   void add_virtio(std::string name, std::unique_ptr<virtio::Device> device);
   void add_display();
   void require_rewindable() const;
-  std::vector<std::unique_lock<std::mutex>> hold_devices();
+  std::vector<virtio::Device::Hold> hold_devices();
 
   struct Checkpoint {
     kvm::ClockState clocks;

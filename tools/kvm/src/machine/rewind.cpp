@@ -23,8 +23,8 @@ void Board::require_rewindable() const {
   }
 }
 
-std::vector<std::unique_lock<std::mutex>> Board::hold_devices() {
-  std::vector<std::unique_lock<std::mutex>> held;
+std::vector<virtio::Device::Hold> Board::hold_devices() {
+  std::vector<virtio::Device::Hold> held;
   for (const auto& slot : virtio_) held.push_back(slot->device->hold());
   return held;
 }

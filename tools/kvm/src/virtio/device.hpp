@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
+#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -76,10 +76,11 @@ class Device {
   virtual void reset() = 0;
 
   // The device's own part of a rewind (machine/rewind.cpp), while no vCPU is in the guest. hold()
-  // keeps the device from its queues and from guest memory; the other two are called meanwhile.
-  // False: this device can't be rewound.
+  // keeps the device from its queues and from guest memory for as long as the result lives; the
+  // other two are called meanwhile. False: this device can't be rewound.
   virtual bool can_rewind() const { return false; }
-  virtual std::unique_lock<std::mutex> hold() { return {}; }
+  using Hold = std::unique_ptr<Device, void (*)(Device*)>;
+  virtual Hold hold() { return {nullptr, nullptr}; }
   virtual void checkpoint() {}
   virtual void rewind() {}
 

@@ -124,6 +124,10 @@ class Host(Protocol):
     def start(self, artifact: Path, spec: Event, run: Event | None, *, run_dir: Path) -> Session:
         """Start a worker of the VMM in ``artifact``; ``run_dir`` becomes its folder."""
 
+    @property
+    def has_clone(self) -> bool:
+        """Whether ``clone`` has a machine that goes on."""
+
     def clone(self, run: Event | None, *, run_dir: Path) -> Session | None:
         """Let a machine that was saved with this host go on, with this command if there is one.
         None: the host has no such machine, or has given it away."""

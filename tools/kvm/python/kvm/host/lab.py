@@ -198,6 +198,10 @@ class LabHost:
             input=json.dumps({"spec": spec, "run": run}),
         )
 
+    @property
+    def has_clone(self) -> bool:
+        return self._bring_up.booted is not None
+
     def clone(self, run: Event | None, *, run_dir: Path) -> LabSession | None:
         """The saved machine goes on, with this command, for the first who asks; None: start one."""
         earlier = self._bring_up.booted
@@ -402,7 +406,8 @@ class LabHost:
         self._sinks[SESSION] = session
         files = [str(path) for path in wanted.files]
         try:
-            self.request("fetch", files=[path for path in files for _ in range(2)])
+            for path in files:
+                self.request("fetch", files=[os.path.realpath(path), path])
             self._start(SESSION, wanted.spec, None, Path("/"))
             events = snapshot.boot(session, wanted, self._settings.boot_deadline_s)
             self.request("keep", session=SESSION, files=files)

@@ -154,6 +154,10 @@ class NativeHost:
         session.send({"spec": spec, "run": run})
         return session
 
+    @property
+    def has_clone(self) -> bool:
+        return False
+
     def clone(self, run: Event | None, *, run_dir: Path) -> None:
         """This host is not saved."""
 

@@ -44,8 +44,8 @@ class Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class BootedMachine:
-    """A machine to be saved. ``spec`` is for its VMM, which reads ``files`` when it starts. A file
-    that changes has another name, except for the ``users``.
+    """A machine to be saved. ``spec`` is for its VMM, which opens ``files`` when it starts: it gets
+    copies of them. A file that changes has another name, except for the ``users``.
 
     ``command`` runs in it before it is saved; ``on_output`` gets what that writes, and the name of
     the stream. A ``nonce`` stands for all that the machine is made of: it is that of one, and of no

@@ -14,10 +14,10 @@ from kvm.control import names
 from kvm.control.server import ControlServer
 from kvm.guest.initramfs import build_initramfs
 from kvm.host.base import Host, HostLost
-from kvm.host.snapshot import BootedMachine
+from kvm.host.snapshot import BootedMachine, Use
 from kvm.output.progress import Progress
 from kvm.project import Project
-from kvm.run import observe, ports, staging
+from kvm.run import images, observe, ports, staging
 from kvm.run.drive import Limits, Reader, Sinks, Transcript
 from kvm.run.extras import BytesInput, RunExtras, StreamWatch
 from kvm.run.halves import Halves
@@ -164,11 +164,14 @@ class BootJob:
         initrd = build_initramfs(self.project, files=self.extras.files)
         return machine_spec(self.options, halves.kernel, initrd, self.extras)
 
-    def machine(self, spec: MachineSpec) -> BootedMachine | None:
+    def machine(self, spec: MachineSpec, held: contextlib.ExitStack) -> BootedMachine | None:
         wanted = self.extras.machine
-        files = tuple(filter(None, (spec.kernel, spec.initrd)))
-        users = tuple(filter(None, (self.options.kernel, self.options.initrd)))
-        return wanted and replace(wanted, spec=spec.to_json(), files=files, users=users)
+        if wanted is None or wanted.use is Use.NEED:
+            return wanted
+        disks = [file for disk in spec.disks for file in (disk.path, *images.claim(disk, held))]
+        files = (*filter(None, (spec.kernel, spec.initrd)), *disks)
+        users = (*filter(None, (self.options.kernel, self.options.initrd)), *disks)
+        return replace(wanted, spec=spec.to_json(), files=files, users=users)
 
     @contextlib.contextmanager
     def attached(

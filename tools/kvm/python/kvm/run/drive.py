@@ -147,8 +147,8 @@ class Live(Protocol):
     def exited(self, code: int, signal: int) -> None:
         """A command has ended."""
 
-    def spoke(self) -> None:
-        """The guest's kernel has printed something."""
+    def spoke(self, data: bytes) -> None:
+        """The guest's kernel has printed this."""
 
     def answered(self, event: Mapping[str, Any]) -> None:
         """The worker has answered a request, which need not be ours."""
@@ -313,7 +313,7 @@ class SessionDriver:
             self._log(kept)
         script.console.feed(data)
         if self._sinks.live is not None:
-            self._sinks.live.spoke()
+            self._sinks.live.spoke(data)
         if self._sinks.console is not None:
             self._sinks.console(data)
         if script.console.dying and self._dying_at is None:

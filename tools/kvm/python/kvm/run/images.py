@@ -44,7 +44,7 @@ def claim(disk: DiskSpec, held: contextlib.ExitStack) -> tuple[Path, ...]:
     report it when it opens it.
     Raises ``UserError`` if another process holds a claim that excludes ours.
     """
-    path, image_format, read_only = disk.path, disk.format, disk.read_only
+    path, image_format, read_only = disk.path, disk.format, not disk.written
     folder = disk.backing_folder or path.parent
     seen: set[tuple[int, int]] = set()
     below: list[Path] = []
@@ -131,8 +131,8 @@ def _lock(fd: int, disk: DiskSpec, path: Path, *, read_only: bool) -> None:
         below = "" if path == disk.path else f", its backing file {path}"
         raise UserError(
             f"disk {disk.path}{below}: another machine uses it, or another disk of this one",
-            "stop that machine, attach the image with ,ro everywhere, or put a qcow2 overlay on "
-            "it for each",
+            "stop that machine, attach the image with ,ro or ,transient everywhere, or put a qcow2 "
+            "overlay on it for each",
         ) from None
     except OSError:
         return

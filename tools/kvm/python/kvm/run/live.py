@@ -20,6 +20,7 @@ from kvm.host import snapshot
 from kvm.host.base import Host, HostLost, Session
 from kvm.run.boot import Streams
 from kvm.run.record import RunRecord
+from kvm.verdict.console import parse_console
 
 _CHUNK_BYTES = 48 * 1024
 _SIGKILL = 9
@@ -27,6 +28,7 @@ _ASK = -1  # the number of our requests; those of others are positive
 _ANSWER_S = 30.0
 _HAS_ONE = "this machine has a checkpoint already"  # machine/rewind.cpp
 _KILL_S = 10.0
+_SAID_BYTES = 1 << 20  # more is not read again after each command
 _END_S = 60.0
 
 
@@ -66,7 +68,7 @@ class Commands:
         self._answer: dict[str, Any] | None = None
         self._host: Host | None = None
         self._host_said = 0
-        self.silent = True  # the guest's kernel has printed nothing since the checkpoint
+        self._said = bytearray()  # by the guest's kernel since the checkpoint
         self._output = {"stdout": bytearray(), "stderr": bytearray()}
 
     # The driver's side
@@ -84,8 +86,8 @@ class Commands:
     def hosted(self, host: Host) -> None:
         self._host = host
 
-    def spoke(self) -> None:
-        self.silent = False
+    def spoke(self, data: bytes) -> None:
+        self._said += data
 
     def answered(self, event: Mapping[str, Any]) -> None:
         if event.get("ask") == _ASK:
@@ -162,18 +164,30 @@ class Commands:
         why = self._ask("checkpoint")
         if why == _HAS_ONE:
             why = ""  # a clone has that of its snapshot
-        self.silent = True
+        self._said.clear()
         self._host_said = self._host_words()
         return why
 
     def rewind(self) -> bool:
-        """Put it back, unless a kernel has printed something since: then it is to be judged."""
+        """Put it back, unless a kernel has complained since: then it is to be judged.
+
+        The guest's kernel forgets what it has printed; the host's does not, so it must not have
+        printed anything.
+        """
         with self._changed:
-            usable = self.silent and not self._over and not self._running
+            usable = self._content and not self._over and not self._running
         if not usable or self._host_words() != self._host_said or self._ask("rewind"):
             return False
+        usable = self._content
+        self._said.clear()
         self._send({"fresh": snapshot.fresh()})
-        return self.silent
+        return usable
+
+    @property
+    def _content(self) -> bool:
+        """Whether the guest's kernel has not complained since the checkpoint."""
+        said = bytes(self._said)
+        return len(said) <= _SAID_BYTES and said[-1:] in (b"", b"\n") and not parse_console(said)
 
     def _ask(self, what: str) -> str:
         """Why the worker could not do it, or empty."""
@@ -265,8 +279,8 @@ class LiveGuest:
     def rewind(self) -> bool:
         """Put the machine back to its checkpoint, with other random numbers and the time of now.
 
-        False if that can't be or must not be, because a kernel has printed something since: then
-        ``end`` it.
+        False if that can't be or must not be, because a kernel has complained since: then ``end``
+        it.
         """
         return self._commands.rewind()
 

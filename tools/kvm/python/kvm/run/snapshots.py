@@ -8,6 +8,7 @@ checkout has others.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -20,14 +21,18 @@ from typing import Any
 
 from kvm.errors import UserError
 from kvm.files import write_whole
+from kvm.host.lab_machine import LabSettings
 from kvm.host.saved import snapshots_in
 from kvm.host.snapshot import BootedMachine, Use
 from kvm.project import Project
 from kvm.run.halves import Halves
+from kvm.run.images import claim
 from kvm.run.options import BootOptions
 from kvm.run.record import RunRecord
 from kvm.spec import fields as spec_fields
 
+_BLOCK = 512  # bytes, of st_blocks
+_LAB_MIB = 512  # what a lab host needs for itself
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 # What a clone may be given; the rest was settled when the snapshot was made.
 _OF_THE_RUN = frozenset(
@@ -35,7 +40,6 @@ _OF_THE_RUN = frozenset(
 )
 # Options whose machines have something of the developer's machine open, and why that can't be.
 _UNFIT = {
-    "disks": "a disk is an open file of this machine",
     "shares": "a share is a folder of this machine",
     "root": "its root is a folder of this machine",
     "nets": "a network has connections outside of it",
@@ -117,7 +121,8 @@ class Snapshot:
         if given.host == "native":
             raise UserError("--from with --host native", "a snapshot goes on in its lab host")
         own = {name: getattr(given, name) for name in (*_OF_THE_RUN, "command", "from_")}
-        return replace(spec_fields.read(BootOptions, self.typed), host="lab", **own)
+        # It has copies of its disks; the images may be gone.
+        return replace(spec_fields.read(BootOptions, self.typed), disks=(), host="lab", **own)
 
     def clone(self) -> BootedMachine:
         return BootedMachine(use=Use.NEED, nonce=self.nonce, hint=self._again)
@@ -159,25 +164,38 @@ def of_options(name: str, options: BootOptions) -> BootedMachine:
 
 def fit(options: BootOptions) -> bool:
     """Whether this machine can be saved."""
-    return not _unfit(options) and options.host != "native"
-
-
-def _unfit(options: BootOptions) -> list[tuple[str, str]]:
-    """The options that prevent it, each with the reason."""
-    known = spec_fields.options(BootOptions)
-    return [
-        (known[field].flag, why)
-        for field, why in _UNFIT.items()
-        if getattr(options, field) != known[field].default
-    ]
+    return next(_unfit(options), None) is None
 
 
 def require_fit(options: BootOptions) -> None:
     """Raise ``UserError`` that names what keeps this machine from being saved."""
-    for flag, why in _unfit(options):
-        raise UserError(f"a machine with {flag} can't be saved: {why}", "leave it out")
+    for what, why, hint in _unfit(options):
+        raise UserError(f"a machine with {what} can't be saved: {why}", hint)
+
+
+def _unfit(options: BootOptions) -> Iterator[tuple[str, str, str]]:
+    """What prevents it, each with the reason and the way out."""
+    known = spec_fields.options(BootOptions)
+    for field, why in _UNFIT.items():
+        if getattr(options, field) != known[field].default:
+            yield known[field].flag, why, "leave it out"
     if options.host == "native":
-        raise UserError("--host native can't save a machine", "use --host lab")
+        yield "--host native", "a lab host is saved with the machine in it", "use --host lab"
+    for disk in options.disks:
+        if disk.written:
+            hint = "write PATH,transient: the machine and its clones have a copy of their own"
+            yield f"--disk {disk.words()}", "all its clones would write that image", hint
+    used = sum(path.stat().st_blocks * _BLOCK for path in _images(options)) >> 20
+    room = LabSettings().memory_mib - options.memory_mib - _LAB_MIB
+    if used > max(room, 0):
+        why = f"they have {used} MiB, and its lab host has room for a copy of {max(room, 0)} MiB"
+        yield "these disks", why, "use smaller ones, or less --memory"
+
+
+def _images(options: BootOptions) -> list[Path]:
+    """The files of its disks, those of their backing files among them."""
+    with contextlib.ExitStack() as held:
+        return [path for disk in options.disks for path in (disk.path, *claim(disk, held))]
 
 
 def described(name: str, options: BootOptions, machine: BootedMachine) -> Snapshot:

@@ -8,10 +8,9 @@ have lost, and when a host is not used again.
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -110,8 +109,11 @@ class Job(Protocol):
     def spec(self, halves: Halves, run_dir: Path) -> MachineSpec:
         """The machine. Raises ``UserError`` naming the value at fault."""
 
-    def machine(self, spec: MachineSpec) -> BootedMachine | None:
-        """The machine to be saved, or to go on from; None: each is started."""
+    def machine(self, spec: MachineSpec, held: ExitStack) -> BootedMachine | None:
+        """The machine to be saved, or to go on from; None: each is started.
+
+        Its disks are claimed until ``held`` is closed.
+        """
 
     def attached(
         self, halves: Halves, host: Host, run_dir: Path, capture: Capture, say: Say
@@ -173,13 +175,12 @@ class Run:
     def _judged(self) -> tuple[Attempt, Outcome]:
         """Run on a host; a kernel that did not come up as the host is checked a second time."""
         spec = self.job.spec(self.halves, self.site.run_dir)
-        machine = self.job.machine(spec)
-        wanted = replace(
-            self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus, machine=machine
-        )
         repeat = f"{self.project.root}/invoke {self.job.repeat}"
         rundir.write_spec(self.site.run_dir, spec.to_json(), repeat)
-        found = self._connect(wanted)
+        wanted = replace(self.job.wanted(), slot=self.site.slot, cpus=self.site.host_cpus)
+        with ExitStack() as held:
+            wanted = replace(wanted, machine=self.job.machine(spec, held))
+            found = self._connect(wanted)
         attempt, outcome = self._attempt_until_kept(found, wanted, spec)
         if found.suspected is not None and outcome.ok:
             # It works as a guest. Was it only slow to come up, or does it fail as lab host?
@@ -217,8 +218,10 @@ class Run:
     def _attempt(self, host: Host, spec: MachineSpec) -> tuple[Attempt, Outcome]:
         """Run the machine on this host, and judge it."""
         run_dir = self.site.run_dir
+        if host.has_clone:
+            spec = replace(spec, disks=())  # it has copies of them
         # Staged files must stay for as long as the host may run a machine.
-        with contextlib.ExitStack() as beyond_the_host:
+        with ExitStack() as beyond_the_host:
             try:
                 stage = staging.staged(spec, host, self.project, run_dir)
                 attempt = self._session(host, beyond_the_host.enter_context(stage))

@@ -157,8 +157,8 @@ class _Stager:
             )
 
     def _disk(self, disk: DiskSpec, number: int, below: Sequence[Path]) -> DiskSpec:
-        read = disk.read_only
-        path = self._fresh(disk.path) if read else self._write(disk.path, f"disk{number}")
+        write = disk.written
+        path = self._write(disk.path, f"disk{number}") if write else self._fresh(disk.path)
         if disk.format != "qcow2":
             return replace(disk, path=path)
         # A linked image is not in the folder that its backing file's name is relative to.
@@ -206,7 +206,7 @@ class _Stager:
             return link
         raise UserError(
             f"a lab host can't write {path}: a hard link to it can't be made ({refusal})",
-            f"use {path},ro, or put it in {self._build}, or --host native",
+            f"use {path},transient, or put it in {self._build}, or --host native",
         )
 
 
@@ -236,4 +236,4 @@ def _exposed_processes(folder: Path, mountinfo: str) -> Path | None:
 
 def written(disks: Sequence[DiskSpec]) -> tuple[Path, ...]:
     """The images that a host must be able to write."""
-    return tuple(disk.path.resolve() for disk in disks if not disk.read_only)
+    return tuple(disk.path.resolve() for disk in disks if disk.written)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A disk: ``--disk PATH[,ro|rw|volatile][,raw|qcow2][,direct][,backing=PATH]``."""
+"""A disk: ``--disk PATH[,ro|rw|volatile|transient][,raw|qcow2][,direct][,backing=PATH]``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvm.spec.files import require_file
 from kvm.spec.json_form import required
 
 FORMATS = ("raw", "qcow2")
-_MODES = ("ro", "rw", "volatile")
+_MODES = ("ro", "rw", "volatile", "transient")
 _BACKING = "backing="
 
 
@@ -21,16 +21,18 @@ class DiskSpec:
     """An image file that the guest sees as a virtio disk.
 
     ``volatile``: its write cache is lost with the VMM, however that ends, and so is whatever the
-    guest did not flush. ``direct``: bypass the host's page cache. ``backing_folder`` is where
-    relative names of a qcow2 image's backing file start, if not in its own folder. A backing file
-    must be below that folder, or be one of ``backing`` or below it; ``backing_files`` are the
-    host's paths of them, the uppermost first, if they differ. Unless the user gave the format
-    (``format_said``), a raw disk must not look like an image of another format.
+    guest did not flush. ``transient``: all that the guest writes is lost then, and the image is
+    only read. ``direct``: bypass the host's page cache. ``backing_folder`` is where relative names
+    of a qcow2 image's backing file start, if not in its own folder. A backing file must be below
+    that folder, or be one of ``backing`` or below it; ``backing_files`` are the host's paths of
+    them, the uppermost first, if they differ. Unless the user gave the format (``format_said``), a
+    raw disk must not look like an image of another format.
     """
 
     path: Path
     read_only: bool = required(False)
     volatile: bool = False
+    transient: bool = False
     format: str = "raw"
     direct: bool = False
     backing_folder: Path | None = None
@@ -68,6 +70,7 @@ class DiskSpec:
             path=Path(path).absolute(),
             read_only=modes == ["ro"],
             volatile=modes == ["volatile"],
+            transient=modes == ["transient"],
             format=formats[0] if formats else _format_by_name(path),
             direct=bool(direct),
             format_said=bool(formats),
@@ -76,20 +79,26 @@ class DiskSpec:
 
     def words(self) -> str:
         """The text that ``parse`` reads as this disk."""
-        mode = "ro" if self.read_only else "volatile" if self.volatile else ""
+        mode = next(iter(self._modes()), "")
         said = self.format_said or self.format != _format_by_name(str(self.path))
         given = [mode, self.format if said else "", "direct" if self.direct else ""]
         places = [f"{_BACKING}{place}" for place in self.backing]
         return words.join([str(self.path), *filter(None, given), *places])
 
+    @property
+    def written(self) -> bool:
+        """Whether the image itself is written."""
+        return not (self.read_only or self.transient)
+
+    def _modes(self) -> list[str]:
+        own = {"ro": self.read_only, "volatile": self.volatile, "transient": self.transient}
+        return [mode for mode, chosen in own.items() if chosen]
+
     def check(self) -> None:
         """Raise ``UserError`` for an impossible disk."""
         require_file(self.path, "disk", "create it with `truncate -s 1G FILE`", block_devices=True)
-        if self.read_only and self.volatile:
-            raise UserError(
-                f"disk {self.path} is both read-only and volatile",
-                "use one of the two: a read-only disk has no writes to lose",
-            )
+        if len(modes := self._modes()) > 1:
+            raise UserError(f"disk {self.path} is both {' and '.join(modes)}", "use one of these")
         if self.format not in FORMATS:
             raise UserError(
                 f"disk {self.path} has the format {self.format!r}",
@@ -117,10 +126,11 @@ def check_all(disks: tuple[DiskSpec, ...]) -> None:
     for number, later in enumerate(disks):
         later.check()
         for earlier in disks[:number]:
-            if earlier.path.samefile(later.path) and not (earlier.read_only and later.read_only):
+            if earlier.path.samefile(later.path) and (earlier.written or later.written):
                 raise UserError(
                     f"--disk {later.path} is the same file as --disk {earlier.path}",
-                    "give each disk a file of its own, or attach this one with ,ro both times",
+                    "give each disk a file of its own, or attach this one with ,ro or ,transient "
+                    "both times",
                 )
 
 

@@ -162,10 +162,10 @@ class Hardware:
         short="d",
         read=DiskSpec.parse,
         say=DiskSpec.words,
-        help="attach a disk image: PATH, then ,ro or ,volatile (what the guest did not flush is "
-        "lost when the machine ends), ,raw or ,qcow2 (default: by its name), ,direct, and "
-        ",backing=PATH for a qcow2 image's backing file outside the image's folder (repeatable); "
-        + _COMMA,
+        help="attach a disk image: PATH, then ,ro or ,transient (all that the guest writes is lost "
+        "when the machine ends) or ,volatile (what it did not flush is lost then), ,raw or ,qcow2 "
+        "(default: by its name), ,direct, and ,backing=PATH for a qcow2 image's backing file "
+        "outside the image's folder (repeatable); " + _COMMA,
     )
     nets: tuple[NetSpec, ...] = option(
         (),

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The machines of one pytest process: built once a kernel, booted and saved once a shape.
 
-A test gets a clone. When it is done, and neither kernel has printed anything meanwhile, its machine
-is put back to where it was, and serves the next test of that shape. Otherwise it is ended, and
-judged.
+A test gets a clone. When it is done, and neither kernel has complained meanwhile, its machine is
+put back to where it was, and serves the next test of that shape. Otherwise it is ended, and judged.
 """
 
 from __future__ import annotations

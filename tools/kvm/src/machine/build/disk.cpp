@@ -30,13 +30,14 @@ void refuse_image(const std::string& path, backend::BlockBackend& disk) {
 }
 
 std::unique_ptr<backend::BlockBackend> open_image(base::EventLoop& loop, const DiskConfig& disk) {
+  const bool read_only = disk.read_only || disk.transient;
   if (disk.format == DiskFormat::kQcow2) {
     return std::make_unique<backend::qcow2::Image>(
-        disk.path, disk.read_only,
+        disk.path, read_only,
         backend::qcow2::BackingPlaces{disk.backing_folder.value_or(""), disk.backing,
                                       disk.backing_files});
   }
-  auto raw = std::make_unique<backend::RawFile>(disk.path, disk.read_only, disk.direct,
+  auto raw = std::make_unique<backend::RawFile>(disk.path, read_only, disk.direct,
                                                 backend::IoRing::create(loop));
   if (!disk.format_said) refuse_image(disk.path, *raw);
   return raw;
@@ -46,6 +47,10 @@ std::unique_ptr<backend::BlockBackend> open_image(base::EventLoop& loop, const D
 
 std::unique_ptr<backend::BlockBackend> open_disk(base::EventLoop& loop, const DiskConfig& disk) {
   auto image = open_image(loop, disk);
+  if (disk.transient) {
+    return std::make_unique<backend::VolatileCache>(
+        std::move(image), backend::VolatileCache::kTransientMaxBytes, backend::WriteBack::kNever);
+  }
   if (!disk.volatile_cache) return image;
   return std::make_unique<backend::VolatileCache>(std::move(image));
 }

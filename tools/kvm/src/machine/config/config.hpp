@@ -20,6 +20,7 @@ struct DiskConfig {
   std::string path;
   bool read_only = false;
   bool volatile_cache = false;  // unflushed writes are lost when the machine ends
+  bool transient = false;       // all writes are lost then, and the image is only read
   DiskFormat format = DiskFormat::kRaw;
   bool direct = false;  // bypass the host's page cache; raw images only
   // The base of relative names of backing files, if not the image's own folder.

@@ -37,6 +37,7 @@ void visit(DiskConfig& disk, Visitor&& field) {
   field("path", disk.path, kRequired);
   field("read_only", disk.read_only);
   field("volatile", disk.volatile_cache);  // `volatile` is a C++ keyword
+  field("transient", disk.transient);
   field("format", disk.format);
   field("direct", disk.direct);
   field("backing_folder", disk.backing_folder);

@@ -43,9 +43,9 @@ void validate_virtio(const MachineConfig& config) {
 }
 
 void validate(const DiskConfig& disk) {
-  if (disk.read_only && disk.volatile_cache) {
+  if (disk.read_only + disk.volatile_cache + disk.transient > 1) {
     throw ConfigError("disk " + disk.path +
-                      ": read-only with a volatile write cache; use one of the two");
+                      ": is read-only, volatile or transient; use one of these");
   }
   if (!disk.backing.empty() && disk.format != DiskFormat::kQcow2) {
     throw ConfigError("disk " + disk.path +

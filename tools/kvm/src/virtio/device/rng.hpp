@@ -29,7 +29,10 @@ class Rng final : public Device {
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
   bool can_rewind() const override { return true; }
-  std::unique_lock<std::mutex> hold() override { return std::unique_lock(mutex_); }
+  Hold hold() override {
+    mutex_.lock();
+    return {this, [](Device* self) { static_cast<Rng*>(self)->mutex_.unlock(); }};
+  }
   void checkpoint() override { kept_ = queues_; }
   void rewind() override { queues_ = kept_; }
 

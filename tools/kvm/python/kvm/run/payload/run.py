@@ -122,7 +122,7 @@ class PayloadJob:
 
     repeatable = True
 
-    def machine(self, spec: MachineSpec) -> None:
+    def machine(self, spec: MachineSpec, held: contextlib.ExitStack) -> None:
         """A payload's machine is always started."""
 
     @contextlib.contextmanager

@@ -70,18 +70,41 @@ void Block::read_config(uint64_t offset, std::span<std::byte> data) const {
 
 template <class Change>
 void Block::change_queues(Change change) {
+  lock_queues();
+  change();
+  unlock_queues();
+}
+
+void Block::lock_queues() {
   {
     const std::lock_guard lock(mutex_);
     ++changing_;
   }
   drain();
-  {
-    const std::lock_guard lock(mutex_);
-    change();
-    --changing_;
-  }
+  mutex_.lock();
+}
+
+void Block::unlock_queues() {
+  --changing_;
+  mutex_.unlock();
   // Notifications that came meanwhile were ignored.
   for (uint16_t index = 0; index < lanes_.size(); ++index) serve(index, Occasion::kChanged);
+}
+
+Block::Hold Block::hold() {
+  lock_queues();
+  return {this, [](Device* self) { static_cast<Block*>(self)->unlock_queues(); }};
+}
+
+void Block::checkpoint() {
+  kept_ = queues_;
+  backend_->checkpoint();
+}
+
+void Block::rewind() {
+  queues_ = kept_;
+  ++starts_;
+  backend_->rewind();
 }
 
 void Block::activate(Activation activation) {

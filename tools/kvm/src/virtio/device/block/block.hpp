@@ -53,11 +53,17 @@ class Block final : public Device {
   void stop_queue(uint16_t index) override;
   void reset() override;
   void start_queue(uint16_t index, Queue queue) override;
+  bool can_rewind() const override { return backend_->can_rewind(); }
+  Hold hold() override;
+  void checkpoint() override;
+  void rewind() override;
 
  private:
   // Requests in flight hold a chain, so this waits for all of them before queues change.
   template <class Change>
   void change_queues(Change change);
+  void lock_queues();
+  void unlock_queues();
   enum class Occasion { kNotified, kBacklog, kChanged };
   void serve(uint16_t index, Occasion occasion);
   struct Served {
@@ -93,6 +99,7 @@ class Block final : public Device {
   };
   std::vector<Lane> lanes_;  // one per queue
   QueueSet queues_;
+  QueueSet kept_;          // at the checkpoint
   uint32_t changing_ = 0;  // the number of threads that wait to change queues
   uint64_t starts_ = 0;    // counts starts, to recognise a fault from before the last one
 

@@ -51,7 +51,10 @@ class Console final : public Device {
   void stop_queue(uint16_t index) override;
   void reset() override;
   bool can_rewind() const override { return true; }
-  std::unique_lock<std::mutex> hold() override { return std::unique_lock(mutex_); }
+  Hold hold() override {
+    mutex_.lock();
+    return {this, [](Device* self) { static_cast<Console*>(self)->mutex_.unlock(); }};
+  }
   // The size of the terminal stays what it is: it is the host's. Bytes for the guest that are on
   // their way at a rewind are lost.
   void checkpoint() override;
