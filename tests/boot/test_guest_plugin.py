@@ -59,7 +59,7 @@ import pytest
 
 SEEN = set()
 
-@pytest.mark.parametrize("number", range(25))
+@pytest.mark.parametrize("number", range(8))
 @pytest.mark.parametrize("cpus", [1, 4])
 def test_nothing_is_left(pytestconfig, request, cpus, number):
     request.node.add_marker(pytest.mark.machine(cpus=cpus, append="quiet"))
@@ -75,7 +75,7 @@ def test_nothing_is_left(pytestconfig, request, cpus, number):
     run("echo EXT4-fs: mounted >/dev/kmsg")
     run("head -c 3000000 /dev/urandom >/tmp/left; touch /dev/shm/left; sleep 1000 & echo $!")
     assert run(["cat"], stdin="x" * 200000).stdout == "x" * 200000
-    if number % 5 == 4:  # left in the middle of its output
+    if number % 4 == 3:  # left in the middle of its output
         run("yes | head -c 300000; kill -9 $$")
 
 def test_another_shape(booted_machine):
@@ -128,5 +128,5 @@ def test_each_of_many_tests_finds_the_machine_as_it_was(project: Project, tmp_pa
     assert ok, said
     folders = re.findall(rf"^{re.escape(os.fspath(project.runs))}/\S+$", said, re.MULTILINE)
     # One of each shape; the last test takes one of its own, as it has another shape.
-    assert len(folders) == 51
+    assert len(folders) == 17
     assert len(set(folders)) == 3

@@ -8,7 +8,7 @@ import itertools
 from pathlib import Path
 
 from kvm.matrix.cell import Cell
-from kvm.results.model import Attempt, CellResult
+from kvm.results.model import Attempt, CellResult, MatrixRun
 from kvm.results.store import Store
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Evidence, Reason, Verdict
@@ -204,16 +204,19 @@ def stored(root: Path) -> Path:
     path = root / "build" / "results.sqlite3"
     with Store.open(path) as store:
         for number in (0, 1):
-            planned = [cell.id for cell in cells()]
+            planned = tuple(cell.id for cell in cells())
             started = STARTED + number * 86400
             run = store.begin(
-                started=started,
-                planned=planned,
-                subset="full",
-                command="./invoke test --matrix --subset full",
-                commit="8ec498f0aa11+",
-                vmm_id="46485610374f69d3",
-                kernels={"default": "c7636f27cb35e151", "debug": "0a9be1727cb35e15"},
+                MatrixRun(
+                    number=0,
+                    started=started,
+                    planned=planned,
+                    subset="full",
+                    command="./invoke test --matrix --subset full",
+                    commit="8ec498f0aa11+",
+                    vmm_id="46485610374f69d3",
+                    kernels={"default": "c7636f27cb35e151", "debug": "0a9be1727cb35e15"},
+                )
             )
             for result in sample(root, number=number):
                 store.add(run, result)

@@ -332,11 +332,9 @@ TEST_CASE("hostile packed rings give valid chains or faults") {
 }
 
 TEST_CASE("a hostile driver cannot harm the block device") {
-  for (uint32_t seed = 1; seed <= 2; ++seed) {
-    virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
-    // Many requests are answered later, when the driver has often reset the device.
-    torment(block, 1, seed, 48'000);
-  }
+  virtio::Block block(std::make_unique<MemoryBackend>(64 * 512));
+  // Many requests are answered later, when the driver has often reset the device.
+  torment(block, 1, 1, 48'000);
 }
 
 TEST_CASE("a hostile driver cannot harm the entropy device") {

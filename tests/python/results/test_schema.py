@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
+from kvm.results.model import MatrixRun
 from kvm.results.schema import MIGRATIONS, migrate
 from kvm.results.store import Store
 from support.matrix_run import passed
@@ -96,7 +97,7 @@ def test_what_is_no_database_is_refused_with_a_mend(tmp_path: Path, content: byt
 def test_a_damaged_page_is_told_when_it_is_met(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite3"
     with Store.open(path) as store:
-        run = store.begin(started=1.0, planned=[])
+        run = store.begin(MatrixRun(number=0, started=1.0, planned=()))
         for number in range(200):
             store.add(run, passed(f"cell-{number}"))
     whole = bytearray(path.read_bytes())

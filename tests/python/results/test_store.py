@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kvm.errors import UserError
-from kvm.results.model import CellResult
+from kvm.results.model import CellResult, MatrixRun
 from kvm.results.store import Store
 from kvm.verdict.ktap import Case, Status
 from kvm.verdict.vocabulary import Reason, Verdict
@@ -29,7 +29,12 @@ def _failed(cell: str) -> CellResult:
 
 def _run(store: Store, *results: CellResult, subset: str = "full", ended: bool = True) -> int:
     number = store.begin(
-        started=STARTED, planned=[result.cell for result in results], subset=subset
+        MatrixRun(
+            number=0,
+            started=STARTED,
+            planned=tuple(result.cell for result in results),
+            subset=subset,
+        )
     )
     for result in results:
         store.add(number, result)
@@ -45,7 +50,7 @@ def test_seventy_hostile_cells_come_back_equal(store: Store, tmp_path: Path) -> 
 
 
 def test_cells_are_in_planned_order_whenever_they_ended(store: Store) -> None:
-    run = store.begin(started=STARTED, planned=["c", "a", "b"])
+    run = store.begin(MatrixRun(number=0, started=STARTED, planned=("c", "a", "b")))
     for cell in ("a", "b", "c"):
         store.add(run, passed(cell))
     assert list(store.cells(run)) == ["c", "a", "b"]
@@ -53,13 +58,16 @@ def test_cells_are_in_planned_order_whenever_they_ended(store: Store) -> None:
 
 def test_a_run_keeps_its_fields(store: Store) -> None:
     number = store.begin(
-        started=5.5,
-        planned=["a", "b"],
-        subset="quick",
-        command="./invoke test --matrix",
-        commit="1234+",
-        vmm_id="vmm",
-        kernels={"default": "k1", "debug": "k2"},
+        MatrixRun(
+            number=0,
+            started=5.5,
+            planned=("a", "b"),
+            subset="quick",
+            command="./invoke test --matrix",
+            commit="1234+",
+            vmm_id="vmm",
+            kernels={"default": "k1", "debug": "k2"},
+        )
     )
     run = store.run(number)
     assert run is not None
@@ -143,7 +151,7 @@ def test_the_newest_run_is_resumed_when_it_was_killed_interrupted_or_lacks_cells
     assert store.last_unfinished() is not None
     store.end(killed, 9.0)
     assert store.last_unfinished() is None
-    lacking = store.begin(started=1.0, planned=["a", "b"])
+    lacking = store.begin(MatrixRun(number=0, started=1.0, planned=("a", "b")))
     store.add(lacking, passed("a"))
     store.end(lacking, 9.0)
     assert store.last_unfinished() is not None
@@ -201,9 +209,9 @@ def test_a_writer_that_never_ends_is_told(tmp_path: Path) -> None:
         other = sqlite3.connect(path, isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(UserError, match="in use"):
-            store.begin(started=1.0, planned=[])
+            store.begin(MatrixRun(number=0, started=1.0, planned=()))
         other.close()
-        assert store.begin(started=1.0, planned=[]) == 1
+        assert store.begin(MatrixRun(number=0, started=1.0, planned=())) == 1
 
 
 def test_a_full_disk_is_named_and_loses_nothing_that_was_kept(tmp_path: Path) -> None:

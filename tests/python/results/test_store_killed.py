@@ -17,10 +17,11 @@ _WRITER = f"""
 import itertools, sys
 sys.path[:0] = {_PATHS!r}
 from pathlib import Path
+from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 from support.matrix_run import passed
 with Store.open(Path(sys.argv[1])) as store:
-    run = store.begin(started=1.0, planned=[])
+    run = store.begin(MatrixRun(number=0, started=1.0, planned=()))
     for number in itertools.count():
         store.add(run, passed(f"cell-{{number}}", summary="x" * 9000))
         print(run, number, flush=True)

@@ -11,6 +11,7 @@ import pytest
 from kvm.commands.report import render
 from kvm.errors import UserError
 from kvm.project import Project
+from kvm.results.model import MatrixRun
 from kvm.results.store import Store
 from support.matrix_run import STARTED
 
@@ -38,7 +39,7 @@ def test_each_form_asked_for_is_written_and_named(project: Project, tmp_path: Pa
 
 def test_the_page_is_the_default(tmp_path: Path) -> None:
     with Store.open(tmp_path / "build" / "results.sqlite3") as store:
-        store.begin(started=STARTED, planned=["a"])
+        store.begin(MatrixRun(number=0, started=STARTED, planned=("a",)))
     assert render(Project(tmp_path)) == [tmp_path / "build" / "report.html"]
     assert "Matrix run 1" in (tmp_path / "build" / "report.html").read_text("utf-8")
 

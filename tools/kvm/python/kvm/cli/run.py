@@ -47,11 +47,14 @@ def _test(project: Project, progress: Progress, words: TestWords) -> int:
     return test.main(project, progress, words, command_line.after_dashes())
 
 
-def _report(project: Project, progress: Progress, words: ReportWords) -> None:
-    """Render a run of the matrix: by default as a page, build/report.html."""
+def _report(project: Project, progress: Progress, words: ReportWords) -> int:
+    """Render a run of the matrix: by default as a page, build/report.html.
+
+    --merge joins what --shard has run elsewhere; then the exit code is the verdict on all of it.
+    """
     from kvm.commands import report
 
-    report.main(project, words)
+    return report.main(project, words)
 
 
 def _bench(project: Project, progress: Progress, words: BenchWords) -> int:

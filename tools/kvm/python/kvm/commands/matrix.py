@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,18 +15,20 @@ from kvm.errors import UserError, usage
 from kvm.lock import holder, locked
 from kvm.matrix import hosting, plan, prepare, workloads
 from kvm.matrix.cell import Cell
+from kvm.matrix.durations import Durations
 from kvm.matrix.order import FILE, WorkOrder
 from kvm.matrix.select import USER_WORKLOAD, Selection, select
+from kvm.matrix.shard import Shard
 from kvm.output import targets
 from kvm.output.progress import Progress
 from kvm.output.targets import STDOUT, Outputs
 from kvm.project import Project
 from kvm.report.closing import tell_unseen
-from kvm.results.model import CellResult
 from kvm.results.store import Store
+from kvm.results.verdict import exit_code
 from kvm.run import pytest_run
 from kvm.verdict.known import KnownWarnings
-from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
+from kvm.verdict.vocabulary import EXIT_CANNOT_TELL, EXIT_GOOD
 
 # pytest.ExitCode, which is slow to import.
 _PYTEST_DONE = (0, 1)
@@ -80,10 +82,13 @@ def _check(options: MatrixOptions) -> None:
     if options.reruns < 0:
         raise UserError(f"--reruns {options.reruns}", "give 0 or more")
     wanted = options.selection
+    if wanted.shard:
+        Shard.parse(wanted.shard)
     chosen = {
         "-k": wanted.expression,
         "--axis": wanted.axes,
         "--workload": wanted.workload,
+        "--shard": wanted.shard,
         "--known-warnings": options.known_warnings,
     }
     for name, given in chosen.items():
@@ -109,6 +114,8 @@ def chosen_cells(project: Project, selection: Selection) -> tuple[Cell, ...]:
             f"no cell has -k {selection.expression!r}",
             "see ./invoke test --matrix --list, or take a larger --subset",
         )
+    if selection.shard:
+        return Shard.parse(selection.shard).share(chosen, Durations.read(project).of)
     return chosen
 
 
@@ -154,8 +161,14 @@ def _new_order(
         slots=workers,
         known_warnings=options.known_warnings,
     )
-    subset = options.selection.subset if not options.selection.workload else ""
-    return prepare.open_run(project, wanted, subset=subset, command=command_line.typed())
+    chosen = options.selection
+    return prepare.open_run(
+        project,
+        wanted,
+        subset=chosen.subset if not chosen.workload else "",
+        shard=chosen.shard,
+        command=command_line.typed(),
+    )
 
 
 def _pytest_words(order: WorkOrder, options: MatrixOptions) -> tuple[str, ...]:
@@ -172,7 +185,7 @@ def _conclude(
 ) -> int:
     with Store.open(project.results) as store:
         found, run = store.cells(order.number), store.run(order.number)
-    if not code:
+    if not code and not options.selection.shard:
         tell_unseen(order.known_warnings, found.values())
     page = str(project.build / "report.html")
     for path in render(project, run=order.number, html=page, json=options.json, put=out.put):
@@ -183,16 +196,6 @@ def _conclude(
     # However pytest ended, nothing is known of a cell without a result.
     unreached = set(run.planned if run else ()) - found.keys()
     return exit_code(found.values(), whole=not unreached and code in _PYTEST_DONE)
-
-
-def exit_code(results: Iterable[CellResult], *, whole: bool) -> int:
-    """FAIL is bad; ERROR and cells that were not reached are unknown."""
-    verdicts = {result.verdict for result in results}
-    if Verdict.FAIL in verdicts:
-        return EXIT_BAD
-    if Verdict.ERROR in verdicts or not whole:
-        return EXIT_CANNOT_TELL
-    return EXIT_GOOD
 
 
 def _short(project: Project, path: Path) -> Path:

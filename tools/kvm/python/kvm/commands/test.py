@@ -15,7 +15,9 @@ from kvm.run import halves, pytest_run
 from kvm.spec.fields import options
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD
 
-_MATRIX_ONLY = ("axes", "workload", "list_only", "dry_run", "resume", "known_warnings", "json")
+_MATRIX_ONLY = (
+    *("axes", "workload", "shard", "list_only", "dry_run", "resume", "known_warnings", "json"),
+)
 
 _CONFIGS = ("default", "vfio")
 
@@ -38,7 +40,9 @@ def main(
     from kvm.matrix.select import Selection
 
     options = matrix.MatrixOptions(
-        selection=Selection(words.subset, words.axes, words.expression, words.workload),
+        selection=Selection(
+            words.subset, words.axes, words.expression, words.workload, words.shard
+        ),
         list_only=words.list_only,
         dry_run=words.dry_run,
         resume=words.resume,

@@ -116,6 +116,11 @@ class TestWords:
         short="w",
         help="run this command line or script in each machine instead of the plan's workloads",
     )
+    shard: str = option(
+        "",
+        help="run only this share of the cells: NUMBER/COUNT, such as 1/3; ./invoke report --merge "
+        "joins the results",
+    )
     list_only: bool = option(
         False, name="list", short="l", help="list the cells and what they prove; run nothing"
     )
@@ -175,7 +180,14 @@ class ReportWords:
         (),
         name="output",
         short="o",
-        help="FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout (repeatable)",
+        help="FILE.html, .xml (JUnit), .ktap, .json, .md; or FORMAT:- for stdout; "
+        "durations:FILE for how long cells take (repeatable)",
+    )
+    merge: tuple[str, ...] = option(
+        (),
+        short="m",
+        help="join the results of --shard runs first: each one's build/results.sqlite3, or its "
+        "build folder, whose consoles come too (repeatable)",
     )
 
 

@@ -26,10 +26,10 @@ from kvm.matrix import workloads
 from kvm.matrix.attempts import Try, earlier, result
 from kvm.matrix.cell import Cell
 from kvm.matrix.cellrun import CellRunner
+from kvm.matrix.durations import Durations, longest_first
 from kvm.matrix.hosting import host_cpus, own_slot
 from kvm.matrix.order import FILE, WorkOrder
 from kvm.matrix.workbench import WorkerContext
-from kvm.matrix.workload import Workload
 from kvm.output.progress import Progress
 from kvm.output.words import one_line
 from kvm.project import Project
@@ -74,8 +74,8 @@ class Cells:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         if "cell" in metafunc.fixturenames:
-            # The most expensive first, so that short ones fill the gaps at the end.
-            cells = sorted(self._cells.values(), key=self._cost, reverse=True)
+            # The longest first, so that short ones fill the gaps at the end.
+            cells = longest_first(self._cells.values(), Durations.read(Project.find()).of)
             metafunc.parametrize("cell", cells, ids=[cell.id for cell in cells])
 
     def pytest_sessionfinish(self) -> None:
@@ -93,12 +93,6 @@ class Cells:
             )
         worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
         yield CellRunner(self._order, self._around, worker)
-
-    def workload(self, cell: Cell) -> Workload:
-        return workloads.find(cell.workload, self._order.user_workload)
-
-    def _cost(self, cell: Cell) -> float:
-        return self.workload(cell).deadline_s * (1 + cell.vcpus / 8)
 
 
 def run_cell(request: pytest.FixtureRequest, runner: CellRunner, cell: Cell) -> None:

@@ -53,17 +53,23 @@ def build(
     return vmm, kernels
 
 
-def open_run(project: Project, wanted: WorkOrder, *, subset: str, command: str) -> WorkOrder:
+def open_run(
+    project: Project, wanted: WorkOrder, *, subset: str, command: str, shard: str = ""
+) -> WorkOrder:
     """Enter a new run in the store and make its folder; ``wanted`` is its order without these."""
     with Store.open(project.results) as store:
         number = store.begin(
-            started=time.time(),
-            planned=[cell.id for cell in wanted.cells],
-            subset=subset,
-            command=command,
-            commit=revision.present(project),
-            vmm_id=wanted.vmm.id,
-            kernels={name: k.id for name, k in wanted.kernels.items() if isinstance(k, Kernel)},
+            MatrixRun(
+                number=0,
+                started=time.time(),
+                planned=tuple([cell.id for cell in wanted.cells]),
+                subset=subset,
+                shard=shard,
+                command=command,
+                commit=revision.present(project),
+                vmm_id=wanted.vmm.id,
+                kernels={name: k.id for name, k in wanted.kernels.items() if isinstance(k, Kernel)},
+            )
         )
         store.prune()
     folder = project.build / "matrix" / str(number)

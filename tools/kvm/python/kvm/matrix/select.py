@@ -17,12 +17,16 @@ _EXPRESSION = "write parts of cells' ids, with and, or, not and parentheses betw
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """``axes`` are ``AXIS=VALUE,...`` as typed; ``workload`` is the user's own command line."""
+    """``axes`` are ``AXIS=VALUE,...`` as typed; ``workload`` is the user's own command line.
+
+    ``shard`` is ``NUMBER/COUNT`` as typed: which share of all these cells (``shard.py``).
+    """
 
     subset: str = "ci"
     axes: tuple[str, ...] = ()
     expression: str = ""
     workload: str = ""
+    shard: str = ""
 
 
 def select(plan: Plan, wanted: Selection) -> tuple[Cell, ...]:

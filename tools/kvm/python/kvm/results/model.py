@@ -118,8 +118,9 @@ class CellResult:
 class MatrixRun:
     """One run of the matrix. ``ended`` is None while it runs, and if it was killed.
 
-    ``planned`` has the ids of all its cells, in order; ``commit`` is that of the repository (""
-    outside git), with a ``+`` if something was uncommitted.
+    ``planned`` has the ids of all its cells, in order; ``shard`` is ``2/3`` if these are but a
+    share of the cells that were chosen, to be merged with the others. ``commit`` is that of the
+    repository ("" outside git), with a ``+`` if something was uncommitted.
     """
 
     number: int
@@ -128,6 +129,7 @@ class MatrixRun:
     ended: float | None = None
     interrupted: bool = False
     subset: str = ""
+    shard: str = ""
     command: str = ""
     commit: str = ""
     vmm_id: str = ""

@@ -49,6 +49,7 @@ MIGRATIONS: tuple[Step, ...] = (
         "UPDATE cells SET exits_total = coalesce(json_extract(record, '$.exits.total'), 0)",
         "CREATE INDEX cells_by_cell ON cells (cell, run, verdict)",
     ),
+    ("ALTER TABLE runs ADD COLUMN shard TEXT NOT NULL DEFAULT ''",),
 )
 
 

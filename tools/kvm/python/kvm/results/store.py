@@ -16,7 +16,7 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -30,7 +30,10 @@ from kvm.verdict.vocabulary import Reason, Verdict
 
 BUSY_S = 30.0
 _MAX_DEPTH = 16  # of nested checks; a guest's indentation decides their depth
-_RUN = "number, started, ended, interrupted, subset, command, commit_id, vmm_id, kernels, planned"
+_RUN = (
+    "number, started, ended, interrupted, subset, shard, command, commit_id, vmm_id, kernels,"
+    " planned"
+)
 _PAST = "run, started, verdict, reason, seconds, exits_total, kernel_id, vmm_id"
 
 
@@ -81,26 +84,16 @@ class Store:
 
     # Writing
 
-    def begin(
-        self,
-        *,
-        started: float,
-        planned: Sequence[str],
-        subset: str = "",
-        command: str = "",
-        commit: str = "",
-        vmm_id: str = "",
-        kernels: Mapping[str, str] | None = None,
-    ) -> int:
-        """Enter a new run and return its number. The fields are ``MatrixRun``'s."""
+    def begin(self, run: MatrixRun) -> int:
+        """Enter a new run and return its number; ``run`` has none yet."""
         values = (
-            *(started, subset, command, commit, vmm_id),
-            *(json.dumps(dict(kernels or {})), json.dumps(list(planned))),
+            *(run.started, run.subset, run.shard, run.command, run.commit, run.vmm_id),
+            *(json.dumps(dict(run.kernels)), json.dumps(list(run.planned))),
         )
         with self._writing() as db:
             row = db.execute(
-                "INSERT INTO runs (started, subset, command, commit_id, vmm_id, kernels, planned)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO runs (started, subset, shard, command, commit_id, vmm_id, kernels,"
+                " planned) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 values,
             )
             return int(row.lastrowid or 0)
@@ -207,8 +200,8 @@ class Store:
         """Cells that the last run of the same subset planned, but this one does not."""
         rows = self._read(
             "SELECT planned FROM runs WHERE number < ? AND subset = ? AND subset <> ''"
-            " ORDER BY number DESC LIMIT 1",
-            *(run.number, run.subset),
+            " AND shard = '' AND ? = '' ORDER BY number DESC LIMIT 1",
+            *(run.number, run.subset, run.shard),
         )
         return tuple(cell for row in rows for cell in json.loads(row[0]) if cell not in run.planned)
 
@@ -241,7 +234,8 @@ class Store:
 
 
 def _run(row: tuple[Any, ...]) -> MatrixRun:
-    number, started, ended, interrupted, subset, command, commit, vmm_id, kernels, planned = row
+    number, started, ended, interrupted, subset, shard, command, *ids, planned = row
+    commit, vmm_id, kernels = ids
     return MatrixRun(
         number=number,
         started=started,
@@ -249,6 +243,7 @@ def _run(row: tuple[Any, ...]) -> MatrixRun:
         ended=ended,
         interrupted=bool(interrupted),
         subset=subset,
+        shard=shard,
         command=command,
         commit=commit,
         vmm_id=vmm_id,

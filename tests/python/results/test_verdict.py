@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from kvm.commands.matrix import exit_code
+from kvm.results.verdict import exit_code
 from kvm.verdict.vocabulary import EXIT_BAD, EXIT_CANNOT_TELL, EXIT_GOOD, Verdict
 from support.matrix_run import passed
 
