@@ -19,7 +19,7 @@ DISKS = """
 import pytest
 
 @pytest.mark.parametrize("number", range(4))
-@pytest.mark.machine(disk=["IMAGE,transient"])
+@pytest.mark.machine(disk=["IMAGE,transient"], transport="pci", ring="packed")
 def test_a_disk_is_as_it_was(booted_machine, number):
     run = booted_machine.run
     assert run("head -c 3 /dev/vda").stdout == "old"
@@ -60,9 +60,11 @@ import pytest
 SEEN = set()
 
 @pytest.mark.parametrize("number", range(8))
-@pytest.mark.parametrize("cpus", [1, 4])
-def test_nothing_is_left(pytestconfig, request, cpus, number):
-    request.node.add_marker(pytest.mark.machine(cpus=cpus, append="quiet"))
+@pytest.mark.parametrize("cpus,transport", [(1, "mmio"), (4, "pci")])
+def test_nothing_is_left(pytestconfig, request, cpus, transport, number):
+    request.node.add_marker(
+        pytest.mark.machine(cpus=cpus, transport=transport, append="quiet")
+    )
     machine = request.getfixturevalue("booted_machine")
     run = machine.run
     # Files, memory, processes, the clock of the machine, and the agent's stream are as they were.

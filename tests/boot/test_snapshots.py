@@ -20,6 +20,7 @@ from kvm.run import snapshots
 from kvm.run.snapshots import Snapshot
 from support.asked import boot_options
 from support.machines import Boot
+from support.outside import Answering, own_address
 
 pytestmark = pytest.mark.lab
 
@@ -102,6 +103,19 @@ def test_each_clone_has_a_disk_as_it_was_and_the_image_none_of_their_writes(
         assert run.verdict == ("PASS", "ok"), run
         assert run.stdout == b"prepbaseraw-prepminebase"
     assert base.read_bytes() == b"new!" * 1024
+    snapshots.drop(project, name)
+
+
+def test_a_clones_network_leads_outside(project: Project, boot: Boot) -> None:
+    name = f"{NAME}-net"
+    assert make(project, name, nets=("user",)) == 0
+    address = own_address()
+    with Answering(address) as server:
+        for _ in range(2):
+            run = boot("nc", "-w", "20", address, str(server.port), from_=name)
+            assert run.verdict == ("PASS", "ok"), run
+            assert run.stdout == b"hello from outside\n"
+        assert server.callers == 2
     snapshots.drop(project, name)
 
 

@@ -23,6 +23,7 @@ from kvm.run import ports
 from support.exercises import PATIENCE
 from support.guests import Guest, play
 from support.machines import Boot
+from support.outside import Answering, own_address
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(600)]
 
@@ -38,46 +39,6 @@ def _can_be_bound(port: int) -> bool:
         except OSError:
             return False
         return True
-
-
-class Answering:
-    """A server on this machine, at a port of its own, that greets each client."""
-
-    def __init__(self, address: str) -> None:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        self._listener = socket.socket(family)
-        self._listener.bind((address, 0))
-        self._listener.listen()
-        self.port = self._listener.getsockname()[1]
-        self.callers = 0
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                caller = self._listener.accept()[0]
-            except OSError:
-                return
-            self.callers += 1
-            with caller:
-                caller.sendall(b"hello from outside\n")
-
-    def __enter__(self) -> Answering:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)  # also wakes the waiting thread
-        self._listener.close()
-
-
-def _own_address() -> str:
-    """An address of this machine other than the loopback's."""
-    with socket.socket(type=socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("203.0.113.1", 9))  # sends nothing
-        except OSError:
-            pytest.skip("this machine has no address but the loopback's")
-        return str(probe.getsockname()[0])
 
 
 def test_a_port_of_this_machine_leads_to_the_guest(project: Project) -> None:
@@ -159,7 +120,7 @@ def test_a_killed_command_leaves_its_port_free(project: Project) -> None:
 
 
 def test_a_guest_gets_out_but_not_to_what_is_private_here(boot: Boot) -> None:
-    address = _own_address()
+    address = own_address()
     with Answering(address) as outside, Answering("127.0.0.1") as private:
         script = f"""
             nc -w 20 {address} {outside.port} </dev/null

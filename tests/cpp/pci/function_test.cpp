@@ -58,6 +58,24 @@ TEST_CASE("a bar is decoded while the command register says so") {
   CHECK_FALSE(bar.holds(0xd0002000, 4));
 }
 
+TEST_CASE("a function goes back to its checkpoint, its bars and MSI-X too") {
+  MockFunction function;
+  const pci::Bar& bar = *function.bars()[1];
+  const uint64_t at = function.get<uint8_t>(PCI_CAPABILITY_LIST);
+  function.set<uint32_t>(PCI_BASE_ADDRESS_0, 0xd0002000);
+  function.set<uint16_t>(PCI_COMMAND, PCI_COMMAND_MEMORY);
+  function.set<uint16_t>(at + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
+  const auto flags = function.get<uint16_t>(at + PCI_MSIX_FLAGS);
+  function.checkpoint();
+  function.set<uint16_t>(PCI_COMMAND, 0);
+  function.set<uint32_t>(PCI_BASE_ADDRESS_0, 0xe0000000);
+  function.set<uint16_t>(at + PCI_MSIX_FLAGS, 0);
+  function.rewind();
+  CHECK(bar.address == 0xd0002000);
+  CHECK(function.get<uint16_t>(PCI_COMMAND) == PCI_COMMAND_MEMORY);
+  CHECK(function.get<uint16_t>(at + PCI_MSIX_FLAGS) == flags);
+}
+
 TEST_CASE("accesses past the conventional space read as zero and change nothing") {
   MockFunction function;
   CHECK(function.get<uint32_t>(0x100) == 0);

@@ -141,6 +141,24 @@ TEST_CASE_FIXTURE(Fixture, "past the vectors there is nothing, and pending bits 
   CHECK(get(12) == PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
+TEST_CASE_FIXTURE(Fixture, "the table goes back to its checkpoint") {
+  table.set_control(PCI_MSIX_FLAGS_ENABLE);
+  set_up(1, 0xfee00000, 0x41);
+  set_up(2, 0xfee00000, 0x42, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+  table.raise(2);
+  table.checkpoint();
+  for (int round = 0; round < 2; ++round) {
+    set_up(1, 0xfee01000, 0x51, PCI_MSIX_ENTRY_CTRL_MASKBIT);
+    set_up(2, 0xfee01000, 0x52);
+    messages.sent.clear();
+    table.rewind();
+    CHECK(messages.sent.empty());
+    CHECK(get(pci::MsixTable::kPendingOffset) == 1U << 2);
+    table.raise(1);
+    CHECK(messages.sent == Sent{{0xfee00000, 0x41}});
+  }
+}
+
 TEST_CASE_FIXTURE(WiredFixture,
                   "a wired vector's messages are passed on while the guest has them") {
   CHECK(passed().empty());

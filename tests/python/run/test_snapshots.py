@@ -97,7 +97,11 @@ def test_a_clone_is_refused_what_its_snapshot_has_settled(
         ({"disks": ("/disk,volatile",)}, "--disk /disk,volatile can't"),
         ({"shares": ("/tmp",)}, "--share"),
         ({"root": "/"}, "--root"),
-        ({"nets": ("user",)}, "--net"),
+        (
+            {"nets": ("user,hostfwd=tcp:1:1",)},
+            "(?s)--net user,hostfwd=.* can't be.*leave out hostfwd",
+        ),
+        ({"nets": ("tap=t0",)}, "--net tap=t0"),
         ({"ttys": (2,)}, "--tty"),
         ({"vnc": "auto"}, "--vnc"),
         ({"vfio_pci": ("0000:00:10.0",)}, "--vfio-pci"),

@@ -78,7 +78,10 @@ TEST_CASE("what can't be rewound is named") {
   CHECK(contains(failure(config), "serial lines of the user's can't be rewound"));
   config.ttys.clear();
   config.transport = Transport::kPci;
-  CHECK(contains(failure(config), "transport pci can't be rewound"));
+  CHECK(failure(config).empty());
+  config.vfio_pci = {"0000:00:10.0"};
+  CHECK(contains(failure(config), "an assigned function can't be rewound"));
+  config.vfio_pci.clear();
   config.transport = Transport::kMmio;
   config.payload = true;
   CHECK(contains(failure(config), "a payload can't be rewound"));

@@ -18,8 +18,8 @@ void Board::require_rewindable() const {
     throw base::ConfigError("this machine can't be rewound: make it with rewindable");
   }
   for (const auto& slot : virtio_) {
-    if (!slot->can_rewind())
-      throw base::ConfigError(slot->name + " can't be rewound; leave it out");
+    if (slot->device->can_rewind()) continue;
+    throw base::ConfigError(slot->name + " can't be rewound; leave it out");
   }
 }
 
@@ -38,6 +38,7 @@ void Board::checkpoint(std::span<kvm::Vcpu* const> vcpus) {
   std::unique_ptr<const Checkpoint> made(
       new Checkpoint{kvm::ClockState(vm_, vcpus), std::move(processors), kvm::ChipState(vm_)});
   memory_.checkpoint();
+  if (pci_) pci_->checkpoint();
   for (const auto& slot : virtio_) slot->checkpoint();
   com1_->checkpoint();
   com2_->checkpoint();
@@ -54,6 +55,7 @@ void Board::rewind(std::span<kvm::Vcpu* const> vcpus) {
   }
   const auto held = hold_devices();
   memory_.rewind();
+  if (pci_) pci_->rewind();
   for (const auto& slot : virtio_) slot->rewind();
   com1_->rewind();
   base::drop_received(serial_agent_link_.device_end.get());

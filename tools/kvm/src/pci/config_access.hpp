@@ -27,10 +27,14 @@ class ConfigPorts final : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  void checkpoint() { kept_ = address_; }
+  void rewind() { address_ = kept_; }
+
  private:
   Root& root_;
   bus::Device& reset_control_;
   std::atomic<uint32_t> address_ = 0;
+  uint32_t kept_ = 0;  // at the checkpoint
 };
 
 // The configuration spaces of bus 0.

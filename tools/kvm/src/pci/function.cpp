@@ -87,6 +87,19 @@ void Function::write_config(uint64_t offset, std::span<const std::byte> data) {
   apply();
 }
 
+void Function::checkpoint() {
+  const std::lock_guard lock(config_mutex_);
+  kept_ = config_;
+  if (msix_) msix_->checkpoint();
+}
+
+void Function::rewind() {
+  const std::lock_guard lock(config_mutex_);
+  config_ = kept_;
+  if (msix_) msix_->rewind();
+  apply();
+}
+
 void Function::apply() {
   const bool decoding = (config_.get(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY) != 0;
   for (const auto& bar : bars_) {

@@ -43,6 +43,11 @@ class Function {
 
   const std::vector<std::unique_ptr<Bar>>& bars() const { return bars_; }
 
+  // While no vCPU is in the guest: keeps configuration space and the MSI-X table, and brings them
+  // back.
+  virtual void checkpoint();
+  virtual void rewind();
+
   // Sets a bar's address, as firmware does before an operating system starts. `address` is a
   // multiple of the size.
   void place_bar(const Bar& bar, uint32_t address);
@@ -72,6 +77,8 @@ class Function {
   ConfigSpace config_;
 
  private:
+  ConfigSpace kept_;  // at the checkpoint
+
   void apply();
 
   std::vector<std::unique_ptr<Bar>> bars_;

@@ -103,6 +103,17 @@ void MsixTable::set_control(uint16_t control) {
   }
 }
 
+void MsixTable::checkpoint() {
+  const std::lock_guard lock(mutex_);
+  assert(wires_.empty());
+  kept_ = entries_;
+}
+
+void MsixTable::rewind() {
+  const std::lock_guard lock(mutex_);
+  entries_ = kept_;
+}
+
 void MsixTable::raise(uint16_t vector) {
   const std::lock_guard lock(mutex_);
   assert(vector < entries_.size());

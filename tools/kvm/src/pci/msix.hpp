@@ -40,6 +40,11 @@ class MsixTable final : public bus::Device {
   // Takes the capability's message control word, whenever the guest has written it.
   void set_control(uint16_t control);
 
+  // While no vCPU is in the guest and no source is wired: keeps what the driver has settled, and
+  // brings it back. The control word is config space's.
+  void checkpoint();
+  void rewind();
+
   // `vector` must be in the table. Does nothing while the guest has not enabled MSI-X.
   void raise(uint16_t vector);
 
@@ -74,6 +79,7 @@ class MsixTable final : public bus::Device {
   base::MessageInterrupt& messages_;
   mutable std::mutex mutex_;  // guards all that follows
   std::vector<Entry> entries_;
+  std::vector<Entry> kept_;  // at the checkpoint
   std::vector<Wire> wires_;
   bool enabled_ = false;
   bool all_masked_ = false;

@@ -48,6 +48,10 @@ class Root final : public bus::Device {
   void read(uint64_t offset, std::span<std::byte> data) override;
   void write(uint64_t offset, std::span<const std::byte> data) override;
 
+  // The bridge's part of a rewind; other functions' owners see to theirs.
+  void checkpoint() { bridge_.checkpoint(); }
+  void rewind() { bridge_.rewind(); }
+
   // One entry per bar, and "unclaimed-pci" when there were such accesses.
   std::vector<bus::AccessCount> counters() const;
 

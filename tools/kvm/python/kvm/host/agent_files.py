@@ -8,9 +8,11 @@ and the lab host can be saved before that.
 
 from __future__ import annotations
 
+import ctypes
 import marshal
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kvm import process
@@ -26,6 +28,7 @@ class PreloadedVmm:
     bundle: Path
 
 
+_SLIRP = "libslirp.so.0"
 # Prints the file of each module that is neither built in nor frozen, and the landmark by which
 # Python finds its library.
 _AT_START = """
@@ -61,6 +64,21 @@ def vmm_files(python: Path, vmm: PreloadedVmm) -> tuple[ExtraFile, ...]:
     """What the agent needs besides to import ``vmm``. Raises ``UserError``."""
     own = (file for file in _loaded(python, vmm.bundle) if _is_of(vmm, file))
     return (ExtraFile(vmm.bundle, str(vmm.bundle)), *own)
+
+
+def user_network_library() -> tuple[ExtraFile, ...]:
+    """The library that a VMM loads for a user network, with those that it needs.
+
+    None if this machine does not have it: the VMM will say so (``backend/slirp_library.cpp``).
+    """
+    try:
+        ctypes.CDLL(_SLIRP)
+    except OSError:
+        return ()
+    maps = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace")
+    place = next(line.split(maxsplit=5)[5] for line in maps.splitlines() if "/libslirp.so" in line)
+    found, *needed = with_libraries(Path(place), of=Path(sys.executable).resolve())
+    return (replace(found, target=str(Path(place).with_name(_SLIRP))), *needed)
 
 
 def _is_of(vmm: PreloadedVmm, file: ExtraFile) -> bool:

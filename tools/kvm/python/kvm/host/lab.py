@@ -406,8 +406,10 @@ class LabHost:
         self._sinks[SESSION] = session
         files = [str(path) for path in wanted.files]
         try:
-            for path in files:
-                self.request("fetch", files=[os.path.realpath(path), path])
+            pairs = [(os.path.realpath(path), path) for path in files]
+            pairs += [(str(one.source), one.target) for one in wanted.libraries]
+            for pair in pairs:
+                self.request("fetch", files=[*pair])
             self._start(SESSION, wanted.spec, None, Path("/"))
             events = snapshot.boot(session, wanted, self._settings.boot_deadline_s)
             self.request("keep", session=SESSION, files=files)

@@ -20,6 +20,7 @@ from enum import Enum
 from pathlib import Path
 
 from kvm.errors import InfrastructureError
+from kvm.guest.initramfs import ExtraFile
 from kvm.host.base import Event, Session
 from kvm.host.given import Span
 from kvm.verdict.console import parse_console
@@ -45,7 +46,8 @@ class Use(Enum):
 @dataclass(frozen=True, slots=True)
 class BootedMachine:
     """A machine to be saved. ``spec`` is for its VMM, which opens ``files`` when it starts: it gets
-    copies of them. A file that changes has another name, except for the ``users``.
+    copies of them, and of the ``libraries`` that it loads for this machine. A file that changes has
+    another name, except for the ``users``.
 
     ``command`` runs in it before it is saved; ``on_output`` gets what that writes, and the name of
     the stream. A ``nonce`` stands for all that the machine is made of: it is that of one, and of no
@@ -54,6 +56,7 @@ class BootedMachine:
 
     spec: Event = field(default_factory=dict)
     files: tuple[Path, ...] = ()
+    libraries: tuple[ExtraFile, ...] = ()
     users: tuple[Path, ...] = ()
     use: Use = Use.IF_SAVED
     command: Event | None = None

@@ -13,7 +13,9 @@ from typing import Any
 from kvm.control import names
 from kvm.control.server import ControlServer
 from kvm.guest.initramfs import build_initramfs
+from kvm.host.agent_files import user_network_library
 from kvm.host.base import Host, HostLost
+from kvm.host.qemu import UPLINK
 from kvm.host.snapshot import BootedMachine, Use
 from kvm.output.progress import Progress
 from kvm.project import Project
@@ -169,9 +171,15 @@ class BootJob:
         if wanted is None or wanted.use is Use.NEED:
             return wanted
         disks = [file for disk in spec.disks for file in (disk.path, *images.claim(disk, held))]
-        files = (*filter(None, (spec.kernel, spec.initrd)), *disks)
-        users = (*filter(None, (self.options.kernel, self.options.initrd)), *disks)
-        return replace(wanted, spec=spec.to_json(), files=files, users=users)
+        # These are users' networks; the uplink of its lab host is none of their business.
+        nets = tuple(replace(net, closed=(UPLINK,)) for net in spec.nets)
+        return replace(
+            wanted,
+            spec=replace(spec, nets=nets).to_json(),
+            files=(*filter(None, (spec.kernel, spec.initrd)), *disks),
+            libraries=user_network_library() if nets else (),
+            users=(*filter(None, (self.options.kernel, self.options.initrd)), *disks),
+        )
 
     @contextlib.contextmanager
     def attached(

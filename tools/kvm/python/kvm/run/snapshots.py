@@ -30,6 +30,7 @@ from kvm.run.images import claim
 from kvm.run.options import BootOptions
 from kvm.run.record import RunRecord
 from kvm.spec import fields as spec_fields
+from kvm.spec.network import NetKind
 
 _BLOCK = 512  # bytes, of st_blocks
 _LAB_MIB = 512  # what a lab host needs for itself
@@ -42,7 +43,6 @@ _OF_THE_RUN = frozenset(
 _UNFIT = {
     "shares": "a share is a folder of this machine",
     "root": "its root is a folder of this machine",
-    "nets": "a network has connections outside of it",
     "vsock": "a socket has connections outside of it",
     "ttys": "a serial line is a terminal of this machine",
     "vnc": "a display has viewers outside of it",
@@ -181,6 +181,12 @@ def _unfit(options: BootOptions) -> Iterator[tuple[str, str, str]]:
             yield known[field].flag, why, "leave it out"
     if options.host == "native":
         yield "--host native", "a lab host is saved with the machine in it", "use --host lab"
+    for net in options.nets:
+        if net.kind is not NetKind.USER:
+            yield f"--net {net.words()}", "a tap is an interface of one machine", "use --net user"
+        elif net.forwards:
+            why = "a port of this machine leads to one clone at most"
+            yield f"--net {net.words()}", why, "leave out hostfwd"
     for disk in options.disks:
         if disk.written:
             hint = "write PATH,transient: the machine and its clones have a copy of their own"

@@ -151,7 +151,8 @@ def _can_be_rewound(chosen: BootOptions) -> bool:
     """Whether the VMM can put this machine back (``machine/rewind.cpp``)."""
     nests = "+svm" in chosen.cpu or "+vmx" in chosen.cpu
     others = chosen.hugepages or chosen.split_irqchip or chosen.balloon_mib is not None
-    return chosen.transport == "mmio" and not nests and not others
+    others = others or bool(chosen.nets)
+    return not nests and not others
 
 
 def _shape(words: Mapping[str, Any]) -> str:

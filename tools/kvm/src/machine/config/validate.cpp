@@ -124,12 +124,12 @@ void validate_payload(const MachineConfig& config) {
 // Devices say for themselves whether they can be rewound.
 void validate_rewindable(const MachineConfig& config) {
   if (!config.rewindable) return;
-  const char* what = config.hugepages       ? "huge pages"
-                     : config.payload       ? "a payload"
-                     : config.split_irqchip ? "split_irqchip"
-                     : !config.ttys.empty() ? "serial lines of the user's"
-                     : has_pci(config)      ? "transport pci"
-                                            : nullptr;
+  const char* what = config.hugepages           ? "huge pages"
+                     : config.payload           ? "a payload"
+                     : config.split_irqchip     ? "split_irqchip"
+                     : !config.ttys.empty()     ? "serial lines of the user's"
+                     : !config.vfio_pci.empty() ? "an assigned function"
+                                                : nullptr;
   if (what == nullptr) return;
   throw ConfigError(std::string("a machine with ") + what + " can't be rewound; leave one out");
 }

@@ -34,6 +34,16 @@ struct PciBus {
     buses.mmio.attach(arch::layout::kPciEcam, arch::layout::kPciEcamBytes, ecam, "pci-ecam");
   }
 
+  // Without its devices, which are other slots' (machine/rewind.cpp).
+  void checkpoint() {
+    root.checkpoint();
+    ports.checkpoint();
+  }
+  void rewind() {
+    root.rewind();
+    ports.rewind();
+  }
+
   VmMessages messages;
   pci::Root root;
   pci::ConfigPorts ports;

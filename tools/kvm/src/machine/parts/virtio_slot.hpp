@@ -30,10 +30,18 @@ struct VirtioSlot {
   // Why the device needs a reset; nothing if it does not.
   virtual std::optional<std::string> fault() const = 0;
 
-  // The transport's part of a rewind, and the device's. False: they can't be rewound.
-  virtual bool can_rewind() const { return false; }
-  virtual void checkpoint() {}
-  virtual void rewind() {}
+  // The transport's part of a rewind; the device's comes first (machine/rewind.cpp).
+  virtual void checkpoint_transport() = 0;
+  virtual void rewind_transport() = 0;
+
+  void checkpoint() {
+    device->checkpoint();
+    checkpoint_transport();
+  }
+  void rewind() {
+    device->rewind();
+    rewind_transport();
+  }
 
   const std::string name;
   const std::unique_ptr<virtio::Device> device;
@@ -50,15 +58,8 @@ struct MmioSlot final : VirtioSlot {
   }
 
   std::optional<std::string> fault() const override { return transport.fault(); }
-  bool can_rewind() const override { return device->can_rewind(); }
-  void checkpoint() override {
-    device->checkpoint();
-    transport.checkpoint();
-  }
-  void rewind() override {
-    device->rewind();
-    transport.rewind();
-  }
+  void checkpoint_transport() override { transport.checkpoint(); }
+  void rewind_transport() override { transport.rewind(); }
 
   IrqLine line;
   virtio::MmioTransport transport;
@@ -79,6 +80,8 @@ struct PciSlot final : VirtioSlot {
             std::move(leave)) {}
 
   std::optional<std::string> fault() const override { return transport.fault(); }
+  void checkpoint_transport() override { transport.checkpoint(); }
+  void rewind_transport() override { transport.rewind(); }
 
   Doorbells doorbells;
   virtio::PciTransport transport;

@@ -75,6 +75,18 @@ PciTransport::PciTransport(virtio::Device& device, memory::GuestMemory& memory,
   add_structures();
 }
 
+void PciTransport::checkpoint() {
+  pci::Function::checkpoint();
+  kept_isr_ = isr_;
+  common_.checkpoint();
+}
+
+void PciTransport::rewind() {
+  pci::Function::rewind();
+  isr_ = kept_isr_;
+  common_.rewind();
+}
+
 void PciTransport::add_structures() {
   add_structure(VIRTIO_PCI_CAP_COMMON_CFG, kCommon, PciCommon::kSizeBytes, 0);
   add_structure(VIRTIO_PCI_CAP_ISR_CFG, kIsr, 1, 0);

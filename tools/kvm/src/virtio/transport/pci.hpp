@@ -51,6 +51,10 @@ class PciTransport final : public pci::Function, private bus::Device, private In
 
   std::optional<std::string> fault() const { return common_.session().fault(); }
 
+  // See Session; the function's part among it.
+  void checkpoint() override;
+  void rewind() override;
+
  private:
   struct Access {
     uint64_t offset;
@@ -72,6 +76,7 @@ class PciTransport final : public pci::Function, private bus::Device, private In
   virtio::Device& device_;
   pci::MsixTable& msix_;
   std::atomic<uint8_t> isr_ = 0;
+  uint8_t kept_isr_ = 0;  // at the checkpoint
   uint8_t window_capability_ = 0;
   const DoorbellsMoved doorbells_moved_;
   PciCommon common_;

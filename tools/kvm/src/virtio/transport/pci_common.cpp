@@ -57,6 +57,18 @@ PciCommon::PciCommon(Device& device, memory::GuestMemory& memory, Interrupt& int
   for (auto& vector : queue_vectors_) vector = VIRTIO_MSI_NO_VECTOR;
 }
 
+void PciCommon::checkpoint() {
+  kept_ = {config_vector_, {queue_vectors_.begin(), queue_vectors_.end()}, selected_};
+  session_.checkpoint();
+}
+
+void PciCommon::rewind() {
+  config_vector_ = kept_.config_vector;
+  std::ranges::copy(kept_.queue_vectors, queue_vectors_.begin());
+  selected_ = kept_.selected;
+  session_.rewind();
+}
+
 void PciCommon::read(uint64_t offset, std::span<std::byte> data) const {
   if (data.size() != field_width(offset)) {
     std::ranges::fill(data, std::byte{0xff});
@@ -77,13 +89,13 @@ uint32_t PciCommon::read_field(uint64_t offset) const {
   const std::lock_guard lock(mutex_);
   switch (offset) {
     case VIRTIO_PCI_COMMON_DFSELECT:
-      return device_features_select_;
+      return selected_.device_features;
     case VIRTIO_PCI_COMMON_DF:
-      return session_.offered_features(device_features_select_);
+      return session_.offered_features(selected_.device_features);
     case VIRTIO_PCI_COMMON_GFSELECT:
-      return driver_features_select_;
+      return selected_.driver_features;
     case VIRTIO_PCI_COMMON_GF:
-      return session_.accepted_features(driver_features_select_);
+      return session_.accepted_features(selected_.driver_features);
     case VIRTIO_PCI_COMMON_MSIX:
       return config_vector_;
     case VIRTIO_PCI_COMMON_NUMQ:
@@ -93,30 +105,30 @@ uint32_t PciCommon::read_field(uint64_t offset) const {
     case VIRTIO_PCI_COMMON_CFGGENERATION:
       return device_.config_generation();
     case VIRTIO_PCI_COMMON_Q_SELECT:
-      return queue_select_;
+      return selected_.queue;
     default:
       // Size zero means that there is no such queue (4.1.4.3.1).
-      return session_.has_queue(queue_select_) ? read_queue_field(offset) : 0;
+      return session_.has_queue(selected_.queue) ? read_queue_field(offset) : 0;
   }
 }
 
 uint32_t PciCommon::read_queue_field(uint64_t offset) const {
   const auto low = [&](QueuePart part) {
-    return static_cast<uint32_t>(session_.queue_address(queue_select_, part));
+    return static_cast<uint32_t>(session_.queue_address(selected_.queue, part));
   };
   const auto high = [&](QueuePart part) {
-    return static_cast<uint32_t>(session_.queue_address(queue_select_, part) >> 32);
+    return static_cast<uint32_t>(session_.queue_address(selected_.queue, part) >> 32);
   };
   switch (offset) {
     case VIRTIO_PCI_COMMON_Q_SIZE:
-      return session_.queue_size(queue_select_);
+      return session_.queue_size(selected_.queue);
     case VIRTIO_PCI_COMMON_Q_MSIX:
-      return queue_vectors_[queue_select_];
+      return queue_vectors_[selected_.queue];
     case VIRTIO_PCI_COMMON_Q_ENABLE:
-      return session_.queue_ready(queue_select_) ? 1 : 0;
+      return session_.queue_ready(selected_.queue) ? 1 : 0;
     case VIRTIO_PCI_COMMON_Q_NOFF:
     case VIRTIO_PCI_COMMON_Q_NDATA:
-      return queue_select_;  // each queue has its own doorbell
+      return selected_.queue;  // each queue has its own doorbell
     case VIRTIO_PCI_COMMON_Q_DESCLO:
       return low(QueuePart::kDescriptors);
     case VIRTIO_PCI_COMMON_Q_DESCHI:
@@ -138,13 +150,13 @@ void PciCommon::write_field(uint64_t offset, uint32_t value) {
   const std::lock_guard lock(mutex_);
   switch (offset) {
     case VIRTIO_PCI_COMMON_DFSELECT:
-      device_features_select_ = value;
+      selected_.device_features = value;
       return;
     case VIRTIO_PCI_COMMON_GFSELECT:
-      driver_features_select_ = value;
+      selected_.driver_features = value;
       return;
     case VIRTIO_PCI_COMMON_GF:
-      session_.accept_features(driver_features_select_, value);
+      session_.accept_features(selected_.driver_features, value);
       return;
     case VIRTIO_PCI_COMMON_MSIX:
       config_vector_ = usable_vector(value);
@@ -153,29 +165,29 @@ void PciCommon::write_field(uint64_t offset, uint32_t value) {
       write_status(value);
       return;
     case VIRTIO_PCI_COMMON_Q_SELECT:
-      queue_select_ = value;
+      selected_.queue = value;
       return;
     default:
-      if (session_.has_queue(queue_select_)) write_queue_field(offset, value);
+      if (session_.has_queue(selected_.queue)) write_queue_field(offset, value);
   }
 }
 
 void PciCommon::write_queue_field(uint64_t offset, uint32_t value) {
   const auto set_address = [&](QueuePart part, Half half) {
-    session_.set_queue_address(queue_select_, part, half, value);
+    session_.set_queue_address(selected_.queue, part, half, value);
   };
   switch (offset) {
     case VIRTIO_PCI_COMMON_Q_SIZE:
-      session_.set_queue_size(queue_select_, value);
+      session_.set_queue_size(selected_.queue, value);
       return;
     case VIRTIO_PCI_COMMON_Q_MSIX:
-      set_queue_vector(static_cast<uint16_t>(queue_select_), usable_vector(value));
+      set_queue_vector(static_cast<uint16_t>(selected_.queue), usable_vector(value));
       return;
     case VIRTIO_PCI_COMMON_Q_ENABLE:
-      if (value == 1) session_.enable_queue(queue_select_);  // writing 0 does not stop it
+      if (value == 1) session_.enable_queue(selected_.queue);  // writing 0 does not stop it
       return;
     case VIRTIO_PCI_COMMON_Q_RESET:
-      if (value == 1) session_.reset_queue(queue_select_);
+      if (value == 1) session_.reset_queue(selected_.queue);
       return;
     case VIRTIO_PCI_COMMON_Q_DESCLO:
       return set_address(QueuePart::kDescriptors, Half::kLow);
@@ -201,9 +213,9 @@ uint16_t PciCommon::usable_vector(uint32_t value) const {
 
 void PciCommon::write_status(uint32_t value) {
   if (!session_.write_status(value)) return;
-  device_features_select_ = 0;
-  driver_features_select_ = 0;
-  queue_select_ = 0;
+  selected_.device_features = 0;
+  selected_.driver_features = 0;
+  selected_.queue = 0;
   config_vector_ = VIRTIO_MSI_NO_VECTOR;
   for (uint16_t index = 0; index < queue_vectors_.size(); ++index) {
     set_queue_vector(index, VIRTIO_MSI_NO_VECTOR);

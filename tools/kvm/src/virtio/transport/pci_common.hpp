@@ -37,6 +37,10 @@ class PciCommon {
   uint16_t queue_vector(uint16_t index) const { return queue_vectors_[index]; }
   uint16_t config_vector() const { return config_vector_; }
 
+  // See Session.
+  void checkpoint();
+  void rewind();
+
   Session& session() { return session_; }
   const Session& session() const { return session_; }
 
@@ -54,10 +58,20 @@ class PciCommon {
   std::atomic<uint16_t> config_vector_;
   std::vector<std::atomic<uint16_t>> queue_vectors_;
 
+  struct Selected {
+    uint32_t device_features = 0;
+    uint32_t driver_features = 0;
+    uint32_t queue = 0;
+  };
+  struct Kept {
+    uint16_t config_vector = 0;
+    std::vector<uint16_t> queue_vectors;
+    Selected selected;
+  };
+
+  Kept kept_;                 // at the checkpoint
   mutable std::mutex mutex_;  // guards the members below
-  uint32_t device_features_select_ = 0;
-  uint32_t driver_features_select_ = 0;
-  uint32_t queue_select_ = 0;
+  Selected selected_;
   Session session_;
 };
 
