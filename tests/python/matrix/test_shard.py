@@ -44,7 +44,8 @@ def test_the_longest_shard_of_ci_is_about_as_long_as_the_mean(count: int) -> Non
     cells = plan.load(project.root / "tests" / "matrix.toml", tuple(workloads.known())).cells("ci")
     cost = Durations.read(project).of
     loads = [sum(map(cost, Shard(n, count).share(cells, cost))) for n in range(1, count + 1)]
-    assert max(loads) <= 1.15 * sum(loads) / count
+    # A cell is in one shard, however long it takes.
+    assert max(loads) <= max(1.15 * sum(loads) / count, *map(cost, cells))
 
 
 @pytest.mark.parametrize("text", ["", "1", "0/3", "4/3", "1/0", "a/b", "-1/3", "1/3/5", "1/99999"])
