@@ -220,6 +220,8 @@ def _storm(machine: Machine, pauses: int, *, unread: bool) -> dict[str, Any]:
     host.join()
     stop = machine.wait(0)
     assert stop is not None
+    # What the kernel says by the debug port comes in the same stream, in the middle of a line too.
+    console = re.sub(rb"\[ *\d+\.\d{6}\] [^\n]*\n", b"", host.console)
     uptimes = [float(one) for one in re.findall(rb"^(\d+\.\d+) \d+\.\d+\r?$", host.out, re.M)]
     return {
         "stop": stop.reason,
@@ -229,7 +231,7 @@ def _storm(machine: Machine, pauses: int, *, unread: bool) -> dict[str, Any]:
         "guest_s": uptimes[-1] - uptimes[0],
         "read_meanwhile": read_meanwhile,
         "said": host.out.decode(errors="replace"),
-        "serial": [int(one) for one in re.findall(rb"serial (\d+)\r?\n", host.console)],
+        "serial": [int(one) for one in re.findall(rb"serial (\d+)\r?\n", console)],
         "noise": re.sub(rb"serial \d+\r?\n", b"", host.console[before:])[-4000:].decode("latin-1"),
         "exits": machine.exits()["reasons"],
         "last_exits": machine.last_exits(),

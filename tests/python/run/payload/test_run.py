@@ -65,7 +65,7 @@ class FakeLab:
     taken: list[str]
     faults = 0  # as many boots first end in a triple fault
 
-    name, boot_s, restored, console, uplink = "lab", 0.5, False, "", ""
+    name, boot_s, restored, has_clone, console, uplink = "lab", 0.5, False, False, "", ""
 
     def __init__(self, project: Project, kernel: HostKernel, needs: Any, **given: Any) -> None:
         settings: LabSettings = given["settings"]
