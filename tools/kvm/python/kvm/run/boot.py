@@ -170,7 +170,7 @@ class BootJob:
         wanted = self.extras.machine
         if wanted is None or wanted.use is Use.NEED:
             return wanted
-        disks = [file for disk in spec.disks for file in (disk.path, *images.claim(disk, held))]
+        disks = images.claim_all(spec.disks, held)
         # These are users' networks; the uplink of its lab host is none of their business.
         nets = tuple(replace(net, closed=(UPLINK,)) for net in spec.nets)
         return replace(

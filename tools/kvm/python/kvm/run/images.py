@@ -14,6 +14,7 @@ import fcntl
 import os
 import stat
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,11 @@ def claim(disk: DiskSpec, held: contextlib.ExitStack) -> tuple[Path, ...]:
         path, image_format, read_only = folder / backing.name, backing.format, True
         folder = path.parent
     return tuple(below)
+
+
+def claim_all(disks: Sequence[DiskSpec], held: contextlib.ExitStack) -> list[Path]:
+    """Claim all of these; return their images, each followed by its backing files."""
+    return [path for disk in disks for path in (disk.path, *claim(disk, held))]
 
 
 def backing_of(start: bytes) -> Backing | None:

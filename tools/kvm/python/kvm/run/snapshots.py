@@ -26,7 +26,7 @@ from kvm.host.saved import snapshots_in
 from kvm.host.snapshot import BootedMachine, Use
 from kvm.project import Project
 from kvm.run.halves import Halves
-from kvm.run.images import claim
+from kvm.run.images import claim_all
 from kvm.run.options import BootOptions
 from kvm.run.record import RunRecord
 from kvm.spec import fields as spec_fields
@@ -201,7 +201,7 @@ def _unfit(options: BootOptions) -> Iterator[tuple[str, str, str]]:
 def _images(options: BootOptions) -> list[Path]:
     """The files of its disks, those of their backing files among them."""
     with contextlib.ExitStack() as held:
-        return [path for disk in options.disks for path in (disk.path, *claim(disk, held))]
+        return claim_all(options.disks, held)
 
 
 def described(name: str, options: BootOptions, machine: BootedMachine) -> Snapshot:
